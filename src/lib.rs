@@ -1,1 +1,5 @@
+//! KIKI runs marketing money: budgets, bids, creatives and their audit, as supervised actors.
+//! The layers and what may be touched where are explained in `docs/ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
+
+pub mod clock;
