@@ -2,5 +2,6 @@
 //! The layers and what may be touched where are explained in `docs/ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod actors;
 pub mod clock;
 pub mod models;
