@@ -4,3 +4,4 @@
 
 pub mod clock;
 pub mod models;
+pub mod store;
