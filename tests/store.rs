@@ -3,6 +3,8 @@
 
 #[path = "store/commit.rs"]
 mod commit;
+#[path = "store/committer.rs"]
+mod committer;
 #[path = "store/open.rs"]
 mod open;
 #[path = "store/read.rs"]

@@ -54,7 +54,9 @@ const SETTLE_SLICE: Template = Template {
 
 const DROP_SLICE: Template = Template {
     name: "drop_slice",
-    sql: "DELETE FROM slice WHERE (account, budget, slice) IN (VALUES {values})",
+    // through a named list: SQLite reads the whole table for a bare one
+    sql: "WITH v(a, b, s) AS (VALUES {values}) \
+          DELETE FROM slice WHERE (account, budget, slice) IN (SELECT a, b, s FROM v)",
     kinds: &[Text, Text, Text],
 };
 

@@ -7,7 +7,7 @@
 //! - Every read and write has a limit in time; a store that is down or slow gives an error, never a hang.
 
 mod batch;
-//BATCHER
+mod batcher;
 mod commit;
 mod config;
 mod error;
@@ -28,6 +28,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, Pool};
 
+pub use batcher::{Committer, CommitterTerms, CommitterView, Driver, Full, QueueFull};
 pub use config::{Backend, StoreConfig};
 pub use error::{Result, StoreError};
 pub use faults::{Fault, Faults};
