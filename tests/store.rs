@@ -1,6 +1,8 @@
 //! The store against SQLite, and against PostgreSQL when `KIKI_TEST_POSTGRES_URL` names a server
 //! where schemas may be made: each test has its own, and drops it.
 
+#[path = "store/backup.rs"]
+mod backup;
 #[path = "store/commit.rs"]
 mod commit;
 #[path = "store/committer.rs"]

@@ -6,17 +6,20 @@
 //! - [`Committer`] gathers waiting writes into such batches, bounded in number, bytes and time.
 //! - Every read and write has a limit in time; a store that is down or slow gives an error, never a hang.
 
+mod backup;
 mod batch;
 mod batcher;
 mod commit;
 mod config;
 mod error;
+pub mod export;
 mod faults;
 mod lock;
 mod migrate;
 mod open;
 mod read;
 mod record;
+mod restore;
 mod rows;
 mod shards;
 mod sql;
@@ -36,6 +39,7 @@ pub use lock::{Holder, LOCK_FILE, ServerLock};
 pub use migrate::Migrated;
 pub use open::SQLITE_FILE;
 pub use read::{BudgetList, Loaded, PAGE_MAX, Reloaded, WindowRows};
+pub use restore::{PAUSED_BY_RESTORE, Restored};
 pub use rows::{
     AccountRow, BudgetRow, EntryRow, HoldRow, MetaRow, OperationRow, OutboxRow, RateRow, ShardRow,
     SliceRow,
@@ -67,14 +71,23 @@ impl Store {
     /// newer version.
     pub async fn open(config: StoreConfig) -> Result<Self> {
         Self::migrate(&config).await?;
+        let store = Self::connect(config)?;
+        store.probe().await?;
+        if store.meta("*", restore::RESTORING).await?.is_some() {
+            let why = "a restore into this store did not end: empty it and restore again";
+            return Err(StoreError::Corrupt(why.to_owned()));
+        }
+        Ok(store)
+    }
+
+    /// The store, without a look at it.
+    fn connect(config: StoreConfig) -> Result<Self> {
         let options = open::options(&config)?;
         let writers = open::pool(&config, &options, open::Role::Writer);
         let readers = open::pool(&config, &options, open::Role::Reader);
         let faults = Faults::default();
         let inner = Inner { config, dialect: options.0, writers, readers, faults };
-        let store = Self { inner: Arc::new(inner) };
-        store.probe().await?;
-        Ok(store)
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     pub fn dialect(&self) -> Dialect {
