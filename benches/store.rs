@@ -1,18 +1,18 @@
 //! Rates of the store alone, one JSON line each.
 //!
-//!     cargo bench --bench store -- commit [--seconds 2] [--dir DIR]
+//!     cargo bench --bench store -- commit [--seconds 2] [--dir DIR] [--only sqlite|postgres] [--batch N]
 //!     cargo bench --bench store -- start  [--rows 10000000] [--dir DIR]
+//!     cargo bench --bench store -- backup [--rows 10000000] [--dir DIR]
 //!
 //! `commit`: the raw group-commit rate of settles (a ledger row, a slice settle and a budget update
 //! each) on SQLite, and on PostgreSQL when `KIKI_TEST_POSTGRES_URL` names a server (it uses and
-//! drops a schema of its own). `start`: how long a start takes on a ledger of so many rows.
+//! drops a schema of its own). `start`: how long a start takes on a ledger of so many rows. `backup`:
+//! an export of it and its restore, with the peak of memory.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use kiki::store::{
-    BudgetPut, BudgetRow, EntryRow, Outcome, SliceRow, Store, StoreConfig, Write,
-};
+use kiki::store::{BudgetPut, BudgetRow, EntryRow, Outcome, SliceRow, Store, StoreConfig, Write};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
 const BUDGETS: usize = 1024;
@@ -21,9 +21,8 @@ const ACCOUNT: &str = "bench";
 #[tokio::main]
 async fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        args.iter().position(|a| a == name).and_then(|at| args.get(at + 1)).cloned()
-    };
+    let value =
+        |name: &str| args.iter().position(|a| a == name).and_then(|at| args.get(at + 1)).cloned();
     let number = |name: &str, default: u64| {
         value(name).map_or(default, |text| text.parse().expect("a number"))
     };
@@ -33,16 +32,24 @@ async fn main() {
         start(&dir.join("start"), number("--rows", 10_000_000)).await;
         return;
     }
+    if args.iter().any(|a| a == "backup") {
+        backup(&dir, number("--rows", 10_000_000)).await;
+        return;
+    }
     let time = Duration::from_secs(number("--seconds", 2));
+    let batch = value("--batch").map(|text| text.parse().expect("a number"));
     if value("--only").as_deref() != Some("postgres") {
-        commits("sqlite", StoreConfig::sqlite(dir.join("commit")), time).await;
+        commits("sqlite", StoreConfig::sqlite(dir.join("commit")), time, batch).await;
+    }
+    if value("--only").as_deref() == Some("sqlite") {
+        return;
     }
     let Ok(url) = std::env::var("KIKI_TEST_POSTGRES_URL") else { return };
     let schema = format!("kiki_bench_{}", std::process::id());
     admin(&url, &format!("CREATE SCHEMA {schema}")).await;
     let sep = if url.contains('?') { '&' } else { '?' };
     let config = StoreConfig::postgres(format!("{url}{sep}options=-csearch_path%3D{schema}"));
-    commits("postgres", config, time).await;
+    commits("postgres", config, time, batch).await;
     admin(&url, &format!("DROP SCHEMA {schema} CASCADE")).await;
 }
 
@@ -52,7 +59,7 @@ async fn admin(url: &str, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await.expect("it obeys");
 }
 
-async fn commits(store_name: &str, config: StoreConfig, time: Duration) {
+async fn commits(store_name: &str, config: StoreConfig, time: Duration, only_batch: Option<usize>) {
     let store = Store::open(config).await.expect("the store opens");
     let mut bench = Bench::new(&store).await;
     for (batch, one_budget, check_ops) in [
@@ -65,6 +72,9 @@ async fn commits(store_name: &str, config: StoreConfig, time: Duration) {
         (64, true, false),
         (512, true, false),
     ] {
+        if only_batch.is_some_and(|only| only != batch) {
+            continue;
+        }
         for _ in 0..20 {
             bench.commit(&store, batch, one_budget, check_ops).await;
         }
@@ -208,7 +218,7 @@ fn entry(budget: &str, seq: i64, op: u64, amount: i64) -> EntryRow {
         kind: "settle".into(),
         amount,
         currency: "USD".into(),
-        at: 1_790_000_000_000_000 + op as i64 % 1_000_000,
+        at: kiki::clock::wall_us(),
         mono_us: seq,
         boot: "0123456789abcdef".into(),
         hold: Some(hold),
@@ -285,4 +295,37 @@ async fn make_ledger(dir: &std::path::Path, rows: u64) {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await.expect("the rows");
     conn.close().await.expect("it closes");
     eprintln!("made {} ledger rows in {:?}", each * BUDGETS as u64, began.elapsed());
+}
+
+async fn backup(dir: &std::path::Path, rows: u64) {
+    let config = StoreConfig::sqlite(dir.join("start"));
+    Store::migrate(&config).await.expect("migrations");
+    make_ledger(&dir.join("start"), rows).await;
+    let (file, target) = (dir.join("backup.gz"), dir.join("restored"));
+    for old in [&file, &target] {
+        let _ = std::fs::remove_file(old);
+        let _ = std::fs::remove_dir_all(old);
+    }
+    let store = Store::open(config).await.expect("the store opens");
+    let began = Instant::now();
+    store.export(&file).await.expect("an export");
+    let exported = began.elapsed();
+    let bytes = std::fs::metadata(&file).expect("the export").len();
+    let began = Instant::now();
+    Store::restore(&StoreConfig::sqlite(&target), &file).await.expect("a restore");
+    println!(
+        "{}",
+        serde_json::json!({
+            "bench": "store_backup", "store": "sqlite", "ledger_rows": rows,
+            "export_s": exported.as_secs_f64().round(), "export_mb": bytes / 1_000_000,
+            "restore_s": began.elapsed().as_secs_f64().round(), "peak_memory_mb": peak_mb(),
+        })
+    );
+}
+
+fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kb = line.and_then(|line| line.split_whitespace().next()).and_then(|kb| kb.parse().ok());
+    kb.unwrap_or(0) / 1024
 }

@@ -9,6 +9,8 @@ mod commit;
 mod committer;
 #[path = "store/open.rs"]
 mod open;
+#[path = "store/outage.rs"]
+mod outage;
 #[path = "store/read.rs"]
 mod read;
 

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sqlx::Row;
 use sqlx::AnyConnection;
+use sqlx::Row;
 
 use super::record::{Kind, Record};
 use super::rows::{EntryRow, HoldRow, OperationRow, SliceRow};
@@ -168,8 +168,7 @@ async fn by_op<R: Record>(
     account: &str,
     op: &str,
 ) -> sqlx::Result<Option<R>> {
-    let sql =
-        format!("SELECT {} FROM {} WHERE account = $1 AND op = $2", R::columns(""), R::TABLE);
+    let sql = format!("SELECT {} FROM {} WHERE account = $1 AND op = $2", R::columns(""), R::TABLE);
     let mut args = super::record::Args::default();
     args.text(account)?;
     args.text(op)?;
@@ -200,7 +199,11 @@ pub(crate) async fn apply(
         args.text(&row.account)?;
         args.text(&row.budget)?;
         args.int(put.expected_version)?;
-        if put.keep_terms { args.null(Text)? } else { args.text(&row.terms)? }
+        if put.keep_terms {
+            args.null(Text)?
+        } else {
+            args.text(&row.terms)?
+        }
         args.text(&row.status)?;
         for n in [row.funded, row.refunded, row.settled, row.facts, row.late, row.seq] {
             args.int(n)?;
@@ -219,12 +222,13 @@ pub(crate) async fn apply(
         }
     }
     let settles: Vec<_> = settles.into_iter().collect();
-    let settled = SETTLE_SLICE.run(conn, dialect, &settles, |((account, budget, slice), sum), args| {
-        args.text(account)?;
-        args.text(budget)?;
-        args.text(slice)?;
-        args.int(*sum)
-    });
+    let settled =
+        SETTLE_SLICE.run(conn, dialect, &settles, |((account, budget, slice), sum), args| {
+            args.text(account)?;
+            args.text(budget)?;
+            args.text(slice)?;
+            args.int(*sum)
+        });
     exact.rows(settles.len(), settled.await?.affected);
     exact.slices(conn, dialect, writes, 1).await?;
 

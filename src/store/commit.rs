@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::AnyConnection;
+use sqlx::Connection;
 use sqlx::{Any, AssertSqlSafe, Transaction};
 use tokio::time::timeout;
 

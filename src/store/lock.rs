@@ -72,9 +72,9 @@ impl ServerLock {
         let mut file = open(dir)?;
         match file.try_lock_shared() {
             Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(
-                read(&mut file).unwrap_or(Holder { pid: 0, address: String::new() }),
-            )),
+            Err(TryLockError::WouldBlock) => {
+                Ok(Some(read(&mut file).unwrap_or(Holder { pid: 0, address: String::new() })))
+            }
             Err(TryLockError::Error(e)) => Err(StoreError::io("cannot lock", &e)),
         }
     }

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use sqlx::AnyConnection;
-use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
 use super::config::StoreConfig;
@@ -74,10 +74,7 @@ async fn run(conn: &mut AnyConnection, dialect: Dialect) -> Result<Migrated, Mig
     done
 }
 
-async fn run_locked(
-    conn: &mut AnyConnection,
-    dialect: Dialect,
-) -> Result<Migrated, MigrateError> {
+async fn run_locked(conn: &mut AnyConnection, dialect: Dialect) -> Result<Migrated, MigrateError> {
     let migrator = migrator(dialect);
     let table = migrator.table_name.clone();
     conn.ensure_migrations_table(&table).await?;

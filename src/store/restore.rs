@@ -10,9 +10,9 @@ use sqlx::{Any, Connection};
 
 use super::config::StoreConfig;
 use super::error::{Result, StoreError};
-use super::export::{ExportRow, Source, insert_rows};
+use super::export::{ExportRow, Sink, Source, insert_rows};
 use super::record::{Args, Kind};
-use super::sql::Template;
+use super::sql::{Dialect, Template};
 use super::{Store, export};
 use crate::clock::wall_us;
 
@@ -73,38 +73,14 @@ impl Store {
     }
 
     async fn load(&self, from: &Path) -> Result<Restored> {
-        let mut epochs = BTreeMap::new();
-        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-        let mut conn = self.writer().await?;
-        let mut load = async |chunk: Vec<ExportRow>| {
-            for row in &chunk {
-                *counts.entry(row.table().to_owned()).or_default() += 1;
-                if let ExportRow::Shard(row) = row {
-                    epochs.insert(row.shard, row.epoch);
-                }
-            }
-            self.load_chunk(&mut conn, chunk).await
-        };
-        Source::File(from).each_chunk(&mut load).await?;
+        let conn = self.writer().await?;
+        let (epochs, counts) = Default::default();
+        let mut loader = Loader { dialect: self.dialect(), conn, epochs, counts };
+        Source::File(from).each_chunk(&mut loader).await?;
+        let Loader { conn, epochs, counts, .. } = loader;
         // SQLite has one connection that writes
         drop(conn);
         self.finish_restore(epochs, counts).await
-    }
-
-    async fn load_chunk(
-        &self,
-        conn: &mut PoolConnection<Any>,
-        chunk: Vec<ExportRow>,
-    ) -> Result<()> {
-        let failed = |error| StoreError::sql("a restore", &error);
-        let rows: Vec<ExportRow> =
-            chunk.into_iter().filter(|row| !matches!(row, ExportRow::Shard(_))).collect();
-        let mut tx = conn.begin().await.map_err(failed)?;
-        let new = insert_rows(&mut tx, self.dialect(), &rows).await.map_err(failed)?;
-        if u64::try_from(rows.len()) != Ok(new) {
-            return Err(StoreError::Corrupt("it has two rows with one key".to_owned()));
-        }
-        tx.commit().await.map_err(failed)
     }
 
     async fn finish_restore(
@@ -149,5 +125,33 @@ impl Store {
     /// An operator has looked: spending may start again.
     pub async fn resume_after_restore(&self) -> Result<()> {
         self.put_meta("*", PAUSED_BY_RESTORE, None).await
+    }
+}
+
+/// Writes the rows of a backup, all but the shards': those keep their own and only learn epochs.
+struct Loader {
+    dialect: Dialect,
+    conn: PoolConnection<Any>,
+    epochs: BTreeMap<i64, i64>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Sink for Loader {
+    async fn take(&mut self, rows: Vec<ExportRow>) -> Result<()> {
+        let failed = |error| StoreError::sql("a restore", &error);
+        for row in &rows {
+            *self.counts.entry(row.table().to_owned()).or_default() += 1;
+            if let ExportRow::Shard(row) = row {
+                self.epochs.insert(row.shard, row.epoch);
+            }
+        }
+        let rows: Vec<ExportRow> =
+            rows.into_iter().filter(|row| !matches!(row, ExportRow::Shard(_))).collect();
+        let mut tx = self.conn.begin().await.map_err(failed)?;
+        let new = insert_rows(&mut tx, self.dialect, &rows).await.map_err(failed)?;
+        if u64::try_from(rows.len()) != Ok(new) {
+            return Err(StoreError::Corrupt("it has two rows with one key".to_owned()));
+        }
+        tx.commit().await.map_err(failed)
     }
 }

@@ -50,9 +50,11 @@ impl Store {
             Ok(epochs)
         })
         .await
-        .and_then(|epochs| match shards.iter().find(|shard| !epochs.contains_key(shard)) {
-            None => Ok(epochs),
-            Some(shard) => Err(StoreError::Config(format!("there is no shard {shard}"))),
+        .and_then(|epochs| {
+            match shards.iter().find(|shard| !epochs.contains_key(shard)) {
+                None => Ok(epochs),
+                Some(shard) => Err(StoreError::Config(format!("there is no shard {shard}"))),
+            }
         })
     }
 

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use futures_util::TryStreamExt;
+use sqlx::AnyConnection;
 use sqlx::Either;
 use sqlx::Executor;
-use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::record::{Args, Kind, Record};

@@ -1,9 +1,7 @@
 //! What is written together, and how that can end.
 
 use super::error::StoreError;
-use super::rows::{
-    AccountRow, BudgetRow, EntryRow, HoldRow, OperationRow, OutboxRow, SliceRow,
-};
+use super::rows::{AccountRow, BudgetRow, EntryRow, HoldRow, OperationRow, OutboxRow, SliceRow};
 
 /// One atomic change of one budget (or, without a `budget_row`, of its account): all of it is
 /// written or nothing.
@@ -88,7 +86,8 @@ impl Found {
 impl Write {
     /// Rows that this write changes: the unit in which batches are counted. At least 1.
     pub fn weight(&self) -> usize {
-        (self.entries.len() + self.operations.len() + self.holds.len() + self.slices_put.len()).max(1)
+        (self.entries.len() + self.operations.len() + self.holds.len() + self.slices_put.len())
+            .max(1)
     }
 
     /// Roughly the bytes that it occupies while it waits.

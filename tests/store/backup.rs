@@ -151,10 +151,8 @@ async fn a_damaged_export_is_refused_before_anything_is_written(db: &Db) {
     let mut flipped = whole.clone();
     flipped[whole.len() / 2] ^= 1;
     let without_row = [&lines[..10], &lines[11..]].concat();
-    let changed: Vec<String> = lines
-        .iter()
-        .map(|line| line.replace(r#""amount":77,"#, r#""amount":78,"#))
-        .collect();
+    let changed: Vec<String> =
+        lines.iter().map(|line| line.replace(r#""amount":77,"#, r#""amount":78,"#)).collect();
     let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
     let twice: Vec<&str> = lines.iter().chain([&lines[last]]).copied().collect();
     let damaged: Vec<(&str, Vec<u8>)> = vec![

@@ -24,6 +24,7 @@ on_every_store!(
     a_slow_store_is_waited_for_no_longer_than_the_limits,
     taking_shards_at_once_gives_each_owner_its_own_epoch,
     a_reload_under_an_old_epoch_is_fenced,
+    a_reload_waits_for_a_batch_that_is_still_on_its_way,
 );
 
 async fn one(store: &Store, write: Write) -> Outcome {
@@ -165,8 +166,7 @@ async fn a_duplicate_returns_the_booked_rows_and_writes_nothing(db: &Db) {
     assert_eq!(outcomes.pop(), Some(Outcome::Committed));
     let Some(Outcome::Duplicate(mut found)) = outcomes.pop() else { panic!("not a duplicate") };
     found.sort_by(|a, b| a.op().cmp(b.op()));
-    let known =
-        vec![Found::Entry(entry("b", 1, "k1", 5)), Found::Operation(operation("b", "k2"))];
+    let known = vec![Found::Entry(entry("b", 1, "k1", 5)), Found::Operation(operation("b", "k2"))];
     assert_eq!(found, known);
     assert_eq!(store.entry(ACCOUNT, "k0").await, Ok(None), "nothing of the write was written");
     assert_eq!(store.found(ACCOUNT, "k1").await.expect("a read"), known[..1]);
@@ -198,8 +198,7 @@ async fn a_stale_version_does_not_touch_the_other_writes(db: &Db) {
 
 async fn a_slice_never_settles_beyond_its_quota_nor_sealed(db: &Db) {
     let (store, epoch) = start(db).await;
-    let settle =
-        |sum: i64| Write { slice_settles: vec![("s1".into(), sum)], ..write("b", epoch) };
+    let settle = |sum: i64| Write { slice_settles: vec![("s1".into(), sum)], ..write("b", epoch) };
     assert_eq!(one(&store, settle(100)).await, Outcome::Committed);
     assert_eq!(one(&store, settle(1)).await, Outcome::Stale);
     let missing = Write { slice_settles: vec![("s9".into(), 0)], ..write("b", epoch) };
@@ -258,7 +257,8 @@ async fn one_operation_in_two_budgets_of_a_batch_is_booked_once(db: &Db) {
 
 async fn two_writes_of_one_budget_in_a_batch_keep_their_order(db: &Db) {
     let (store, epoch) = start(db).await;
-    let make = |version: i64| Write { budget_row: put(version, budget_row("b")), ..write("b", epoch) };
+    let make =
+        |version: i64| Write { budget_row: put(version, budget_row("b")), ..write("b", epoch) };
     let outcomes = store.commit(vec![make(1), make(2), make(2)]).await;
     assert_eq!(outcomes, vec![Outcome::Committed, Outcome::Committed, Outcome::Stale]);
     assert_eq!(version(&store, "b").await, 3);
@@ -288,7 +288,8 @@ async fn a_failure_before_the_commit_writes_nothing(db: &Db) {
 
 async fn an_unknown_outcome_is_seen_by_a_reload_both_ways(db: &Db) {
     let (store, epoch) = start(db).await;
-    let make = |version: i64| Write { budget_row: put(version, budget_row("b")), ..write("b", epoch) };
+    let make =
+        |version: i64| Write { budget_row: put(version, budget_row("b")), ..write("b", epoch) };
     let reload = async || match store.reload_budget(ACCOUNT, "b", 7, epoch).await {
         Ok(Reloaded::Current(Some(loaded))) => loaded.budget.version,
         other => panic!("{other:?}"),
@@ -306,7 +307,8 @@ async fn a_slow_store_is_waited_for_no_longer_than_the_limits(db: &Db) {
     start(db).await.0.close().await;
     let store = Store::open(hurried(&db.config)).await.expect("the store opens");
     let epoch = own(&store).await;
-    let make = |version: i64| Write { budget_row: put(version, budget_row("b")), ..write("b", epoch) };
+    let make =
+        |version: i64| Write { budget_row: put(version, budget_row("b")), ..write("b", epoch) };
     let long = Duration::from_secs(3600);
     let began = Instant::now();
     store.faults().set(Fault::SlowStatements(long), 1);
@@ -350,4 +352,39 @@ async fn a_reload_under_an_old_epoch_is_fenced(db: &Db) {
     store.acquire(&[7], "other").await.expect("a shard");
     assert_eq!(store.fence(7, epoch).await, Ok(false));
     assert_eq!(store.reload_budget(ACCOUNT, "b", 7, epoch).await, Ok(Reloaded::Fenced));
+}
+
+async fn a_reload_waits_for_a_batch_that_is_still_on_its_way(db: &Db) {
+    let (store, epoch) = start(db).await;
+    let other = db.open().await;
+    let make = Write { budget_row: put(1, budget_row("b")), ..write("b", epoch) };
+    store.faults().set(Fault::SlowCommit(Duration::from_millis(500)), 1);
+    let slow = tokio::spawn(async move { one(&store, make).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(version(&other, "b").await, 1, "a plain read does not wait");
+    let reloaded = other.reload_budget(ACCOUNT, "b", 7, epoch).await;
+    let Ok(Reloaded::Current(Some(loaded))) = reloaded else { panic!("{reloaded:?}") };
+    assert_eq!(loaded.budget.version, 2);
+    assert_eq!(slow.await.expect("it ends"), Outcome::Committed);
+}
+
+/// Actors await these beside others on any thread.
+#[tokio::test]
+async fn every_call_may_be_awaited_on_any_thread() {
+    fn send<T: Send>(_: T) {}
+    let db = Db::sqlite();
+    let store = db.open().await;
+    send(Store::open(db.config.clone()));
+    send(store.commit(Vec::new()));
+    send(store.reload_budget("a", "b", 0, 0));
+    send(store.load_budget("a", "b"));
+    send(store.acquire(&[], "x"));
+    send(store.window("a", 0, ("boot", 0), 1));
+    send(store.put_meta("*", "x", None));
+    send(store.outbox_delivered(&[], 0));
+    send(store.holds_prune(0, 1));
+    let path = db.path("x");
+    send(store.export(&path));
+    send(store.copy(&path));
+    send(Store::restore(&db.config, &path));
 }

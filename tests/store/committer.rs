@@ -11,6 +11,7 @@ on_every_store!(
     a_closed_committer_flushes_and_ends,
     a_full_queue_refuses_at_once,
     a_write_that_waited_too_long_fails_and_is_never_written,
+    what_waits_survives_the_end_of_its_driver,
     a_failing_store_opens_the_breaker_which_closes_after_a_probe,
 );
 
@@ -120,4 +121,29 @@ async fn a_failing_store_opens_the_breaker_which_closes_after_a_probe(db: &Db) {
     }
     let outcome = committer.submit(make("b", epoch, 0)).expect("taken").await;
     assert_eq!(outcome, Ok(Outcome::Committed));
+}
+
+async fn what_waits_survives_the_end_of_its_driver(db: &Db) {
+    let store = db.open().await;
+    let epoch = own(&store).await;
+    let (committer, driver) = start(&store, CommitterTerms::default());
+    store.faults().set(Fault::SlowStatements(Duration::from_secs(60)), 1);
+    let in_flight = committer.submit(make("a", epoch, 0)).expect("taken");
+    while !committer.view().in_flight {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let waiting = committer.submit(make("b", epoch, 0)).expect("taken");
+    assert!(committer.drive_again().is_none(), "there is only one");
+    driver.abort();
+    assert!(in_flight.await.is_err(), "its outcome is unknown");
+    let again = loop {
+        match committer.drive_again() {
+            Some(driver) => break driver,
+            None => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    committer.close();
+    again.run().await;
+    assert_eq!(waiting.await, Ok(Outcome::Committed));
+    assert_eq!(store.budget(ACCOUNT, "a").await, Ok(None));
 }

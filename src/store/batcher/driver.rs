@@ -2,13 +2,13 @@
 //! where it runs.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::queue::Waiting;
 use super::{Shared, micros};
 use crate::clock::mono_us;
 use crate::models::breaker::{Admission, CallOutcome};
-use crate::store::Store;
 use crate::store::write::Outcome;
 
 /// How often waiting writes are looked through for expired ones while a commit is in flight.
@@ -17,7 +17,6 @@ const TICK: Duration = Duration::from_millis(50);
 /// Commits what a [`super::Committer`] queues.
 #[derive(Debug)]
 pub struct Driver {
-    store: Store,
     shared: Arc<Shared>,
 }
 
@@ -30,8 +29,8 @@ enum Next {
 }
 
 impl Driver {
-    pub(super) fn new(store: Store, shared: Arc<Shared>) -> Self {
-        Self { store, shared }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
     /// Runs until the committer is closed and nothing waits any more. If this future is dropped
@@ -90,7 +89,7 @@ impl Driver {
             batch.into_iter().map(|waiting| (waiting.write, waiting.tell)).unzip();
         let count = writes.len();
         let began = Instant::now();
-        let outcomes = self.beside(self.store.commit(writes)).await;
+        let outcomes = self.beside(self.shared.store.commit(writes)).await;
         let took = began.elapsed();
         self.record(&outcomes, (count, rows, full), took);
         for (tell, outcome) in tells.into_iter().zip(outcomes) {
@@ -101,7 +100,7 @@ impl Driver {
 
     async fn probe(&self) {
         let began = Instant::now();
-        let probed = self.beside(self.store.probe()).await;
+        let probed = self.beside(self.shared.store.probe()).await;
         let mut state = self.shared.lock();
         let outcome = match probed {
             Ok(()) => CallOutcome::Success { took_us: as_i64(micros(began.elapsed())) },
@@ -115,7 +114,12 @@ impl Driver {
         }
     }
 
-    fn record(&self, outcomes: &[Outcome], (count, rows, full): (usize, usize, bool), took: Duration) {
+    fn record(
+        &self,
+        outcomes: &[Outcome],
+        (count, rows, full): (usize, usize, bool),
+        took: Duration,
+    ) {
         let mut state = self.shared.lock();
         let goal = self.shared.terms.commit_goal;
         let (low, high) = (self.shared.terms.batch_min.max(1), self.shared.terms.batch_max);
@@ -161,6 +165,13 @@ impl Driver {
             let error = state.view.last_error.as_deref().unwrap_or("too slow");
             tracing::warn!(to = change.to.as_str(), error, "store breaker {}", change.to.as_str());
         }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.shared.lock().view.in_flight = false;
+        self.shared.driven.store(false, Ordering::SeqCst);
     }
 }
 

@@ -5,6 +5,7 @@
 mod driver;
 mod queue;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -114,6 +115,9 @@ struct Shared {
     state: Mutex<State>,
     /// Something to do for the driver.
     work: Notify,
+    store: Store,
+    /// A driver lives: there is never more than one.
+    driven: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -131,7 +135,8 @@ impl Committer {
             queue_depth: 0,
             queue_bytes: 0,
             oldest_wait_us: 0,
-            batch_limit: 64.clamp(terms.batch_min.max(1), terms.batch_max.max(terms.batch_min).max(1)),
+            batch_limit: 64
+                .clamp(terms.batch_min.max(1), terms.batch_max.max(terms.batch_min).max(1)),
             last_batch_writes: 0,
             last_batch_rows: 0,
             commit_us_last: 0,
@@ -149,13 +154,22 @@ impl Committer {
             breaker: breaker.view(),
         };
         let state = Mutex::new(State { queue: Queue::default(), breaker, view });
-        let shared = Arc::new(Shared { terms, state, work: Notify::new() });
-        (Self { shared: Arc::clone(&shared) }, Driver::new(store, shared))
+        let driven = AtomicBool::new(true);
+        let shared = Arc::new(Shared { terms, state, work: Notify::new(), store, driven });
+        (Self { shared: Arc::clone(&shared) }, Driver::new(shared))
+    }
+
+    /// Another driver after the first was dropped (its actor died): what waited waits on. `None`
+    /// while the first lives. A batch that was in flight may still commit; the store's locks let the
+    /// next one pass only behind it.
+    pub fn drive_again(&self) -> Option<Driver> {
+        let taken = self.shared.driven.swap(true, Ordering::SeqCst);
+        (!taken).then(|| Driver::new(Arc::clone(&self.shared)))
     }
 
     /// Queues a write; its outcome comes through the receiver, at the latest after `wait_max` and the
-    /// limits of one commit. A receiver that reports closed means that the driver was dropped with the write:
-    /// its outcome is unknown.
+    /// limits of one commit. A receiver that reports closed means that the driver was dropped with
+    /// the write in flight: its outcome is unknown, like [`Outcome::Unknown`].
     ///
     /// # Errors
     /// Refused at once: full, store failing, or closed.

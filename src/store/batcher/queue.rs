@@ -136,9 +136,8 @@ mod tests {
         for budget in ["a", "a", "b", "a", "c"] {
             queue.push(waiting(budget, 1).0);
         }
-        let names = |batch: Vec<Waiting>| -> String {
-            batch.into_iter().map(|w| w.write.budget).collect()
-        };
+        let names =
+            |batch: Vec<Waiting>| -> String { batch.into_iter().map(|w| w.write.budget).collect() };
         let (batch, rows, full) = queue.take(10);
         assert_eq!((names(batch).as_str(), rows, full), ("abc", 3, false));
         assert_eq!((queue.len(), queue.bytes()), (2, 20));

@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::ExportRow;
+use super::{Each, ExportRow, Sink};
 use crate::store::error::{Result, StoreError};
 
 /// Of the file's layout; a reader refuses those that it does not know.
@@ -136,13 +136,10 @@ pub(crate) fn publish(part: &Path, path: &Path) -> Result<()> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| io("cannot write", dir, &e))
 }
 
-/// Reads a whole export and proves it against its manifest, calling `each` for all rows on the
-/// way (a chunk holds rows of one table): do nothing with them that cannot be undone before this
+/// Reads a whole export and proves it against its manifest, handing all rows over on the way:
+/// do nothing with them that cannot be undone before this
 /// returns.
-pub(crate) async fn each_chunk(
-    path: &Path,
-    each: &mut impl AsyncFnMut(Vec<ExportRow>) -> Result<()>,
-) -> Result<Manifest> {
+pub(crate) async fn each_chunk(path: &Path, sink: &mut impl Sink) -> Result<Manifest> {
     let mut lines = Lines::open(path)?;
     let first = lines.next()?.ok_or_else(|| corrupt("it is empty"))?;
     let header: Header = parse(first)?;
@@ -163,7 +160,7 @@ pub(crate) async fn each_chunk(
                 return Err(corrupt("its rows are not those of its manifest"));
             }
             if !chunk.is_empty() {
-                each(chunk).await?;
+                sink.take(chunk).await?;
             }
             return Ok(manifest);
         }
@@ -174,7 +171,7 @@ pub(crate) async fn each_chunk(
         }
         sums.add(row.table(), line);
         if chunk.len() == super::CHUNK || (table > last_table && !chunk.is_empty()) {
-            each(std::mem::take(&mut chunk)).await?;
+            sink.take(std::mem::take(&mut chunk)).await?;
         }
         last_table = table;
         chunk.push(row);
@@ -183,7 +180,7 @@ pub(crate) async fn each_chunk(
 
 /// Proves an export file against its manifest, which it returns.
 pub async fn verify(path: &Path) -> Result<Manifest> {
-    each_chunk(path, &mut async |_| Ok(())).await
+    each_chunk(path, &mut Each(|_| Ok(()))).await
 }
 
 struct Lines {

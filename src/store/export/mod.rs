@@ -10,8 +10,8 @@ use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor};
 
-pub use file::{Manifest, TableSum, verify};
 pub(crate) use file::{ExportWriter, part_of, publish};
+pub use file::{Manifest, TableSum, verify};
 pub use source::Source;
 
 use super::error::{Result, StoreError};
@@ -27,6 +27,21 @@ const ROW_LIMIT: Duration = Duration::from_secs(120);
 
 /// Rows that are handed over together.
 const CHUNK: usize = 2048;
+
+/// Where rows go. (A trait of our own: a generic async closure is not `Send` for the compiler.)
+pub(crate) trait Sink: Send {
+    /// Rows of one table.
+    fn take(&mut self, rows: Vec<ExportRow>) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Rows that are only looked at.
+pub(crate) struct Each<F>(pub F);
+
+impl<F: FnMut(ExportRow) -> Result<()> + Send> Sink for Each<F> {
+    async fn take(&mut self, rows: Vec<ExportRow>) -> Result<()> {
+        rows.into_iter().try_for_each(&mut self.0)
+    }
+}
 
 macro_rules! tables {
     ($( $variant:ident($row:ty) = $name:literal, )+) => {
@@ -50,9 +65,9 @@ macro_rules! tables {
 
         async fn each_table(
             conn: &mut AnyConnection,
-            each: &mut impl AsyncFnMut(Vec<ExportRow>) -> Result<()>,
+            sink: &mut impl Sink,
         ) -> Result<()> {
-            $( each_record::<$row>(conn, ExportRow::$variant, each).await?; )+
+            $( each_record::<$row>(conn, ExportRow::$variant, sink).await?; )+
             Ok(())
         }
 
@@ -95,12 +110,12 @@ tables! {
     Outbox(OutboxRow) = "outbox",
 }
 
-/// Calls `each` for every row, by table and primary key (bytes), all from one snapshot. A chunk holds
+/// Hands over every row, by table and primary key (bytes), all from one snapshot. A chunk holds
 /// rows of one table.
 pub(crate) async fn each_chunk(
     conn: &mut AnyConnection,
     dialect: Dialect,
-    each: &mut impl AsyncFnMut(Vec<ExportRow>) -> Result<()>,
+    sink: &mut impl Sink,
 ) -> Result<()> {
     let failed = |error| StoreError::sql("an export", &error);
     let mut tx = conn.begin_with(AssertSqlSafe(dialect.begin_snapshot())).await.map_err(failed)?;
@@ -108,22 +123,17 @@ pub(crate) async fn each_chunk(
         // a large table takes longer than a read may; the wait for each row is limited instead
         sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await.map_err(failed)?;
     }
-    each_table(&mut tx, each).await?;
+    each_table(&mut tx, sink).await?;
     tx.rollback().await.map_err(failed)
 }
 
 async fn each_record<R: Record>(
     conn: &mut AnyConnection,
     wrap: fn(R) -> ExportRow,
-    each: &mut impl AsyncFnMut(Vec<ExportRow>) -> Result<()>,
+    sink: &mut impl Sink,
 ) -> Result<()> {
     let failed = |error| StoreError::sql(R::TABLE, &error);
-    let sql = format!(
-        "SELECT {} FROM {} ORDER BY {}",
-        R::columns(""),
-        R::TABLE,
-        R::KEY.join(", ")
-    );
+    let sql = format!("SELECT {} FROM {} ORDER BY {}", R::columns(""), R::TABLE, R::KEY.join(", "));
     let mut chunk = Vec::new();
     let mut rows = conn.fetch(sqlx::query(AssertSqlSafe(sql)));
     loop {
@@ -134,10 +144,10 @@ async fn each_record<R: Record>(
         match row.map_err(failed)? {
             Some(row) => chunk.push(wrap(R::read(&row, 0).map_err(failed)?)),
             None if chunk.is_empty() => return Ok(()),
-            None => return each(chunk).await,
+            None => return sink.take(chunk).await,
         }
         if chunk.len() == CHUNK {
-            each(std::mem::take(&mut chunk)).await?;
+            sink.take(std::mem::take(&mut chunk)).await?;
         }
     }
 }

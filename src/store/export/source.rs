@@ -8,7 +8,7 @@ use std::str::FromStr;
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions, Connection};
 
-use super::{ExportRow, each_chunk, file};
+use super::{Each, ExportRow, Sink, each_chunk, file};
 use crate::store::error::{Result, StoreError};
 use crate::store::open::sqlite_url;
 use crate::store::sql::Dialect;
@@ -27,20 +27,16 @@ impl Source<'_> {
     /// (manifest, or SQLite's own check) when this returns `Ok`, not before.
     ///
     /// `each` runs on the calling task and may block it.
-    pub async fn each_row(self, mut each: impl FnMut(ExportRow) -> Result<()>) -> Result<()> {
-        self.each_chunk(&mut async |rows: Vec<ExportRow>| rows.into_iter().try_for_each(&mut each))
-            .await
+    pub async fn each_row(self, each: impl FnMut(ExportRow) -> Result<()> + Send) -> Result<()> {
+        self.each_chunk(&mut Each(each)).await
     }
 
     /// The same, in chunks of rows of one table.
-    pub(crate) async fn each_chunk(
-        self,
-        each: &mut impl AsyncFnMut(Vec<ExportRow>) -> Result<()>,
-    ) -> Result<()> {
+    pub(crate) async fn each_chunk(self, sink: &mut impl Sink) -> Result<()> {
         match self {
             Self::Store(store) => {
                 let mut conn = store.reader().await?;
-                let done = each_chunk(&mut conn, store.dialect(), each).await;
+                let done = each_chunk(&mut conn, store.dialect(), sink).await;
                 if done.is_err() {
                     commit::discard(conn);
                 }
@@ -48,9 +44,9 @@ impl Source<'_> {
             }
             Self::File(path) if is_sqlite(path)? => {
                 let mut conn = open_copy(path).await?;
-                each_chunk(&mut conn, Dialect::Sqlite, each).await
+                each_chunk(&mut conn, Dialect::Sqlite, sink).await
             }
-            Self::File(path) => file::each_chunk(path, each).await.map(|_| ()),
+            Self::File(path) => file::each_chunk(path, sink).await.map(|_| ()),
         }
     }
 
@@ -69,7 +65,7 @@ impl Source<'_> {
                 if answer != "ok" {
                     return Err(StoreError::Corrupt(answer));
                 }
-                each_chunk(&mut conn, Dialect::Sqlite, &mut async |_| Ok(())).await.map_err(
+                each_chunk(&mut conn, Dialect::Sqlite, &mut Each(|_| Ok(()))).await.map_err(
                     |error| StoreError::Corrupt(format!("not a store of this version: {error}")),
                 )?;
                 conn.close().await.map_err(corrupt)

@@ -20,7 +20,7 @@ pub struct Loaded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reloaded {
     /// The state as it is now; no earlier batch can change it any more. `None`: no such budget.
-    Current(Option<Loaded>),
+    Current(Option<Box<Loaded>>),
     /// The shard has another owner.
     Fenced,
 }
@@ -65,7 +65,7 @@ impl Store {
             let mut tx = conn.begin_with(AssertSqlSafe(dialect.begin_write())).await?;
             let epochs = batch::fence_shards(&mut tx, dialect, &[shard]).await?;
             let reloaded = if epochs.get(&shard) == Some(&epoch) {
-                Reloaded::Current(load(&mut tx, account, budget).await?)
+                Reloaded::Current(load(&mut tx, account, budget).await?.map(Box::new))
             } else {
                 Reloaded::Fenced
             };
