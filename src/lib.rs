@@ -5,3 +5,4 @@
 pub mod actors;
 pub mod clock;
 pub mod models;
+pub mod store;
