@@ -4,5 +4,6 @@
 
 pub mod actors;
 pub mod clock;
+pub mod config;
 pub mod models;
 pub mod store;
