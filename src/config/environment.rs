@@ -27,10 +27,7 @@ impl Environment {
         let own = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Ok(Self {
-            own,
-            dotenv: read_dotenv(Path::new(".env"))?,
-        })
+        Ok(Self { own, dotenv: read_dotenv(Path::new(".env"))? })
     }
 
     /// Sets a variable as the process's own.
@@ -58,10 +55,7 @@ impl Environment {
 
     /// The names that are set, each with its source.
     pub fn names(&self) -> impl Iterator<Item = (&str, Source)> {
-        let own = self
-            .own
-            .keys()
-            .map(|n| (n.as_str(), Source::Environment(n.clone())));
+        let own = self.own.keys().map(|n| (n.as_str(), Source::Environment(n.clone())));
         let dotenv = self.dotenv.keys().filter(|n| !self.own.contains_key(*n));
         own.chain(dotenv.map(|n| (n.as_str(), Source::DotEnv(n.clone()))))
     }
@@ -69,11 +63,7 @@ impl Environment {
 
 fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>, Problem> {
     let bad = |message: String| Problem {
-        source: Source::File {
-            path: path.to_owned(),
-            line: 1,
-            column: 1,
-        },
+        source: Source::File { path: path.to_owned(), line: 1, column: 1 },
         key: None,
         message,
     };
@@ -87,12 +77,8 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>, Problem> {
         // A line may hold a secret, so only the variable that it sets is repeated.
         .map_err(|error| match error {
             dotenvy::Error::LineParse(line, _) => {
-                let name = line
-                    .split_once('=')
-                    .map_or("a line without =", |(name, _)| name.trim());
-                bad(format!(
-                    "not a NAME=value line (quote values with spaces or #): {name}"
-                ))
+                let name = line.split_once('=').map_or("a line without =", |(name, _)| name.trim());
+                bad(format!("not a NAME=value line (quote values with spaces or #): {name}"))
             }
             other => bad(format!("cannot be read: {other}")),
         })

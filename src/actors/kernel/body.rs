@@ -80,7 +80,8 @@ impl<A: Actor> Body<A> {
 
     pub async fn letter(&mut self, letter: Letter<A::Msg>) {
         // What was sent before the last message ended was waiting: that reading is its start.
-        let start = if self.fresh && letter.sent_ns <= self.seen_ns { self.seen_ns } else { now_ns() };
+        let start =
+            if self.fresh && letter.sent_ns <= self.seen_ns { self.seen_ns } else { now_ns() };
         self.seen_ns = start;
         self.fresh = false;
         if self.actor.is_none() || (self.cell.control.anything() && self.cell.control.discards()) {

@@ -20,7 +20,12 @@ pub(super) enum Outcome {
 }
 
 /// The second value tells whether it ever waited.
-pub(super) async fn run<F>(control: &Control, trace: Option<Trace>, span: Span, code: F) -> (Outcome, bool)
+pub(super) async fn run<F>(
+    control: &Control,
+    trace: Option<Trace>,
+    span: Span,
+    code: F,
+) -> (Outcome, bool)
 where
     F: Future<Output = Result<(), Fault>>,
 {
@@ -44,7 +49,11 @@ where
             Poll::Pending => {
                 waited = true;
                 control.listen(cx);
-                if control.interrupted() { Poll::Ready(Outcome::Interrupted) } else { Poll::Pending }
+                if control.interrupted() {
+                    Poll::Ready(Outcome::Interrupted)
+                } else {
+                    Poll::Pending
+                }
             }
         }
     })

@@ -174,7 +174,10 @@ impl<A: Actor> Body<A> {
     /// Ends if nothing is lost by it: no letter waits, no continuation runs, the actor is idle.
     pub fn passivate(&mut self) {
         let idle = self.cell.inner_depth.load(Relaxed) == 0 && !self.busy_beside();
-        let agrees = self.actor.as_ref().is_some_and(|actor| matches!(guard::run_now(|| actor.idle()), Ok(true)));
+        let agrees = self
+            .actor
+            .as_ref()
+            .is_some_and(|actor| matches!(guard::run_now(|| actor.idle()), Ok(true)));
         if idle && agrees && self.keeper.as_mut().is_some_and(|keeper| keeper.retire()) {
             self.close();
         }
@@ -227,7 +230,11 @@ impl<A: Actor> Body<A> {
                     let control = &self.cell.control;
                     let ordered = poll_fn(|cx| {
                         control.listen(cx);
-                        if control.has_orders() || control.closing() { Poll::Ready(()) } else { Poll::Pending }
+                        if control.has_orders() || control.closing() {
+                            Poll::Ready(())
+                        } else {
+                            Poll::Pending
+                        }
                     });
                     match until {
                         None => ordered.await,
@@ -283,7 +290,9 @@ impl<A: Actor> Body<A> {
             let guarded = guard::run(&self.cell.control, None, Span::none(), stopping);
             match tokio::time::timeout(end::STOPPING_MAX, guarded).await {
                 Ok((Outcome::Done, _)) => {}
-                Ok((Outcome::Failed(reason), _)) => self.cell.note_error(&format!("stopping: {reason}")),
+                Ok((Outcome::Failed(reason), _)) => {
+                    self.cell.note_error(&format!("stopping: {reason}"))
+                }
                 Ok((Outcome::Interrupted, _)) => self.cell.note_error("stopping: interrupted"),
                 Err(_) => self.cell.note_error("stopping: took too long"),
             }

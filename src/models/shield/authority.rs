@@ -43,14 +43,8 @@ pub enum CommitOutcome {
 /// What the store knows of an operation that was booked before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    Row {
-        entry: Box<super::entry::Entry>,
-    },
-    Answer {
-        body: u64,
-        status: u16,
-        answer: String,
-    },
+    Row { entry: Box<super::entry::Entry> },
+    Answer { body: u64, status: u16, answer: String },
 }
 
 #[derive(Debug)]
@@ -274,8 +268,7 @@ impl Authority {
     }
 
     fn adopt(&mut self, flight: Flight, out: &mut Vec<Effect>) {
-        self.budget
-            .adopt(flight.now, flight.core, &flight.window_ops, &self.limits);
+        self.budget.adopt(flight.now, flight.core, &flight.window_ops, &self.limits);
         for (_, ask) in &flight.jobs {
             self.finish(ask);
         }
@@ -284,17 +277,9 @@ impl Authority {
             self.retried.remove(ticket);
         }
         if flight.notes.is_empty() {
-            out.extend(
-                flight
-                    .answers
-                    .into_iter()
-                    .map(|(ticket, a)| Effect::Reply(ticket, a)),
-            );
+            out.extend(flight.answers.into_iter().map(|(ticket, a)| Effect::Reply(ticket, a)));
         } else {
-            out.push(Effect::Tell {
-                notes: flight.notes,
-                then: flight.answers,
-            });
+            out.push(Effect::Tell { notes: flight.notes, then: flight.answers });
         }
     }
 
@@ -309,24 +294,19 @@ impl Authority {
         let mut found: HashMap<Op, Found> = found.into_iter().collect();
         let mut rest = Vec::new();
         for (ticket, ask) in flight.jobs {
-            let known = ask
-                .op()
-                .and_then(|(op, body)| Some((found.remove(&op)?, body)));
+            let known = ask.op().and_then(|(op, body)| Some((found.remove(&op)?, body)));
             let Some((found, body)) = known else {
                 rest.push((ticket, ask));
                 continue;
             };
             self.finish(&ask);
             let answer = match found {
-                Found::Row { entry } if entry.body == body => Answer::Booked {
-                    entry: *entry,
-                    replayed: true,
-                },
-                Found::Answer {
-                    body: stored,
-                    status,
-                    answer,
-                } if stored == body => Answer::OrderReplayed { status, answer },
+                Found::Row { entry } if entry.body == body => {
+                    Answer::Booked { entry: *entry, replayed: true }
+                }
+                Found::Answer { body: stored, status, answer } if stored == body => {
+                    Answer::OrderReplayed { status, answer }
+                }
                 Found::Row { .. } | Found::Answer { .. } => Answer::Mismatch,
             };
             self.answer_replay(now, ticket, &ask, answer, out);
@@ -361,10 +341,11 @@ impl Authority {
             out.push(Effect::Reply(ticket, answer));
             return;
         }
-        out.extend(out_there.iter().map(|(holder, slice)| Effect::Recall {
-            holder: *holder,
-            slice: *slice,
-        }));
+        out.extend(
+            out_there
+                .iter()
+                .map(|(holder, slice)| Effect::Recall { holder: *holder, slice: *slice }),
+        );
         self.parked.push(Parked {
             until_us: now.mono_us + UNTIL_OVER,
             asked_us: now.mono_us,
@@ -380,11 +361,7 @@ impl Authority {
             let reclaims = self.budget.core.slices.values().any(|s| {
                 let window = self.budget.core.terms.window.map_or(0, |w| w.length_us);
                 let early = self.limits.has(Bug::ReclaimAtTtl);
-                let life = if early {
-                    s.ttl_us
-                } else {
-                    self.limits.slice_life_us() + window
-                };
+                let life = if early { s.ttl_us } else { self.limits.slice_life_us() + window };
                 now.mono_us - s.seen_us >= life
             });
             if self.pending.is_empty() && !reclaims {
@@ -416,15 +393,7 @@ impl Authority {
         for (ticket, ask) in &jobs {
             desk.serve(&mut stage, *ticket, ask);
         }
-        let Desk {
-            answers,
-            notes,
-            parked,
-            recalls,
-            operations,
-            check_ops,
-            ..
-        } = desk;
+        let Desk { answers, notes, parked, recalls, operations, check_ops, .. } = desk;
         out.extend(recalls);
         let Stage {
             mut core,
@@ -439,10 +408,8 @@ impl Authority {
         } = stage;
         let flight_core = if dirty || !operations.is_empty() {
             core.version += 1;
-            let slices_put = slices_put
-                .keys()
-                .filter_map(|id| core.slices.get(id).cloned())
-                .collect();
+            let slices_put =
+                slices_put.keys().filter_map(|id| core.slices.get(id).cloned()).collect();
             out.push(Effect::Commit(Box::new(Batch {
                 now,
                 core: core.clone(),
@@ -459,15 +426,7 @@ impl Authority {
         } else {
             false
         };
-        let flight = Flight {
-            now,
-            core,
-            window_ops,
-            jobs,
-            answers,
-            notes,
-            parked,
-        };
+        let flight = Flight { now, core, window_ops, jobs, answers, notes, parked };
         if flight_core {
             self.flight = Some(flight);
         } else {
@@ -494,10 +453,7 @@ impl Authority {
             }
             p.asked_us = now.mono_us;
             for slice in p.waits.iter().filter_map(|id| slices.get(id)) {
-                out.push(Effect::Recall {
-                    holder: slice.holder,
-                    slice: slice.id,
-                });
+                out.push(Effect::Recall { holder: slice.holder, slice: slice.id });
             }
         }
         for p in go {
@@ -525,30 +481,20 @@ struct Desk<'a> {
 impl Desk<'_> {
     fn serve(&mut self, stage: &mut Stage<'_>, ticket: Ticket, ask: &Ask) {
         match ask {
-            Ask::Take {
-                slice,
-                holder,
-                needed,
-                want,
-            } => match stage.take(*slice, *holder, *needed, *want) {
-                Ok(grant) => self.answer(ticket, Answer::Granted(grant)),
-                Err(refusal) => self.refuse(stage, ticket, ask, *needed, refusal),
-            },
-            Ask::Grow {
-                slice,
-                holder,
-                needed,
-                want,
-            } => match stage.grow(*slice, *holder, *needed, *want) {
-                None => self.answer(ticket, Answer::SliceGone(*slice)),
-                Some(Ok(grant)) => self.answer(ticket, Answer::Granted(grant)),
-                Some(Err(refusal)) => self.refuse(stage, ticket, ask, *needed, refusal),
-            },
-            Ask::Return {
-                slice,
-                keep,
-                booked,
-            } => {
+            Ask::Take { slice, holder, needed, want } => {
+                match stage.take(*slice, *holder, *needed, *want) {
+                    Ok(grant) => self.answer(ticket, Answer::Granted(grant)),
+                    Err(refusal) => self.refuse(stage, ticket, ask, *needed, refusal),
+                }
+            }
+            Ask::Grow { slice, holder, needed, want } => {
+                match stage.grow(*slice, *holder, *needed, *want) {
+                    None => self.answer(ticket, Answer::SliceGone(*slice)),
+                    Some(Ok(grant)) => self.answer(ticket, Answer::Granted(grant)),
+                    Some(Err(refusal)) => self.refuse(stage, ticket, ask, *needed, refusal),
+                }
+            }
+            Ask::Return { slice, keep, booked } => {
                 stage.give_back(*slice, *keep, *booked);
                 self.answer(ticket, Answer::Returned(*slice));
             }
@@ -558,10 +504,7 @@ impl Desk<'_> {
                 let entry = stage.settle(s);
                 self.note(Some(s.window_slice), s.op, s.window_amount);
                 let late = entry.kind == super::entry::Kind::Late;
-                let answer = Answer::Booked {
-                    entry,
-                    replayed: false,
-                };
+                let answer = Answer::Booked { entry, replayed: false };
                 match late {
                     true => self.settle_down(stage, ticket, answer),
                     false => self.answer(ticket, answer),
@@ -571,14 +514,7 @@ impl Desk<'_> {
                 self.check_ops = true;
                 let entry = stage.spend(fact);
                 self.note(None, fact.op, fact.window_amount);
-                self.settle_down(
-                    stage,
-                    ticket,
-                    Answer::Booked {
-                        entry,
-                        replayed: false,
-                    },
-                );
+                self.settle_down(stage, ticket, Answer::Booked { entry, replayed: false });
             }
             Ask::Note(notes) => {
                 for note in notes {
@@ -650,10 +586,7 @@ impl Desk<'_> {
         self.operations.push((op.0, op.1, ticket));
         let mut core = stage.core.clone();
         core.version += 1;
-        let answer = Answer::Ordered {
-            core: Box::new(core),
-            created,
-        };
+        let answer = Answer::Ordered { core: Box::new(core), created };
         if !cut {
             self.answer(ticket, answer);
             return;
@@ -667,10 +600,7 @@ impl Desk<'_> {
         for slice in stage.core.slices.values() {
             if which(slice.id) && slice.may_serve(stage.now.mono_us) {
                 waits.push(slice.id);
-                self.recalls.push(Effect::Recall {
-                    holder: slice.holder,
-                    slice: slice.id,
-                });
+                self.recalls.push(Effect::Recall { holder: slice.holder, slice: slice.id });
             }
         }
         waits
@@ -708,10 +638,7 @@ fn carry_out(stage: &mut Stage<'_>, order: &Order) -> bool {
             let mut terms = (*core.terms).clone();
             terms.lifetime = Some(core.funded);
             core.terms = std::sync::Arc::new(terms);
-            stage.events.push(Event::ToppedUp {
-                amount: *amount,
-                funded: core.funded,
-            });
+            stage.events.push(Event::ToppedUp { amount: *amount, funded: core.funded });
             false
         }
         Order::Pause => {

@@ -212,10 +212,7 @@ impl Stage<'_> {
     /// unheld escrow of every cap and every trailing window stay within the cap.
     pub fn room(&self) -> Refusal {
         let reserved = self.core.reserved();
-        let mut least = Refusal {
-            reason: Reason::BudgetExceeded,
-            room: Micros(i64::MAX),
-        };
+        let mut least = Refusal { reason: Reason::BudgetExceeded, room: Micros(i64::MAX) };
         let mut narrow = |reason, room: Micros| {
             if room < least.room {
                 least = Refusal { reason, room };
@@ -227,28 +224,14 @@ impl Stage<'_> {
         }
         if let Some(daily) = terms.daily {
             let today = self.day.day;
-            let escrow: Micros = self
-                .core
-                .slices
-                .values()
-                .filter(|s| s.day == today)
-                .map(Slice::reserved)
-                .sum();
-            narrow(
-                Reason::DailyExceeded,
-                daily - self.core.day_used(today) - escrow,
-            );
+            let escrow: Micros =
+                self.core.slices.values().filter(|s| s.day == today).map(Slice::reserved).sum();
+            narrow(Reason::DailyExceeded, daily - self.core.day_used(today) - escrow);
         }
         if let Some(cap) = terms.window {
-            let escrow = if self.limits.has(Bug::HoldsOutsideWindow) {
-                Micros::ZERO
-            } else {
-                reserved
-            };
-            narrow(
-                Reason::WindowExceeded,
-                cap.amount - self.window_sum - escrow,
-            );
+            let escrow =
+                if self.limits.has(Bug::HoldsOutsideWindow) { Micros::ZERO } else { reserved };
+            narrow(Reason::WindowExceeded, cap.amount - self.window_sum - escrow);
         }
         least
     }
@@ -300,12 +283,7 @@ impl Stage<'_> {
             let (quota, day) = (known.quota, known.day);
             let serves_us = self.serves_us()?;
             return match usable {
-                true => Ok(Grant {
-                    slice: id,
-                    quota,
-                    day,
-                    serves_us,
-                }),
+                true => Ok(Grant { slice: id, quota, day, serves_us }),
                 false => Err(Refusal::new(self.room().reason)),
             };
         }
@@ -331,12 +309,7 @@ impl Stage<'_> {
             },
         );
         self.put(id);
-        Ok(Grant {
-            slice: id,
-            quota,
-            day: self.day.day,
-            serves_us,
-        })
+        Ok(Grant { slice: id, quota, day: self.day.day, serves_us })
     }
 
     /// Adds to a slice that is still served from. `None`: the slice is over, take another.
@@ -361,12 +334,7 @@ impl Stage<'_> {
         };
         let slice = self.core.slices.get_mut(&id)?;
         slice.quota += more;
-        let grant = Grant {
-            slice: id,
-            quota: slice.quota,
-            day: slice.day,
-            serves_us: 0,
-        };
+        let grant = Grant { slice: id, quota: slice.quota, day: slice.day, serves_us: 0 };
         self.put(id);
         Some(Ok(grant))
     }
@@ -422,18 +390,11 @@ impl Stage<'_> {
             None => {
                 self.core.facts += s.amount;
                 self.core.late += s.amount;
-                self.events.push(Event::LateSettle {
-                    hold: s.hold,
-                    amount: s.amount,
-                });
+                self.events.push(Event::LateSettle { hold: s.hold, amount: s.amount });
                 Kind::Late
             }
         };
-        let day = if self.limits.has(Bug::SettleOnToday) {
-            self.day.day
-        } else {
-            s.day
-        };
+        let day = if self.limits.has(Bug::SettleOnToday) { self.day.day } else { s.day };
         self.core.use_day(day, s.amount);
         self.window_op(s.window_amount, s.op);
         self.core.seq += 1;
@@ -455,11 +416,7 @@ impl Stage<'_> {
 
     /// Books a fact. It is never refused; a negative one is a refund.
     pub fn spend(&mut self, fact: &Fact) -> Entry {
-        let kind = if fact.amount < Micros::ZERO {
-            Kind::Refund
-        } else {
-            Kind::Spend
-        };
+        let kind = if fact.amount < Micros::ZERO { Kind::Refund } else { Kind::Spend };
         match kind {
             Kind::Refund => self.core.refunded += -fact.amount,
             _ => self.core.facts += fact.amount,
@@ -534,11 +491,7 @@ impl Stage<'_> {
             let raised = self.core.raised.contains(&percent);
             if reached && !raised {
                 self.core.raised.push(percent);
-                self.events.push(Event::Threshold {
-                    percent,
-                    spent,
-                    funded,
-                });
+                self.events.push(Event::Threshold { percent, spent, funded });
                 self.dirty = true;
             } else if !reached && raised {
                 self.core.raised.retain(|p| *p != percent);

@@ -43,10 +43,7 @@ fn zone_of(name: &str) -> Option<TimeZone> {
 }
 
 fn span(tz: &TimeZone, wall_us: i64) -> Option<DaySpan> {
-    let date = Timestamp::from_microsecond(wall_us)
-        .ok()?
-        .to_zoned(tz.clone())
-        .date();
+    let date = Timestamp::from_microsecond(wall_us).ok()?.to_zoned(tz.clone()).date();
     let midnight =
         |d: jiff::civil::Date| Some(d.to_zoned(tz.clone()).ok()?.timestamp().as_microsecond());
     Some(DaySpan {
@@ -79,15 +76,9 @@ mod tests {
     fn days_on_which_clocks_change_are_shorter_or_longer() {
         // 2026-03-29 12:00 UTC and 2026-10-25 12:00 UTC in Berlin.
         let spring = DaySpan::at("Europe/Berlin", 1_774_785_600_000_000);
-        assert_eq!(
-            (spring.day, spring.ends_us - spring.begins_us),
-            (Day(20260329), 23 * HOUR)
-        );
+        assert_eq!((spring.day, spring.ends_us - spring.begins_us), (Day(20260329), 23 * HOUR));
         let autumn = DaySpan::at("Europe/Berlin", 1_792_929_600_000_000);
-        assert_eq!(
-            (autumn.day, autumn.ends_us - autumn.begins_us),
-            (Day(20261025), 25 * HOUR)
-        );
+        assert_eq!((autumn.day, autumn.ends_us - autumn.begins_us), (Day(20261025), 25 * HOUR));
     }
 
     #[test]

@@ -63,10 +63,7 @@ pub enum Effect {
     /// Ask a holder to stop serving from a slice.
     Recall { holder: HolderId, slice: SliceId },
     /// Tell the account's authority what was booked; give the answers once it has counted it.
-    Tell {
-        notes: Vec<Note>,
-        then: Vec<(Ticket, Answer)>,
-    },
+    Tell { notes: Vec<Note>, then: Vec<(Ticket, Answer)> },
     /// The purse asks an authority; the answer comes back by `answered`.
     Ask { lane: Lane, ask: Ask },
     /// The purse books a hold at the campaign's authority; the answer comes back by `settled`.

@@ -28,10 +28,7 @@ impl Op {
     /// From 32 hexadecimal digits.
     pub fn from_hex(text: &str) -> Option<Op> {
         let plain = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        plain
-            .then(|| u128::from_str_radix(text, 16).ok())
-            .flatten()
-            .map(Op)
+        plain.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(Op)
     }
 }
 

@@ -74,11 +74,7 @@ impl Event {
             slice: Option<String>,
         }
         let payload = match self {
-            Event::Threshold {
-                percent,
-                spent,
-                funded,
-            } => Payload {
+            Event::Threshold { percent, spent, funded } => Payload {
                 percent: Some(*percent),
                 amount: Some(spent.to_string()),
                 funded: Some(funded.to_string()),
@@ -94,10 +90,9 @@ impl Event {
                 amount: Some(amount.to_string()),
                 ..Payload::default()
             },
-            Event::Allocated { funded, .. } => Payload {
-                funded: Some(funded.to_string()),
-                ..Payload::default()
-            },
+            Event::Allocated { funded, .. } => {
+                Payload { funded: Some(funded.to_string()), ..Payload::default() }
+            }
             Event::ToppedUp { amount, funded } => Payload {
                 amount: Some(amount.to_string()),
                 funded: Some(funded.to_string()),

@@ -234,8 +234,7 @@ impl LaneState {
 
     /// The authority has taken note of a return: a slice without holds needs no more thought.
     pub fn returned(&mut self, slice: SliceId) {
-        self.draining
-            .retain(|(s, _)| s.slice != slice || s.held > Micros::ZERO);
+        self.draining.retain(|(s, _)| s.slice != slice || s.held > Micros::ZERO);
     }
 
     pub fn recall(&mut self, slice: SliceId, now: Now, out: &mut Vec<Ask>) {
@@ -249,11 +248,7 @@ impl LaneState {
         }
         match self.draining.iter().find(|(s, _)| s.slice == slice) {
             Some((share, _)) => out.push(give_back(share)),
-            None => out.push(Ask::Return {
-                slice,
-                keep: Micros::ZERO,
-                booked: Micros::ZERO,
-            }),
+            None => out.push(Ask::Return { slice, keep: Micros::ZERO, booked: Micros::ZERO }),
         }
     }
 
@@ -287,33 +282,14 @@ impl LaneState {
 
 impl Asking {
     fn ask(&self, holder: HolderId) -> Ask {
-        let Asking {
-            slice,
-            needed,
-            want,
-            ..
-        } = *self;
+        let Asking { slice, needed, want, .. } = *self;
         match self.grow {
-            true => Ask::Grow {
-                slice,
-                holder,
-                needed,
-                want,
-            },
-            false => Ask::Take {
-                slice,
-                holder,
-                needed,
-                want,
-            },
+            true => Ask::Grow { slice, holder, needed, want },
+            false => Ask::Take { slice, holder, needed, want },
         }
     }
 }
 
 fn give_back(share: &Share) -> Ask {
-    Ask::Return {
-        slice: share.slice,
-        keep: share.held,
-        booked: share.booked,
-    }
+    Ask::Return { slice: share.slice, keep: share.held, booked: share.booked }
 }

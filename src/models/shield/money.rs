@@ -78,9 +78,7 @@ impl Micros {
         let micros = if digits == 0 {
             0
         } else {
-            digits
-                .checked_mul(10i128.pow(shift as u32))
-                .ok_or(OutOfRange)?
+            digits.checked_mul(10i128.pow(shift as u32)).ok_or(OutOfRange)?
         };
         if micros > i128::from(AMOUNT_MAX) {
             return Err(OutOfRange);
@@ -190,10 +188,7 @@ impl<'de> Deserialize<'de> for Micros {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(d)?;
         let text = raw.get();
-        let text = text
-            .strip_prefix('"')
-            .and_then(|t| t.strip_suffix('"'))
-            .unwrap_or(text);
+        let text = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
         Micros::parse(text).map_err(|e| serde::de::Error::custom(format!("amount {e}")))
     }
 }
@@ -253,8 +248,7 @@ impl Serialize for Currency {
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        text.parse()
-            .map_err(|e: UnknownCurrency| serde::de::Error::custom(format!("currency {e}")))
+        text.parse().map_err(|e: UnknownCurrency| serde::de::Error::custom(format!("currency {e}")))
     }
 }
 
@@ -324,10 +318,7 @@ mod tests {
     #[test]
     fn amounts_print_their_shortest_exact_decimal_and_read_back() {
         for micros in [0, 1, -1, 12_500_000, 11_770_000, -300_000, AMOUNT_MAX] {
-            assert_eq!(
-                Micros::parse(&Micros(micros).to_string()),
-                Ok(Micros(micros))
-            );
+            assert_eq!(Micros::parse(&Micros(micros).to_string()), Ok(Micros(micros)));
         }
         assert_eq!(Micros(100 * UNIT).display_2(), "100.00");
         assert_eq!(Micros(-500_000).display_2(), "-0.50");
@@ -350,10 +341,7 @@ mod tests {
     fn a_conversion_rounds_away_from_zero() {
         assert_eq!(Rate(1_085_000_000).convert(Micros(1)), Micros(2));
         assert_eq!(Rate(1_085_000_000).convert(Micros(-1)), Micros(-2));
-        assert_eq!(
-            Rate(500_000_000).convert(Micros(10 * UNIT)),
-            Micros(5 * UNIT)
-        );
+        assert_eq!(Rate(500_000_000).convert(Micros(10 * UNIT)), Micros(5 * UNIT));
     }
 
     #[test]

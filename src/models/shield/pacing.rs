@@ -60,16 +60,9 @@ pub fn plan(
     now_us: i64,
 ) -> Plan {
     let (Some(start), Some(end)) = schedule else {
-        return Plan {
-            due: Micros::ZERO,
-            standing: Standing::Unplanned,
-        };
+        return Plan { due: Micros::ZERO, standing: Standing::Unplanned };
     };
-    let ppm = due_ppm(
-        pacing,
-        now_us.saturating_sub(start),
-        end.saturating_sub(start),
-    );
+    let ppm = due_ppm(pacing, now_us.saturating_sub(start), end.saturating_sub(start));
     let due = Micros((i128::from(funded.0) * i128::from(ppm) / 1_000_000) as i64);
     let tolerance = Micros(funded.0 / 20);
     let standing = match () {
@@ -98,15 +91,7 @@ mod tests {
 
     #[test]
     fn standing_tells_ahead_from_behind_within_five_percent() {
-        let at = |spent| {
-            plan(
-                Pacing::Even,
-                Micros(1_000),
-                Micros(spent),
-                (Some(0), Some(100)),
-                50,
-            )
-        };
+        let at = |spent| plan(Pacing::Even, Micros(1_000), Micros(spent), (Some(0), Some(100)), 50);
         assert_eq!(at(500).due, Micros(500));
         assert_eq!(at(449).standing, Standing::Behind);
         assert_eq!(at(455).standing, Standing::OnTrack);

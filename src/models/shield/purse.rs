@@ -238,10 +238,7 @@ impl Purse {
     pub fn ask(&mut self, now: Now, ticket: Ticket, ask: Authorise, out: &mut Vec<Effect>) {
         if let Some(hold) = self.holds.get(&ask.id) {
             let answer = match hold.body == ask.body {
-                true => HoldAnswer::Held {
-                    hold: hold.clone(),
-                    replayed: true,
-                },
+                true => HoldAnswer::Held { hold: hold.clone(), replayed: true },
                 false => HoldAnswer::Mismatch,
             };
             out.push(Effect::Hold(ticket, answer));
@@ -250,13 +247,7 @@ impl Purse {
         match self.authorise(now, &ask).map(|hold| hold.cloned()) {
             Ok(Some(hold)) => {
                 out.push(Effect::Journal(Box::new(hold.clone())));
-                out.push(Effect::Hold(
-                    ticket,
-                    HoldAnswer::Held {
-                        hold,
-                        replayed: false,
-                    },
-                ));
+                out.push(Effect::Hold(ticket, HoldAnswer::Held { hold, replayed: false }));
             }
             Err(refusal) => out.push(Effect::Hold(ticket, HoldAnswer::Refused(refusal))),
             Ok(None) if self.waiting.len() >= self.limits.pending_max => {
@@ -289,11 +280,7 @@ impl Purse {
         }
         match hold.state {
             HoldState::Settling(other) => {
-                let answer = if other == amount {
-                    HoldAnswer::Busy
-                } else {
-                    HoldAnswer::Mismatch
-                };
+                let answer = if other == amount { HoldAnswer::Busy } else { HoldAnswer::Mismatch };
                 out.extend(reply(answer));
                 return;
             }
@@ -306,10 +293,7 @@ impl Purse {
         hold.state = HoldState::Settling(amount);
         self.settling.insert(id, (ticket, now.mono_us));
         let settlement = settlement(hold, amount, self.rate, true);
-        out.push(Effect::Book {
-            hold: id,
-            ask: Ask::Settle(settlement),
-        });
+        out.push(Effect::Book { hold: id, ask: Ask::Settle(settlement) });
     }
 
     /// The ledger's answer to a settle.
@@ -330,18 +314,11 @@ impl Purse {
             Answer::Booked { entry, replayed } => {
                 hold.state = HoldState::Settled(entry.amount);
                 let hold = hold.clone();
-                let booked = [
-                    hold.amount.min(entry.amount),
-                    self.rate.convert(entry.amount),
-                ];
+                let booked = [hold.amount.min(entry.amount), self.rate.convert(entry.amount)];
                 self.end(&hold, booked, out);
                 out.push(Effect::Journal(Box::new(hold.clone())));
                 self.serve_waiting(now, out);
-                HoldAnswer::Settled {
-                    hold,
-                    entry,
-                    replayed,
-                }
+                HoldAnswer::Settled { hold, entry, replayed }
             }
             other => {
                 // Nothing was booked. It was to be booked: so it does not expire to nothing.
@@ -402,10 +379,7 @@ impl Purse {
                 if self.limits.has(Bug::NoticeAckedInMemory) {
                     out.push(Effect::Hold(ticket, HoldAnswer::Noticed(hold)));
                 } else {
-                    out.push(Effect::Spool {
-                        ticket,
-                        hold: Box::new(hold),
-                    });
+                    out.push(Effect::Spool { ticket, hold: Box::new(hold) });
                 }
             }
         }
@@ -511,14 +485,8 @@ impl Purse {
             };
             if let HoldState::Settling(amount) = hold.state {
                 *sent_us = now.mono_us;
-                let s = Settlement {
-                    again: true,
-                    ..settlement(hold, amount, self.rate, true)
-                };
-                out.push(Effect::Book {
-                    hold: *id,
-                    ask: Ask::Settle(s),
-                });
+                let s = Settlement { again: true, ..settlement(hold, amount, self.rate, true) };
+                out.push(Effect::Book { hold: *id, ask: Ask::Settle(s) });
             }
         }
     }
@@ -563,10 +531,7 @@ impl Purse {
                 // Twice the same request waited; the other one was served just now.
                 let hold = self.holds[&ask.id].clone();
                 Some(match hold.body == ask.body {
-                    true => HoldAnswer::Held {
-                        hold,
-                        replayed: true,
-                    },
+                    true => HoldAnswer::Held { hold, replayed: true },
                     false => HoldAnswer::Mismatch,
                 })
             } else {
@@ -574,15 +539,10 @@ impl Purse {
                     Ok(Some(hold)) => {
                         let hold = hold.clone();
                         out.push(Effect::Journal(Box::new(hold.clone())));
-                        Some(HoldAnswer::Held {
-                            hold,
-                            replayed: false,
-                        })
+                        Some(HoldAnswer::Held { hold, replayed: false })
                     }
                     Err(refusal) => Some(HoldAnswer::Refused(refusal)),
-                    Ok(None) => self
-                        .hopeless(now, &ask, &refusals, first)
-                        .map(HoldAnswer::Refused),
+                    Ok(None) => self.hopeless(now, &ask, &refusals, first).map(HoldAnswer::Refused),
                 }
             };
             first &= answer.is_some();
@@ -613,9 +573,7 @@ impl Purse {
                 Lane::Budget => ask.amount,
                 Lane::Account => self.rate.convert(ask.amount),
             };
-            let free = self.lanes[lane.index()]
-                .free(now, &self.limits)
-                .max(Micros::ZERO);
+            let free = self.lanes[lane.index()].free(now, &self.limits).max(Micros::ZERO);
             let lacks = amount > free;
             let by_state = refusal.room <= Micros::ZERO;
             let fails = lacks && (head || by_state || amount > free + refusal.room);

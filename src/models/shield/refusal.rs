@@ -91,9 +91,6 @@ pub struct Refusal {
 
 impl Refusal {
     pub fn new(reason: Reason) -> Refusal {
-        Refusal {
-            reason,
-            room: Micros::ZERO,
-        }
+        Refusal { reason, room: Micros::ZERO }
     }
 }

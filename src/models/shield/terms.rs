@@ -81,8 +81,6 @@ impl Status {
     }
 
     pub fn parse(text: &str) -> Option<Status> {
-        [Status::Active, Status::Paused, Status::Ended]
-            .into_iter()
-            .find(|s| s.as_str() == text)
+        [Status::Active, Status::Paused, Status::Ended].into_iter().find(|s| s.as_str() == text)
     }
 }

@@ -83,9 +83,8 @@ impl Window {
             }
         }
         for row in rows {
-            let ignored = row
-                .age_us
-                .is_none_or(|age| row.amount < Micros::ZERO && age >= length_us);
+            let ignored =
+                row.age_us.is_none_or(|age| row.amount < Micros::ZERO && age >= length_us);
             if ignored {
                 // A refund that cancels nothing stays known, so that it is not counted when it is
                 // told of once more.
@@ -168,11 +167,7 @@ mod tests {
 
     #[test]
     fn a_rebuilt_window_holds_what_it_held_and_doubt_counts_as_now() {
-        let past = |age_us, amount, op| Past {
-            age_us,
-            amount: Micros(amount),
-            op: Op(op),
-        };
+        let past = |age_us, amount, op| Past { age_us, amount: Micros(amount), op: Op(op) };
         let rows = [
             past(Some(90), 50, 1),
             past(Some(50), 10, 2),
@@ -184,10 +179,7 @@ mod tests {
         let mut w = Window::rebuild(100, 60, &rows, &limits);
         // The 50 had left the window when the refund came: it found only the 10.
         assert_eq!(w.sum(), Micros(7));
-        assert!(
-            w.knows(Op(5)),
-            "a refund in doubt is not counted again when it is told of"
-        );
+        assert!(w.knows(Op(5)), "a refund in doubt is not counted again when it is told of");
         w.expire(159, 60);
         assert_eq!(w.sum(), Micros(7));
         w.expire(160, 60);

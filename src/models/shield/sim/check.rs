@@ -85,19 +85,12 @@ impl Check {
                 "BG-1: campaign {campaign} was granted a hold after its pause was acknowledged"
             ));
         }
-        let promise = Promise {
-            campaign,
-            amount: hold.amount,
-            day: hold.day,
-            until,
-            life,
-            kept_by: None,
-        };
+        let promise =
+            Promise { campaign, amount: hold.amount, day: hold.day, until, life, kept_by: None };
         if self.promises.insert(hold.id, promise).is_some() {
             self.fail(format!("BG-3: hold {} was granted twice", hold.id));
         }
-        self.promises
-            .retain(|_, p| p.until > t || (p.kept_by.is_some() && p.life > t));
+        self.promises.retain(|_, p| p.until > t || (p.kept_by.is_some() && p.life > t));
         let mut promised = Micros::ZERO;
         let mut promised_day = Micros::ZERO;
         let mut promised_all = Micros::ZERO;
@@ -126,20 +119,13 @@ impl Check {
             if self.trace {
                 println!("promises {:?}", self.promises);
             }
-            self.fail(format!(
-                "BG-1: campaign {campaign} at {total} of {allowed} (lifetime)"
-            ));
+            self.fail(format!("BG-1: campaign {campaign} at {total} of {allowed} (lifetime)"));
         }
-        let used = self.days[campaign]
-            .get(&hold.day)
-            .copied()
-            .unwrap_or_default();
+        let used = self.days[campaign].get(&hold.day).copied().unwrap_or_default();
         let total = used - untold_day + promised_day;
         if total > self.allowed_daily[campaign] {
             let (day, allowed) = (hold.day.0, self.allowed_daily[campaign]);
-            self.fail(format!(
-                "BG-1: campaign {campaign} at {total} of {allowed} (day {day})"
-            ));
+            self.fail(format!("BG-1: campaign {campaign} at {total} of {allowed} (day {day})"));
         }
         let total = self.window.sum(t) + promised_all;
         if total > WINDOW_CAP {
@@ -150,10 +136,7 @@ impl Check {
     /// A hold is over for its purse: released, expired or settled.
     pub fn ended(&mut self, hold: &Hold) {
         if hold.state == HoldState::Expired && self.notices.contains_key(&hold.id) {
-            self.fail(format!(
-                "BG-2: hold {} expired to nothing after its notice",
-                hold.id
-            ));
+            self.fail(format!("BG-2: hold {} expired to nothing after its notice", hold.id));
         }
         self.promises.remove(&hold.id);
     }
@@ -200,14 +183,10 @@ impl Check {
         let whole = core.funded + core.refunded
             == core.available() + core.reserved() + core.settled + core.facts;
         if !agrees || !whole {
-            self.fail(format!(
-                "BG-4: budget {budget} does not add up to its ledger"
-            ));
+            self.fail(format!("BG-4: budget {budget} does not add up to its ledger"));
         }
         if core.slices.values().any(|s| s.settled > s.quota) {
-            self.fail(format!(
-                "BG-1: a slice of budget {budget} has booked more than its quota"
-            ));
+            self.fail(format!("BG-1: a slice of budget {budget} has booked more than its quota"));
         }
         if self.trace {
             println!(
@@ -230,10 +209,7 @@ impl Check {
             println!("{at} row budget {budget} {entry:?}");
         }
         if entry.seq != seq {
-            self.fail(format!(
-                "BG-3: budget {budget} has row {} where {seq} follows",
-                entry.seq
-            ));
+            self.fail(format!("BG-3: budget {budget} has row {} where {seq} follows", entry.seq));
         }
         if self.booked.insert(entry.op, entry.amount).is_some() {
             self.fail(format!("BG-3: operation {} has two rows", entry.op));
@@ -245,9 +221,7 @@ impl Check {
             let day = self.promises.remove(&hold).map(|p| p.day);
             if day.is_some_and(|day| day != entry.day) {
                 let (held, booked) = (day.unwrap_or_default().0, entry.day.0);
-                self.fail(format!(
-                    "BG-1: a hold of day {held} was booked on day {booked}"
-                ));
+                self.fail(format!("BG-1: a hold of day {held} was booked on day {booked}"));
             }
         }
         let settled = entry.kind == Kind::Settle;
@@ -259,17 +233,14 @@ impl Check {
             _ => self.window.book(at, entry.amount, entry.op, settled),
         }
         if matches!(entry.kind, Kind::Late | Kind::Spend) {
-            self.untold
-                .insert(entry.op, (budget, entry.amount, entry.day));
+            self.untold.insert(entry.op, (budget, entry.amount, entry.day));
         }
     }
 
     /// A booking was acknowledged: BG-2.
     pub fn acknowledged(&mut self, op: Op, amount: Micros) {
         if self.booked.get(&op) != Some(&amount) {
-            self.fail(format!(
-                "BG-2: operation {op} was acknowledged and is not in the ledger"
-            ));
+            self.fail(format!("BG-2: operation {op} was acknowledged and is not in the ledger"));
         }
         if self.trace {
             println!("acknowledged {op:?}");
@@ -281,10 +252,7 @@ impl Check {
     /// An order was acknowledged: from here on its caps hold.
     pub fn ordered(&mut self, budget: usize, store: &Store, order: &Order) {
         if self.trace {
-            println!(
-                "ordered budget {budget} {order:?}: funded {}",
-                store.cores[budget].funded
-            );
+            println!("ordered budget {budget} {order:?}: funded {}", store.cores[budget].funded);
         }
         self.halted[budget] = matches!(order, Order::Pause | Order::End | Order::Stop(true));
         self.allowed[budget] = store.cores[budget].funded;
@@ -293,10 +261,7 @@ impl Check {
 
     /// An order that may set spending free was given: from here on grants are possible.
     pub fn may_run(&mut self, budget: usize, order: &Order) {
-        if matches!(
-            order,
-            Order::Resume | Order::Allocate(_) | Order::Stop(false)
-        ) {
+        if matches!(order, Order::Resume | Order::Allocate(_) | Order::Stop(false)) {
             self.halted[budget] = false;
         }
     }
@@ -308,27 +273,17 @@ impl Check {
     /// Whether every acknowledged notice has been booked.
     pub fn notices_open(&self) -> usize {
         let op = crate::models::shield::hold::settle_op;
-        self.notices
-            .keys()
-            .filter(|hold| !self.booked.contains_key(&op(**hold)))
-            .count()
+        self.notices.keys().filter(|hold| !self.booked.contains_key(&op(**hold))).count()
     }
 
     pub fn unbooked_acked(&self, acked: &HashSet<Op>) -> usize {
-        acked
-            .iter()
-            .filter(|op| !self.booked.contains_key(op))
-            .count()
+        acked.iter().filter(|op| !self.booked.contains_key(op)).count()
     }
 }
 
 impl Reference {
     fn expire(&mut self, t: i64) {
-        let over = self
-            .entries
-            .iter()
-            .take_while(|(at, ..)| t - at >= WINDOW_US)
-            .count();
+        let over = self.entries.iter().take_while(|(at, ..)| t - at >= WINDOW_US).count();
         self.entries.drain(..over);
     }
 
@@ -339,11 +294,7 @@ impl Reference {
             *credit -= cancelled;
             amount -= cancelled;
         }
-        let i = self
-            .entries
-            .iter()
-            .rposition(|(e, ..)| *e <= at)
-            .map_or(0, |i| i + 1);
+        let i = self.entries.iter().rposition(|(e, ..)| *e <= at).map_or(0, |i| i + 1);
         self.entries.insert(i, (at, amount, op, told));
     }
 

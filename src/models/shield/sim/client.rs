@@ -66,12 +66,7 @@ impl World {
             body: 1,
             deadline_us: self.nodes[node].now(self.t).mono_us + 2 * SECOND,
         };
-        self.send(
-            NODES_OUTSIDE,
-            node,
-            None,
-            Message::Authorise { campaign, ask },
-        );
+        self.send(NODES_OUTSIDE, node, None, Message::Authorise { campaign, ask });
     }
 
     fn some_hold(&mut self) -> Option<usize> {
@@ -91,26 +86,14 @@ impl World {
         // An exchange repeats what it said before.
         let amount = *h.settle.get_or_insert(amount);
         let (node, campaign, hold) = (h.node, h.campaign, h.hold.id);
-        self.send(
-            NODES_OUTSIDE,
-            node,
-            None,
-            Message::Settle {
-                campaign,
-                hold,
-                amount,
-            },
-        );
+        self.send(NODES_OUTSIDE, node, None, Message::Settle { campaign, hold, amount });
     }
 
     fn release_one(&mut self) {
         let Some(i) = self.some_hold() else { return };
         if self.clients.held[i].settle.is_none() {
             let h = self.clients.held.swap_remove(i);
-            let message = Message::Release {
-                campaign: h.campaign,
-                hold: h.hold.id,
-            };
+            let message = Message::Release { campaign: h.campaign, hold: h.hold.id };
             self.send(NODES_OUTSIDE, h.node, None, message);
         }
     }
@@ -120,11 +103,7 @@ impl World {
         if self.clients.held[i].settle.is_none() {
             let h = self.clients.held.swap_remove(i);
             let price = Micros(self.between(0, h.hold.amount.0));
-            let message = Message::Notice {
-                campaign: h.campaign,
-                hold: h.hold.id,
-                price,
-            };
+            let message = Message::Notice { campaign: h.campaign, hold: h.hold.id, price };
             self.send(NODES_OUTSIDE, h.node, None, message);
         }
     }
@@ -132,11 +111,7 @@ impl World {
     fn spend_one(&mut self) {
         let (op, budget) = (self.fresh(), self.pick(BUDGETS));
         let refund = self.chance(40);
-        let amount = if refund {
-            -self.between(1, 30)
-        } else {
-            self.between(0, 12)
-        };
+        let amount = if refund { -self.between(1, 30) } else { self.between(0, 12) };
         self.clients.facts.push((op, budget, Micros(amount)));
         if self.clients.facts.len() > 200 {
             self.clients.facts.remove(0);
@@ -154,18 +129,8 @@ impl World {
     }
 
     fn send_fact(&mut self, op: Op, budget: usize, amount: Micros) {
-        let fact = Fact {
-            op,
-            amount,
-            window_amount: amount,
-            body: amount.0 as u64,
-            memo: None,
-        };
-        let message = Message::Ask {
-            budget,
-            ask: Ask::Spend(fact),
-            from: Asker::Client { op },
-        };
+        let fact = Fact { op, amount, window_amount: amount, body: amount.0 as u64, memo: None };
+        let message = Message::Ask { budget, ask: Ask::Spend(fact), from: Asker::Client { op } };
         let owner = self.owner(budget);
         self.send(NODES_OUTSIDE, owner, None, message);
     }
@@ -232,11 +197,7 @@ impl World {
             NODES_OUTSIDE,
             owner,
             None,
-            Message::Ask {
-                budget,
-                ask,
-                from: Asker::Client { op },
-            },
+            Message::Ask { budget, ask, from: Asker::Client { op } },
         );
     }
 
@@ -260,18 +221,10 @@ impl World {
 
     pub fn hold_answered(&mut self, node: usize, campaign: usize, hold: Op, answer: HoldAnswer) {
         match answer {
-            HoldAnswer::Held {
-                hold,
-                replayed: false,
-            } => {
+            HoldAnswer::Held { hold, replayed: false } => {
                 // Some answers never reach the bidder: the hold expires by itself.
                 if !self.chance(10) {
-                    self.clients.held.push(Held {
-                        campaign,
-                        node,
-                        hold,
-                        settle: None,
-                    });
+                    self.clients.held.push(Held { campaign, node, hold, settle: None });
                     if self.clients.held.len() > 60 {
                         self.clients.held.remove(0);
                     }
@@ -293,20 +246,9 @@ impl World {
                 };
                 let h = self.clients.held.swap_remove(i);
                 let ask = Ask::Settle(settlement(&h.hold, amount, Rate::ONE, false));
-                let from = Asker::Client {
-                    op: crate::models::shield::hold::settle_op(hold),
-                };
+                let from = Asker::Client { op: crate::models::shield::hold::settle_op(hold) };
                 let owner = self.owner(campaign);
-                self.send(
-                    NODES_OUTSIDE,
-                    owner,
-                    None,
-                    Message::Ask {
-                        budget: campaign,
-                        ask,
-                        from,
-                    },
-                );
+                self.send(NODES_OUTSIDE, owner, None, Message::Ask { budget: campaign, ask, from });
             }
             _ => {}
         }

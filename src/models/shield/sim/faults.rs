@@ -69,15 +69,7 @@ impl World {
         shard.owner = node;
         shard.epoch += 1;
         let epoch = shard.epoch;
-        self.after(
-            1_000,
-            Event::Load {
-                node,
-                incarnation,
-                budget,
-                epoch,
-            },
-        );
+        self.after(1_000, Event::Load { node, incarnation, budget, epoch });
     }
 
     /// The faults are over: everything is mended.

@@ -104,15 +104,7 @@ impl World {
             if self.owner(budget) == node {
                 self.store.shards[budget].epoch += 1;
                 let epoch = self.store.shards[budget].epoch;
-                self.after(
-                    MS,
-                    Event::Load {
-                        node,
-                        incarnation,
-                        budget,
-                        epoch,
-                    },
-                );
+                self.after(MS, Event::Load { node, incarnation, budget, epoch });
             }
         }
         self.after(MS, Event::Tick { node, incarnation });
@@ -161,25 +153,12 @@ impl World {
             return;
         }
         if self.store.down_until > self.t {
-            self.after(
-                250 * MS,
-                Event::Load {
-                    node,
-                    incarnation,
-                    budget,
-                    epoch,
-                },
-            );
+            self.after(250 * MS, Event::Load { node, incarnation, budget, epoch });
             return;
         }
         let now = n.now(self.t);
         let mut core = self.store.core(budget);
-        let alive: Vec<u64> = self
-            .nodes
-            .iter()
-            .filter(|n| n.up)
-            .map(|n| n.incarnation)
-            .collect();
+        let alive: Vec<u64> = self.nodes.iter().filter(|n| n.up).map(|n| n.incarnation).collect();
         for slice in core.slices.values_mut() {
             slice.seen_us = now.mono_us;
             slice.noted = Micros::ZERO;
@@ -204,14 +183,7 @@ impl World {
             None => {
                 let generation = n.next();
                 let authority = Authority::new(budget_state, limits);
-                n.hosted.insert(
-                    budget,
-                    Hosted {
-                        authority,
-                        epoch,
-                        generation,
-                    },
-                );
+                n.hosted.insert(budget, Hosted { authority, epoch, generation });
             }
         }
         self.authority_effects(node, budget, out);
@@ -223,30 +195,15 @@ impl World {
     /// What the account may not have heard of because the campaign's authority died first.
     fn tell_again(&mut self, node: usize, budget: usize) {
         let rows = self.past(node, super::store::WINDOW_US);
-        let own: Vec<Op> = self.store.ledger[budget]
-            .iter()
-            .rev()
-            .take(rows.len())
-            .map(|r| r.entry.op)
-            .collect();
+        let own: Vec<Op> =
+            self.store.ledger[budget].iter().rev().take(rows.len()).map(|r| r.entry.op).collect();
         let notes: Vec<Note> = Window::to_retell(&rows, super::store::WINDOW_US)
             .into_iter()
             .filter(|(op, _)| own.contains(op))
-            .map(|(op, amount)| Note {
-                slice: None,
-                op,
-                amount,
-            })
+            .map(|(op, amount)| Note { slice: None, op, amount })
             .collect();
         if !notes.is_empty() {
-            self.tell(
-                node,
-                Tell {
-                    budget,
-                    notes,
-                    then: Vec::new(),
-                },
-            );
+            self.tell(node, Tell { budget, notes, then: Vec::new() });
         }
     }
 
@@ -292,24 +249,13 @@ impl World {
             self.send_tell(node, tell);
         }
         for (campaign, hold) in self.nodes[node].spool.clone() {
-            let lives = self.nodes[node]
-                .purses
-                .get(&campaign)
-                .is_some_and(|p| p.hold(hold.id).is_some());
+            let lives =
+                self.nodes[node].purses.get(&campaign).is_some_and(|p| p.hold(hold.id).is_some());
             if let (HoldState::Won(price), false) = (hold.state, lives) {
                 let ask = Ask::Settle(settlement(&hold, price, Rate::ONE, false));
                 let from = Asker::Notice { hold: hold.id };
                 let owner = self.owner(campaign);
-                self.send(
-                    node,
-                    owner,
-                    None,
-                    Message::Ask {
-                        budget: campaign,
-                        ask,
-                        from,
-                    },
-                );
+                self.send(node, owner, None, Message::Ask { budget: campaign, ask, from });
             }
         }
     }
@@ -321,11 +267,7 @@ impl World {
             Message::Notes { notes, from } => self.asked(node, ACCOUNT, Ask::Note(notes), from),
             Message::ToldAnswer { tell } => {
                 if let Some(tell) = self.nodes[node].tells.remove(&tell) {
-                    let effects = tell
-                        .then
-                        .into_iter()
-                        .map(|(t, a)| Effect::Reply(t, a))
-                        .collect();
+                    let effects = tell.then.into_iter().map(|(t, a)| Effect::Reply(t, a)).collect();
                     self.authority_effects(node, tell.budget, effects);
                 }
             }
@@ -337,18 +279,10 @@ impl World {
                     ask.id,
                 );
             }
-            Message::Settle {
-                campaign,
-                hold,
-                amount,
-            } if self.has(Bug::ForeignWriter) => {
+            Message::Settle { campaign, hold, amount } if self.has(Bug::ForeignWriter) => {
                 self.write_abroad(node, campaign, hold, amount);
             }
-            Message::Settle {
-                campaign,
-                hold,
-                amount,
-            } => {
+            Message::Settle { campaign, hold, amount } => {
                 self.with_purse(
                     node,
                     campaign,
@@ -364,11 +298,7 @@ impl World {
                     hold,
                 );
             }
-            Message::Notice {
-                campaign,
-                hold,
-                price,
-            } => {
+            Message::Notice { campaign, hold, price } => {
                 self.with_purse(
                     node,
                     campaign,
@@ -376,28 +306,13 @@ impl World {
                     hold,
                 );
             }
-            Message::LaneAnswer {
-                campaign,
-                lane,
-                slice,
-                answer,
-            } => {
-                self.on_purse(node, campaign, |p, out| {
-                    p.answered(now, lane, slice, answer, out)
-                });
+            Message::LaneAnswer { campaign, lane, slice, answer } => {
+                self.on_purse(node, campaign, |p, out| p.answered(now, lane, slice, answer, out));
             }
-            Message::BookAnswer {
-                campaign,
-                hold,
-                answer,
-            } => {
+            Message::BookAnswer { campaign, hold, answer } => {
                 self.on_purse(node, campaign, |p, out| p.settled(now, hold, answer, out));
             }
-            Message::Recall {
-                campaign,
-                lane,
-                slice,
-            } => {
+            Message::Recall { campaign, lane, slice } => {
                 self.on_purse(node, campaign, |p, out| p.recall(now, lane, slice, out));
             }
         }
@@ -439,10 +354,7 @@ impl World {
         let limits = self.limits.clone();
         let n = &mut self.nodes[node];
         let me = holder(n.incarnation, campaign);
-        let purse = n
-            .purses
-            .entry(campaign)
-            .or_insert_with(|| Purse::new(me, Rate::ONE, limits));
+        let purse = n.purses.entry(campaign).or_insert_with(|| Purse::new(me, Rate::ONE, limits));
         let mut out = Vec::new();
         act(purse, &mut out);
         self.purse_effects(node, campaign, out);
@@ -451,20 +363,13 @@ impl World {
     /// Planted: a node books in a budget's rows without owning its shard.
     fn write_abroad(&mut self, node: usize, campaign: usize, hold: Op, amount: Micros) {
         let now = self.nodes[node].now(self.t);
-        let Some(held) = self.nodes[node]
-            .purses
-            .get(&campaign)
-            .and_then(|p| p.hold(hold))
-            .cloned()
+        let Some(held) = self.nodes[node].purses.get(&campaign).and_then(|p| p.hold(hold)).cloned()
         else {
             return;
         };
         let epoch = self.store.shards[campaign].epoch;
         let mut authority = Authority::new(
-            Budget {
-                core: self.store.core(campaign),
-                window: Window::default(),
-            },
+            Budget { core: self.store.core(campaign), window: Window::default() },
             self.limits.clone(),
         );
         let mut out = Vec::new();
@@ -498,50 +403,20 @@ impl World {
                         continue;
                     };
                     let delay = self.between(MS, 50 * MS);
-                    self.after(
-                        delay,
-                        Event::Load {
-                            node,
-                            incarnation,
-                            budget,
-                            epoch,
-                        },
-                    );
+                    self.after(delay, Event::Load { node, incarnation, budget, epoch });
                 }
                 Effect::Reply(ticket, answer) => self.reply(node, ticket, answer),
                 Effect::Recall { holder, slice } => {
                     let campaign = (holder.0 % 64) as usize;
-                    let lane = if budget == ACCOUNT {
-                        Lane::Account
-                    } else {
-                        Lane::Budget
-                    };
-                    let found = self
-                        .nodes
-                        .iter()
-                        .position(|n| n.up && n.incarnation == holder.0 / 64);
+                    let lane = if budget == ACCOUNT { Lane::Account } else { Lane::Budget };
+                    let found =
+                        self.nodes.iter().position(|n| n.up && n.incarnation == holder.0 / 64);
                     if let Some(to) = found {
                         let incarnation = Some(holder.0 / 64);
-                        self.send(
-                            node,
-                            to,
-                            incarnation,
-                            Message::Recall {
-                                campaign,
-                                lane,
-                                slice,
-                            },
-                        );
+                        self.send(node, to, incarnation, Message::Recall { campaign, lane, slice });
                     }
                 }
-                Effect::Tell { notes, then } => self.tell(
-                    node,
-                    Tell {
-                        budget,
-                        notes,
-                        then,
-                    },
-                ),
+                Effect::Tell { notes, then } => self.tell(node, Tell { budget, notes, then }),
                 other => unreachable!("an authority does not {other:?}"),
             }
         }
@@ -563,15 +438,8 @@ impl World {
     fn send_tell(&mut self, node: usize, id: u64) {
         let n = &self.nodes[node];
         let Some(tell) = n.tells.get(&id) else { return };
-        let from = Asker::Told {
-            node,
-            incarnation: n.incarnation,
-            tell: id,
-        };
-        let message = Message::Notes {
-            notes: tell.notes.clone(),
-            from,
-        };
+        let from = Asker::Told { node, incarnation: n.incarnation, tell: id };
+        let message = Message::Notes { notes: tell.notes.clone(), from };
         let owner = self.owner(ACCOUNT);
         self.send(node, owner, None, message);
     }
@@ -581,27 +449,11 @@ impl World {
             return;
         };
         match asker {
-            Asker::Lane {
-                node: to,
-                incarnation,
-                campaign,
-                lane,
-                slice,
-            } => {
-                let message = Message::LaneAnswer {
-                    campaign,
-                    lane,
-                    slice,
-                    answer,
-                };
+            Asker::Lane { node: to, incarnation, campaign, lane, slice } => {
+                let message = Message::LaneAnswer { campaign, lane, slice, answer };
                 self.send(node, to, Some(incarnation), message);
             }
-            Asker::Book {
-                node: to,
-                incarnation,
-                campaign,
-                hold,
-            } => {
+            Asker::Book { node: to, incarnation, campaign, hold } => {
                 if let Answer::Booked { entry, .. } = &answer {
                     self.check.acknowledged(entry.op, entry.amount);
                 }
@@ -609,18 +461,10 @@ impl World {
                     node,
                     to,
                     Some(incarnation),
-                    Message::BookAnswer {
-                        campaign,
-                        hold,
-                        answer,
-                    },
+                    Message::BookAnswer { campaign, hold, answer },
                 );
             }
-            Asker::Told {
-                node: to,
-                incarnation,
-                tell,
-            } => {
+            Asker::Told { node: to, incarnation, tell } => {
                 self.send(node, to, Some(incarnation), Message::ToldAnswer { tell });
             }
             Asker::Client { op } => self.client_answered(op, answer),
@@ -646,40 +490,17 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Ask { lane, ask } => {
-                    let budget = if lane == Lane::Account {
-                        ACCOUNT
-                    } else {
-                        campaign
-                    };
-                    let from = Asker::Lane {
-                        node,
-                        incarnation,
-                        campaign,
-                        lane,
-                        slice: slice_of(&ask),
-                    };
+                    let budget = if lane == Lane::Account { ACCOUNT } else { campaign };
+                    let from =
+                        Asker::Lane { node, incarnation, campaign, lane, slice: slice_of(&ask) };
                     let owner = self.owner(budget);
                     self.send(node, owner, None, Message::Ask { budget, ask, from });
                 }
                 Effect::Book { hold, ask } => {
                     self.check.kept(hold, node);
-                    let from = Asker::Book {
-                        node,
-                        incarnation,
-                        campaign,
-                        hold,
-                    };
+                    let from = Asker::Book { node, incarnation, campaign, hold };
                     let owner = self.owner(campaign);
-                    self.send(
-                        node,
-                        owner,
-                        None,
-                        Message::Ask {
-                            budget: campaign,
-                            ask,
-                            from,
-                        },
-                    );
+                    self.send(node, owner, None, Message::Ask { budget: campaign, ask, from });
                 }
                 Effect::Hold(ticket, answer) => {
                     if let Some((campaign, hold)) = self.nodes[node].holds.remove(&ticket.0) {
@@ -717,24 +538,11 @@ impl World {
             return;
         };
         let incarnation = n.incarnation;
-        let outcome = |outcome| Event::Committed {
-            node,
-            incarnation,
-            budget,
-            generation,
-            outcome,
-        };
+        let outcome = |outcome| Event::Committed { node, incarnation, budget, generation, outcome };
         let meets = self.between(200, 3 * MS);
         let hears = self.between(100, 2 * MS);
         let fate = if self.calm { 100 } else { self.pick(100) };
-        let apply = |answer| Event::Apply {
-            node,
-            incarnation,
-            budget,
-            epoch,
-            batch,
-            answer,
-        };
+        let apply = |answer| Event::Apply { node, incarnation, budget, epoch, batch, answer };
         if self.store.down_until > self.t || fate < 2 {
             self.after(meets, outcome(CommitOutcome::Failed));
         } else if fate < 4 {
@@ -749,11 +557,7 @@ impl World {
         } else if fate < 6 {
             self.after(meets, outcome(CommitOutcome::Unknown));
         } else {
-            let slow = if fate == 6 {
-                self.between(SECOND, 3 * SECOND)
-            } else {
-                0
-            };
+            let slow = if fate == 6 { self.between(SECOND, 3 * SECOND) } else { 0 };
             self.after(meets + slow, apply(Some(hears)));
         }
     }
@@ -771,19 +575,13 @@ impl World {
         let n = &self.nodes[node];
         let generation = n.hosted.get(&budget).map_or(0, |h| h.generation);
         let (boot, staged) = (n.boot + node as u64 * 1_000, batch.now.mono_us);
-        let ages: Vec<i64> = batch
-            .entries
-            .iter()
-            .map(|_| n.now(self.t).mono_us - staged)
-            .collect();
+        let ages: Vec<i64> = batch.entries.iter().map(|_| n.now(self.t).mono_us - staged).collect();
         let current = self.store.shards[budget].epoch;
         let fenced = !self.has(Bug::EpochIgnored);
         let met = self.store.meet(budget, epoch, &batch, boot, self.t, fenced);
         if met == Met::Applied {
             let owns = self.owner(budget) == node;
-            let Self {
-                check, store, t, ..
-            } = self;
+            let Self { check, store, t, .. } = self;
             check.applied(*t, &ages, budget, epoch, current, owns, &batch, store);
         }
         let Some(hears) = answer else { return };
@@ -793,16 +591,7 @@ impl World {
             Met::Stale => CommitOutcome::Unknown,
             Met::Fenced => CommitOutcome::Fenced,
         };
-        self.after(
-            hears,
-            Event::Committed {
-                node,
-                incarnation,
-                budget,
-                generation,
-                outcome,
-            },
-        );
+        self.after(hears, Event::Committed { node, incarnation, budget, generation, outcome });
     }
 
     pub fn committed(
@@ -818,11 +607,7 @@ impl World {
             return;
         }
         let now = n.now(self.t);
-        let Some(h) = n
-            .hosted
-            .get_mut(&budget)
-            .filter(|h| h.generation == generation)
-        else {
+        let Some(h) = n.hosted.get_mut(&budget).filter(|h| h.generation == generation) else {
             return;
         };
         let mut out = Vec::new();

@@ -56,9 +56,7 @@ fn walk(world: &mut World, outcome: &mut Outcome) -> Verdict {
     }
     match world.check.unbooked_acked(&world.clients.acked) {
         0 => Ok(()),
-        n => Err(format!(
-            "BG-2: {n} acknowledged operations are not in the ledger"
-        )),
+        n => Err(format!("BG-2: {n} acknowledged operations are not in the ledger")),
     }
 }
 
@@ -86,84 +84,26 @@ fn a_million_steps_of_faults_break_no_invariant() {
     }
     println!("{outcome:?}");
     // A quiet run proves nothing.
-    assert!(
-        outcome.grants * 250 > outcome.steps,
-        "too few grants: {outcome:?}"
-    );
-    assert!(
-        outcome.rows * 150 > outcome.steps,
-        "too few bookings: {outcome:?}"
-    );
+    assert!(outcome.grants * 250 > outcome.steps, "too few grants: {outcome:?}");
+    assert!(outcome.rows * 150 > outcome.steps, "too few bookings: {outcome:?}");
     assert!(outcome.late > 0, "nothing was ever late: {outcome:?}");
 }
 
 /// The planted bugs, the rule that each breaks, and what it does.
 const PLANTED: [(Bug, u8, &str); 14] = [
-    (
-        Bug::SliceSurvivesItsHolder,
-        1,
-        "a restarted holder goes on with the slice that it finds",
-    ),
-    (
-        Bug::SettleBeyondSlice,
-        1,
-        "a settle does not look at what its slice has left",
-    ),
-    (
-        Bug::ReclaimAtTtl,
-        2,
-        "capacity of a slice comes back at its ttl, while holds are open",
-    ),
-    (
-        Bug::ServeByWallClock,
-        2,
-        "the holder measures the life of its slice by the wall clock",
-    ),
-    (
-        Bug::UnknownMeansFailed,
-        3,
-        "an unknown commit is taken for a failed one",
-    ),
-    (
-        Bug::EpochIgnored,
-        4,
-        "a write is not checked against the epoch of its shard",
-    ),
-    (
-        Bug::ForeignWriter,
-        5,
-        "a node books in a budget that it does not own",
-    ),
-    (
-        Bug::WonHoldExpires,
-        6,
-        "a hold with a win notice expires like any other",
-    ),
-    (
-        Bug::NoticeAckedInMemory,
-        6,
-        "a notice is acknowledged before it is durable",
-    ),
-    (
-        Bug::RefundBelowZero,
-        7,
-        "a refund is worth more than what the window holds",
-    ),
-    (
-        Bug::RestartClearsWindow,
-        8,
-        "a restart forgets what the window held",
-    ),
-    (
-        Bug::HoldsOutsideWindow,
-        8,
-        "open holds do not count in the window",
-    ),
-    (
-        Bug::SettleOnToday,
-        9,
-        "a hold settles on the day of the settle",
-    ),
+    (Bug::SliceSurvivesItsHolder, 1, "a restarted holder goes on with the slice that it finds"),
+    (Bug::SettleBeyondSlice, 1, "a settle does not look at what its slice has left"),
+    (Bug::ReclaimAtTtl, 2, "capacity of a slice comes back at its ttl, while holds are open"),
+    (Bug::ServeByWallClock, 2, "the holder measures the life of its slice by the wall clock"),
+    (Bug::UnknownMeansFailed, 3, "an unknown commit is taken for a failed one"),
+    (Bug::EpochIgnored, 4, "a write is not checked against the epoch of its shard"),
+    (Bug::ForeignWriter, 5, "a node books in a budget that it does not own"),
+    (Bug::WonHoldExpires, 6, "a hold with a win notice expires like any other"),
+    (Bug::NoticeAckedInMemory, 6, "a notice is acknowledged before it is durable"),
+    (Bug::RefundBelowZero, 7, "a refund is worth more than what the window holds"),
+    (Bug::RestartClearsWindow, 8, "a restart forgets what the window held"),
+    (Bug::HoldsOutsideWindow, 8, "open holds do not count in the window"),
+    (Bug::SettleOnToday, 9, "a hold settles on the day of the settle"),
     (Bug::SliceCrossesMidnight, 9, "a slice outlives its day"),
 ];
 
@@ -195,8 +135,5 @@ fn every_planted_bug_is_found_and_the_table_in_docs_says_how() {
         std::fs::write(path, &table).expect("docs can be written");
     }
     let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(
-        written, table,
-        "docs/planted-bugs.md is out of date: run with KIKI_BLESS=1"
-    );
+    assert_eq!(written, table, "docs/planted-bugs.md is out of date: run with KIKI_BLESS=1");
 }

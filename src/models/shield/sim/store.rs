@@ -60,10 +60,7 @@ impl Store {
     pub fn new(tight_days: bool) -> Store {
         let account = Terms::account(
             Currency::USD,
-            Some(WindowCap {
-                amount: WINDOW_CAP,
-                length_us: WINDOW_US,
-            }),
+            Some(WindowCap { amount: WINDOW_CAP, length_us: WINDOW_US }),
         );
         let mut cores = vec![Core::new(account)];
         for _ in 1..BUDGETS {
@@ -76,12 +73,7 @@ impl Store {
             core.version = 1;
         }
         Store {
-            shards: (0..BUDGETS)
-                .map(|b| Shard {
-                    owner: b % NODES,
-                    epoch: 1,
-                })
-                .collect(),
+            shards: (0..BUDGETS).map(|b| Shard { owner: b % NODES, epoch: 1 }).collect(),
             cores,
             ledger: vec![Vec::new(); BUDGETS],
             sums: vec![Sums::default(); BUDGETS],
@@ -103,56 +95,28 @@ impl Store {
         if fenced && self.shards[budget].epoch != epoch {
             return Met::Fenced;
         }
-        let ops = batch
-            .entries
-            .iter()
-            .map(|e| e.op)
-            .chain(batch.operations.iter().map(|o| o.0));
-        let known: Vec<(Op, Found)> = ops
-            .filter_map(|op| Some((op, self.ops.get(&op)?.clone())))
-            .collect();
+        let ops = batch.entries.iter().map(|e| e.op).chain(batch.operations.iter().map(|o| o.0));
+        let known: Vec<(Op, Found)> =
+            ops.filter_map(|op| Some((op, self.ops.get(&op)?.clone()))).collect();
         if !known.is_empty() {
-            return if batch.check_ops {
-                Met::Duplicate(known)
-            } else {
-                Met::Stale
-            };
+            return if batch.check_ops { Met::Duplicate(known) } else { Met::Stale };
         }
         if self.cores[budget].version != batch.expected_version {
             return Met::Stale;
         }
         for (op, body, _) in &batch.operations {
-            let answer = Found::Answer {
-                body: *body,
-                status: 200,
-                answer: String::new(),
-            };
+            let answer = Found::Answer { body: *body, status: 200, answer: String::new() };
             self.ops.insert(*op, answer);
         }
         for entry in &batch.entries {
-            self.ops.insert(
-                entry.op,
-                Found::Row {
-                    entry: Box::new(entry.clone()),
-                },
-            );
+            self.ops.insert(entry.op, Found::Row { entry: Box::new(entry.clone()) });
             self.add(budget, entry);
-            self.ledger[budget].push(Row {
-                entry: entry.clone(),
-                boot,
-                true_us,
-            });
+            self.ledger[budget].push(Row { entry: entry.clone(), boot, true_us });
         }
         let mut slices: BTreeMap<_, Slice> = self.cores[budget].slices.clone();
         for put in &batch.slices_put {
             let settled = slices.get(&put.id).map_or(Micros::ZERO, |s| s.settled);
-            slices.insert(
-                put.id,
-                Slice {
-                    settled,
-                    ..put.clone()
-                },
-            );
+            slices.insert(put.id, Slice { settled, ..put.clone() });
         }
         for (id, amount) in &batch.slice_settles {
             if let Some(slice) = slices.get_mut(id) {
@@ -162,10 +126,7 @@ impl Store {
         for id in &batch.slices_gone {
             slices.remove(id);
         }
-        self.cores[budget] = Core {
-            slices,
-            ..batch.core.clone()
-        };
+        self.cores[budget] = Core { slices, ..batch.core.clone() };
         Met::Applied
     }
 
@@ -198,8 +159,5 @@ impl Store {
 
 /// A reading of both clocks of a node.
 pub fn reading(t: i64, mono_offset: i64, wall_offset: i64) -> Now {
-    Now {
-        mono_us: t + mono_offset,
-        wall_us: super::world::EPOCH_WALL_US + t + wall_offset,
-    }
+    Now { mono_us: t + mono_offset, wall_us: super::world::EPOCH_WALL_US + t + wall_offset }
 }

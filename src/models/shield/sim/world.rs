@@ -79,52 +79,16 @@ pub enum Asker {
 
 #[derive(Clone, Debug)]
 pub enum Message {
-    Authorise {
-        campaign: usize,
-        ask: Authorise,
-    },
-    Settle {
-        campaign: usize,
-        hold: Op,
-        amount: Micros,
-    },
-    Release {
-        campaign: usize,
-        hold: Op,
-    },
-    Notice {
-        campaign: usize,
-        hold: Op,
-        price: Micros,
-    },
-    Ask {
-        budget: usize,
-        ask: Ask,
-        from: Asker,
-    },
-    LaneAnswer {
-        campaign: usize,
-        lane: Lane,
-        slice: SliceId,
-        answer: Answer,
-    },
-    BookAnswer {
-        campaign: usize,
-        hold: Op,
-        answer: Answer,
-    },
-    ToldAnswer {
-        tell: u64,
-    },
-    Recall {
-        campaign: usize,
-        lane: Lane,
-        slice: SliceId,
-    },
-    Notes {
-        notes: Vec<Note>,
-        from: Asker,
-    },
+    Authorise { campaign: usize, ask: Authorise },
+    Settle { campaign: usize, hold: Op, amount: Micros },
+    Release { campaign: usize, hold: Op },
+    Notice { campaign: usize, hold: Op, price: Micros },
+    Ask { budget: usize, ask: Ask, from: Asker },
+    LaneAnswer { campaign: usize, lane: Lane, slice: SliceId, answer: Answer },
+    BookAnswer { campaign: usize, hold: Op, answer: Answer },
+    ToldAnswer { tell: u64 },
+    Recall { campaign: usize, lane: Lane, slice: SliceId },
+    Notes { notes: Vec<Note>, from: Asker },
 }
 
 #[derive(Debug)]
@@ -208,9 +172,7 @@ impl World {
             steps: 0,
             rng: ChaCha8Rng::seed_from_u64(seed),
             bug,
-            nodes: (0..NODES)
-                .map(|i| Node::new(i, i as i64 * 1_000 * SECOND + 7))
-                .collect(),
+            nodes: (0..NODES).map(|i| Node::new(i, i as i64 * 1_000 * SECOND + 7)).collect(),
             tight_days: seed % 2 == 1,
             store: Store::new(seed % 2 == 1),
             check: Check::default(),
@@ -262,14 +224,7 @@ impl World {
     /// Sends a message: between nodes it may be lost, doubled, or late.
     pub fn send(&mut self, from: usize, node: usize, incarnation: Option<u64>, message: Message) {
         if from == node {
-            self.after(
-                1,
-                Event::Deliver {
-                    node,
-                    incarnation,
-                    message,
-                },
-            );
+            self.after(1, Event::Deliver { node, incarnation, message });
             return;
         }
         let is_cut = self.cut.get(from).is_some_and(|c| *c) || self.cut[node];
@@ -284,14 +239,7 @@ impl World {
             } else {
                 self.between(100, 20 * MS)
             };
-            self.after(
-                delay,
-                Event::Deliver {
-                    node,
-                    incarnation,
-                    message: message.clone(),
-                },
-            );
+            self.after(delay, Event::Deliver { node, incarnation, message: message.clone() });
         }
     }
 
@@ -310,65 +258,30 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Deliver {
-                node,
-                incarnation,
-                message,
-            } => {
+            Event::Deliver { node, incarnation, message } => {
                 let n = &self.nodes[node];
                 if !n.up || incarnation.is_some_and(|i| i != n.incarnation) {
                     return;
                 }
                 if let Some(until) = n.paused_until {
                     // A paused node's socket keeps what arrives.
-                    self.at(
-                        until + 1,
-                        Event::Deliver {
-                            node,
-                            incarnation,
-                            message,
-                        },
-                    );
+                    self.at(until + 1, Event::Deliver { node, incarnation, message });
                     return;
                 }
                 self.receive(node, message);
             }
-            Event::Apply {
-                node,
-                incarnation,
-                budget,
-                epoch,
-                batch,
-                answer,
-            } => {
+            Event::Apply { node, incarnation, budget, epoch, batch, answer } => {
                 self.apply(node, incarnation, budget, epoch, *batch, answer);
             }
-            Event::Committed {
-                node,
-                incarnation,
-                budget,
-                generation,
-                outcome,
-            } => {
+            Event::Committed { node, incarnation, budget, generation, outcome } => {
                 if let Some(until) = self.nodes[node].paused_until {
-                    let again = Event::Committed {
-                        node,
-                        incarnation,
-                        budget,
-                        generation,
-                        outcome,
-                    };
+                    let again = Event::Committed { node, incarnation, budget, generation, outcome };
                     self.at(until + 1, again);
                     return;
                 }
                 self.committed(node, incarnation, budget, generation, outcome);
             }
-            Event::Load {
-                node,
-                incarnation,
-                budget,
-                epoch,
-            } => {
+            Event::Load { node, incarnation, budget, epoch } => {
                 self.load(node, incarnation, budget, epoch);
             }
             Event::Tick { node, incarnation } => self.tick(node, incarnation),
@@ -388,14 +301,11 @@ impl World {
         let today = DaySpan::at("UTC", EPOCH_WALL_US + self.t).day;
         if !self.jumped && hold.day != today {
             let (day, today) = (hold.day.0, today.0);
-            self.check.fail(format!(
-                "BG-1: a hold of day {day} was granted on day {today}"
-            ));
+            self.check.fail(format!("BG-1: a hold of day {day} was granted on day {today}"));
         }
         let left = hold.expires_us - self.nodes[node].now(self.t).mono_us;
         let until = self.t + left + self.limits.grace_us;
         let life = self.t - self.limits.slice_ttl_us + self.limits.slice_life_us();
-        self.check
-            .granted(self.t, campaign, hold, until, life.max(until));
+        self.check.granted(self.t, campaign, hold, until, life.max(until));
     }
 }
