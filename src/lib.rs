@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod actors;
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod models;

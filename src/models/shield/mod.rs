@@ -22,4 +22,5 @@ pub mod refusal;
 mod sim;
 pub mod slice;
 pub mod terms;
+pub mod token;
 pub mod window;

@@ -1,0 +1,3 @@
+//! Adapters: extract, ask, map. No rules, no SQL, no spawning of actors.
+
+pub mod problem;
