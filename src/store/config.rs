@@ -1,15 +1,28 @@
 //! Where the store is and how long anything may take there.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Which database.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Backend {
     /// `kiki.sqlite` in this directory, which is made when missing.
     Sqlite { dir: PathBuf },
     /// A `postgres://` address. `ssl` is the sslmode (disable, prefer) where the address names none.
     Postgres { url: String, ssl: Option<String> },
+}
+
+impl fmt::Debug for Backend {
+    /// Without the address of a database: it may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { dir } => f.debug_struct("Sqlite").field("dir", dir).finish(),
+            Self::Postgres { ssl, .. } => {
+                f.debug_struct("Postgres").field("ssl", ssl).finish_non_exhaustive()
+            }
+        }
+    }
 }
 
 /// Every wait has a limit; nothing in the store waits longer than the sum of those that it passes.

@@ -49,8 +49,8 @@ impl StoreError {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_) => Self::Unavailable { what, cause },
+            sqlx::Error::Configuration(_) | sqlx::Error::Tls(_) => Self::Config(cause),
             _ => Self::Refused { what, cause },
         }
     }

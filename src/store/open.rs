@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::AnyConnection;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AssertSqlSafe, ConnectOptions, Pool};
+use sqlx::{Any, AssertSqlSafe, ConnectOptions, Connection, Pool};
 
 use super::config::{Backend, StoreConfig};
 use super::error::{Result, StoreError};
@@ -14,6 +14,9 @@ use super::sql::Dialect;
 
 /// The database file in the data directory.
 pub const SQLITE_FILE: &str = "kiki.sqlite";
+
+/// A connection that was not used for this long is tried before it is lent.
+const RESTED: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -87,8 +90,13 @@ pub(crate) fn pool(
     AnyPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(config.connect_limit)
-        // a broken connection is found by its next user, who throws it away: no round trip for it
+        // no round trip for a connection that worked a moment ago: whoever finds it broken throws
+        // it away. One that rested may be of a server that was restarted
         .test_before_acquire(false)
+        .before_acquire(move |conn, meta| {
+            let rested = dialect == Dialect::Postgres && meta.idle_for > RESTED;
+            Box::pin(async move { Ok(!rested || conn.ping().await.is_ok()) })
+        })
         .idle_timeout(Duration::from_secs(300))
         .max_lifetime(None)
         .after_connect(move |conn, _| {

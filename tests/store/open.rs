@@ -98,3 +98,13 @@ fn a_data_directory_with_odd_characters_works() {
     });
     assert!(odd.join(kiki::store::SQLITE_FILE).exists());
 }
+
+#[tokio::test]
+async fn a_password_is_never_printed() {
+    let config = hurried(&StoreConfig::postgres("postgres://kiki:s3cret@127.0.0.1:1/none"));
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let error = Store::open(config).await.expect_err("no store");
+    assert!(!format!("{error:?} {error}").contains("s3cret"));
+    let error = Store::open(StoreConfig::postgres("s3cret")).await.expect_err("no address");
+    assert!(!format!("{error:?} {error}").contains("s3cret"));
+}

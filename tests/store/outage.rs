@@ -155,3 +155,20 @@ async fn a_server_that_stops_opens_the_breaker_and_its_return_closes_it() {
     driver.await.expect("it ends");
     db.drop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_rested_over_a_restart_of_the_server_cost_no_error() {
+    let Some(db) = Db::postgres().await else { return };
+    let proxy = proxied(&db).await;
+    let store = Store::open(proxy.config.clone()).await.expect("the store opens");
+    let epoch = own(&store).await;
+    let reads = (store.budget(ACCOUNT, "b"), store.account(ACCOUNT), store.shards());
+    let (_, _, shards) = tokio::join!(reads.0, reads.1, reads.2);
+    assert_eq!(shards.expect("a read").len(), 256);
+    proxy.line.send_replace(Line::Down);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    proxy.line.send_replace(Line::Up);
+    assert_eq!(store.budget(ACCOUNT, "b").await, Ok(None));
+    assert_eq!(store.commit(vec![make(epoch, 0)]).await, vec![Outcome::Committed]);
+    db.drop().await;
+}
