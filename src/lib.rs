@@ -2,5 +2,8 @@
 //! The layers and what may be touched where are explained in `docs/ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod metrics_names;
+pub mod telemetry;
