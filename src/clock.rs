@@ -7,10 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// Wall-clock time in microseconds since 1970-01-01 UTC. It may jump: use it for what people and
 /// ledgers read, never to decide whether an interval has passed.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the wall clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
 pub fn wall_us() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),

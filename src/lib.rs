@@ -2,8 +2,11 @@
 //! The layers and what may be touched where are explained in `docs/ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod actors;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod metrics_names;
+pub mod models;
+pub mod store;
 pub mod telemetry;

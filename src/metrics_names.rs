@@ -46,13 +46,7 @@ metrics! {
 
 /// Describes every metric to the recorder that is installed, once at start.
 pub fn describe_all() {
-    for &Metric {
-        name,
-        kind,
-        unit,
-        help,
-    } in ALL
-    {
+    for &Metric { name, kind, unit, help } in ALL {
         match kind {
             Kind::Counter => describe_counter!(name, unit, help),
             Kind::Gauge => describe_gauge!(name, unit, help),
@@ -71,14 +65,11 @@ mod tests {
     fn names_follow_their_kind_and_are_used_once() {
         let mut seen = BTreeSet::new();
         for metric in ALL {
-            let Metric {
-                name, kind, help, ..
-            } = metric;
+            let Metric { name, kind, help, .. } = metric;
             assert!(seen.insert(name), "{name} is declared twice");
             assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
             assert!(
-                name.bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
             );
             assert!(help.ends_with('.'), "{name}: its help is a sentence");
         }

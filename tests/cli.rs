@@ -23,19 +23,13 @@ fn walk(command: &clap::Command, path: &str, complaints: &mut Vec<String>) {
     if leaf && command.get_long_about().is_none() {
         complain("no long help".to_owned());
     }
-    let after = command
-        .get_after_long_help()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let after = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
     if leaf && !after.starts_with("Example") {
         complain("no example".to_owned());
     }
     for argument in command.get_arguments() {
         let name = argument.get_id();
-        let help = argument
-            .get_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         if help.is_empty() {
             complain(format!("no help for {name}"));
         }
@@ -46,10 +40,9 @@ fn walk(command: &clap::Command, path: &str, complaints: &mut Vec<String>) {
         }
         let takes_value = argument.get_action().takes_values();
         let named = argument.get_value_names().is_some_and(|names| {
-            names.iter().all(|name| {
-                name.chars()
-                    .all(|c| c.is_ascii_uppercase() || "=-_".contains(c))
-            })
+            names
+                .iter()
+                .all(|name| name.chars().all(|c| c.is_ascii_uppercase() || "=-_".contains(c)))
         });
         if takes_value && !named && argument.get_possible_values().is_empty() {
             complain(format!("no value name for {name}"));
@@ -86,10 +79,7 @@ fn a_good_file_is_ok_and_a_bad_one_names_every_place_with_code_2() {
     };
     write("good.toml", "[shield]\nwindow_cap = 800.50\n");
     let good = kiki(folder.path(), &["config", "check", "good.toml"]);
-    assert_eq!(
-        (good.status.code(), text(&good.stdout).as_str()),
-        (Some(0), "ok\n")
-    );
+    assert_eq!((good.status.code(), text(&good.stdout).as_str()), (Some(0), "ok\n"));
     write("bad.toml", "[shield]\nwindow_kap = 800\nhold_ttl_s = []\n");
     let bad = kiki(folder.path(), &["config", "check", "bad.toml"]);
     assert_eq!(bad.status.code(), Some(2));
@@ -107,32 +97,19 @@ fn a_good_file_is_ok_and_a_bad_one_names_every_place_with_code_2() {
 fn what_is_shown_can_be_kept_as_a_file_and_the_dotenv_file_counts() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join(".env"), "MAX_BURST_BUDGET=\"700.0\"\n").expect("written");
-    let shown = kiki(
-        folder.path(),
-        &["config", "show", "--set", "shield.grace_s=7"],
-    );
+    let shown = kiki(folder.path(), &["config", "show", "--set", "shield.grace_s=7"]);
     assert!(shown.status.success(), "{}", text(&shown.stderr));
-    assert!(
-        text(&shown.stdout).contains("window_cap = 700 "),
-        "{}",
-        text(&shown.stdout)
-    );
+    assert!(text(&shown.stdout).contains("window_cap = 700 "), "{}", text(&shown.stdout));
     assert!(text(&shown.stdout).contains("# .env MAX_BURST_BUDGET\n"));
     assert!(text(&shown.stdout).contains("# flag --set\n"));
     std::fs::write(folder.path().join("kept.toml"), &shown.stdout).expect("written");
     let check = kiki(folder.path(), &["config", "check", "kept.toml"]);
     assert_eq!(text(&check.stdout), "ok\n", "{}", text(&check.stderr));
-    std::fs::write(
-        folder.path().join(".env"),
-        "REDIS_DB=1\nREDIS_PASSWORD=hunter2 hunter2\n",
-    )
-    .expect("written");
+    std::fs::write(folder.path().join(".env"), "REDIS_DB=1\nREDIS_PASSWORD=hunter2 hunter2\n")
+        .expect("written");
     let broken = kiki(folder.path(), &["config", "show"]);
     assert_eq!(broken.status.code(), Some(2));
     let said = text(&broken.stderr);
-    assert!(
-        said.starts_with(".env:2:1: ") && said.contains("REDIS_PASSWORD"),
-        "{said}"
-    );
+    assert!(said.starts_with(".env:2:1: ") && said.contains("REDIS_PASSWORD"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }

@@ -10,10 +10,7 @@ use kiki::config::{
 };
 
 fn file(text: &str) -> tempfile::NamedTempFile {
-    let mut file = tempfile::Builder::new()
-        .suffix(".toml")
-        .tempfile()
-        .expect("a temporary file");
+    let mut file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a temporary file");
     file.write_all(text.as_bytes()).expect("written");
     file
 }
@@ -28,20 +25,12 @@ fn complaints_about(text: &str) -> Vec<String> {
     let file = file(text);
     let prefix = format!("{}:", file.path().display());
     let said = complaints(Loader::new().file(Some(file.path())));
-    said.iter()
-        .map(|line| line.strip_prefix(&prefix).unwrap_or(line).to_owned())
-        .collect()
+    said.iter().map(|line| line.strip_prefix(&prefix).unwrap_or(line).to_owned()).collect()
 }
 
 fn with(variables: &[(&str, &str)]) -> Config {
-    let set = variables
-        .iter()
-        .fold(Environment::empty(), |e, (n, v)| e.with(n, v));
-    Loader::new()
-        .environment(set)
-        .load()
-        .expect("a good configuration")
-        .config
+    let set = variables.iter().fold(Environment::empty(), |e, (n, v)| e.with(n, v));
+    Loader::new().environment(set).load().expect("a good configuration").config
 }
 
 #[test]
@@ -53,10 +42,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(config.shield.window_cap.micros(), 500_000_000);
     assert_eq!(config.shield.window_seconds.micros(), 60_000_000);
     assert_eq!(config.shield.holds_max, 100_000);
-    assert_eq!(
-        config.peers.shield_url.as_str(),
-        "http://localhost:8081/check"
-    );
+    assert_eq!(config.peers.shield_url.as_str(), "http://localhost:8081/check");
     assert_eq!(config.peers.ltv_grpc_addr.as_str(), "localhost:50051");
     assert_eq!(config.audit.retention_days, 2555);
     assert!(config.store.database_url.is_empty() && config.redis.addr.is_empty());
@@ -96,16 +82,11 @@ fn every_key_of_the_default_file_is_explained_above_it() {
 fn every_conventional_variable_and_every_limit_is_in_the_comments() {
     for key in keys() {
         let name = format!("\n{} = ", key.name());
-        let section = DEFAULT_TOML
-            .find(&format!("\n[{}]", key.section()))
-            .expect("its section");
+        let section = DEFAULT_TOML.find(&format!("\n[{}]", key.section())).expect("its section");
         let at = section + DEFAULT_TOML[section..].find(&name).expect("its line");
         let above = &DEFAULT_TOML[..at];
-        let comment: Vec<&str> = above
-            .lines()
-            .rev()
-            .take_while(|line| line.starts_with('#'))
-            .collect();
+        let comment: Vec<&str> =
+            above.lines().rev().take_while(|line| line.starts_with('#')).collect();
         for variable in key.variables {
             let told = comment.iter().any(|line| line.contains(variable));
             assert!(told, "{}: {variable} is not in its comment", key.path);
@@ -117,45 +98,21 @@ fn every_conventional_variable_and_every_limit_is_in_the_comments() {
 fn every_variable_is_in_the_example_and_every_name_in_the_example_works() {
     let example = include_str!("../.env.example");
     let named = |line: &str| {
-        let name = line
-            .trim_start_matches('#')
-            .trim()
-            .split_once('=')?
-            .0
-            .to_owned();
-        let plain = name
-            .bytes()
-            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        let name = line.trim_start_matches('#').trim().split_once('=')?.0.to_owned();
+        let plain = name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
         plain.then_some(name)
     };
     let example: BTreeSet<String> = example.lines().filter_map(named).collect();
-    let conventional: BTreeSet<String> = keys()
-        .flat_map(|key| key.variables.iter().map(|&v| v.to_owned()))
-        .collect();
+    let conventional: BTreeSet<String> =
+        keys().flat_map(|key| key.variables.iter().map(|&v| v.to_owned())).collect();
     let missing: Vec<_> = conventional.difference(&example).collect();
     assert!(missing.is_empty(), ".env.example lacks {missing:?}");
-    let composed = [
-        "PORT",
-        "KIKI_CONFIG",
-        "REDIS_HOST",
-        "REDIS_PORT",
-        "DB_HOST",
-        "DB_PORT",
-    ];
-    let more = [
-        "DB_NAME",
-        "DB_USER",
-        "DB_PASSWORD",
-        "DB_SSL_MODE",
-        "KIKI_ADMIN_URL",
-    ];
+    let composed = ["PORT", "KIKI_CONFIG", "REDIS_HOST", "REDIS_PORT", "DB_HOST", "DB_PORT"];
+    let more = ["DB_NAME", "DB_USER", "DB_PASSWORD", "DB_SSL_MODE", "KIKI_ADMIN_URL"];
     let all: BTreeSet<String> = keys().flat_map(|key| key.variable_names()).collect();
     for name in &example {
         let known = composed.contains(&name.as_str()) || more.contains(&name.as_str());
-        assert!(
-            known || all.contains(name),
-            ".env.example names {name}, which sets nothing"
-        );
+        assert!(known || all.contains(name), ".env.example names {name}, which sets nothing");
     }
 }
 
@@ -181,10 +138,7 @@ fn later_sources_win_in_the_documented_order() {
     assert_eq!(shield.holds_max, 4);
     let shown = show(&loaded.values);
     for want in [
-        format!(
-            "window_cap = 1                               # {}:2:14",
-            file.path().display()
-        ),
+        format!("window_cap = 1                               # {}:2:14", file.path().display()),
         "window_seconds = 2                           # .env WINDOW_SECONDS".to_owned(),
         "grace_s = 3                                  # environment KIKI_SHIELD_GRACE_S".to_owned(),
         "holds_max = 4                                # flag --set".to_owned(),
@@ -235,16 +189,9 @@ fn a_key_in_the_wrong_place_is_pointed_to_the_right_one() {
 fn broken_toml_is_placed_and_the_rest_of_the_file_is_still_read() {
     let said = complaints_about("[server]\nbind = \nshield_prot = 1\n");
     assert!(said[0].starts_with("2:"), "{said:?}");
-    assert!(
-        said.iter()
-            .any(|line| line.starts_with("3:1: server.shield_prot")),
-        "{said:?}"
-    );
+    assert!(said.iter().any(|line| line.starts_with("3:1: server.shield_prot")), "{said:?}");
     let twice = complaints_about("[chaos]\nenabled = true\nenabled = false\n");
-    assert!(
-        twice[0].starts_with("3:1: ") && twice[0].contains("duplicate"),
-        "{twice:?}"
-    );
+    assert!(twice[0].starts_with("3:1: ") && twice[0].contains("duplicate"), "{twice:?}");
 }
 
 #[test]
@@ -252,22 +199,11 @@ fn money_is_read_exactly_or_refused() {
     let cap = |text: &str| {
         let file = file(&format!("[shield]\nwindow_cap = {text}\n"));
         let loaded = Loader::new().file(Some(file.path())).load();
-        loaded
-            .map(|loaded| loaded.config.shield.window_cap.micros())
-            .map_err(|p| p.to_string())
+        loaded.map(|loaded| loaded.config.shield.window_cap.micros()).map_err(|p| p.to_string())
     };
     assert_eq!(cap("123456789.123457"), Ok(123_456_789_123_457));
     assert_eq!(cap("1_000"), Ok(1_000_000_000));
-    for bad in [
-        "0.1234567",
-        "1e3",
-        "nan",
-        "inf",
-        "-1",
-        "9e99",
-        "\"5\"",
-        "9999999999999",
-    ] {
+    for bad in ["0.1234567", "1e3", "nan", "inf", "-1", "9e99", "\"5\"", "9999999999999"] {
         assert!(cap(bad).is_err(), "{bad}");
     }
 }
@@ -294,9 +230,7 @@ fn a_bad_variable_is_named() {
 
 #[test]
 fn a_misspelt_variable_is_warned_of() {
-    let environment = Environment::empty()
-        .with("KIKI_SHEILD_PORT", "1")
-        .with("KIKI_TEST_X", "1");
+    let environment = Environment::empty().with("KIKI_SHEILD_PORT", "1").with("KIKI_TEST_X", "1");
     let loaded = Loader::new().environment(environment).load().expect("good");
     assert_eq!(
         loaded.warnings,
@@ -307,50 +241,29 @@ fn a_misspelt_variable_is_warned_of() {
 #[test]
 fn port_counts_only_for_a_single_role() {
     let environment = Environment::empty().with("PORT", "9000");
-    let all = Loader::new()
-        .environment(environment.clone())
-        .load()
-        .expect("good")
-        .config;
+    let all = Loader::new().environment(environment.clone()).load().expect("good").config;
     assert_eq!(all.server.shield_port, 8081);
-    let one = Loader::new()
-        .environment(environment.clone())
-        .one_role("shield")
-        .load();
+    let one = Loader::new().environment(environment.clone()).one_role("shield").load();
     assert_eq!(one.expect("good").config.server.shield_port, 9000);
     let both = environment.with("KIKI_SHIELD_PORT", "9001");
-    let own = Loader::new()
-        .environment(both)
-        .one_role("shield")
-        .load()
-        .expect("good")
-        .config;
+    let own = Loader::new().environment(both).one_role("shield").load().expect("good").config;
     assert_eq!(own.server.shield_port, 9001);
 }
 
 #[test]
 fn the_database_comes_from_one_url_or_from_its_parts() {
     assert_eq!(
-        with(&[
-            ("DB_HOST", "db"),
-            ("DB_USER", "u"),
-            ("DB_PASSWORD", "p@:/ss"),
-            ("DB_NAME", "k")
-        ])
-        .store
-        .database_url
-        .expose(),
+        with(&[("DB_HOST", "db"), ("DB_USER", "u"), ("DB_PASSWORD", "p@:/ss"), ("DB_NAME", "k")])
+            .store
+            .database_url
+            .expose(),
         "postgres://u:p%40%3A%2Fss@db:5432/k"
     );
     assert_eq!(
-        with(&[
-            ("DB_HOST", "/run/pg"),
-            ("DB_PORT", "5433"),
-            ("DB_SSL_MODE", "disable")
-        ])
-        .store
-        .database_url
-        .expose(),
+        with(&[("DB_HOST", "/run/pg"), ("DB_PORT", "5433"), ("DB_SSL_MODE", "disable")])
+            .store
+            .database_url
+            .expose(),
         "postgres://kiki@%2Frun%2Fpg:5433/kiki?sslmode=disable"
     );
     let both = with(&[("DATABASE_URL", "postgres://a@b/c"), ("DB_HOST", "other")]);
@@ -377,15 +290,9 @@ fn redis_telemetry_and_audit_variables_are_read() {
     ]);
     assert_eq!(config.redis.addr.split(), Some(("cache", 6379)));
     assert_eq!((config.redis.db, config.redis.pool_size), (3, 4));
-    assert_eq!(
-        config.audit.dir_or(Path::new("data")),
-        Path::new("/var/audit")
-    );
+    assert_eq!(config.audit.dir_or(Path::new("data")), Path::new("/var/audit"));
     assert_eq!(config.peers.shield_url.as_str(), "http://shield/check");
-    assert_eq!(
-        config.telemetry.otlp_endpoint.as_str(),
-        "http://collector:4317"
-    );
+    assert_eq!(config.telemetry.otlp_endpoint.as_str(), "http://collector:4317");
     assert_eq!(config.telemetry.sample_ratio.micros(), 250_000);
     assert_eq!(config.log.format, LogFormat::Json);
     let split = with(&[("REDIS_HOST", "cache"), ("REDIS_PORT", "6380")]);
@@ -404,21 +311,14 @@ fn no_listing_and_no_debug_output_shows_a_secret() {
     assert!(shown.contains("postgres://u:[redacted]@h/n"), "{shown}");
     assert!(!format!("{:?}", loaded.config).contains("hunter2"));
     let url = Environment::empty().with("DATABASE_URL", "mysql://u:hunter2@h/n");
-    assert!(
-        !complaints(Loader::new().environment(url))
-            .concat()
-            .contains("hunter2")
-    );
+    assert!(!complaints(Loader::new().environment(url)).concat().contains("hunter2"));
 }
 
 #[test]
 fn listening_beyond_this_machine_needs_authentication_or_an_explicit_word() {
     let said = complaints(Loader::new().flag("server.bind", "0.0.0.0", "--bind"));
     assert_eq!(said.len(), 1);
-    assert!(
-        said[0].starts_with("flag --bind: server.bind: listening on 0.0.0.0"),
-        "{said:?}"
-    );
+    assert!(said[0].starts_with("flag --bind: server.bind: listening on 0.0.0.0"), "{said:?}");
     let open = Loader::new()
         .flag("server.bind", "0.0.0.0", "--bind")
         .flag("auth.allow_open", true, "--set")
@@ -433,10 +333,7 @@ fn keys_that_contradict_each_other_are_refused_at_the_one_that_was_set() {
         "[server]\nport_offset = 60000\n[shield]\nslice_margin_ms = 10_000\nhold_ttl_s = 7200\n\
          default_currency = \"usd\"\ntoken_secret = \"short\"\n[store]\npool_min = 9\n",
     );
-    let places: Vec<&str> = said
-        .iter()
-        .filter_map(|line| line.split(": ").nth(1))
-        .collect();
+    let places: Vec<&str> = said.iter().filter_map(|line| line.split(": ").nth(1)).collect();
     assert_eq!(
         places,
         [
@@ -467,26 +364,14 @@ fn a_token_secret_is_made_once_for_its_owner_alone() {
         .expect("good")
         .config;
     let secrets: Vec<_> = std::thread::scope(|scope| {
-        let tries: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| token_secret(&config)))
-            .collect();
-        tries
-            .into_iter()
-            .map(|t| t.join().expect("no panic").expect("a secret"))
-            .collect()
+        let tries: Vec<_> = (0..8).map(|_| scope.spawn(|| token_secret(&config))).collect();
+        tries.into_iter().map(|t| t.join().expect("no panic").expect("a secret")).collect()
     });
     assert!(secrets.iter().all(|s| s.len() == 64 && *s == secrets[0]));
     let path = data.join("token.secret");
-    let mode = std::fs::metadata(&path)
-        .expect("there")
-        .permissions()
-        .mode();
+    let mode = std::fs::metadata(&path).expect("there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert_eq!(
-        std::fs::read_dir(&data).expect("listed").count(),
-        1,
-        "no draft is left"
-    );
+    assert_eq!(std::fs::read_dir(&data).expect("listed").count(), 1, "no draft is left");
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).expect("changed");
     assert!(token_secret(&config).is_err_and(|e| e.to_string().contains("others may read it")));
 }

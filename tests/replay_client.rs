@@ -29,16 +29,8 @@ async fn spend(State(peer): State<Shared>, headers: HeaderMap, body: String) -> 
     tokio::time::sleep(slow.unwrap_or_default()).await;
     let mut peer = peer.lock().expect("not poisoned");
     peer.tries += 1;
-    let key = headers["idempotency-key"]
-        .to_str()
-        .expect("text")
-        .to_owned();
-    let line = key
-        .rsplit_once('-')
-        .expect("a line number")
-        .1
-        .parse()
-        .expect("a line number");
+    let key = headers["idempotency-key"].to_str().expect("text").to_owned();
+    let line = key.rsplit_once('-').expect("a line number").1.parse().expect("a line number");
     if let Some(answers) = peer.first.get_mut(&line)
         && let Some((status, body)) = answers.pop()
     {
@@ -47,15 +39,7 @@ async fn spend(State(peer): State<Shared>, headers: HeaderMap, body: String) -> 
     }
     let replayed = peer.bodies.insert(key, body).is_some();
     let answer = format!("{{\"status\":\"booked\",\"replayed\":{replayed},\"seq\":1}}");
-    (
-        if replayed {
-            StatusCode::OK
-        } else {
-            StatusCode::CREATED
-        },
-        answer,
-    )
-        .into_response()
+    (if replayed { StatusCode::OK } else { StatusCode::CREATED }, answer).into_response()
 }
 
 /// Serves on a free port and returns the address.
@@ -64,14 +48,10 @@ fn serve(peer: Shared) -> String {
     listener.set_nonblocking(true).expect("set");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-            let routes = Router::new()
-                .route("/api/v1/spend", post(spend))
-                .with_state(peer);
+            let routes = Router::new().route("/api/v1/spend", post(spend)).with_state(peer);
             axum::serve(listener, routes).await.expect("served");
         });
     });
@@ -84,24 +64,14 @@ const LOG: &str = "customer_id date number_of_cds dollar_value\n\
 fn replay_command(folder: &Path, log: &str, url: &str, more: &[&str]) -> Command {
     std::fs::write(folder.join("log.txt"), log).expect("written");
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiki"));
-    command.args([
-        "replay",
-        "--transactions",
-        "log.txt",
-        "--campaign",
-        "camp_001",
-        "--url",
-        url,
-    ]);
+    command.args(["replay", "--transactions", "log.txt", "--campaign", "camp_001", "--url", url]);
     command.args(more).current_dir(folder).env_clear();
     command
 }
 
 fn replay(log: &str, url: &str, more: &[&str]) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
-    replay_command(folder.path(), log, url, more)
-        .output()
-        .expect("kiki runs")
+    replay_command(folder.path(), log, url, more).output().expect("kiki runs")
 }
 
 fn words(output: &Output) -> String {
@@ -116,22 +86,12 @@ fn every_line_is_booked_as_written_and_a_second_run_books_nothing() {
     let first = replay(LOG, &url, &[]);
     let said = words(&first);
     assert!(first.status.success(), "{said}");
-    for line in [
-        "lines       3",
-        "booked      3",
-        "replayed    0",
-        "refused     0",
-        "total       $88.77",
-    ] {
+    for line in
+        ["lines       3", "booked      3", "replayed    0", "refused     0", "total       $88.77"]
+    {
         assert!(said.contains(line), "{line}\nis not in\n{said}");
     }
-    let mut bodies: Vec<String> = peer
-        .lock()
-        .expect("fine")
-        .bodies
-        .values()
-        .cloned()
-        .collect();
+    let mut bodies: Vec<String> = peer.lock().expect("fine").bodies.values().cloned().collect();
     bodies.sort();
     assert_eq!(
         bodies,
@@ -143,11 +103,7 @@ fn every_line_is_booked_as_written_and_a_second_run_books_nothing() {
     );
     let second = replay(LOG, &url, &["--concurrency", "1"]);
     assert!(second.status.success());
-    assert!(
-        words(&second).contains("booked      0\nreplayed    3\n"),
-        "{}",
-        words(&second)
-    );
+    assert!(words(&second).contains("booked      0\nreplayed    3\n"), "{}", words(&second));
 }
 
 #[test]
@@ -163,19 +119,13 @@ fn busy_answers_are_tried_again_until_the_line_is_booked() {
 #[test]
 fn refusals_are_counted_by_reason_and_end_with_code_1() {
     let peer = Shared::default();
-    let refusal = (
-        422,
-        r#"{"code":"amount_invalid","detail":"the amount is out of range"}"#,
-    );
+    let refusal = (422, r#"{"code":"amount_invalid","detail":"the amount is out of range"}"#);
     peer.lock().expect("fine").first.insert(3, vec![refusal]);
     let output = replay(LOG, &serve(peer), &[]);
     let said = words(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let reason = "  1 × 422 amount_invalid: the amount is out of range (first on line 3)\n";
-    assert!(
-        said.contains("booked      2") && said.contains(reason),
-        "{said}"
-    );
+    assert!(said.contains("booked      2") && said.contains(reason), "{said}");
     assert!(said.contains("not every line was booked"), "{said}");
 }
 
@@ -187,15 +137,8 @@ fn an_unknown_campaign_ends_the_run_and_says_how_to_create_it() {
     let output = replay(LOG, &serve(peer.clone()), &["--concurrency", "1"]);
     let said = words(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("does not exist") && said.contains("/api/v1/allocate"),
-        "{said}"
-    );
-    assert_eq!(
-        peer.lock().expect("fine").tries,
-        1,
-        "the other lines are not sent"
-    );
+    assert!(said.contains("does not exist") && said.contains("/api/v1/allocate"), "{said}");
+    assert_eq!(peer.lock().expect("fine").tries, 1, "the other lines are not sent");
 }
 
 #[test]
@@ -204,27 +147,16 @@ fn a_server_that_is_away_is_tried_for_the_given_time_only() {
     let output = replay(LOG, "http://127.0.0.1:9", &["--give-up-after", "300ms"]);
     let said = words(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("gave up") && said.contains("again to go on"),
-        "{said}"
-    );
+    assert!(said.contains("gave up") && said.contains("again to go on"), "{said}");
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
 #[test]
 fn a_malformed_line_is_named_and_nothing_is_sent() {
     let peer = Shared::default();
-    let output = replay(
-        &format!("{LOG}00004 19970112 1\n"),
-        &serve(peer.clone()),
-        &[],
-    );
+    let output = replay(&format!("{LOG}00004 19970112 1\n"), &serve(peer.clone()), &[]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(
-        words(&output).contains("line 5: expected customer"),
-        "{}",
-        words(&output)
-    );
+    assert!(words(&output).contains("line 5: expected customer"), "{}", words(&output));
     assert_eq!(peer.lock().expect("fine").tries, 0);
 }
 
@@ -233,20 +165,10 @@ fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
     let peer = Shared::default();
     peer.lock().expect("fine").slow = Some(Duration::from_millis(20));
     let folder = tempfile::tempdir().expect("a folder");
-    let log: String = (0..2000)
-        .map(|n| format!("{n:05} 19970101 1 1.00\n"))
-        .collect();
-    let mut command = replay_command(
-        folder.path(),
-        &log,
-        &serve(peer.clone()),
-        &["--concurrency", "4"],
-    );
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("kiki runs");
+    let log: String = (0..2000).map(|n| format!("{n:05} 19970101 1 1.00\n")).collect();
+    let mut command =
+        replay_command(folder.path(), &log, &serve(peer.clone()), &["--concurrency", "4"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("kiki runs");
     while peer.lock().expect("fine").tries < 20 {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -255,13 +177,7 @@ fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
     let output = child.wait_with_output().expect("ended");
     let said = words(&output);
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(
-        said.contains("run the same command again to go on"),
-        "{said}"
-    );
+    assert!(said.contains("run the same command again to go on"), "{said}");
     let booked = peer.lock().expect("fine").bodies.len();
-    assert!(
-        said.contains(&format!("booked      {booked}\n")),
-        "{booked} booked\n{said}"
-    );
+    assert!(said.contains(&format!("booked      {booked}\n")), "{booked} booked\n{said}");
 }

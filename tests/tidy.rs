@@ -12,11 +12,7 @@ struct File {
 impl File {
     /// The lines outside of comments, with their numbers, without what follows `//`.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let numbered = self
-            .text
-            .lines()
-            .enumerate()
-            .map(|(at, line)| (at + 1, line));
+        let numbered = self.text.lines().enumerate().map(|(at, line)| (at + 1, line));
         numbered.map(|(at, line)| (at, line.split("//").next().unwrap_or_default()))
     }
 }
@@ -62,11 +58,7 @@ fn files(wanted: impl Fn(&str) -> bool) -> Vec<File> {
         let text = std::fs::read_to_string(root().join(&path)).ok()?;
         Some(File { path, text })
     };
-    tracked()
-        .into_iter()
-        .filter(|path| wanted(path))
-        .filter_map(read)
-        .collect()
+    tracked().into_iter().filter(|path| wanted(path)).filter_map(read).collect()
 }
 
 fn rust() -> Vec<File> {
@@ -89,9 +81,7 @@ fn names(line: &str, name: &str) -> bool {
 
 /// Every line of `files` where `wrong` finds something, as `path:line: code`.
 fn found(files: &[File], wrong: impl Fn(&str, &str) -> bool) -> Vec<String> {
-    let lines = files
-        .iter()
-        .flat_map(|file| file.code().map(move |(at, line)| (file, at, line)));
+    let lines = files.iter().flat_map(|file| file.code().map(move |(at, line)| (file, at, line)));
     lines
         .filter(|(file, _, line)| wrong(&file.path, line))
         .map(|(file, at, line)| format!("{}:{at}: {}", file.path, line.trim()))
@@ -104,18 +94,13 @@ fn none(found: &[String], rule: &str) {
 
 #[test]
 fn rules_know_nothing_of_actors_adapters_stores_or_clocks() {
-    let outside = [
-        "ractor", "axum", "tonic", "sqlx", "tokio", "reqwest", "fred", "Instant",
-    ];
+    let outside = ["ractor", "axum", "tonic", "sqlx", "tokio", "reqwest", "fred", "Instant"];
     let wrong = found(&below("src/models/"), |_, line| {
         outside.iter().any(|name| names(line, name))
             || line.contains("rand::rng()")
             || line.contains("crate::clock")
     });
-    none(
-        &wrong,
-        "src/models/ holds pure rules: time and entropy come in by argument",
-    );
+    none(&wrong, "src/models/ holds pure rules: time and entropy come in by argument");
 }
 
 #[test]
@@ -123,22 +108,15 @@ fn only_the_kernel_names_ractor() {
     let wrong = found(&below("src/"), |path, line| {
         !path.starts_with("src/actors/kernel/") && names(line, "ractor")
     });
-    none(
-        &wrong,
-        "actors are started through crate::actors::kernel alone",
-    );
+    none(&wrong, "actors are started through crate::actors::kernel alone");
 }
 
 #[test]
 fn adapters_name_no_sql_and_commands_spawn_no_actors() {
     let wrong = found(&below("src/api/"), |_, line| names(line, "sqlx"));
-    none(
-        &wrong,
-        "src/api/ extracts, asks and maps: the store is behind the actors",
-    );
-    let wrong = found(&below("src/store/"), |_, line| {
-        names(line, "axum") || line.contains("crate::api")
-    });
+    none(&wrong, "src/api/ extracts, asks and maps: the store is behind the actors");
+    let wrong =
+        found(&below("src/store/"), |_, line| names(line, "axum") || line.contains("crate::api"));
     none(&wrong, "src/store/ knows nothing of who asks");
 }
 
@@ -147,10 +125,7 @@ fn the_wall_clock_is_read_in_one_place() {
     let wrong = found(&rust(), |path, line| {
         path != "src/clock.rs" && path != "tests/tidy.rs" && line.contains("SystemTime::now")
     });
-    none(
-        &wrong,
-        "crate::clock reads the wall clock; everything else is told the time",
-    );
+    none(&wrong, "crate::clock reads the wall clock; everything else is told the time");
 }
 
 #[test]
@@ -167,9 +142,7 @@ fn no_file_is_longer_than_500_lines() {
 fn nothing_is_left_undone() {
     // Spelt in parts, so that this file does not find itself.
     let left = [["todo", "!"], ["unimplemented", "!"], ["dbg", "!"]].map(|parts| parts.concat());
-    let wrong = found(&rust(), |_, line| {
-        left.iter().any(|word| line.contains(word.as_str()))
-    });
+    let wrong = found(&rust(), |_, line| left.iter().any(|word| line.contains(word.as_str())));
     none(&wrong, "what is not there is left out, not stubbed");
     let wrong: Vec<String> = found(&rust(), |_, line| line.trim() == concat!("#[", "ignore]"));
     none(&wrong, "an ignored test says why: #[ignore = \"…\"]");
@@ -184,24 +157,15 @@ fn metrics_are_named_by_their_constants() {
             argument.is_some_and(|argument| argument.starts_with('"'))
         })
     });
-    none(
-        &wrong,
-        "crate::metrics_names holds every name with its description",
-    );
+    none(&wrong, "crate::metrics_names holds every name with its description");
 }
 
 #[test]
 fn every_table_has_an_account() {
-    // Tables of the installation itself, not of an advertiser.
-    let shared = ["shards", "nodes", "meta"];
     let mut wrong = Vec::new();
     for file in files(|path| path.starts_with("migrations/") && path.ends_with(".sql")) {
-        let sql: String = file
-            .text
-            .lines()
-            .filter_map(|l| l.split("--").next())
-            .collect::<Vec<_>>()
-            .join("\n");
+        let sql: String =
+            file.text.lines().filter_map(|l| l.split("--").next()).collect::<Vec<_>>().join("\n");
         let sql = sql.to_ascii_lowercase();
         for statement in sql.split(';') {
             let Some((_, rest)) = statement.split_once("create table") else {
@@ -212,15 +176,12 @@ fn every_table_has_an_account() {
                 continue;
             };
             let table = table.trim();
-            if !names(columns, "account") && !shared.contains(&table) {
+            if !names(columns, "account") {
                 wrong.push(format!("{}: {table}", file.path));
             }
         }
     }
-    none(
-        &wrong,
-        "several advertisers share one installation from the first migration on",
-    );
+    none(&wrong, "several advertisers share one installation from the first migration on");
 }
 
 #[test]

@@ -40,9 +40,7 @@ impl ConfigArgs {
     /// The `.env` file cannot be read.
     pub fn loader(&self) -> Result<Loader, CliError> {
         let environment = Environment::process().map_err(|problem| Problems(vec![problem]))?;
-        let mut loader = Loader::new()
-            .file(self.config.as_deref())
-            .environment(environment);
+        let mut loader = Loader::new().file(self.config.as_deref()).environment(environment);
         for (key, value) in &self.set {
             loader = loader.flag(key, value, "--set");
         }

@@ -21,26 +21,17 @@ pub struct CliError {
 impl CliError {
     /// The work could not be done.
     pub fn failed(message: impl fmt::Display) -> Self {
-        Self {
-            code: 1,
-            message: message.to_string(),
-        }
+        Self { code: 1, message: message.to_string() }
     }
 
     /// The arguments or the configuration are wrong.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Self {
-            code: 2,
-            message: message.to_string(),
-        }
+        Self { code: 2, message: message.to_string() }
     }
 
     /// Ended by Ctrl-C.
     pub fn interrupted(message: impl fmt::Display) -> Self {
-        Self {
-            code: 130,
-            message: message.to_string(),
-        }
+        Self { code: 130, message: message.to_string() }
     }
 }
 
@@ -54,10 +45,7 @@ impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             // `kiki … | head` is no failure: the reader has seen enough.
-            io::ErrorKind::BrokenPipe => Self {
-                code: 0,
-                message: String::new(),
-            },
+            io::ErrorKind::BrokenPipe => Self { code: 0, message: String::new() },
             _ => Self::failed(error),
         }
     }
@@ -68,9 +56,7 @@ impl From<io::Error> for CliError {
 /// # Errors
 /// The runtime's threads cannot be started.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     Ok(runtime.map_err(CliError::failed)?.block_on(work))
 }
 

@@ -4,12 +4,8 @@ use crate::config::format_millionths;
 
 /// `2500315.63` with its thousands apart: `2,500,315.63`.
 pub fn grouped(number: &str) -> String {
-    let (sign, size) = number
-        .strip_prefix('-')
-        .map_or(("", number), |size| ("-", size));
-    let (whole, fraction) = size
-        .split_once('.')
-        .map_or((size, None), |(w, f)| (w, Some(f)));
+    let (sign, size) = number.strip_prefix('-').map_or(("", number), |size| ("-", size));
+    let (whole, fraction) = size.split_once('.').map_or((size, None), |(w, f)| (w, Some(f)));
     let mut out = sign.to_owned();
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (whole.len() - at).is_multiple_of(3) {
@@ -45,20 +41,12 @@ pub fn microseconds(us: u64) -> String {
 /// Columns as wide as their widest cell, two spaces apart; the last is not padded.
 pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
-        let cells = rows
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count());
-        cells
-            .chain(head.get(column).map(|cell| cell.len()))
-            .max()
-            .unwrap_or(0)
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(head.get(column).map(|cell| cell.len())).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
-        let padded = cells
-            .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
+        let padded = cells.zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     let mut out = line(&mut head.iter().copied());
@@ -82,9 +70,6 @@ mod tests {
     #[test]
     fn a_table_is_as_wide_as_its_cells() {
         let rows = vec![vec!["/a/long/path".to_owned(), "1".to_owned()]];
-        assert_eq!(
-            table(&["PATH", "DEPTH"], &rows),
-            "PATH          DEPTH\n/a/long/path  1\n"
-        );
+        assert_eq!(table(&["PATH", "DEPTH"], &rows), "PATH          DEPTH\n/a/long/path  1\n");
     }
 }

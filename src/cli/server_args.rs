@@ -36,20 +36,16 @@ impl ServerArgs {
             let parsed = reqwest::Url::parse(url);
             return match parsed.as_ref().map(reqwest::Url::scheme) {
                 Ok("http") => Ok(url.trim_end_matches('/').to_owned()),
-                Ok("https") => Err(CliError::usage(format!(
-                    "{url}: this version speaks plain http"
-                ))),
+                Ok("https") => {
+                    Err(CliError::usage(format!("{url}: this version speaks plain http")))
+                }
                 _ => Err(CliError::usage(format!(
                     "{url}: expected a URL such as http://localhost:8081"
                 ))),
             };
         }
         let (config, port_offset) = (self.config.clone(), self.port_offset);
-        let args = ConfigArgs {
-            config,
-            port_offset,
-            ..ConfigArgs::default()
-        };
+        let args = ConfigArgs { config, port_offset, ..ConfigArgs::default() };
         let mut addr = configured(&args.load()?.config.server);
         if addr.ip().is_unspecified() {
             addr.set_ip(match addr {

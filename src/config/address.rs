@@ -21,10 +21,7 @@ impl HostPort {
     /// The host (an IPv6 address without its brackets) and the port.
     pub fn split(&self) -> Option<(&str, u16)> {
         let (host, port) = self.0.rsplit_once(':')?;
-        Some((
-            host.trim_start_matches('[').trim_end_matches(']'),
-            port.parse().ok()?,
-        ))
+        Some((host.trim_start_matches('[').trim_end_matches(']'), port.parse().ok()?))
     }
 }
 
@@ -36,9 +33,7 @@ impl Setting for HostPort {
             return Ok(None);
         }
         let text = raw.text.trim();
-        let bare = ["redis://", "http://", "grpc://"]
-            .iter()
-            .find_map(|s| text.strip_prefix(s));
+        let bare = ["redis://", "http://", "grpc://"].iter().find_map(|s| text.strip_prefix(s));
         let bare = bare.unwrap_or(text).trim_end_matches('/');
         let found = Self(bare.to_owned());
         let ambiguous = |host: &str| host.contains(':') && !bare.starts_with('[');
@@ -81,11 +76,7 @@ impl Setting for HttpUrl {
         if text.is_empty() {
             return Ok(Some(Self::default()));
         }
-        let url = if text.contains("://") {
-            text.to_owned()
-        } else {
-            format!("http://{text}")
-        };
+        let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let Ok(parsed) = reqwest::Url::parse(&url) else {
             return Ok(None);
         };
@@ -111,33 +102,16 @@ mod tests {
     use super::*;
 
     fn host_port(text: &str) -> Option<String> {
-        HostPort::parse(&Raw::text(text))
-            .ok()
-            .flatten()
-            .map(|a| a.0)
+        HostPort::parse(&Raw::text(text)).ok().flatten().map(|a| a.0)
     }
 
     #[test]
     fn an_address_needs_a_host_and_a_port_and_may_carry_a_scheme() {
-        assert_eq!(
-            host_port("localhost:50051").as_deref(),
-            Some("localhost:50051")
-        );
-        assert_eq!(
-            host_port("redis://cache:6379/").as_deref(),
-            Some("cache:6379")
-        );
+        assert_eq!(host_port("localhost:50051").as_deref(), Some("localhost:50051"));
+        assert_eq!(host_port("redis://cache:6379/").as_deref(), Some("cache:6379"));
         assert_eq!(host_port("[::1]:6379").as_deref(), Some("[::1]:6379"));
         assert_eq!(host_port("").as_deref(), Some(""));
-        for bad in [
-            "localhost",
-            ":6379",
-            "cache:0",
-            "cache:65536",
-            "::1:80",
-            "a b:1",
-            "u:p@h:1",
-        ] {
+        for bad in ["localhost", ":6379", "cache:0", "cache:65536", "::1:80", "a b:1", "u:p@h:1"] {
             assert_eq!(host_port(bad), None, "{bad}");
         }
     }
@@ -145,14 +119,8 @@ mod tests {
     #[test]
     fn an_endpoint_without_a_scheme_is_http() {
         let url = |text| HttpUrl::parse(&Raw::text(text)).map(|u| u.map(|u| u.0));
-        assert_eq!(
-            url("collector:4318"),
-            Ok(Some("http://collector:4318".to_owned()))
-        );
-        assert_eq!(
-            url("http://shield/check"),
-            Ok(Some("http://shield/check".to_owned()))
-        );
+        assert_eq!(url("collector:4318"), Ok(Some("http://collector:4318".to_owned())));
+        assert_eq!(url("http://shield/check"), Ok(Some("http://shield/check".to_owned())));
         assert_eq!(url("ftp://shield"), Ok(None));
         assert!(url("http://a:b@shield").is_err());
     }

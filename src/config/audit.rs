@@ -17,10 +17,6 @@ section! {
 impl Audit {
     /// The folder, which is the data directory where none was named.
     pub fn dir_or<'a>(&'a self, data_dir: &'a Path) -> &'a Path {
-        if self.dir.as_os_str().is_empty() {
-            data_dir
-        } else {
-            &self.dir
-        }
+        if self.dir.as_os_str().is_empty() { data_dir } else { &self.dir }
     }
 }

@@ -35,13 +35,7 @@ pub fn parse_millionths(text: &str) -> Result<i64, DecimalError> {
         let digit = i64::from(digit - b'0');
         total = total
             .checked_mul(10)
-            .and_then(|t| {
-                if negative {
-                    t.checked_sub(digit)
-                } else {
-                    t.checked_add(digit)
-                }
-            })
+            .and_then(|t| if negative { t.checked_sub(digit) } else { t.checked_add(digit) })
             .ok_or(DecimalError::TooLarge)?;
     }
     Ok(total)
@@ -81,20 +75,12 @@ mod tests {
 
     #[test]
     fn what_is_not_a_plain_decimal_is_refused() {
-        for text in [
-            "", ".", "5.", ".5", "1e3", "NaN", "inf", "1_000", "1,5", "--1", "0x10", "१",
-        ] {
-            assert_eq!(
-                parse_millionths(text),
-                Err(DecimalError::NotDecimal),
-                "{text}"
-            );
+        for text in ["", ".", "5.", ".5", "1e3", "NaN", "inf", "1_000", "1,5", "--1", "0x10", "१"]
+        {
+            assert_eq!(parse_millionths(text), Err(DecimalError::NotDecimal), "{text}");
         }
         assert_eq!(parse_millionths("0.0000001"), Err(DecimalError::TooFine));
-        assert_eq!(
-            parse_millionths("9223372036854.775808"),
-            Err(DecimalError::TooLarge)
-        );
+        assert_eq!(parse_millionths("9223372036854.775808"), Err(DecimalError::TooLarge));
     }
 
     proptest! {

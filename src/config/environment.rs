@@ -27,10 +27,7 @@ impl Environment {
         let own = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Ok(Self {
-            own,
-            dotenv: read_dotenv(Path::new(".env"))?,
-        })
+        Ok(Self { own, dotenv: read_dotenv(Path::new(".env"))? })
     }
 
     /// Sets a variable as the process's own.
@@ -58,10 +55,7 @@ impl Environment {
 
     /// The names that are set, each with its source.
     pub fn names(&self) -> impl Iterator<Item = (&str, Source)> {
-        let own = self
-            .own
-            .keys()
-            .map(|n| (n.as_str(), Source::Environment(n.clone())));
+        let own = self.own.keys().map(|n| (n.as_str(), Source::Environment(n.clone())));
         let dotenv = self.dotenv.keys().filter(|n| !self.own.contains_key(*n));
         own.chain(dotenv.map(|n| (n.as_str(), Source::DotEnv(n.clone()))))
     }
@@ -69,11 +63,7 @@ impl Environment {
 
 fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>, Problem> {
     let bad = |line: usize, message: String| Problem {
-        source: Source::File {
-            path: path.to_owned(),
-            line,
-            column: 1,
-        },
+        source: Source::File { path: path.to_owned(), line, column: 1 },
         key: None,
         message,
     };
@@ -83,21 +73,16 @@ fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>, Problem> {
         Err(error) => return Err(bad(1, format!("cannot be read: {error}"))),
     };
     let lines = dotenvy::from_read_iter(text.as_bytes());
-    lines
-        .collect::<Result<_, _>>()
-        .map_err(|error| match error {
-            // The parser tells what it could not read of the line, which may be a secret: only the
-            // variable's name is repeated.
-            dotenvy::Error::LineParse(rest, _) => {
-                let at = text
-                    .lines()
-                    .position(|line| line.ends_with(rest.trim_end()))
-                    .unwrap_or(0);
-                let name = text.lines().nth(at).and_then(|line| line.split_once('='));
-                let name = name.map_or("a line without =", |(name, _)| name.trim());
-                let rule = "not a NAME=value line (quote values with spaces or #)";
-                bad(at + 1, format!("{rule}: {name}"))
-            }
-            other => bad(1, format!("cannot be read: {other}")),
-        })
+    lines.collect::<Result<_, _>>().map_err(|error| match error {
+        // The parser tells what it could not read of the line, which may be a secret: only the
+        // variable's name is repeated.
+        dotenvy::Error::LineParse(rest, _) => {
+            let at = text.lines().position(|line| line.ends_with(rest.trim_end())).unwrap_or(0);
+            let name = text.lines().nth(at).and_then(|line| line.split_once('='));
+            let name = name.map_or("a line without =", |(name, _)| name.trim());
+            let rule = "not a NAME=value line (quote values with spaces or #)";
+            bad(at + 1, format!("{rule}: {name}"))
+        }
+        other => bad(1, format!("cannot be read: {other}")),
+    })
 }

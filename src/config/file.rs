@@ -22,11 +22,7 @@ pub struct FileValues {
 
 /// Reads `text`; `None` as its path stands for the built-in defaults.
 pub fn read_file(text: &str, path: Option<&Path>) -> FileValues {
-    let mut reader = Reader {
-        text,
-        path: path.map(Path::to_owned),
-        found: FileValues::default(),
-    };
+    let mut reader = Reader { text, path: path.map(Path::to_owned), found: FileValues::default() };
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let at = error.span().unwrap_or(0..0);
@@ -36,13 +32,10 @@ pub fn read_file(text: &str, path: Option<&Path>) -> FileValues {
     for (name, value) in document.get_ref() {
         reader.section(name.get_ref(), name.span(), value.get_ref(), value.span());
     }
-    reader
-        .found
-        .problems
-        .sort_by_key(|problem| match problem.source {
-            Source::File { line, column, .. } => (line, column),
-            _ => (0, 0),
-        });
+    reader.found.problems.sort_by_key(|problem| match problem.source {
+        Source::File { line, column, .. } => (line, column),
+        _ => (0, 0),
+    });
     reader.found
 }
 
@@ -107,11 +100,7 @@ impl Reader<'_> {
 
     fn problem(&mut self, at: Range<usize>, key: Option<&str>, message: String) {
         let source = self.source(&at);
-        self.found.problems.push(Problem {
-            source,
-            key: key.map(str::to_owned),
-            message,
-        });
+        self.found.problems.push(Problem { source, key: key.map(str::to_owned), message });
     }
 
     fn source(&self, at: &Range<usize>) -> Source {
@@ -119,17 +108,11 @@ impl Reader<'_> {
             return Source::Default;
         };
         let before = &self.text.as_bytes()[..at.start.min(self.text.len())];
-        let line_start = before
-            .iter()
-            .rposition(|&b| b == b'\n')
-            .map_or(0, |at| at + 1);
+        let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
         Source::File {
             path,
             line: before.iter().filter(|&&b| b == b'\n').count() + 1,
-            column: String::from_utf8_lossy(&before[line_start..])
-                .chars()
-                .count()
-                + 1,
+            column: String::from_utf8_lossy(&before[line_start..]).chars().count() + 1,
         }
     }
 }

@@ -68,10 +68,7 @@ pub fn suggest(typed: &str, section: bool) -> Option<&'static str> {
     let name = typed.rsplit_once('.').map_or(typed, |(_, name)| name);
     let same_section = || {
         let (section, _) = typed.split_once('.')?;
-        let near = nearest(
-            name,
-            keys().filter(|k| k.section() == section).map(Key::name),
-        )?;
+        let near = nearest(name, keys().filter(|k| k.section() == section).map(Key::name))?;
         keys().find(|k| k.section() == section && k.name() == near)
     };
     let any_section = || {

@@ -58,8 +58,7 @@ impl Loader {
 
     /// Sets a key over everything else; `flag` is what the user typed, for messages.
     pub fn flag(mut self, key: &str, value: impl ToString, flag: &str) -> Self {
-        self.flags
-            .push((key.to_owned(), value.to_string(), flag.to_owned()));
+        self.flags.push((key.to_owned(), value.to_string(), flag.to_owned()));
         self
     }
 
@@ -77,10 +76,7 @@ impl Loader {
             problems.extend(read.problems);
         };
         place(read_file(DEFAULT_TOML, None), &mut values);
-        let named = self
-            .environment
-            .get("KIKI_CONFIG")
-            .map(|(path, _)| PathBuf::from(path));
+        let named = self.environment.get("KIKI_CONFIG").map(|(path, _)| PathBuf::from(path));
         if let Some(path) = self.file.or(named) {
             place(read_path(&path), &mut values);
         }
@@ -97,11 +93,7 @@ impl Loader {
                 if problems.is_empty() {
                     let mut warnings = variables::unknown(&self.environment);
                     warnings.extend(rules::warnings(&config, &values));
-                    return Ok(Loaded {
-                        config,
-                        values,
-                        warnings,
-                    });
+                    return Ok(Loaded { config, values, warnings });
                 }
             }
             Err(problem) => problems.push(problem),
@@ -129,11 +121,7 @@ fn place_flag(
             None => "unknown key".to_owned(),
         },
     };
-    problems.push(Problem {
-        source,
-        key: Some(path.to_owned()),
-        message,
-    });
+    problems.push(Problem { source, key: Some(path.to_owned()), message });
 }
 
 fn read_path(path: &Path) -> FileValues {
@@ -149,21 +137,10 @@ fn read_path(path: &Path) -> FileValues {
     match read() {
         Ok(text) => read_file(&text, Some(path)),
         Err(error) => {
-            let source = Source::File {
-                path: path.to_owned(),
-                line: 1,
-                column: 1,
-            };
+            let source = Source::File { path: path.to_owned(), line: 1, column: 1 };
             let message = format!("cannot be read: {error}");
-            let problems = vec![Problem {
-                source,
-                key: None,
-                message,
-            }];
-            FileValues {
-                values: Vec::new(),
-                problems,
-            }
+            let problems = vec![Problem { source, key: None, message }];
+            FileValues { values: Vec::new(), problems }
         }
     }
 }

@@ -35,9 +35,7 @@ impl Setting for Filter {
         let text = raw.text.trim();
         // A bare word that is no level would be read as the name of a module.
         let level = |word: &str| word.parse::<tracing::metadata::LevelFilter>().is_ok();
-        let clear = text
-            .split(',')
-            .all(|part| part.contains(['=', '[', ':']) || level(part));
+        let clear = text.split(',').all(|part| part.contains(['=', '[', ':']) || level(part));
         let valid = clear && EnvFilter::builder().parse(text).is_ok();
         Ok((raw.is_string() && valid).then(|| Self(text.to_owned())))
     }

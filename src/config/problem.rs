@@ -9,11 +9,7 @@ pub enum Source {
     /// `config/default.toml`, which is built in.
     Default,
     /// A line and column (both from 1) of a configuration file.
-    File {
-        path: PathBuf,
-        line: usize,
-        column: usize,
-    },
+    File { path: PathBuf, line: usize, column: usize },
     /// A variable of the `.env` file.
     DotEnv(String),
     /// A variable of the environment.

@@ -41,18 +41,12 @@ pub struct Raw {
 impl Raw {
     /// A value from the environment or a flag.
     pub fn text(text: impl Into<String>) -> Self {
-        Self {
-            form: Form::Text,
-            text: text.into(),
-        }
+        Self { form: Form::Text, text: text.into() }
     }
 
     /// A value from a file.
     pub fn new(form: Form, text: impl Into<String>) -> Self {
-        Self {
-            form,
-            text: text.into(),
-        }
+        Self { form, text: text.into() }
     }
 
     /// True where the value may be read as a string.

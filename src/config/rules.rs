@@ -12,11 +12,7 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut wrong = |key: &str, message: String| {
         let source = values.source(key);
-        found.push(Problem {
-            source,
-            key: Some(key.to_owned()),
-            message,
-        });
+        found.push(Problem { source, key: Some(key.to_owned()), message });
     };
     let server = &config.server;
     if !server.bind.is_loopback() && !config.auth.allow_open {
@@ -30,10 +26,7 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     let ports = server.ports();
     for (at, (key, port)) in ports.iter().enumerate() {
         if port.checked_add(server.port_offset).is_none() {
-            let message = format!(
-                "{port} + port_offset {} is beyond 65535",
-                server.port_offset
-            );
+            let message = format!("{port} + port_offset {} is beyond 65535", server.port_offset);
             wrong(key, message);
         }
         if let Some((other, _)) = ports[..at].iter().find(|(_, other)| other == port) {
@@ -42,10 +35,7 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     }
     let store = &config.store;
     if store.pool_min > store.pool_max {
-        let message = format!(
-            "{} is more than pool_max {}",
-            store.pool_min, store.pool_max
-        );
+        let message = format!("{} is more than pool_max {}", store.pool_min, store.pool_max);
         wrong("store.pool_min", message);
     }
     if store.data_dir.as_os_str().is_empty() {
@@ -53,10 +43,7 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     }
     let shield = &config.shield;
     if shield.hold_ttl_s > shield.hold_ttl_max_s {
-        wrong(
-            "shield.hold_ttl_s",
-            "is longer than shield.hold_ttl_max_s".to_owned(),
-        );
+        wrong("shield.hold_ttl_s", "is longer than shield.hold_ttl_max_s".to_owned());
     }
     if shield.slice_margin_ms.micros() >= shield.slice_ttl_s.micros() {
         let message = "leaves a slice no time: it must be shorter than shield.slice_ttl_s";
@@ -95,10 +82,7 @@ pub fn warnings(config: &Config, values: &Values) -> Vec<String> {
         say("chaos.enabled", "the admin API accepts fault rules");
     }
     if !config.telemetry.otlp_endpoint.is_empty() {
-        say(
-            "telemetry.otlp_endpoint",
-            "this version does not export traces yet",
-        );
+        say("telemetry.otlp_endpoint", "this version does not export traces yet");
     }
     found
 }

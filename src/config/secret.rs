@@ -23,11 +23,7 @@ impl Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() {
-            "\"\""
-        } else {
-            "\"[redacted]\""
-        })
+        f.write_str(if self.is_empty() { "\"\"" } else { "\"[redacted]\"" })
     }
 }
 
@@ -99,16 +95,13 @@ impl Setting for DatabaseUrl {
             return Ok(None);
         }
         let url = raw.text.trim();
-        let known = ["postgres://", "postgresql://"]
-            .iter()
-            .any(|scheme| url.starts_with(scheme));
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
         match url.is_empty() || known {
             true => Ok(Some(Self(url.to_owned()))),
             // The text may hold a password: it is not repeated.
-            false => Err(format!(
-                "expected {} (or nothing, for the embedded store)",
-                Self::EXPECTS
-            )),
+            false => {
+                Err(format!("expected {} (or nothing, for the embedded store)", Self::EXPECTS))
+            }
         }
     }
 
@@ -124,20 +117,14 @@ mod tests {
     #[test]
     fn a_database_url_is_shown_without_its_password() {
         for (url, shown) in [
-            (
-                "postgres://kiki:s3c:r@t@db:5432/kiki",
-                "postgres://kiki:[redacted]@db:5432/kiki",
-            ),
+            ("postgres://kiki:s3c:r@t@db:5432/kiki", "postgres://kiki:[redacted]@db:5432/kiki"),
             (
                 "postgres:///kiki?host=/run&password=x",
                 "postgres:///kiki?host=/run&password=[redacted]",
             ),
             ("postgres://kiki@db/kiki", "postgres://kiki@db/kiki"),
         ] {
-            let url = DatabaseUrl::parse(&Raw::text(url))
-                .ok()
-                .flatten()
-                .map(|u| u.redacted());
+            let url = DatabaseUrl::parse(&Raw::text(url)).ok().flatten().map(|u| u.redacted());
             assert_eq!(url.as_deref(), Some(shown));
         }
     }

@@ -21,24 +21,18 @@ pub struct Key {
 impl Key {
     /// The section's name.
     pub fn section(&self) -> &'static str {
-        self.path
-            .split_once('.')
-            .map_or(self.path, |(section, _)| section)
+        self.path.split_once('.').map_or(self.path, |(section, _)| section)
     }
 
     /// The name within its section.
     pub fn name(&self) -> &'static str {
-        self.path
-            .split_once('.')
-            .map_or(self.path, |(_, name)| name)
+        self.path.split_once('.').map_or(self.path, |(_, name)| name)
     }
 
     /// Every variable that sets this key; an earlier one wins.
     pub fn variable_names(&self) -> Vec<String> {
         let own = format!("KIKI_{}", self.path.replace('.', "_").to_ascii_uppercase());
-        std::iter::once(own)
-            .chain(self.variables.iter().map(|&name| name.to_owned()))
-            .collect()
+        std::iter::once(own).chain(self.variables.iter().map(|&name| name.to_owned())).collect()
     }
 
     /// Checks a value without keeping it.

@@ -33,20 +33,12 @@ pub fn read<T: Setting>(raw: &Raw, limits: Limits) -> Result<T, String> {
         true => format!("expected {}, got {:?}", T::EXPECTS, raw.text),
         false => format!("expected {}, got {}", T::EXPECTS, raw.form.words()),
     })?;
-    let size_of = |text: &str| {
-        T::parse(&Raw::text(text))
-            .ok()
-            .flatten()
-            .and_then(|v| v.size())
-    };
+    let size_of = |text: &str| T::parse(&Raw::text(text)).ok().flatten().and_then(|v| v.size());
     if let Some((low, high)) = limits
         && let (Some(size), Some(least), Some(most)) = (value.size(), size_of(low), size_of(high))
         && !(least..=most).contains(&size)
     {
-        return Err(format!(
-            "must be between {low} and {high}, got {}",
-            raw.text
-        ));
+        return Err(format!("must be between {low} and {high}, got {}", raw.text));
     }
     Ok(value)
 }
@@ -127,10 +119,7 @@ impl Setting for IpAddr {
     const EXPECTS: &'static str = "an IP address such as 127.0.0.1 or ::1";
 
     fn parse(raw: &Raw) -> Result<Option<Self>, String> {
-        Ok(raw
-            .is_string()
-            .then(|| raw.text.trim().parse().ok())
-            .flatten())
+        Ok(raw.is_string().then(|| raw.text.trim().parse().ok()).flatten())
     }
 
     fn literal(&self) -> String {
@@ -216,9 +205,7 @@ impl Millis {
 
     /// Microseconds.
     pub fn micros(self) -> i64 {
-        i64::try_from(self.0)
-            .unwrap_or(i64::MAX)
-            .saturating_mul(1000)
+        i64::try_from(self.0).unwrap_or(i64::MAX).saturating_mul(1000)
     }
 }
 
@@ -251,19 +238,13 @@ mod tests {
     #[test]
     fn money_in_a_file_keeps_every_digit_that_a_float_would_lose() {
         let raw = Raw::new(Form::Float, "9007199254.740993");
-        assert_eq!(
-            read::<Money>(&raw, None).map(Money::micros),
-            Ok(9_007_199_254_740_993)
-        );
+        assert_eq!(read::<Money>(&raw, None).map(Money::micros), Ok(9_007_199_254_740_993));
     }
 
     #[test]
     fn a_number_in_quotes_is_no_number_in_a_file_but_is_one_in_the_environment() {
         let quoted = read::<u16>(&Raw::new(Form::String, "80"), None);
-        assert_eq!(
-            quoted,
-            Err("expected a whole number, got \"80\"".to_owned())
-        );
+        assert_eq!(quoted, Err("expected a whole number, got \"80\"".to_owned()));
         assert_eq!(read::<u16>(&Raw::text("80"), None), Ok(80));
     }
 
@@ -271,9 +252,6 @@ mod tests {
     fn limits_are_named_in_the_unit_of_the_key() {
         let raw = Raw::new(Form::Float, "0.25");
         let refused = read::<Seconds>(&raw, Some(("1", "3600"))).map(Seconds::micros);
-        assert_eq!(
-            refused,
-            Err("must be between 1 and 3600, got 0.25".to_owned())
-        );
+        assert_eq!(refused, Err("must be between 1 and 3600, got 0.25".to_owned()));
     }
 }

@@ -35,10 +35,7 @@ mod tests {
     #[test]
     fn a_slip_is_recognised_and_another_word_is_not() {
         let known = ["window_cap", "window_seconds", "grace_s"];
-        assert_eq!(
-            nearest("window_secnods", known.into_iter()),
-            Some("window_seconds")
-        );
+        assert_eq!(nearest("window_secnods", known.into_iter()), Some("window_seconds"));
         assert_eq!(nearest("widow_cap", known.into_iter()), Some("window_cap"));
         assert_eq!(nearest("colour", known.into_iter()), None);
     }

@@ -31,15 +31,11 @@ pub fn token_secret(config: &Config) -> io::Result<Vec<u8>> {
     let named = |what: String| io::Error::other(format!("{}: {what}", path.display()));
     let mode = fs::metadata(&path)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
-        return Err(named(format!(
-            "mode is {mode:o}, so others may read it: chmod 600 it"
-        )));
+        return Err(named(format!("mode is {mode:o}, so others may read it: chmod 600 it")));
     }
     let secret = fs::read_to_string(&path)?.trim().to_owned();
     match secret.len() {
-        0..32 => Err(named(
-            "is too short to be a secret: remove it to make a new one".to_owned(),
-        )),
+        0..32 => Err(named("is too short to be a secret: remove it to make a new one".to_owned())),
         _ => Ok(secret.into_bytes()),
     }
 }
@@ -55,11 +51,7 @@ fn make(path: &Path) -> io::Result<()> {
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     // The name is its own: neither a thread nor a process beside this one writes the same draft.
     let draft = path.with_extension(format!("{}.draft", uuid::Uuid::now_v7().simple()));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
     writeln!(file, "{text}")?;
     file.sync_all()?;
     let linked = fs::hard_link(&draft, path);

@@ -30,9 +30,7 @@ impl Values {
 
     /// Where a key's value came from.
     pub fn source(&self, path: &str) -> Source {
-        self.0
-            .get(path)
-            .map_or(Source::Default, |placed| placed.source.clone())
+        self.0.get(path).map_or(Source::Default, |placed| placed.source.clone())
     }
 
     /// A key's value as a `T`.

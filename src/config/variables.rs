@@ -23,11 +23,7 @@ pub fn place(
         let raw = Raw::text(text);
         match key.check(&raw) {
             Ok(()) => values.place(key.path, raw, source),
-            Err(message) => problems.push(Problem {
-                source,
-                key: Some(path.to_owned()),
-                message,
-            }),
+            Err(message) => problems.push(Problem { source, key: Some(path.to_owned()), message }),
         }
     };
     if let Some(port) = one_role.and_then(|role| find(&format!("server.{role}_port")))
@@ -59,46 +55,26 @@ fn database_url(environment: &Environment) -> Result<Option<(String, Source)>, P
     if get("DATABASE_URL").is_some() || get("KIKI_STORE_DATABASE_URL").is_some() {
         return Ok(None);
     }
-    let bad = |source: Source, message: &str| Problem {
-        source,
-        key: None,
-        message: message.to_owned(),
-    };
+    let bad =
+        |source: Source, message: &str| Problem { source, key: None, message: message.to_owned() };
     let Some((host, source)) = environment.get("DB_HOST") else {
-        return match ["DB_NAME", "DB_USER", "DB_PASSWORD"]
-            .iter()
-            .find_map(|n| environment.get(n))
-        {
+        return match ["DB_NAME", "DB_USER", "DB_PASSWORD"].iter().find_map(|n| environment.get(n)) {
             Some((_, source)) => Err(bad(source, "is set but DB_HOST is not")),
             None => Ok(None),
         };
     };
     let port = get("DB_PORT").unwrap_or("5432");
     if !port.parse::<u16>().is_ok_and(|port| port > 0) {
-        let source = environment
-            .get("DB_PORT")
-            .map_or(source, |(_, source)| source);
+        let source = environment.get("DB_PORT").map_or(source, |(_, source)| source);
         return Err(bad(source, "expected a port from 1 to 65535"));
     }
     let ssl_mode = get("DB_SSL_MODE");
-    let modes = [
-        "disable",
-        "allow",
-        "prefer",
-        "require",
-        "verify-ca",
-        "verify-full",
-    ];
+    let modes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
     if let Some(mode) = ssl_mode
         && !modes.contains(&mode)
     {
-        let source = environment
-            .get("DB_SSL_MODE")
-            .map_or(source, |(_, source)| source);
-        return Err(bad(
-            source,
-            &format!("expected one of {}", modes.join(", ")),
-        ));
+        let source = environment.get("DB_SSL_MODE").map_or(source, |(_, source)| source);
+        return Err(bad(source, &format!("expected one of {}", modes.join(", "))));
     }
     let mut url = format!("postgres://{}", encoded(get("DB_USER").unwrap_or("kiki")));
     if let Some(password) = environment.get("DB_PASSWORD") {
@@ -110,10 +86,7 @@ fn database_url(environment: &Environment) -> Result<Option<(String, Source)>, P
         v6 if bare_v6 => format!("[{v6}]"),
         host => host.to_owned(),
     };
-    url += &format!(
-        "@{host}:{port}/{}",
-        encoded(get("DB_NAME").unwrap_or("kiki"))
-    );
+    url += &format!("@{host}:{port}/{}", encoded(get("DB_NAME").unwrap_or("kiki")));
     if let Some(mode) = ssl_mode {
         url += &format!("?sslmode={mode}");
     }

@@ -69,20 +69,15 @@ fn actor(answer: &Value) -> String {
         line("handling", format!("{message} for {for_ms} ms"));
     }
     let counts = ["handled", "failed", "expired", "refused"];
-    let counts: Vec<_> = counts
-        .iter()
-        .map(|name| format!("{name} {}", word(&answer[*name])))
-        .collect();
+    let counts: Vec<_> =
+        counts.iter().map(|name| format!("{name} {}", word(&answer[*name]))).collect();
     line("messages", counts.join(", "));
     line("wait", latency(&answer["wait"]));
     line("handle", latency(&answer["handle"]));
     line("restarts", word(&answer["restarts"]));
     for (name, title) in [("restart_reasons", "restarted"), ("last_errors", "error")] {
         for incident in list(&answer[name], "") {
-            line(
-                title,
-                format!("{} {}", time(&incident["at_us"]), word(&incident["reason"])),
-            );
+            line(title, format!("{} {}", time(&incident["at_us"]), word(&incident["reason"])));
         }
     }
     if !answer["breaker"].is_null() {

@@ -54,10 +54,7 @@ enum Sort {
 
 /// Runs the command.
 pub async fn run(admin: &Admin, args: &ActorsArgs) -> CliResult {
-    let sort = args
-        .sort
-        .to_possible_value()
-        .map(|value| value.get_name().to_owned());
+    let sort = args.sort.to_possible_value().map(|value| value.get_name().to_owned());
     let mut cursor = args.cursor.clone();
     loop {
         let limit = args.limit.to_string();
@@ -68,10 +65,7 @@ pub async fn run(admin: &Admin, args: &ActorsArgs) -> CliResult {
             ("limit", Some(limit)),
             ("cursor", cursor.take()),
         ];
-        let query: Vec<_> = parameters
-            .into_iter()
-            .filter_map(|(n, v)| Some((n, v?)))
-            .collect();
+        let query: Vec<_> = parameters.into_iter().filter_map(|(n, v)| Some((n, v?))).collect();
         let answer = admin.get("/actors", &query).await?;
         admin.print(&answer, page)?;
         cursor = answer["next"].as_str().map(str::to_owned);
@@ -97,10 +91,5 @@ fn page(answer: &Value) -> String {
     };
     let rows: Vec<_> = list(answer, "actors").iter().map(row).collect();
     let head = ["PATH", "TYPE", "STATE", "MAILBOX", "HANDLED", "RESTARTS"];
-    format!(
-        "{}{} of {} actors\n",
-        table(&head, &rows),
-        rows.len(),
-        word(&answer["total"])
-    )
+    format!("{}{} of {} actors\n", table(&head, &rows), rows.len(), word(&answer["total"]))
 }

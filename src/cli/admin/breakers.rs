@@ -30,20 +30,14 @@ pub async fn run(admin: &Admin, args: &BreakersArgs) -> CliResult {
         return admin.print(&answer, breakers);
     };
     let target = format!("/breakers{}/reset", url_path(path));
-    let answer = admin
-        .call(admin.request(Method::POST, &target, &[]))
-        .await?;
+    let answer = admin.call(admin.request(Method::POST, &target, &[])).await?;
     admin.print(&answer, |_| format!("{path}: breaker closed\n"))
 }
 
 fn breakers(answer: &Value) -> String {
     let row = |entry: &Value| {
         // The breaker's own fields may stand beside the path or below it.
-        let breaker = if entry["breaker"].is_object() {
-            &entry["breaker"]
-        } else {
-            entry
-        };
+        let breaker = if entry["breaker"].is_object() { &entry["breaker"] } else { entry };
         let cell = |name: &str| word(&breaker[name]);
         vec![
             word(&entry["path"]),
@@ -56,14 +50,6 @@ fn breakers(answer: &Value) -> String {
         ]
     };
     let rows: Vec<_> = list(answer, "breakers").iter().map(row).collect();
-    let head = [
-        "PATH",
-        "STATE",
-        "FAILURES",
-        "OPENED",
-        "REFUSED",
-        "THROTTLED",
-        "LAST CHANGE",
-    ];
+    let head = ["PATH", "STATE", "FAILURES", "OPENED", "REFUSED", "THROTTLED", "LAST CHANGE"];
     table(&head, &rows)
 }

@@ -29,24 +29,15 @@ impl Admin {
         let builder = Client::builder().connect_timeout(Duration::from_secs(5));
         let client = builder.redirect(reqwest::redirect::Policy::none()).build();
         let base = format!("{base}/api/admin");
-        Ok(Self {
-            client: client.map_err(CliError::failed)?,
-            base,
-            json,
-        })
+        Ok(Self { client: client.map_err(CliError::failed)?, base, json })
     }
 
     /// A request to `path`, which begins with a slash and is encoded already.
     pub fn request(&self, method: Method, path: &str, query: &[(&str, String)]) -> RequestBuilder {
-        let query: Vec<String> = query
-            .iter()
-            .map(|(name, value)| format!("{name}={}", encoded(value)))
-            .collect();
+        let query: Vec<String> =
+            query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         let mark = if query.is_empty() { "" } else { "?" };
-        self.client.request(
-            method,
-            format!("{}{path}{mark}{}", self.base, query.join("&")),
-        )
+        self.client.request(method, format!("{}{path}{mark}{}", self.base, query.join("&")))
     }
 
     /// Sends a request and reads its JSON; an empty answer is `null`.
@@ -55,10 +46,7 @@ impl Admin {
     /// There is no answer, or it is a refusal.
     pub async fn call(&self, request: RequestBuilder) -> Result<Value, CliError> {
         let response = self.send(request.timeout(CALL_TIMEOUT)).await?;
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| self.no_answer(&error))?;
+        let body = response.bytes().await.map_err(|error| self.no_answer(&error))?;
         if body.is_empty() {
             return Ok(Value::Null);
         }
@@ -79,28 +67,17 @@ impl Admin {
     /// # Errors
     /// There is no answer, or it is a refusal.
     pub async fn send(&self, request: RequestBuilder) -> Result<Response, CliError> {
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.no_answer(&error))?;
+        let response = request.send().await.map_err(|error| self.no_answer(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let body = response.bytes().await.unwrap_or_default();
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let words = ["detail", "title"]
-            .iter()
-            .find_map(|field| problem[*field].as_str());
+        let words = ["detail", "title"].iter().find_map(|field| problem[*field].as_str());
         let words = words.or(status.canonical_reason()).unwrap_or("refused");
-        let code = problem["code"]
-            .as_str()
-            .map(|code| format!(" {code}"))
-            .unwrap_or_default();
-        Err(CliError::failed(format!(
-            "{}{code}: {words}",
-            status.as_u16()
-        )))
+        let code = problem["code"].as_str().map(|code| format!(" {code}")).unwrap_or_default();
+        Err(CliError::failed(format!("{}{code}: {words}", status.as_u16())))
     }
 
     /// Prints an answer: as it is with --json, else as `table` makes it.
@@ -119,10 +96,7 @@ impl Admin {
         while let Some(source) = inner.source() {
             inner = source;
         }
-        CliError::failed(format!(
-            "no answer from {}: {inner}\nis `kiki up` running?",
-            self.base
-        ))
+        CliError::failed(format!("no answer from {}: {inner}\nis `kiki up` running?", self.base))
     }
 }
 

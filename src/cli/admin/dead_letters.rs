@@ -22,22 +22,14 @@ pub struct DeadLettersArgs {
 
 /// Runs the command.
 pub async fn run(admin: &Admin, args: &DeadLettersArgs) -> CliResult {
-    let answer = admin
-        .get("/dead-letters", &[("limit", args.limit.to_string())])
-        .await?;
+    let answer = admin.get("/dead-letters", &[("limit", args.limit.to_string())]).await?;
     admin.print(&answer, letters)
 }
 
 fn letters(answer: &Value) -> String {
     let row = |letter: &Value| {
         let cell = |name: &str| word(&letter[name]);
-        vec![
-            time(&letter["at_us"]),
-            cell("path"),
-            cell("message"),
-            cell("why"),
-            cell("trace"),
-        ]
+        vec![time(&letter["at_us"]), cell("path"), cell("message"), cell("why"), cell("trace")]
     };
     let rows: Vec<_> = list(answer, "dead_letters").iter().map(row).collect();
     table(&["TIME", "PATH", "MESSAGE", "WHY", "TRACE"], &rows)

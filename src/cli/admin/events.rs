@@ -99,10 +99,6 @@ impl Follower<'_> {
             _ => return out(&format!("{data}\n")),
         };
         let rest = fields(&event, &["seq", "at_us", "event"]);
-        out(&format!(
-            "{}  {:<12}  {rest}\n",
-            time(&event["at_us"]),
-            word(&event["event"])
-        ))
+        out(&format!("{}  {:<12}  {rest}\n", time(&event["at_us"]), word(&event["event"])))
     }
 }

@@ -105,12 +105,9 @@ pub async fn run(admin: &Admin, args: FaultsCommand) -> CliResult {
         Action::List => admin.print(&admin.get("/faults", &[]).await?, faults),
         Action::Add(args) => {
             let body = rule(&args)?;
-            let answer = admin
-                .call(admin.request(Method::POST, "/faults", &[]).json(&body))
-                .await?;
-            admin.print(&answer, |answer| {
-                format!("fault {} is set\n", word(&answer["id"]))
-            })
+            let answer =
+                admin.call(admin.request(Method::POST, "/faults", &[]).json(&body)).await?;
+            admin.print(&answer, |answer| format!("fault {} is set\n", word(&answer["id"])))
         }
         Action::Remove { id: Some(id), .. } => remove(admin, &format!("/faults/{id}")).await,
         Action::Remove { id: None, .. } => remove(admin, "/faults").await,
@@ -129,10 +126,7 @@ fn rule(args: &AddArgs) -> Result<Value, CliError> {
     if !(0.0..=1.0).contains(&args.probability) {
         return Err(CliError::usage("--probability: expected 0 to 1"));
     }
-    let name = args
-        .fault
-        .to_possible_value()
-        .map(|value| value.get_name().to_owned());
+    let name = args.fault.to_possible_value().map(|value| value.get_name().to_owned());
     let mut rule = json!({
         "pattern": args.pattern,
         "fault": name,
@@ -151,16 +145,7 @@ fn rule(args: &AddArgs) -> Result<Value, CliError> {
 fn faults(answer: &Value) -> String {
     let row = |fault: &Value| {
         let cell = |name: &str| word(&fault[name]);
-        let shown = [
-            "id",
-            "pattern",
-            "fault",
-            "probability",
-            "hits",
-            "left_ms",
-            "ttl_ms",
-            "seed",
-        ];
+        let shown = ["id", "pattern", "fault", "probability", "hits", "left_ms", "ttl_ms", "seed"];
         vec![
             cell("id"),
             cell("pattern"),
@@ -172,16 +157,5 @@ fn faults(answer: &Value) -> String {
         ]
     };
     let rows: Vec<_> = list(answer, "faults").iter().map(row).collect();
-    table(
-        &[
-            "ID",
-            "PATTERN",
-            "FAULT",
-            "CHANCE",
-            "HITS",
-            "LEFT (MS)",
-            "MORE",
-        ],
-        &rows,
-    )
+    table(&["ID", "PATTERN", "FAULT", "CHANCE", "HITS", "LEFT (MS)", "MORE"], &rows)
 }

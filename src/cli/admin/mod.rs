@@ -25,13 +25,7 @@ use client::Admin;
 pub struct AdminCommand {
     /// The admin API's address [environment: KIKI_ADMIN_URL] [default: the configured one,
     /// http://127.0.0.1:8090]
-    #[arg(
-        long,
-        value_name = "URL",
-        global = true,
-        env = "KIKI_ADMIN_URL",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "URL", global = true, env = "KIKI_ADMIN_URL", hide_env = true)]
     url: Option<String>,
 
     /// Print the API's JSON instead of tables
@@ -59,9 +53,7 @@ enum Action {
 
 /// Runs the command.
 pub async fn run(args: AdminCommand) -> CliResult {
-    let base = args
-        .server
-        .url(args.url.as_deref(), |server| server.admin_addr())?;
+    let base = args.server.url(args.url.as_deref(), |server| server.admin_addr())?;
     let admin = Admin::new(&base, args.json)?;
     match args.command {
         Action::Tree(args) => tree::run(&admin, &args).await,

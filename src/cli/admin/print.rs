@@ -37,12 +37,8 @@ pub fn mailbox(actor: &Value) -> String {
 
 /// Wall-clock microseconds as a UTC time, to the millisecond.
 pub fn time(value: &Value) -> String {
-    let time = value
-        .as_i64()
-        .and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
-    time.map_or("-".to_owned(), |time| {
-        time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-    })
+    let time = value.as_i64().and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
+    time.map_or("-".to_owned(), |time| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }
 
 /// Percentiles of a latency.
@@ -53,10 +49,7 @@ pub fn latency(value: &Value) -> String {
         None => "-".to_owned(),
     };
     let (p50, p99, max) = (at("p50_us"), at("p99_us"), at("max_us"));
-    format!(
-        "p50 {p50}, p99 {p99}, max {max} ({} measured)",
-        word(&value["samples"])
-    )
+    format!("p50 {p50}, p99 {p99}, max {max} ({} measured)", word(&value["samples"]))
 }
 
 /// `name=value` of every field but those named.
@@ -64,21 +57,12 @@ pub fn fields(value: &Value, without: &[&str]) -> String {
     let fields = value.as_object().into_iter().flatten();
     let shown =
         fields.filter(|(name, value)| !without.contains(&name.as_str()) && !value.is_null());
-    shown
-        .map(|(name, value)| format!("{name}={}", word(value)))
-        .collect::<Vec<_>>()
-        .join(" ")
+    shown.map(|(name, value)| format!("{name}={}", word(value))).collect::<Vec<_>>().join(" ")
 }
 
 /// Control characters could write over the terminal: they are shown as text.
 fn printable(text: &str) -> String {
     text.chars()
-        .map(|c| {
-            if c.is_control() {
-                c.escape_default().to_string()
-            } else {
-                c.to_string()
-            }
-        })
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
         .collect()
 }

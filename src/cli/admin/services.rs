@@ -22,15 +22,10 @@ pub async fn run(admin: &Admin) -> CliResult {
 
 fn services(answer: &Value) -> String {
     let row = |service: &Value| {
-        let ready = if service["ready"].as_bool() == Some(true) {
-            "ready"
-        } else {
-            "not ready"
-        };
+        let ready = if service["ready"].as_bool() == Some(true) { "ready" } else { "not ready" };
         let children = service["children"].as_object().into_iter().flatten();
-        let children: Vec<_> = children
-            .map(|(name, state)| format!("{name} {}", word(state)))
-            .collect();
+        let children: Vec<_> =
+            children.map(|(name, state)| format!("{name} {}", word(state))).collect();
         vec![
             word(&service["name"]),
             word(&service["path"]),

@@ -22,9 +22,7 @@ pub struct TreeArgs {
 
 /// Runs the command.
 pub async fn run(admin: &Admin, args: &TreeArgs) -> CliResult {
-    let answer = admin
-        .get("/tree", &[("depth", args.depth.to_string())])
-        .await?;
+    let answer = admin.get("/tree", &[("depth", args.depth.to_string())]).await?;
     admin.print(&answer, tree)
 }
 
@@ -50,15 +48,8 @@ fn node(actor: &Value, indent: &str, last: Option<bool>, out: &mut String) {
     };
     let (kind, state) = (word(&actor["type"]), word(&actor["state"]));
     // Writing to a String cannot fail.
-    let _ = write!(
-        out,
-        "{indent}{branch}{name}  {kind} {state} {}",
-        mailbox(actor)
-    );
-    if actor["restarts"]
-        .as_u64()
-        .is_some_and(|restarts| restarts > 0)
-    {
+    let _ = write!(out, "{indent}{branch}{name}  {kind} {state} {}", mailbox(actor));
+    if actor["restarts"].as_u64().is_some_and(|restarts| restarts > 0) {
         let _ = write!(out, " restarts {}", actor["restarts"]);
     }
     let _ = writeln!(out);

@@ -74,10 +74,7 @@ struct Refusal {
 
 enum Try {
     Done(Outcome),
-    Again {
-        reason: String,
-        after: Option<Duration>,
-    },
+    Again { reason: String, after: Option<Duration> },
 }
 
 impl Target {
@@ -117,12 +114,7 @@ impl Target {
         let written = RawValue::from_string(purchase.dollars.to_owned());
         let amount =
             written.or_else(|_| RawValue::from_string(format_millionths(purchase.micros, 2)))?;
-        let Purchase {
-            line,
-            customer,
-            date,
-            ..
-        } = purchase;
+        let Purchase { line, customer, date, .. } = purchase;
         serde_json::to_string(&Spend {
             account: self.account.as_deref(),
             campaign_id: &self.campaign,
@@ -135,9 +127,8 @@ impl Target {
     async fn attempt(&self, body: &str, key: &str) -> Try {
         let begun = Instant::now();
         let request = self.client.post(&self.url).timeout(TRY_TIMEOUT);
-        let request = request
-            .header("content-type", "application/json")
-            .header("idempotency-key", key);
+        let request =
+            request.header("content-type", "application/json").header("idempotency-key", key);
         let answered = match request.body(body.to_owned()).send().await {
             Ok(response) => {
                 let (status, after) = (response.status(), retry_after(&response));
@@ -148,18 +139,14 @@ impl Target {
         let (status, after, body) = match answered {
             Ok(answer) => answer,
             Err(error) => {
-                return Try::Again {
-                    reason: cause(&error),
-                    after: None,
-                };
+                return Try::Again { reason: cause(&error), after: None };
             }
         };
         if status.is_success() {
             return Try::Done(match serde_json::from_slice::<Answer>(&body) {
-                Ok(Answer { status, replayed }) if status == "booked" => Outcome::Booked {
-                    replayed,
-                    took: begun.elapsed(),
-                },
+                Ok(Answer { status, replayed }) if status == "booked" => {
+                    Outcome::Booked { replayed, took: begun.elapsed() }
+                }
                 Ok(Answer { status, .. }) => Outcome::Refused(format!("answered {status:?}")),
                 Err(error) => Outcome::Refused(format!("an answer that is none: {error}")),
             });
@@ -170,9 +157,7 @@ impl Target {
 
 fn judge(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Try {
     let refusal: Refusal = serde_json::from_slice(body).unwrap_or_default();
-    let words = [refusal.detail, refusal.title]
-        .into_iter()
-        .find(|words| !words.is_empty());
+    let words = [refusal.detail, refusal.title].into_iter().find(|words| !words.is_empty());
     let words = words.unwrap_or_else(|| status.canonical_reason().unwrap_or("refused").to_owned());
     let reason = match refusal.code.as_str() {
         "" => format!("{}: {words}", status.as_u16()),
@@ -193,14 +178,7 @@ fn judge(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Try {
 }
 
 fn retry_after(response: &reqwest::Response) -> Option<Duration> {
-    let seconds = response
-        .headers()
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
 

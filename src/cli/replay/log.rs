@@ -113,9 +113,7 @@ fn read(path: &Path) -> io::Result<String> {
     let whole = head.as_slice().chain(file);
     let mut text = String::new();
     let size = match packed {
-        true => MultiGzDecoder::new(whole)
-            .take(LOG_BYTES_MAX + 1)
-            .read_to_string(&mut text)?,
+        true => MultiGzDecoder::new(whole).take(LOG_BYTES_MAX + 1).read_to_string(&mut text)?,
         false => whole.take(LOG_BYTES_MAX + 1).read_to_string(&mut text)?,
     };
     match u64::try_from(size) {
@@ -134,15 +132,11 @@ fn purchase(number: usize, line: &str) -> Result<Purchase<'_>, String> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let &[customer, date, cds, dollars] = fields.as_slice() else {
         let found = fields.len();
-        return Err(format!(
-            "expected customer, date, CDs and dollars, found {found} columns"
-        ));
+        return Err(format!("expected customer, date, CDs and dollars, found {found} columns"));
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if customer.len() > 64 || !customer.chars().all(plain) {
-        return Err(format!(
-            "customer: expected up to 64 letters or digits, found {customer:?}"
-        ));
+        return Err(format!("customer: expected up to 64 letters or digits, found {customer:?}"));
     }
     if date.len() != 8 || jiff::civil::Date::strptime("%Y%m%d", date).is_err() {
         return Err(format!("date: expected YYYYMMDD, found {date:?}"));
@@ -152,13 +146,7 @@ fn purchase(number: usize, line: &str) -> Result<Purchase<'_>, String> {
     }
     let micros =
         parse_millionths(dollars).map_err(|error| format!("dollars: {error}: {dollars:?}"))?;
-    Ok(Purchase {
-        line: number,
-        customer,
-        date,
-        dollars,
-        micros,
-    })
+    Ok(Purchase { line: number, customer, date, dollars, micros })
 }
 
 #[cfg(test)]
@@ -196,10 +184,7 @@ mod tests {
              line 7: CDs: expected a whole number, found \"-1\"\n\
              line 8: dollars: not a plain decimal number: \"1e3\""
         );
-        assert_eq!(
-            Log::parse(String::new()).expect_err("refused"),
-            "holds no purchase"
-        );
+        assert_eq!(Log::parse(String::new()).expect_err("refused"), "holds no purchase");
     }
 
     #[test]

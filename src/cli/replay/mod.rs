@@ -63,9 +63,7 @@ pub struct ReplayArgs {
 
 /// Runs the command.
 pub async fn run(args: ReplayArgs) -> CliResult {
-    let base = args
-        .server
-        .url(args.url.as_deref(), |server| server.shield_addr())?;
+    let base = args.server.url(args.url.as_deref(), |server| server.shield_addr())?;
     let log = Log::open(&args.transactions).map_err(CliError::usage)?;
     let concurrency = usize::from(args.concurrency);
     let client = reqwest::Client::builder()
@@ -85,9 +83,9 @@ pub async fn run(args: ReplayArgs) -> CliResult {
     let (summary, end) = replay(&log, &target, concurrency).await;
     writeln!(std::io::stdout(), "{summary}")?;
     match end {
-        End::Interrupted => Err(CliError::interrupted(
-            "stopped; run the same command again to go on",
-        )),
+        End::Interrupted => {
+            Err(CliError::interrupted("stopped; run the same command again to go on"))
+        }
         End::UnknownCampaign => Err(CliError::failed(format!(
             "the campaign {0:?} does not exist. Create it first:\n  curl -X POST {base}/api/v1/allocate \
              -H 'content-type: application/json' \\\n    -d '{{\"campaign_id\":\"{0}\",\"budget\":3000000,\
@@ -119,16 +117,13 @@ async fn replay(log: &Log, target: &Target, concurrency: usize) -> (Summary, End
     let mut end = End::Reached;
     let (stop, stopped) = watch::channel(false);
     let running = stopped.clone();
-    let calls = log
-        .purchases()
-        .take_while(move |_| !*running.borrow())
-        .map(|purchase| {
-            let stopped = stopped.clone();
-            async move {
-                let outcome = target.book(&purchase, &log.key(&purchase), stopped).await;
-                (purchase, outcome)
-            }
-        });
+    let calls = log.purchases().take_while(move |_| !*running.borrow()).map(|purchase| {
+        let stopped = stopped.clone();
+        async move {
+            let outcome = target.book(&purchase, &log.key(&purchase), stopped).await;
+            (purchase, outcome)
+        }
+    });
     let mut calls = std::pin::pin!(futures_util::stream::iter(calls).buffer_unordered(concurrency));
     loop {
         let next: Option<(Purchase<'_>, Outcome)> = tokio::select! {
@@ -165,18 +160,13 @@ async fn replay(log: &Log, target: &Target, concurrency: usize) -> (Summary, End
 /// `250ms`, `60s`, `5m` or plain seconds.
 fn duration(text: &str) -> Result<Duration, String> {
     let bad = || "expected a time such as 250ms, 60s or 5m".to_owned();
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| bad())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "" | "s" => Ok(Duration::from_secs(number)),
-        "m" => number
-            .checked_mul(60)
-            .map(Duration::from_secs)
-            .ok_or_else(bad),
+        "m" => number.checked_mul(60).map(Duration::from_secs).ok_or_else(bad),
         _ => Err(bad()),
     }
 }

@@ -28,13 +28,7 @@ impl Progress {
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         let now = Instant::now();
-        Self {
-            bar,
-            total,
-            done: 0,
-            begun: now,
-            last_line: now,
-        }
+        Self { bar, total, done: 0, begun: now, last_line: now }
     }
 
     /// One more line is done.
@@ -45,10 +39,7 @@ impl Progress {
             None if self.last_line.elapsed() >= LINE_EVERY => {
                 self.last_line = Instant::now();
                 let rate = self.done as f64 / self.begun.elapsed().as_secs_f64();
-                self.say(&format!(
-                    "{} of {} lines, {rate:.0} lines/s",
-                    self.done, self.total
-                ));
+                self.say(&format!("{} of {} lines, {rate:.0} lines/s", self.done, self.total));
             }
             None => {}
         }

@@ -26,24 +26,16 @@ pub struct Summary {
 impl Summary {
     /// Nothing counted yet, of a log of `lines` purchases.
     pub fn of(lines: usize) -> Self {
-        Self {
-            lines,
-            ..Self::default()
-        }
+        Self { lines, ..Self::default() }
     }
 
     /// Counts one line's outcome.
     pub fn count(&mut self, line: usize, micros: i64, outcome: &Outcome) {
         match outcome {
             Outcome::Booked { replayed, took } => {
-                *if *replayed {
-                    &mut self.replayed
-                } else {
-                    &mut self.booked
-                } += 1;
+                *if *replayed { &mut self.replayed } else { &mut self.booked } += 1;
                 self.total_micros = self.total_micros.saturating_add(micros);
-                self.took_us
-                    .push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+                self.took_us.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
             }
             Outcome::Refused(reason) => self.refuse(reason, line),
             Outcome::UnknownCampaign => self.refuse("404 unknown_campaign", line),
@@ -64,9 +56,7 @@ impl Summary {
 
     fn percentile(&self, sorted: &[u32], share: f64) -> String {
         let at = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
-        sorted
-            .get(at)
-            .map_or("-".to_owned(), |&us| microseconds(u64::from(us)))
+        sorted.get(at).map_or("-".to_owned(), |&us| microseconds(u64::from(us)))
     }
 }
 
@@ -91,22 +81,11 @@ impl fmt::Display for Summary {
         }
         writeln!(f, "total       {}", dollars(self.total_micros))?;
         let seconds = self.elapsed.as_secs_f64();
-        let rate = if seconds > 0.0 {
-            answered as f64 / seconds
-        } else {
-            0.0
-        };
-        writeln!(
-            f,
-            "time        {seconds:.1} s, {} lines/s",
-            grouped(&format!("{rate:.0}"))
-        )?;
+        let rate = if seconds > 0.0 { answered as f64 / seconds } else { 0.0 };
+        writeln!(f, "time        {seconds:.1} s, {} lines/s", grouped(&format!("{rate:.0}")))?;
         let mut sorted = self.took_us.clone();
         sorted.sort_unstable();
-        let (p50, p99) = (
-            self.percentile(&sorted, 0.50),
-            self.percentile(&sorted, 0.99),
-        );
+        let (p50, p99) = (self.percentile(&sorted, 0.50), self.percentile(&sorted, 0.99));
         write!(f, "latency     p50 {p50}, p99 {p99}")
     }
 }

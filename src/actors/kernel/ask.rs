@@ -1,0 +1,135 @@
+//! Asks: the two ends of an answer.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::expiry::{Expiry, Ticket};
+use super::time::now_ns;
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The mailbox is full, or the actor is kept from failing again: try later.
+    #[error("overloaded, retry after {retry_after_ms} ms")]
+    Overloaded { retry_after_ms: u64 },
+    /// The actor is stopped, stopping, or never was.
+    #[error("no longer there")]
+    Gone,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    #[error("overloaded, retry after {retry_after_ms} ms")]
+    Overloaded { retry_after_ms: u64 },
+    /// The deadline passed. If the message was still queued it will not be handled.
+    #[error("no answer in time")]
+    Expired,
+    #[error("no longer there")]
+    Gone,
+    /// The actor failed, or let go of the message without an answer.
+    #[error("failed while answering")]
+    Faulted,
+}
+
+impl From<Refused> for AskError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Overloaded { retry_after_ms } => Self::Overloaded { retry_after_ms },
+            Refused::Gone => Self::Gone,
+        }
+    }
+}
+
+/// The answering end of an ask. It may be kept and answered later, from any task.
+#[derive(Debug)]
+pub struct Reply<T>(oneshot::Sender<T>);
+
+impl<T> Reply<T> {
+    /// Answers. An asker that no longer waits is not an error.
+    pub fn send(self, answer: T) {
+        let _ = self.0.send(answer);
+    }
+
+    /// Whether the asker no longer waits.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// A reply that nobody reads.
+    pub fn detached() -> Self {
+        Self(oneshot::channel().0)
+    }
+
+    pub(super) fn pair() -> (Self, oneshot::Receiver<T>) {
+        let (tx, rx) = oneshot::channel();
+        (Self(tx), rx)
+    }
+}
+
+/// Deadlines nearer than this get a timer of their own; farther ones are swept, up to 20 ms late.
+const EXACT_BELOW_NS: u64 = 50_000_000;
+
+/// What waiting for an answer ended with.
+pub(super) enum Waited<T> {
+    Answer(T),
+    Dropped,
+    Expired,
+}
+
+pub(super) async fn wait<T>(
+    mut rx: oneshot::Receiver<T>,
+    now: u64,
+    deadline_ns: u64,
+    expiry: &Expiry,
+) -> Waited<T> {
+    let left = deadline_ns.saturating_sub(now);
+    if left < EXACT_BELOW_NS {
+        let timed = tokio::time::timeout(Duration::from_nanos(left), rx);
+        return match Box::pin(timed).await {
+            Ok(Ok(answer)) => Waited::Answer(answer),
+            Ok(Err(_)) => Waited::Dropped,
+            Err(_) => Waited::Expired,
+        };
+    }
+    let mut waiting = Waiting { deadline_ns, expiry, ticket: None };
+    poll_fn(|cx| waiting.poll(&mut rx, cx)).await
+}
+
+struct Waiting<'a> {
+    deadline_ns: u64,
+    expiry: &'a Expiry,
+    ticket: Option<Ticket>,
+}
+
+impl Waiting<'_> {
+    fn poll<T>(&mut self, rx: &mut oneshot::Receiver<T>, cx: &mut Context<'_>) -> Poll<Waited<T>> {
+        match Pin::new(rx).poll(cx) {
+            Poll::Ready(Ok(answer)) => Poll::Ready(Waited::Answer(answer)),
+            Poll::Ready(Err(_)) => Poll::Ready(Waited::Dropped),
+            Poll::Pending => match self.ticket {
+                None => {
+                    self.ticket = Some(self.expiry.register(self.deadline_ns, cx.waker()));
+                    Poll::Pending
+                }
+                Some(_) if now_ns() >= self.deadline_ns => Poll::Ready(Waited::Expired),
+                Some(ticket) => {
+                    self.expiry.renew(ticket, self.deadline_ns, cx.waker());
+                    Poll::Pending
+                }
+            },
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.expiry.forget(ticket);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Lists of actors, in pages.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde::{Deserialize, Serialize};
+
+use super::cell::{Cell, State};
+use super::registry::Registry;
+use super::sync::{lock, read};
+
+/// The most actors in one page.
+pub const PAGE_LIMIT_MAX: usize = 1_000;
+const PAGE_LIMIT: usize = 100;
+
+/// The order of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sort {
+    #[default]
+    Path,
+    /// Fullest mailboxes first.
+    Depth,
+    /// Most restarts first.
+    Restarts,
+}
+
+/// Which actors to list.
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+pub struct ActorQuery {
+    /// Only paths that begin with this.
+    pub prefix: Option<String>,
+    /// Only actors of this type.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    #[serde(default)]
+    pub sort: Sort,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+    /// Actors per page, 1 to 1,000 (100).
+    pub limit: Option<usize>,
+}
+
+/// One line of a list.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct ActorSummary {
+    #[schema(value_type = String)]
+    pub path: Arc<str>,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub state: State,
+    /// Messages that wait.
+    pub depth: u32,
+    /// Messages that may wait.
+    pub capacity: u32,
+    pub handled: u64,
+    pub restarts: u64,
+}
+
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct ActorPage {
+    pub actors: Vec<ActorSummary>,
+    /// The cursor of the next page; absent on the last. Sorted by a number that changes between
+    /// pages, an actor may appear twice or not at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// All actors and supervisors of this process, whatever the filter.
+    pub total: usize,
+}
+
+#[derive(PartialEq, Eq)]
+struct Rank(u64, Arc<str>);
+
+/// Larger ranks come later: low numbers, then high paths.
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.0.cmp(&self.0).then_with(|| self.1.cmp(&other.1))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Registry {
+    /// One page of actors.
+    pub fn actors(&self, query: &ActorQuery) -> ActorPage {
+        let limit = query.limit.unwrap_or(PAGE_LIMIT).clamp(1, PAGE_LIMIT_MAX);
+        let cursor = query.cursor.as_deref().map(parse_cursor);
+        let (mut cells, total) = match query.sort {
+            Sort::Path => self.by_path(query, cursor.map(|rank| rank.1), limit + 1),
+            sort => self.by_rank(query, sort, cursor, limit + 1),
+        };
+        let more = cells.len() > limit;
+        cells.truncate(limit);
+        let next = cells.last().filter(|_| more).map(|(rank, cell)| match query.sort {
+            Sort::Path => cell.path.to_string(),
+            _ => format!("{rank}:{}", cell.path),
+        });
+        ActorPage { actors: cells.iter().map(|(_, cell)| summary(cell)).collect(), next, total }
+    }
+
+    fn by_path(
+        &self,
+        query: &ActorQuery,
+        after: Option<Arc<str>>,
+        limit: usize,
+    ) -> (Vec<(u64, Arc<Cell>)>, usize) {
+        let actors = read(&self.kernel.actors);
+        let prefix = query.prefix.as_deref().unwrap_or("");
+        let from: Bound<&str> = match after.as_deref() {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let cells = actors
+            .range::<str, _>((from, Bound::Unbounded))
+            .take_while(|(path, _)| path.starts_with(prefix))
+            .filter(|(_, cell)| of_kind(query, cell))
+            .take(limit)
+            .map(|(_, cell)| (0, Arc::clone(cell)))
+            .collect();
+        (cells, actors.len())
+    }
+
+    /// Keeps only the page while looking at all: no sort of everything, no copy of everything.
+    fn by_rank(
+        &self,
+        query: &ActorQuery,
+        sort: Sort,
+        after: Option<Rank>,
+        limit: usize,
+    ) -> (Vec<(u64, Arc<Cell>)>, usize) {
+        let actors = read(&self.kernel.actors);
+        let prefix = query.prefix.as_deref().unwrap_or("");
+        let mut heap: BinaryHeap<Rank> = BinaryHeap::with_capacity(limit + 1);
+        let range = actors.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        for (path, cell) in range.take_while(|(path, _)| path.starts_with(prefix)) {
+            if !of_kind(query, cell) {
+                continue;
+            }
+            let number = match sort {
+                Sort::Restarts => lock(&cell.record).restarts_total,
+                _ => u64::from(cell.depth.load(Relaxed)),
+            };
+            let full = heap.len() == limit;
+            if full && heap.peek().is_some_and(|worst| worst.0 >= number) {
+                continue;
+            }
+            let rank = Rank(number, Arc::clone(path));
+            if after.as_ref().is_some_and(|after| rank <= *after) {
+                continue;
+            }
+            heap.push(rank);
+            if heap.len() > limit {
+                heap.pop();
+            }
+        }
+        let ranked = heap.into_sorted_vec();
+        let cells = ranked
+            .into_iter()
+            .filter_map(|Rank(n, path)| Some((n, Arc::clone(actors.get(&path)?))));
+        (cells.collect(), actors.len())
+    }
+}
+
+fn of_kind(query: &ActorQuery, cell: &Cell) -> bool {
+    query.kind.as_deref().is_none_or(|kind| kind == cell.kind)
+}
+
+fn parse_cursor(cursor: &str) -> Rank {
+    match cursor.split_once(':') {
+        Some((number, path)) if !cursor.starts_with('/') => {
+            Rank(number.parse().unwrap_or(0), path.into())
+        }
+        _ => Rank(0, cursor.into()),
+    }
+}
+
+pub(super) fn summary(cell: &Cell) -> ActorSummary {
+    ActorSummary {
+        path: Arc::clone(&cell.path),
+        kind: cell.kind,
+        state: cell.state(),
+        depth: cell.depth.load(Relaxed),
+        capacity: cell.policy.mailbox,
+        handled: cell.handled.load(Relaxed),
+        restarts: lock(&cell.record).restarts_total,
+    }
+}

@@ -1,0 +1,4 @@
+//! Shells: supervision trees, mailboxes, timers, and effects carried out. Only [`kernel`] spawns
+//! actors.
+
+pub mod kernel;

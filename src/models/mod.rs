@@ -1,0 +1,4 @@
+//! The rules: pure, deterministic functions and state machines. No I/O, no clock, no actor.
+
+pub mod breaker;
+pub mod shield;

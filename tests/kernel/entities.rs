@@ -1,0 +1,228 @@
+//! Actors by key: passivation, one activation at a time, quarantine.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use kiki::actors::kernel::*;
+
+use crate::support::*;
+
+/// An entity whose state outlives it, as a store would keep it.
+struct Durable {
+    key: String,
+    store: Store,
+    alive: Arc<AtomicU32>,
+    resting: bool,
+}
+
+#[derive(Clone, Default)]
+struct Store(Arc<Mutex<HashMap<String, u64>>>);
+
+enum Ask {
+    Add(u64),
+    Get(Reply<u64>),
+    Rest,
+    Fail,
+}
+
+impl Actor for Durable {
+    type Msg = Ask;
+    type View = u64;
+    const TYPE: &'static str = "durable";
+
+    async fn started(&mut self, _: &mut Cx<Self>) -> Result<(), Fault> {
+        assert_eq!(self.alive.fetch_add(1, SeqCst), 0, "one activation at a time");
+        Ok(())
+    }
+
+    async fn handle(&mut self, msg: Ask, _: &mut Cx<Self>) -> Result<(), Fault> {
+        match msg {
+            Ask::Add(n) => *self.store.0.lock().unwrap().entry(self.key.clone()).or_default() += n,
+            Ask::Get(reply) => reply.send(self.total()),
+            Ask::Rest => self.resting = true,
+            Ask::Fail => return Err(Fault::new("told to")),
+        }
+        Ok(())
+    }
+
+    async fn stopping(&mut self, _: &mut Cx<Self>) {
+        // Gives others a chance to find the next activation beside this one.
+        tokio::task::yield_now().await;
+    }
+
+    fn view(&self) -> u64 {
+        self.total()
+    }
+}
+
+impl Durable {
+    fn total(&self) -> u64 {
+        self.store.0.lock().unwrap().get(&self.key).copied().unwrap_or(0)
+    }
+}
+
+impl Drop for Durable {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, SeqCst);
+    }
+}
+
+fn one_key(service: &Service, idle_after: Duration) -> Entities<Durable> {
+    let (store, alive) = (Store::default(), Arc::new(AtomicU32::new(0)));
+    let entities =
+        service.supervisor().entities("e").idle_after(idle_after).intensity(1, per_minute());
+    let make = move |key: &str| Durable {
+        key: key.to_owned(),
+        store: store.clone(),
+        alive: Arc::clone(&alive),
+        resting: false,
+    };
+    entities
+        .backoff(Duration::ZERO, Duration::ZERO)
+        .quarantine(Duration::from_millis(100))
+        .start(make)
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_races_a_passivation_is_not_lost() {
+    let registry = registry();
+    let service = registry.service("s").start().unwrap();
+    let entities = one_key(&service, Duration::ZERO);
+    let mut sent = 0u64;
+    let mut passivated = 0;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) || passivated < 20 {
+        match entities.tell("k", Ask::Add(1)) {
+            Ok(()) => sent += 1,
+            Err(Refused::Overloaded { .. }) => tokio::task::yield_now().await,
+            Err(Refused::Gone) => panic!("an entity is never gone"),
+        }
+        if sent.is_multiple_of(50) {
+            let before = entities.active();
+            tokio::time::sleep(Duration::from_micros(900)).await;
+            passivated += u32::from(before == 1 && entities.active() == 0);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "only {passivated} passivations");
+    }
+    let mut total = Err(AskError::Gone);
+    while total.is_err() {
+        total = entities.ask("k", SOON, Ask::Get).await;
+    }
+    println!("{sent} messages over at least {passivated} passivations");
+    assert_eq!(total, Ok(sent));
+    assert_eq!(registry.dead_letters(1).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_idle_entities_passivate_and_give_their_memory_back() {
+    const ENTITIES: usize = 100_000;
+    let _heavy = HEAVY.lock().await;
+    let (registry, log) = (registry(), Log::default());
+    let service = registry.service("s").start().unwrap();
+    let entities =
+        service.supervisor().entities("e").idle_after(Duration::from_millis(1_500)).start({
+            let log = log.clone();
+            move |key| Probe::new(key, &log)
+        });
+    let entities = entities.unwrap();
+    let before = resident_bytes();
+    let mut rounds = Vec::new();
+    for _ in 0..2 {
+        let begun = Instant::now();
+        for n in 0..ENTITIES {
+            entities.tell(&format!("camp_{n:06}"), Msg::Add(1)).unwrap();
+        }
+        let spawned = begun.elapsed();
+        let high = resident_bytes() - before;
+        assert!(entities.active() > ENTITIES / 2, "{}", entities.active());
+        eventually("all are passive", || entities.active() == 0).await;
+        log.take();
+        eventually("all are forgotten", || registry.actors(&ActorQuery::default()).total == 2)
+            .await;
+        let low = resident_bytes().saturating_sub(before);
+        println!(
+            "{ENTITIES} entities: spawned in {spawned:?}, +{} MiB ({} B each), +{} MiB when passive",
+            high >> 20,
+            high / ENTITIES as u64,
+            low >> 20
+        );
+        rounds.push((high, low));
+    }
+    let [(high, low), (high_again, low_again)] = rounds[..] else { unreachable!() };
+    assert!(low < high / 3, "most of the memory is returned: {low} of {high}");
+    assert!(high_again < high + high / 5, "a second wave needs no more than the first");
+    assert!(low_again < high / 3, "nothing is kept for each wave: {low_again}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entity_that_is_not_idle_is_not_passivated() {
+    let (registry, log) = (registry(), Log::default());
+    let service = registry.service("s").start().unwrap();
+    let entities =
+        service.supervisor().entities("e").idle_after(Duration::from_millis(20)).start({
+            let log = log.clone();
+            move |key| Probe { busy: key == "busy", ..Probe::new(key, &log) }
+        });
+    let entities = entities.unwrap();
+    entities.tell("busy", Msg::Add(1)).unwrap();
+    entities.tell("idle", Msg::Add(1)).unwrap();
+    eventually("the idle one is over", || registry.actor("/s/e/idle").is_none()).await;
+    assert_eq!(entities.ask("busy", SOON, Msg::Count).await, Ok(1));
+    entities.tell("busy", Msg::Run(Box::new(|probe, _| probe.busy = false))).unwrap();
+    eventually("so is the other", || entities.active() == 0).await;
+    assert!(log.lines().contains(&"stop busy".to_owned()));
+}
+
+#[tokio::test]
+async fn an_entity_that_fails_too_often_is_refused_for_a_while_and_no_other_is_touched() {
+    let registry = registry();
+    let mut events = registry.events(None);
+    let service = registry.service("s").start().unwrap();
+    let entities = one_key(&service, Duration::from_secs(60));
+    entities.tell("k", Ask::Fail).unwrap();
+    entities.tell("k", Ask::Fail).unwrap();
+    event(
+        &mut events,
+        |kind| matches!(kind, EventKind::Quarantine { path, .. } if &**path == "/s/e/k"),
+    )
+    .await;
+    eventually("it is refused", || {
+        matches!(
+            entities.tell("k", Ask::Rest),
+            Err(Refused::Overloaded { retry_after_ms: 1..=100 })
+        )
+    })
+    .await;
+    assert!(service.ready());
+    eventually("it returns", || entities.tell("k", Ask::Add(1)).is_ok()).await;
+    assert_eq!(entities.ask("k", SOON, Ask::Get).await, Ok(1));
+}
+
+#[tokio::test]
+async fn an_operators_stop_of_an_entity_is_followed_by_a_fresh_one() {
+    let registry = registry();
+    let service = registry.service("s").start().unwrap();
+    let entities = one_key(&service, Duration::from_secs(60));
+    assert_eq!(entities.ask("k/1", SOON, Ask::Get).await, Ok(0));
+    assert_eq!(entities.path_of("k/1"), "/s/e/k%2F1");
+    assert!(registry.order("/s/e/k%2F1", OperatorOrder::Stop).await);
+    assert!(registry.actor("/s/e/k%2F1").is_none());
+    assert_eq!(entities.ask("k/1", SOON, Ask::Get).await, Ok(0));
+    assert_eq!(entities.keys().len(), 1);
+}
+
+#[tokio::test]
+async fn more_entities_than_allowed_are_refused() {
+    let (registry, log) = (registry(), Log::default());
+    let service = registry.service("s").start().unwrap();
+    let entities = service.supervisor().entities("e").active_max(2);
+    let entities = entities.start(move |key| Probe::new(key, &log)).unwrap();
+    entities.tell("1", Msg::Add(1)).unwrap();
+    entities.tell("2", Msg::Add(1)).unwrap();
+    assert!(matches!(entities.tell("3", Msg::Add(1)), Err(Refused::Overloaded { .. })));
+    assert_eq!(entities.tell("", Msg::Add(1)), Err(Refused::Gone));
+    assert_eq!(entities.tell(&"k".repeat(1_000), Msg::Add(1)), Err(Refused::Gone));
+}
