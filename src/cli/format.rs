@@ -1,6 +1,6 @@
 //! Numbers, times and tables as people read them.
 
-use crate::config::format_millionths;
+use crate::models::shield::money::Micros;
 
 /// `2500315.63` with its thousands apart: `2,500,315.63`.
 pub fn grouped(number: &str) -> String {
@@ -22,7 +22,7 @@ pub fn grouped(number: &str) -> String {
 
 /// Micros of US dollars, exactly, with at least two decimals.
 pub fn dollars(micros: i64) -> String {
-    let text = grouped(&format_millionths(micros, 2));
+    let text = grouped(&Micros(micros).display_2());
     match text.strip_prefix('-') {
         Some(size) => format!("-${size}"),
         None => format!("${text}"),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
-use crate::config::format_millionths;
+use crate::models::shield::money::Micros;
 
 use super::log::Purchase;
 
@@ -113,7 +113,7 @@ impl Target {
         // A JSON number has no plus sign and no zeros in front; the value stays the same.
         let written = RawValue::from_string(purchase.dollars.to_owned());
         let amount =
-            written.or_else(|_| RawValue::from_string(format_millionths(purchase.micros, 2)))?;
+            written.or_else(|_| RawValue::from_string(Micros(purchase.micros).display_2()))?;
         let Purchase { line, customer, date, .. } = purchase;
         serde_json::to_string(&Spend {
             account: self.account.as_deref(),

@@ -8,7 +8,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use sha2::{Digest, Sha256};
 
-use crate::config::parse_millionths;
+use crate::models::shield::money::Micros;
 
 /// The largest log, unpacked, in bytes.
 const LOG_BYTES_MAX: u64 = 2 << 30;
@@ -144,8 +144,7 @@ fn purchase(number: usize, line: &str) -> Result<Purchase<'_>, String> {
     if cds.parse::<u32>().is_err() {
         return Err(format!("CDs: expected a whole number, found {cds:?}"));
     }
-    let micros =
-        parse_millionths(dollars).map_err(|error| format!("dollars: {error}: {dollars:?}"))?;
+    let micros = Micros::parse(dollars).map_err(|error| format!("dollars: {dollars:?} {error}"))?.0;
     Ok(Purchase { line: number, customer, date, dollars, micros })
 }
 
@@ -175,14 +174,14 @@ mod tests {
     #[test]
     fn every_bad_line_is_named() {
         let bad =
-            format!("{LOG}00003 19970230 1 5.00\nx\n00004 19970101 -1 5\n00005 19970101 1 1e3\n");
+            format!("{LOG}00003 19970230 1 5.00\nx\n00004 19970101 -1 5\n00005 19970101 1 1,5\n");
         let said = Log::parse(bad).expect_err("refused");
         assert_eq!(
             said,
             "nothing was sent\nline 5: date: expected YYYYMMDD, found \"19970230\"\n\
              line 6: expected customer, date, CDs and dollars, found 1 columns\n\
              line 7: CDs: expected a whole number, found \"-1\"\n\
-             line 8: dollars: not a plain decimal number: \"1e3\""
+             line 8: dollars: \"1,5\" is not a decimal number"
         );
         assert_eq!(Log::parse(String::new()).expect_err("refused"), "holds no purchase");
     }
