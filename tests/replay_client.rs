@@ -181,3 +181,18 @@ fn ctrl_c_stops_cleanly_and_says_how_to_go_on() {
     let booked = peer.lock().expect("fine").bodies.len();
     assert!(said.contains(&format!("booked      {booked}\n")), "{booked} booked\n{said}");
 }
+
+#[test]
+fn the_whole_cdnow_log_is_sent_and_totalled_to_the_cent() {
+    let peer = Shared::default();
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cdnow_master.txt.gz");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiki"));
+    command.args(["replay", "--campaign", "camp_001", "--url", &serve(peer.clone())]);
+    let output = command.arg("--transactions").arg(log).env_clear().output().expect("kiki runs");
+    let said = words(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("booked      69,659\n"), "{said}");
+    assert!(said.contains("total       $2,500,315.63\n"), "{said}");
+    assert_eq!(peer.lock().expect("fine").bodies.len(), 69_659);
+    println!("{said}");
+}
