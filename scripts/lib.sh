@@ -71,3 +71,12 @@ stop_process() {
     kill -s KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
 }
+
+# Stops a process group by the id of its first process: stop_group PID. Insists after 15 seconds.
+stop_group() {
+    local deadline=$((SECONDS + 15))
+    kill -s TERM -- "-$1" 2>/dev/null || return 0
+    while kill -0 -- "-$1" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.05; done
+    kill -s KILL -- "-$1" 2>/dev/null || true
+    wait "$1" 2>/dev/null || true
+}

@@ -15,7 +15,12 @@ command -v redis-server >/dev/null && command -v redis-cli >/dev/null || missing
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 
-trap servers_stop EXIT
+runner=
+finish() {
+    [ -z "$runner" ] || stop_group "$runner"
+    servers_stop
+}
+trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -38,6 +43,14 @@ step "examples in the documentation"
 cargo test --doc --locked --quiet
 step "servers"
 servers_start
-# The runner's own counts end the output, so it comes last.
+# The runner's own counts end the output, so it comes last; in a process group of its own, so that
+# a signal ends it with all that it started.
 step "tests"
-"${run[@]}" "$@"
+set -m
+"${run[@]}" "$@" </dev/null &
+runner=$!
+set +m
+status=0
+wait "$runner" || status=$?
+runner=
+exit "$status"

@@ -4,7 +4,10 @@
 
 pub mod actors;
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod metrics_names;
 pub mod models;
 pub mod store;
+pub mod telemetry;

@@ -8,6 +8,9 @@ use std::path::Path;
 use kiki::config::{
     Config, DEFAULT_TOML, Environment, Loader, LogFormat, keys, show, token_secret,
 };
+use kiki::models::shield::limits::Limits;
+use kiki::models::shield::money::Micros;
+use kiki::store::{CommitterTerms, StoreConfig};
 
 fn file(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a temporary file");
@@ -39,7 +42,7 @@ fn the_defaults_are_the_documented_ones() {
     assert_eq!(config.server.shield_addr().to_string(), "127.0.0.1:8081");
     assert_eq!(config.server.health_addr().to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.admin_addr().to_string(), "127.0.0.1:8090");
-    assert_eq!(config.shield.window_cap.micros(), 500_000_000);
+    assert_eq!(config.shield.window_cap, Micros(500_000_000));
     assert_eq!(config.shield.window_seconds.micros(), 60_000_000);
     assert_eq!(config.shield.holds_max, 100_000);
     assert_eq!(config.peers.shield_url.as_str(), "http://localhost:8081/check");
@@ -132,7 +135,7 @@ fn later_sources_win_in_the_documented_order() {
         .load()
         .expect("good");
     let shield = &loaded.config.shield;
-    assert_eq!(shield.window_cap.micros(), 1_000_000);
+    assert_eq!(shield.window_cap, Micros(1_000_000));
     assert_eq!(shield.window_seconds.micros(), 2_000_000);
     assert_eq!(shield.grace_s.micros(), 3_000_000);
     assert_eq!(shield.holds_max, 4);
@@ -199,13 +202,30 @@ fn money_is_read_exactly_or_refused() {
     let cap = |text: &str| {
         let file = file(&format!("[shield]\nwindow_cap = {text}\n"));
         let loaded = Loader::new().file(Some(file.path())).load();
-        loaded.map(|loaded| loaded.config.shield.window_cap.micros()).map_err(|p| p.to_string())
+        loaded.map(|loaded| loaded.config.shield.window_cap.0).map_err(|p| p.to_string())
     };
     assert_eq!(cap("123456789.123457"), Ok(123_456_789_123_457));
     assert_eq!(cap("1_000"), Ok(1_000_000_000));
-    for bad in ["0.1234567", "1e3", "nan", "inf", "-1", "9e99", "\"5\"", "9999999999999"] {
+    for bad in ["0.1234567", "nan", "inf", "-1", "9e99", "\"5\"", "9999999999999"] {
         assert!(cap(bad).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_currency_is_one_that_exists() {
+    let said = complaints_about("[shield]\ndefault_currency = \"usd\"\n");
+    let want =
+        "2:20: shield.default_currency: expected an ISO 4217 code such as \"USD\", got \"usd\"";
+    assert_eq!(said, [want]);
+}
+
+#[test]
+fn the_defaults_of_the_file_are_those_of_the_store_and_of_the_rules() {
+    let config = with(&[]);
+    assert_eq!(config.store.opening(), StoreConfig::sqlite("data"));
+    let (own, store) = (config.store.committer(), CommitterTerms::default());
+    assert_eq!(format!("{own:?}"), format!("{store:?}"));
+    assert_eq!(format!("{:?}", config.shield.limits()), format!("{:?}", Limits::default()));
 }
 
 #[test]
@@ -330,8 +350,7 @@ fn listening_beyond_this_machine_needs_authentication_or_an_explicit_word() {
 #[test]
 fn keys_that_contradict_each_other_are_refused_at_the_one_that_was_set() {
     let said = complaints_about(
-        "[server]\nport_offset = 60000\n[shield]\nslice_margin_ms = 10_000\nhold_ttl_s = 7200\n\
-         default_currency = \"usd\"\ntoken_secret = \"short\"\n[store]\npool_min = 9\n",
+        "[server]\nport_offset = 60000\n[shield]\nslice_margin_ms = 10_000\nhold_ttl_s = 7200\ntoken_secret = \"short\"\n",
     );
     let places: Vec<&str> = said.iter().filter_map(|line| line.split(": ").nth(1)).collect();
     assert_eq!(
@@ -340,10 +359,8 @@ fn keys_that_contradict_each_other_are_refused_at_the_one_that_was_set() {
             "server.shield_port",
             "server.health_port",
             "server.admin_port",
-            "store.pool_min",
             "shield.hold_ttl_s",
             "shield.slice_margin_ms",
-            "shield.default_currency",
             "shield.token_secret",
         ],
         "{said:?}"

@@ -62,24 +62,27 @@ impl Environment {
 }
 
 fn read_dotenv(path: &Path) -> Result<BTreeMap<String, String>, Problem> {
-    let bad = |message: String| Problem {
-        source: Source::File { path: path.to_owned(), line: 1, column: 1 },
+    let bad = |line: usize, message: String| Problem {
+        source: Source::File { path: path.to_owned(), line, column: 1 },
         key: None,
         message,
     };
-    let lines = match dotenvy::from_path_iter(path) {
-        Ok(lines) => lines,
-        Err(error) if error.not_found() => return Ok(BTreeMap::new()),
-        Err(error) => return Err(bad(format!("cannot be read: {error}"))),
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) => return Err(bad(1, format!("cannot be read: {error}"))),
     };
-    lines
-        .collect::<Result<_, _>>()
-        // A line may hold a secret, so only the variable that it sets is repeated.
-        .map_err(|error| match error {
-            dotenvy::Error::LineParse(line, _) => {
-                let name = line.split_once('=').map_or("a line without =", |(name, _)| name.trim());
-                bad(format!("not a NAME=value line (quote values with spaces or #): {name}"))
-            }
-            other => bad(format!("cannot be read: {other}")),
-        })
+    let lines = dotenvy::from_read_iter(text.as_bytes());
+    lines.collect::<Result<_, _>>().map_err(|error| match error {
+        // The parser tells what it could not read of the line, which may be a secret: only the
+        // variable's name is repeated.
+        dotenvy::Error::LineParse(rest, _) => {
+            let at = text.lines().position(|line| line.ends_with(rest.trim_end())).unwrap_or(0);
+            let name = text.lines().nth(at).and_then(|line| line.split_once('='));
+            let name = name.map_or("a line without =", |(name, _)| name.trim());
+            let rule = "not a NAME=value line (quote values with spaces or #)";
+            bad(at + 1, format!("{rule}: {name}"))
+        }
+        other => bad(1, format!("cannot be read: {other}")),
+    })
 }

@@ -14,7 +14,5 @@ section! {
         passivate_after_s: Seconds ["0.01" "86400"];
         /// Shortest time between two views that an actor publishes.
         view_interval_ms: Millis ["1" "60000"];
-        /// Undelivered messages kept for inspection.
-        dead_letters_max: usize ["1" "100000"];
     }
 }

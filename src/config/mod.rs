@@ -7,7 +7,6 @@
 
 mod address;
 mod choice;
-mod decimal;
 mod environment;
 mod file;
 mod keys;
@@ -41,7 +40,6 @@ pub use audit::Audit;
 pub use auth::Auth;
 pub use chaos::Chaos;
 pub use choice::LogFormat;
-pub use decimal::{DecimalError, format_millionths, parse_millionths};
 pub use environment::Environment;
 pub use kernel::Kernel;
 pub use keys::{Config, find, keys};
@@ -53,7 +51,7 @@ pub use redis::Redis;
 pub use secret::{DatabaseUrl, Secret};
 pub use section::Key;
 pub use server::Server;
-pub use setting::{Millis, Money, Ratio, Seconds, Setting};
+pub use setting::{Millis, Ratio, Seconds, Setting};
 pub use shield::Shield;
 pub use show::show;
 pub use store::Store;

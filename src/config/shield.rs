@@ -2,13 +2,15 @@
 
 use super::secret::Secret;
 use super::section::section;
-use super::setting::{Millis, Money, Seconds};
+use super::setting::{Millis, Seconds};
+use crate::models::shield::limits::Limits;
+use crate::models::shield::money::{Currency, Micros};
 
 section! {
     /// Caps, holds and slices of budgets.
     Shield "shield" {
         /// Most that an account may spend in any trailing window.
-        window_cap: Money ["0" "1000000000000"], "MAX_BURST_BUDGET";
+        window_cap: Micros ["0" "1000000000"], "MAX_BURST_BUDGET";
         /// Length of the window.
         window_seconds: Seconds ["1" "86400"], "WINDOW_SECONDS";
         /// How long a hold stands when the caller names no time.
@@ -24,10 +26,24 @@ section! {
         /// Most open holds of one budget.
         holds_max: usize ["1" "10000000"];
         /// Currency of accounts and of calls that name none.
-        default_currency: String;
+        default_currency: Currency;
         /// Account of calls that name none.
         default_account: String;
         /// Signs the tokens of holds; empty to generate one in the data directory.
         token_secret: Secret, "KIKI_TOKEN_SECRET";
+    }
+}
+
+impl Shield {
+    /// The limits of the money rules; what no key sets has the rules' own default.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            slice_ttl_us: self.slice_ttl_s.micros(),
+            slice_margin_us: self.slice_margin_ms.micros(),
+            hold_ttl_max_us: self.hold_ttl_max_s.micros(),
+            grace_us: self.grace_s.micros(),
+            holds_max: self.holds_max,
+            ..Limits::default()
+        }
     }
 }
