@@ -7,6 +7,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connectors;
 pub mod metrics_names;
 pub mod models;
 pub mod store;
