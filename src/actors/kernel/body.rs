@@ -102,7 +102,7 @@ impl<A: Actor> Body<A> {
             if strike::duplicates(&rules) {
                 copy = A::duplicate(&letter.msg);
             }
-            match strike::carry_out(&self.cell.control, rules).await {
+            match Box::pin(strike::carry_out(&self.cell.control, rules)).await {
                 Struck::Handle(what) => injected = what,
                 Struck::Lost => {
                     self.cell.busy.store(0, Relaxed);
@@ -110,18 +110,18 @@ impl<A: Actor> Body<A> {
                 }
                 Struck::Interrupted => {
                     self.cell.busy.store(0, Relaxed);
-                    return self.interrupted(label).await;
+                    return Box::pin(self.interrupted(label)).await;
                 }
             }
         }
         self.turn(letter.msg, label, letter.trace, start, injected).await;
         if let Some(msg) = copy {
-            self.turn(msg, label, letter.trace, now_ns(), None).await;
+            Box::pin(self.turn(msg, label, letter.trace, now_ns(), None)).await;
         }
         self.cx.deadline_ns = NEVER;
         if self.cx.stop {
             self.cx.stop = false;
-            self.exit().await;
+            Box::pin(self.exit()).await;
         }
     }
 
@@ -156,8 +156,8 @@ impl<A: Actor> Body<A> {
         cell.busy.store(0, Relaxed);
         match outcome {
             Outcome::Done => self.publish_sometimes(),
-            Outcome::Failed(reason) => self.fail(format!("{label}: {reason}")).await,
-            Outcome::Interrupted => self.interrupted(label).await,
+            Outcome::Failed(reason) => Box::pin(self.fail(format!("{label}: {reason}"))).await,
+            Outcome::Interrupted => Box::pin(self.interrupted(label)).await,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The ractor actor around each of ours. One ractor actor stays for all lives of a path, so that
 //! handles and queued messages survive a restart; ractor's own supervision links are not used (one
-//! process-wide lock guards them, and its defaults stop a parent with its child).
+//! process-wide lock guards them, and its defaults stop a parent with its child). What is rarely
+//! run is boxed, so that each actor's future stays small.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -80,7 +81,7 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         body: &mut Body<A>,
     ) -> Result<(), ActorProcessingErr> {
         if body.cell.control.anything() {
-            body.obey().await;
+            Box::pin(body.obey()).await;
         }
         match envelope {
             Envelope::Outer(letter) => {
@@ -97,13 +98,13 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             Envelope::Nudge => {}
             Envelope::Publish => body.publish_if_behind(),
             Envelope::Passivate => body.passivate(),
-            Envelope::HaltHere(ack) => body.halt(ack).await,
+            Envelope::HaltHere(ack) => Box::pin(body.halt(ack)).await,
             Envelope::Noise => {
                 body.cell.depth.fetch_sub(1, Relaxed);
             }
         }
         if body.cell.control.anything() {
-            body.obey().await;
+            Box::pin(body.obey()).await;
         }
         Ok(())
     }
