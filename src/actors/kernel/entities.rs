@@ -255,7 +255,7 @@ impl<A: Actor> Inner<A> {
 
     fn bury(&self, letter: Letter<A::Msg>, refused: Refused) -> Refused {
         if refused == Refused::Gone {
-            self.group.dead_letter(A::label(&letter.msg), Why::Gone, letter.trace);
+            self.group.dead_letter(A::label(&letter.msg), Why::Gone, letter.trace());
         }
         refused
     }
@@ -382,9 +382,9 @@ impl<A: Actor> Sweep for Inner<A> {
             *swept = now_ns;
         }
         let idle = |cell: &Cell| {
-            now_ns.saturating_sub(cell.active_ns.load(Relaxed)) >= self.idle_ns
-                && cell.depth.load(Relaxed) == 0
-                && cell.busy.load(Relaxed) == 0
+            now_ns.saturating_sub(cell.books.active_ns.load(Relaxed)) >= self.idle_ns
+                && cell.gate.depth.load(Relaxed) == 0
+                && cell.books.busy.load(Relaxed) == 0
                 && cell.state() == State::Running
         };
         for shard in &self.shards {

@@ -145,7 +145,7 @@ impl Registry {
             }
             let number = match sort {
                 Sort::Restarts => lock(&cell.record).restarts_total,
-                _ => u64::from(cell.depth.load(Relaxed)),
+                _ => u64::from(cell.gate.depth.load(Relaxed)),
             };
             let full = heap.len() == limit;
             if full && heap.peek().is_some_and(|worst| worst.0 >= number) {
@@ -182,9 +182,9 @@ pub(super) fn summary(cell: &Cell) -> ActorSummary {
         path: Arc::clone(&cell.path),
         kind: cell.kind,
         state: cell.state(),
-        depth: cell.depth.load(Relaxed),
+        depth: cell.gate.depth.load(Relaxed),
         capacity: cell.policy.mailbox,
-        handled: cell.handled.load(Relaxed),
+        handled: cell.books.handled.load(Relaxed),
         restarts: lock(&cell.record).restarts_total,
     }
 }
