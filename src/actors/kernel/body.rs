@@ -170,7 +170,7 @@ impl<A: Actor> Body<A> {
         let books = &self.cell.books;
         self.handled = self.handled.wrapping_add(1);
         books.handled.store(books.handled.load(Relaxed) + 1, Relaxed);
-        if waited || self.handled % TIMED_ONE_IN == 0 {
+        if waited || self.handled.is_multiple_of(TIMED_ONE_IN) {
             let end = now_ns();
             books.handle.record(end.saturating_sub(start));
             self.seen_ns = end;

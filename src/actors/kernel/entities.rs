@@ -123,10 +123,12 @@ struct Inner<A: Actor> {
     active_max: usize,
     active: AtomicUsize,
     hasher: RandomState,
-    shards: [Mutex<HashMap<Arc<str>, Slot<A::Msg>>>; SHARDS],
+    shards: [Mutex<Slots<A::Msg>>; SHARDS],
     closed: AtomicBool,
     swept_ns: Mutex<u64>,
 }
+
+type Slots<M> = HashMap<Arc<str>, Slot<M>>;
 
 enum Slot<M> {
     Live(Handle<M>),
@@ -177,7 +179,7 @@ impl<A: Actor> Entities<A> {
 
     /// The keys of those that are active now.
     pub fn keys(&self) -> Vec<Arc<str>> {
-        let live = |shard: &Mutex<HashMap<_, Slot<_>>>| {
+        let live = |shard: &Mutex<Slots<A::Msg>>| {
             let shard = lock(shard);
             shard.iter().filter(|(_, s)| matches!(s, Slot::Live(_))).map(|(k, _)| Arc::clone(k)).collect::<Vec<_>>()
         };
@@ -192,7 +194,7 @@ impl<A: Actor> Entities<A> {
 }
 
 impl<A: Actor> Inner<A> {
-    fn shard(&self, key: &str) -> &Mutex<HashMap<Arc<str>, Slot<A::Msg>>> {
+    fn shard(&self, key: &str) -> &Mutex<Slots<A::Msg>> {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 
@@ -286,7 +288,7 @@ impl<A: Actor> Inner<A> {
     }
 
     fn live(&self) -> Vec<Arc<Cell>> {
-        let cells = |shard: &Mutex<HashMap<_, Slot<A::Msg>>>| {
+        let cells = |shard: &Mutex<Slots<A::Msg>>| {
             let of = |slot: &Slot<A::Msg>| match slot {
                 Slot::Live(handle) | Slot::Ending(handle, _) => Some(Arc::clone(&handle.cell)),
                 Slot::Quarantined(_) => None,
@@ -342,7 +344,7 @@ impl<A: Actor> Keeper for Kept<A> {
 
 impl<A: Actor> Kept<A> {
     /// What comes after an entity: nothing, a quarantine, or the next for the letters that wait.
-    fn succeed(&self, shard: &mut HashMap<Arc<str>, Slot<A::Msg>>, quarantined: bool) {
+    fn succeed(&self, shard: &mut Slots<A::Msg>, quarantined: bool) {
         let waiting = match shard.remove(&self.key) {
             Some(Slot::Ending(_, waiting)) => waiting,
             _ => VecDeque::new(),
