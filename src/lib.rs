@@ -3,7 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod actors;
+pub mod api;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod metrics_names;
 pub mod models;
 
 /// Gives memory that idle actors held back to the system, which the C library's allocator keeps

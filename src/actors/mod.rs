@@ -2,3 +2,4 @@
 //! actors.
 
 pub mod kernel;
+pub mod shield;

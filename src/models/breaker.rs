@@ -178,7 +178,9 @@ impl Breaker {
                 self.view.throttled_until_us = self.view.throttled_until_us.max(Some(until));
                 None
             }
-            CallOutcome::Success { took_us } if slow(took_us) => self.failed(ChangeReason::Slow, now_us),
+            CallOutcome::Success { took_us } if slow(took_us) => {
+                self.failed(ChangeReason::Slow, now_us)
+            }
             CallOutcome::Failure => self.failed(ChangeReason::Failures, now_us),
             CallOutcome::Success { .. } => self.succeeded(now_us),
         }
@@ -221,7 +223,8 @@ impl Breaker {
             }
             BreakerState::Closed => {
                 self.view.consecutive_failures = self.view.consecutive_failures.saturating_add(1);
-                (self.view.consecutive_failures >= self.terms.failures_max).then(|| self.open(reason, now_us))
+                (self.view.consecutive_failures >= self.terms.failures_max)
+                    .then(|| self.open(reason, now_us))
             }
         }
     }
@@ -293,8 +296,13 @@ mod tests {
     #[test]
     fn a_success_in_between_starts_the_count_again() {
         let mut b = breaker();
-        for outcome in [CallOutcome::Failure, CallOutcome::Failure, OK, CallOutcome::Failure, CallOutcome::Failure]
-        {
+        for outcome in [
+            CallOutcome::Failure,
+            CallOutcome::Failure,
+            OK,
+            CallOutcome::Failure,
+            CallOutcome::Failure,
+        ] {
             assert_eq!(b.record(outcome, 0), None);
         }
         assert_eq!(b.view().state, Closed);
@@ -316,7 +324,10 @@ mod tests {
         assert_eq!(b.admit(102), Admission::Probe);
         assert!(matches!(b.admit(103), Admission::Refused { .. }));
         let change = b.record(OK, 104);
-        assert_eq!(change, Some(Change { from: HalfOpen, to: Closed, reason: ChangeReason::ProbeSucceeded }));
+        assert_eq!(
+            change,
+            Some(Change { from: HalfOpen, to: Closed, reason: ChangeReason::ProbeSucceeded })
+        );
         assert_eq!(b.admit(105), Admission::Pass);
     }
 

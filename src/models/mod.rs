@@ -1,4 +1,4 @@
-//! Rules: pure, deterministic, without I/O and without a clock. Time, randomness and ids come in by
-//! argument, so the same rules run in production, in tests and in the simulation.
+//! The rules: pure, deterministic functions and state machines. No I/O, no clock, no actor.
 
 pub mod breaker;
+pub mod shield;

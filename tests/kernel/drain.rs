@@ -9,11 +9,18 @@ use crate::support::*;
 
 async fn with_child(registry: &Registry, log: &Log) -> (Service, Handle<Msg>, Handle<Msg>) {
     let service = registry.service("s").start().unwrap();
-    let parent = fast(service.supervisor().child("parent")).start(Probe::maker("parent", log)).unwrap();
+    let parent =
+        fast(service.supervisor().child("parent")).start(Probe::maker("parent", log)).unwrap();
     let child_log = log.clone();
-    let child = parent.ask(SOON, |reply| Msg::Run(Box::new(move |_, cx| {
-        reply.send(fast(cx.supervisor().child("child")).start(Probe::maker("child", &child_log)).unwrap());
-    })));
+    let child = parent.ask(SOON, |reply| {
+        Msg::Run(Box::new(move |_, cx| {
+            reply.send(
+                fast(cx.supervisor().child("child"))
+                    .start(Probe::maker("child", &child_log))
+                    .unwrap(),
+            );
+        }))
+    });
     let child = child.await.unwrap();
     (service, parent, child)
 }
@@ -38,7 +45,10 @@ async fn a_stopping_parent_drains_its_children_first_and_answers_them_meanwhile(
     gate.send(()).unwrap();
     within(draining).await.unwrap();
     let lines = log.take();
-    assert_eq!(lines, ["child handled its queue", "child was answered Ok(1)", "stop child", "stop parent"]);
+    assert_eq!(
+        lines,
+        ["child handled its queue", "child was answered Ok(1)", "stop child", "stop parent"]
+    );
     assert_eq!(parent.tell(Msg::Add(1)), Err(Refused::Gone));
     assert_eq!(registry.actors(&ActorQuery::default()).total, 0);
     assert!(registry.services().is_empty());
@@ -58,12 +68,19 @@ async fn a_drain_handles_the_queue_and_a_stop_makes_it_dead_letters() {
             let registry = registry.clone();
             async move { registry.order("/s/a", order).await }
         });
-        eventually("it takes no more", || detail(&registry, "/s/a").summary.state != State::Running).await;
+        eventually("it takes no more", || {
+            detail(&registry, "/s/a").summary.state != State::Running
+        })
+        .await;
         gate.send(()).unwrap();
         assert!(within(ordering).await.unwrap());
         eventually("its queue is done", || detail(&registry, "/s/a").summary.depth == 0).await;
         assert_eq!(detail(&registry, "/s/a").summary.state, State::Stopped);
-        assert_eq!(log.lines().iter().filter(|line| *line == "handled").count(), counted, "{order:?}");
+        assert_eq!(
+            log.lines().iter().filter(|line| *line == "handled").count(),
+            counted,
+            "{order:?}"
+        );
         assert_eq!(registry.dead_letters(10).0, dead, "{order:?}");
         assert_eq!(log.lines().last().unwrap().as_str(), "stop a");
         assert_eq!(a.tell(Msg::Add(1)), Err(Refused::Gone));
@@ -91,11 +108,14 @@ async fn a_drain_waits_for_continuations_under_way() {
     let (commit, committed) = oneshot::channel::<()>();
     let asker = a.clone();
     let asking = tokio::spawn(async move {
-        asker.ask(SOON, |reply| Msg::Run(Box::new(move |_, cx| {
-            let commit = async { committed.await.is_ok() };
-            cx.pipe(commit, move |ok| Msg::Run(Box::new(move |_, _| reply.send(ok))));
-        })))
-        .await
+        asker
+            .ask(SOON, |reply| {
+                Msg::Run(Box::new(move |_, cx| {
+                    let commit = async { committed.await.is_ok() };
+                    cx.pipe(commit, move |ok| Msg::Run(Box::new(move |_, _| reply.send(ok))));
+                }))
+            })
+            .await
     });
     eventually("the ask is handled", || detail(&registry, "/s/a").summary.handled == 1).await;
     let draining = tokio::spawn(async move { service.drain(SOON).await });
@@ -123,7 +143,8 @@ async fn twenty_thousand_actors_start_and_stop_fast() {
     let (registry, log) = (registry(), Log::default());
     let service = registry.service("s").start().unwrap();
     let begun = Instant::now();
-    let entities = service.supervisor().entities("e").start(move |key| Probe::new(key, &log)).unwrap();
+    let entities =
+        service.supervisor().entities("e").start(move |key| Probe::new(key, &log)).unwrap();
     for n in 0..20_000u32 {
         entities.tell(&n.to_string(), Msg::Add(1)).unwrap();
     }
@@ -144,6 +165,9 @@ async fn nothing_starts_below_what_is_ending() {
     });
     let entities = entities.unwrap();
     service.drain(SOON).await;
-    assert!(matches!(service.supervisor().child("late").start(Probe::maker("late", &log)), Err(SpawnError::Closed(_))));
+    assert!(matches!(
+        service.supervisor().child("late").start(Probe::maker("late", &log)),
+        Err(SpawnError::Closed(_))
+    ));
     assert_eq!(entities.tell("k", Msg::Add(1)), Err(Refused::Gone));
 }

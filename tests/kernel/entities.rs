@@ -71,14 +71,19 @@ impl Drop for Durable {
 
 fn one_key(service: &Service, idle_after: Duration) -> Entities<Durable> {
     let (store, alive) = (Store::default(), Arc::new(AtomicU32::new(0)));
-    let entities = service.supervisor().entities("e").idle_after(idle_after).intensity(1, per_minute());
+    let entities =
+        service.supervisor().entities("e").idle_after(idle_after).intensity(1, per_minute());
     let make = move |key: &str| Durable {
         key: key.to_owned(),
         store: store.clone(),
         alive: Arc::clone(&alive),
         resting: false,
     };
-    entities.backoff(Duration::ZERO, Duration::ZERO).quarantine(Duration::from_millis(100)).start(make).unwrap()
+    entities
+        .backoff(Duration::ZERO, Duration::ZERO)
+        .quarantine(Duration::from_millis(100))
+        .start(make)
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,10 +122,11 @@ async fn a_hundred_thousand_idle_entities_passivate_and_give_their_memory_back()
     let _heavy = HEAVY.lock().await;
     let (registry, log) = (registry(), Log::default());
     let service = registry.service("s").start().unwrap();
-    let entities = service.supervisor().entities("e").idle_after(Duration::from_millis(1_500)).start({
-        let log = log.clone();
-        move |key| Probe::new(key, &log)
-    });
+    let entities =
+        service.supervisor().entities("e").idle_after(Duration::from_millis(1_500)).start({
+            let log = log.clone();
+            move |key| Probe::new(key, &log)
+        });
     let entities = entities.unwrap();
     let before = resident_bytes();
     let mut rounds = Vec::new();
@@ -156,10 +162,11 @@ async fn a_hundred_thousand_idle_entities_passivate_and_give_their_memory_back()
 async fn an_entity_that_is_not_idle_is_not_passivated() {
     let (registry, log) = (registry(), Log::default());
     let service = registry.service("s").start().unwrap();
-    let entities = service.supervisor().entities("e").idle_after(Duration::from_millis(20)).start({
-        let log = log.clone();
-        move |key| Probe { busy: key == "busy", ..Probe::new(key, &log) }
-    });
+    let entities =
+        service.supervisor().entities("e").idle_after(Duration::from_millis(20)).start({
+            let log = log.clone();
+            move |key| Probe { busy: key == "busy", ..Probe::new(key, &log) }
+        });
     let entities = entities.unwrap();
     entities.tell("busy", Msg::Add(1)).unwrap();
     entities.tell("idle", Msg::Add(1)).unwrap();
@@ -178,9 +185,16 @@ async fn an_entity_that_fails_too_often_is_refused_for_a_while_and_no_other_is_t
     let entities = one_key(&service, Duration::from_secs(60));
     entities.tell("k", Ask::Fail).unwrap();
     entities.tell("k", Ask::Fail).unwrap();
-    event(&mut events, |kind| matches!(kind, EventKind::Quarantine { path, .. } if &**path == "/s/e/k")).await;
+    event(
+        &mut events,
+        |kind| matches!(kind, EventKind::Quarantine { path, .. } if &**path == "/s/e/k"),
+    )
+    .await;
     eventually("it is refused", || {
-        matches!(entities.tell("k", Ask::Rest), Err(Refused::Overloaded { retry_after_ms: 1..=100 }))
+        matches!(
+            entities.tell("k", Ask::Rest),
+            Err(Refused::Overloaded { retry_after_ms: 1..=100 })
+        )
     })
     .await;
     assert!(service.ready());

@@ -20,7 +20,10 @@ fn target() -> Target {
     let events = registry.events(None);
     let service = registry.service("s").start().unwrap();
     let start = |name| {
-        fast(service.supervisor().child(name)).intensity(100, per_minute()).start(Probe::maker(name, &log)).unwrap()
+        fast(service.supervisor().child(name))
+            .intensity(100, per_minute())
+            .start(Probe::maker(name, &log))
+            .unwrap()
     };
     Target { a: start("a"), b: start("b"), registry, events }
 }
@@ -88,7 +91,10 @@ async fn a_drop_fault_loses_messages_to_the_dead_letters() {
     t.a.tell(Msg::Add(1)).unwrap();
     assert_eq!(t.a.ask(SOON, Msg::Count).await, Err(AskError::Faulted));
     let letters = t.registry.dead_letters(10).1;
-    assert_eq!(letters.iter().map(|l| (l.message, l.why)).collect::<Vec<_>>(), [("Count", Why::Dropped), ("Add", Why::Dropped)]);
+    assert_eq!(
+        letters.iter().map(|l| (l.message, l.why)).collect::<Vec<_>>(),
+        [("Count", Why::Dropped), ("Add", Why::Dropped)]
+    );
     t.over().await;
     assert_eq!(count(&t.a).await, 0);
 }
@@ -109,10 +115,14 @@ async fn a_flood_fault_fills_the_mailbox_so_that_it_refuses() {
     let mut t = target();
     let gate = occupy(&t.a).await;
     t.set(FaultKind::Flood { per_second: 1_000_000 }, 300);
-    eventually("it overflows", || matches!(t.a.tell(Msg::Add(1)), Err(Refused::Overloaded { .. }))).await;
+    eventually("it overflows", || matches!(t.a.tell(Msg::Add(1)), Err(Refused::Overloaded { .. })))
+        .await;
     assert!(t.b.tell(Msg::Add(1)).is_ok());
     gate.send(()).unwrap();
-    event(&mut t.events, |kind| matches!(kind, EventKind::FaultEnded { hits: 1_000.., expired: true, .. })).await;
+    event(&mut t.events, |kind| {
+        matches!(kind, EventKind::FaultEnded { hits: 1_000.., expired: true, .. })
+    })
+    .await;
     eventually("the noise is over", || t.a.depth() == 0).await;
     assert!(t.a.ask(SOON, Msg::Count).await.is_ok());
 }
@@ -122,7 +132,13 @@ async fn a_seed_strikes_the_same_messages_again() {
     let mut runs = Vec::new();
     for seed in [1, 1, 2] {
         let t = target();
-        let rule = FaultRule { pattern: "/s/*".into(), kind: FaultKind::Drop, probability: 0.5, ttl_ms: LONG_MS, seed };
+        let rule = FaultRule {
+            pattern: "/s/*".into(),
+            kind: FaultKind::Drop,
+            probability: 0.5,
+            ttl_ms: LONG_MS,
+            seed,
+        };
         t.registry.set_fault(rule).unwrap();
         let mut struck = Vec::new();
         for _ in 0..40 {
@@ -155,6 +171,8 @@ async fn faults_are_refused_unless_enabled_and_when_they_make_no_sense() {
         (rule("/s", 1.0, 0), "ttl_ms"),
         (rule("/s", 1.0, 3_600_001), "ttl_ms"),
     ] {
-        assert!(matches!(on.set_fault(bad), Err(FaultRefused::Invalid { field: f, .. }) if f == field));
+        assert!(
+            matches!(on.set_fault(bad), Err(FaultRefused::Invalid { field: f, .. }) if f == field)
+        );
     }
 }

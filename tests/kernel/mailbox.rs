@@ -31,7 +31,10 @@ async fn a_full_mailbox_refuses_at_once_and_memory_stays_flat_under_a_million_me
     assert!(took < Duration::from_secs(10), "a refusal waited for nothing: {took:?}");
     assert_eq!(a.depth(), 1_000);
     let full = detail(&registry, "/s/a");
-    assert_eq!((full.refused, full.summary.depth, full.summary.capacity), (1_000_000, 1_000, 1_000));
+    assert_eq!(
+        (full.refused, full.summary.depth, full.summary.capacity),
+        (1_000_000, 1_000, 1_000)
+    );
     gate.send(()).unwrap();
     eventually("there is room again", || a.depth() < 1_000).await;
     assert_eq!(count(&a).await, 1_000, "what was taken is handled");
@@ -77,7 +80,8 @@ async fn a_hung_actor_is_visible_with_its_depth_growing_and_its_last_view() {
     })
     .await;
     assert!(registry.view::<View>("/s/a").is_some(), "its last view");
-    let fullest = registry.actors(&ActorQuery { sort: Sort::Depth, limit: Some(1), ..Default::default() });
+    let fullest =
+        registry.actors(&ActorQuery { sort: Sort::Depth, limit: Some(1), ..Default::default() });
     assert_eq!(&*fullest.actors[0].path, "/s/a");
 }
 
@@ -88,10 +92,12 @@ async fn an_expired_ask_is_not_handled_and_becomes_a_dead_letter() {
     for deadline in [Duration::from_millis(5), Duration::from_millis(70)] {
         let gate = occupy(&a).await;
         let begun = Instant::now();
-        let answer = a.ask::<u64>(deadline, |reply| Msg::Run(Box::new(move |probe, _| {
-            probe.count += 1;
-            reply.send(probe.count);
-        })));
+        let answer = a.ask::<u64>(deadline, |reply| {
+            Msg::Run(Box::new(move |probe, _| {
+                probe.count += 1;
+                reply.send(probe.count);
+            }))
+        });
         assert_eq!(answer.await, Err(AskError::Expired));
         let late = begun.elapsed().saturating_sub(deadline);
         assert!(late < Duration::from_millis(500), "the asker waited {late:?} too long");
@@ -101,16 +107,21 @@ async fn an_expired_ask_is_not_handled_and_becomes_a_dead_letter() {
     assert_eq!(detail(&registry, "/s/a").expired, 2);
     let (total, letters) = registry.dead_letters(10);
     assert_eq!(total, 2);
-    assert_eq!((letters[0].why, letters[0].message, &*letters[0].path), (Why::Expired, "Run", "/s/a"));
+    assert_eq!(
+        (letters[0].why, letters[0].message, &*letters[0].path),
+        (Why::Expired, "Run", "/s/a")
+    );
 }
 
 #[tokio::test]
 async fn an_ask_is_answered_up_to_its_deadline_and_passes_it_on() {
     let (registry, log) = (registry(), Log::default());
     let a = one(&registry, 10, &log);
-    let left = a.ask(Duration::from_secs(5), |reply| Msg::Run(Box::new(move |_, cx| {
-        reply.send(cx.deadline().map(|deadline| deadline.remaining()));
-    })));
+    let left = a.ask(Duration::from_secs(5), |reply| {
+        Msg::Run(Box::new(move |_, cx| {
+            reply.send(cx.deadline().map(|deadline| deadline.remaining()));
+        }))
+    });
     let left = left.await.unwrap().expect("a deadline");
     assert!(left > Duration::from_secs(4) && left <= Duration::from_secs(5), "{left:?}");
     let none = a.ask(Deadline::within(Duration::ZERO), Msg::Count).await;
@@ -124,15 +135,19 @@ async fn a_reply_may_be_kept_and_answered_later() {
     let (kept, is_kept) = oneshot::channel();
     let asker = a.clone();
     let asking = tokio::spawn(async move {
-        asker.ask(SOON, |reply| Msg::Run(Box::new(move |probe, _| {
-            probe.kept.push(reply);
-            let _ = kept.send(());
-        })))
-        .await
+        asker
+            .ask(SOON, |reply| {
+                Msg::Run(Box::new(move |probe, _| {
+                    probe.kept.push(reply);
+                    let _ = kept.send(());
+                }))
+            })
+            .await
     });
     is_kept.await.unwrap();
     assert_eq!(count(&a).await, 0, "others are served meanwhile");
-    a.tell(Msg::Run(Box::new(|probe, _| probe.kept.drain(..).for_each(|reply| reply.send(9))))).unwrap();
+    a.tell(Msg::Run(Box::new(|probe, _| probe.kept.drain(..).for_each(|reply| reply.send(9)))))
+        .unwrap();
     assert_eq!(within(asking).await.unwrap(), Ok(9));
 }
 
@@ -141,11 +156,13 @@ async fn a_full_mailbox_cannot_refuse_continuations_and_timers() {
     let (registry, log) = (registry(), Log::default());
     let a = one(&registry, 1, &log);
     let (open, gate) = oneshot::channel::<u64>();
-    a.ask(SOON, |reply| Msg::Run(Box::new(move |_, cx| {
-        cx.pipe(async { gate.await.unwrap_or(0) }, Msg::Add);
-        cx.send_after(Duration::from_millis(1), Msg::Add(100));
-        reply.send(());
-    })))
+    a.ask(SOON, |reply| {
+        Msg::Run(Box::new(move |_, cx| {
+            cx.pipe(async { gate.await.unwrap_or(0) }, Msg::Add);
+            cx.send_after(Duration::from_millis(1), Msg::Add(100));
+            reply.send(());
+        }))
+    })
     .await
     .unwrap();
     let hold = occupy(&a).await;

@@ -35,11 +35,15 @@ async fn trace_ids_propagate_from_ask_to_handler_and_on() {
     let (a, b) = two(&registry);
     let root = Trace::root(true);
     let further = b.clone();
-    let through_two = a.ask(SOON, |reply| Msg::Run(Box::new(move |_, cx| {
-        let here = Trace::current();
-        let ask = async move { further.ask(SOON, Msg::Trace).await };
-        cx.pipe(ask, move |there| Msg::Run(Box::new(move |_, _| reply.send((here, there.unwrap())))));
-    })));
+    let through_two = a.ask(SOON, |reply| {
+        Msg::Run(Box::new(move |_, cx| {
+            let here = Trace::current();
+            let ask = async move { further.ask(SOON, Msg::Trace).await };
+            cx.pipe(ask, move |there| {
+                Msg::Run(Box::new(move |_, _| reply.send((here, there.unwrap()))))
+            });
+        }))
+    });
     let (in_a, in_b) = root.scope(through_two).await.unwrap();
     let (in_a, in_b) = (in_a.unwrap(), in_b.unwrap());
     assert_eq!((in_a.trace_id, in_b.trace_id), (root.trace_id, root.trace_id));
@@ -86,14 +90,16 @@ async fn a_breaker_is_seen_outlives_restarts_and_can_be_reset() {
     let registry = registry();
     let (a, _) = two(&registry);
     let mut events = registry.events(None);
-    let trip = |reply: Reply<bool>| Msg::Run(Box::new(move |_, cx: &mut Cx<Probe>| {
-        let breaker = cx.breaker(BreakerTerms { failures_max: 1, ..BreakerTerms::default() });
-        let passed = breaker.admit() == Admission::Pass;
-        if passed {
-            breaker.record(CallOutcome::Failure);
-        }
-        reply.send(passed);
-    }));
+    let trip = |reply: Reply<bool>| {
+        Msg::Run(Box::new(move |_, cx: &mut Cx<Probe>| {
+            let breaker = cx.breaker(BreakerTerms { failures_max: 1, ..BreakerTerms::default() });
+            let passed = breaker.admit() == Admission::Pass;
+            if passed {
+                breaker.record(CallOutcome::Failure);
+            }
+            reply.send(passed);
+        }))
+    };
     assert_eq!(a.ask(SOON, trip).await, Ok(true));
     event(&mut events, |kind| matches!(kind, EventKind::Breaker { .. })).await;
     a.tell(Msg::Fail).unwrap();
@@ -137,8 +143,12 @@ async fn a_hundred_thousand_actors_are_paged_and_each_page_takes_less_than_50_ms
                 break;
             }
         }
-        let expected: Vec<String> = (0..pages * 1_000).map(|n| format!("/s/e/camp_{n:06}")).collect();
-        assert!(seen.iter().map(|path| &**path).eq(expected.iter().map(String::as_str)), "{sort:?}");
+        let expected: Vec<String> =
+            (0..pages * 1_000).map(|n| format!("/s/e/camp_{n:06}")).collect();
+        assert!(
+            seen.iter().map(|path| &**path).eq(expected.iter().map(String::as_str)),
+            "{sort:?}"
+        );
         assert!(sort != Sort::Path || seen.len() == 100_000);
     }
     let begun = Instant::now();
@@ -162,5 +172,8 @@ async fn names_that_are_no_part_of_a_path_are_refused() {
     }
     assert!(registry.service("s").start().is_err(), "taken");
     service.supervisor().child("a").start(Probe::maker("a", &log)).unwrap();
-    assert!(matches!(service.supervisor().child("a").start(Probe::maker("a", &log)), Err(SpawnError::Taken(_))));
+    assert!(matches!(
+        service.supervisor().child("a").start(Probe::maker("a", &log)),
+        Err(SpawnError::Taken(_))
+    ));
 }

@@ -14,7 +14,8 @@ fn restart_of(path: &'static str) -> impl Fn(&EventKind) -> bool {
 
 async fn three(registry: &Registry, strategy: Strategy, log: &Log) -> [Handle<Msg>; 3] {
     let service = registry.service("s").strategy(strategy).start().unwrap();
-    let start = |name| fast(service.supervisor().child(name)).start(Probe::maker(name, log)).unwrap();
+    let start =
+        |name| fast(service.supervisor().child(name)).start(Probe::maker(name, log)).unwrap();
     let handles = [start("a"), start("b"), start("c")];
     for handle in &handles {
         handle.tell(Msg::Add(1)).unwrap();
@@ -91,10 +92,12 @@ async fn messages_that_wait_survive_a_restart_and_the_failing_ask_is_told() {
     a.tell(Msg::Add(5)).unwrap();
     gate.send(()).unwrap();
     assert_eq!(count(&a).await, 5);
-    let error = a.ask::<u64>(SOON, |reply| Msg::Run(Box::new(move |_, _| {
-        let _reply = reply;
-        panic!("with the reply in hand");
-    })));
+    let error = a.ask::<u64>(SOON, |reply| {
+        Msg::Run(Box::new(move |_, _| {
+            let _reply = reply;
+            panic!("with the reply in hand");
+        }))
+    });
     assert_eq!(error.await, Err(AskError::Faulted));
     eventually("it is restarted again", || detail(&registry, "/s/a").lives == 3).await;
     let detail = detail(&registry, "/s/a");
@@ -104,11 +107,15 @@ async fn messages_that_wait_survive_a_restart_and_the_failing_ask_is_told() {
 }
 
 #[tokio::test]
-async fn permanent_children_return_from_everything_transient_ones_from_failure_temporary_ones_never() {
+async fn permanent_children_return_from_everything_transient_ones_from_failure_temporary_ones_never()
+ {
     let (registry, log) = (registry(), Log::default());
     let service = registry.service("s").start().unwrap();
     let start = |name, restart| {
-        fast(service.supervisor().child(name)).restart(restart).start(Probe::maker(name, &log)).unwrap()
+        fast(service.supervisor().child(name))
+            .restart(restart)
+            .start(Probe::maker(name, &log))
+            .unwrap()
     };
     let stop = || Msg::Run(Box::new(|_, cx| cx.stop()));
     let permanent = start("permanent", Restart::Permanent);
@@ -138,7 +145,8 @@ async fn exceeding_the_intensity_turns_readiness_off_without_a_restart_storm() {
         .stable_after(Duration::from_millis(20))
         .start()
         .unwrap();
-    let sibling = service.supervisor().child("sibling").start(Probe::maker("sibling", &log)).unwrap();
+    let sibling =
+        service.supervisor().child("sibling").start(Probe::maker("sibling", &log)).unwrap();
     let (starts, broken) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(true)));
     let (counting, breaking) = (Arc::clone(&starts), Arc::clone(&broken));
     let probe_log = log.clone();
@@ -182,8 +190,10 @@ async fn an_escalation_restarts_the_group_before_it_reaches_the_service() {
         .start()
         .unwrap();
     let a = fast(group.child("a")).start(Probe::maker("a", &log)).unwrap();
-    let b = fast(group.child("b")).intensity(0, per_minute()).start(Probe::maker("b", &log)).unwrap();
-    let outside = service.supervisor().child("outside").start(Probe::maker("outside", &log)).unwrap();
+    let b =
+        fast(group.child("b")).intensity(0, per_minute()).start(Probe::maker("b", &log)).unwrap();
+    let outside =
+        service.supervisor().child("outside").start(Probe::maker("outside", &log)).unwrap();
     a.tell(Msg::Add(1)).unwrap();
     outside.tell(Msg::Add(1)).unwrap();
     b.tell(Msg::Fail).unwrap();
@@ -201,20 +211,26 @@ async fn an_escalation_restarts_the_group_before_it_reaches_the_service() {
 async fn an_escalation_to_a_parent_actor_restarts_it_and_its_children_anew() {
     let (registry, log) = (registry(), Log::default());
     let service = registry.service("s").start().unwrap();
-    let parent = fast(service.supervisor().child("parent")).start(Probe::maker("parent", &log)).unwrap();
+    let parent =
+        fast(service.supervisor().child("parent")).start(Probe::maker("parent", &log)).unwrap();
     let child_log = log.clone();
     let child = parent
-        .ask(SOON, |reply| Msg::Run(Box::new(move |probe, cx| {
-            let child = fast(cx.supervisor().child("child")).intensity(0, per_minute());
-            probe.count = 7;
-            reply.send(child.start(Probe::maker("child", &child_log)).unwrap());
-        })))
+        .ask(SOON, |reply| {
+            Msg::Run(Box::new(move |probe, cx| {
+                let child = fast(cx.supervisor().child("child")).intensity(0, per_minute());
+                probe.count = 7;
+                reply.send(child.start(Probe::maker("child", &child_log)).unwrap());
+            }))
+        })
         .await
         .unwrap();
     child.tell(Msg::Panic).unwrap();
     eventually("the parent began again", || detail(&registry, "/s/parent").lives == 2).await;
     assert_eq!(count(&parent).await, 0);
-    assert!(registry.actor("/s/parent/child").is_none(), "its children went with the life that made them");
+    assert!(
+        registry.actor("/s/parent/child").is_none(),
+        "its children went with the life that made them"
+    );
 }
 
 #[tokio::test]
@@ -235,7 +251,8 @@ async fn a_panicking_continuation_fails_its_actor() {
     let (registry, log) = (registry(), Log::default());
     let service = registry.service("s").start().unwrap();
     let a = fast(service.supervisor().child("a")).start(Probe::maker("a", &log)).unwrap();
-    a.tell(Msg::Run(Box::new(|_, cx| cx.pipe(async { panic!("beside") }, |()| Msg::Add(1))))).unwrap();
+    a.tell(Msg::Run(Box::new(|_, cx| cx.pipe(async { panic!("beside") }, |()| Msg::Add(1)))))
+        .unwrap();
     eventually("it is restarted", || detail(&registry, "/s/a").lives == 2).await;
     assert_eq!(count(&a).await, 0);
 }

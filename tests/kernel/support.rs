@@ -36,7 +36,10 @@ pub enum Msg {
     Panic,
     Fail,
     /// Handled only when the gate opens; `entered` tells that its turn came.
-    Wait { entered: oneshot::Sender<()>, gate: oneshot::Receiver<()> },
+    Wait {
+        entered: oneshot::Sender<()>,
+        gate: oneshot::Receiver<()>,
+    },
     /// Runs any code inside the handler.
     Run(Run),
     Trace(Reply<Option<Trace>>),
@@ -138,7 +141,9 @@ pub fn registry() -> Registry {
 }
 
 pub fn fast(child: Child) -> Child {
-    child.backoff(Duration::from_millis(1), Duration::from_millis(2)).grace(Duration::from_millis(50))
+    child
+        .backoff(Duration::from_millis(1), Duration::from_millis(2))
+        .grace(Duration::from_millis(50))
 }
 
 pub async fn count(handle: &Handle<Msg>) -> u64 {

@@ -105,7 +105,8 @@ impl<A: Actor> Body<A> {
     /// Whether and when a letter's turn comes; what is refused goes to the dead letters.
     fn accept(&mut self, letter: Letter<A::Msg>) -> Option<(Letter<A::Msg>, &'static str, u64)> {
         // What was sent before the last message ended was waiting: that reading is its start.
-        let start = if self.fresh && letter.sent_ns <= self.seen_ns { self.seen_ns } else { now_ns() };
+        let start =
+            if self.fresh && letter.sent_ns <= self.seen_ns { self.seen_ns } else { now_ns() };
         self.seen_ns = start;
         self.fresh = false;
         let stale = letter.life != 0 && letter.life != self.cx.life;

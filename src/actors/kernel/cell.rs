@@ -233,7 +233,8 @@ impl Cell {
     pub fn set_state(&self, to: State) {
         let _ = self.state.fetch_update(SeqCst, SeqCst, |now| {
             let back_to_work = now == State::Draining as u8 && to <= State::Restarting;
-            (now != State::Ended as u8 && !(back_to_work && self.control.closing())).then_some(to as u8)
+            (now != State::Ended as u8 && !(back_to_work && self.control.closing()))
+                .then_some(to as u8)
         });
     }
 

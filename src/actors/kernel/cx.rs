@@ -74,7 +74,8 @@ impl<A: Actor> Cx<A> {
         reap(&mut self.pipes);
         self.pipes.spawn_on(
             async move {
-                let watch = PanicWatch { cell: Some(Arc::clone(&later.handle.cell)), life: later.life };
+                let watch =
+                    PanicWatch { cell: Some(Arc::clone(&later.handle.cell)), life: later.life };
                 let out = match trace {
                     Some(trace) => trace.scope(future).await,
                     None => future.await,

@@ -102,7 +102,8 @@ pub struct TypeStats {
 impl Registry {
     pub fn actor(&self, path: &str) -> Option<ActorDetail> {
         let cell = self.kernel.find(path)?;
-        let children = self.children(path, CHILDREN_MAX).iter().map(|c| Arc::clone(&c.path)).collect();
+        let children =
+            self.children(path, CHILDREN_MAX).iter().map(|c| Arc::clone(&c.path)).collect();
         Some(detail(&cell, children))
     }
 
@@ -125,11 +126,14 @@ impl Registry {
             *depth += u64::from(cell.gate.depth.load(Relaxed));
             totals.add(cell);
         }
-        sums.into_iter().map(|(kind, (active, depth, t))| type_stats(kind, active, depth, &t)).collect()
+        sums.into_iter()
+            .map(|(kind, (active, depth, t))| type_stats(kind, active, depth, &t))
+            .collect()
     }
 
     fn node(&self, cell: &Arc<Cell>, deeper: usize) -> TreeNode {
-        let children = if deeper == 0 { Vec::new() } else { self.children(&cell.path, CHILDREN_MAX) };
+        let children =
+            if deeper == 0 { Vec::new() } else { self.children(&cell.path, CHILDREN_MAX) };
         TreeNode {
             actor: summary(cell),
             below: self.count_below(&cell.path),
@@ -145,7 +149,9 @@ impl Registry {
         let mut from = Bound::Included(below.clone());
         while found.len() < limit {
             let start = from.as_ref().map(String::as_str);
-            let Some((at, cell)) = actors.range::<str, _>((start, Bound::Unbounded)).next() else { break };
+            let Some((at, cell)) = actors.range::<str, _>((start, Bound::Unbounded)).next() else {
+                break;
+            };
             let Some(rest) = at.strip_prefix(below.as_str()) else { break };
             match rest.split_once('/') {
                 None => {

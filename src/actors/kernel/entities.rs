@@ -181,7 +181,11 @@ impl<A: Actor> Entities<A> {
     pub fn keys(&self) -> Vec<Arc<str>> {
         let live = |shard: &Mutex<Slots<A::Msg>>| {
             let shard = lock(shard);
-            shard.iter().filter(|(_, s)| matches!(s, Slot::Live(_))).map(|(k, _)| Arc::clone(k)).collect::<Vec<_>>()
+            shard
+                .iter()
+                .filter(|(_, s)| matches!(s, Slot::Live(_)))
+                .map(|(k, _)| Arc::clone(k))
+                .collect::<Vec<_>>()
         };
         self.inner.shards.iter().flat_map(live).collect()
     }
@@ -274,7 +278,13 @@ impl<A: Actor> Inner<A> {
         let path = self.path_of(&key).into();
         let inner = Arc::clone(self);
         let factory = Box::new(move || (inner.factory)(&key));
-        let spawned = self.group.kernel.spawn(&self.group, path, self.policy, factory, Some(Box::new(keeper)));
+        let spawned = self.group.kernel.spawn(
+            &self.group,
+            path,
+            self.policy,
+            factory,
+            Some(Box::new(keeper)),
+        );
         match spawned {
             Ok(handle) => {
                 self.active.fetch_add(1, Relaxed);
@@ -390,7 +400,8 @@ impl<A: Actor> Sweep for Inner<A> {
                 && cell.state() == State::Running
         };
         for shard in &self.shards {
-            lock(shard).retain(|_, slot| !matches!(slot, Slot::Quarantined(until) if *until <= now_ns));
+            lock(shard)
+                .retain(|_, slot| !matches!(slot, Slot::Quarantined(until) if *until <= now_ns));
             for slot in lock(shard).values() {
                 if let Slot::Live(handle) = slot
                     && idle(&handle.cell)

@@ -27,25 +27,65 @@ pub struct Event {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
     /// A life ended by failure or by order; the next begins after `delay_ms`.
-    Restart { #[schema(value_type = String)] path: Arc<str>, reason: String, restarts: u64, delay_ms: u64 },
+    Restart {
+        #[schema(value_type = String)]
+        path: Arc<str>,
+        reason: String,
+        restarts: u64,
+        delay_ms: u64,
+    },
     /// A child failed too often; the supervisor `to` deals with it.
-    Escalation { #[schema(value_type = String)] path: Arc<str>, to: String, reason: String },
+    Escalation {
+        #[schema(value_type = String)]
+        path: Arc<str>,
+        to: String,
+        reason: String,
+    },
     /// A service can serve, or cannot.
-    Readiness { service: String, ready: bool, reason: Option<String> },
+    Readiness {
+        service: String,
+        ready: bool,
+        reason: Option<String>,
+    },
     /// An entity failed too often and is refused for a while.
-    Quarantine { #[schema(value_type = String)] path: Arc<str>, reason: String, for_ms: u64 },
+    Quarantine {
+        #[schema(value_type = String)]
+        path: Arc<str>,
+        reason: String,
+        for_ms: u64,
+    },
     Breaker {
         #[schema(value_type = String)]
         path: Arc<str>,
         #[schema(value_type = Object)]
         change: Change,
     },
-    FaultSet { id: u64, pattern: String, fault: &'static str, ttl_ms: u64 },
-    FaultEnded { id: u64, pattern: String, fault: &'static str, hits: u64, expired: bool },
+    FaultSet {
+        id: u64,
+        pattern: String,
+        fault: &'static str,
+        ttl_ms: u64,
+    },
+    FaultEnded {
+        id: u64,
+        pattern: String,
+        fault: &'static str,
+        hits: u64,
+        expired: bool,
+    },
     /// Letters that nobody handled; at most one event per 100 ms, counting what came since.
-    DeadLetters { #[schema(value_type = String)] path: Arc<str>, message: &'static str, why: super::dead::Why, count: u64 },
+    DeadLetters {
+        #[schema(value_type = String)]
+        path: Arc<str>,
+        message: &'static str,
+        why: super::dead::Why,
+        count: u64,
+    },
     /// An operator's order.
-    Order { path: String, order: &'static str },
+    Order {
+        path: String,
+        order: &'static str,
+    },
     /// What a service reports through [`Registry::emit`](super::Registry::emit).
     Service {
         name: &'static str,
@@ -115,7 +155,11 @@ impl Events {
         let after = after_seq.unwrap_or(ring.seq);
         let backlog: Vec<_> = ring.events.iter().filter(|e| e.seq > after).cloned().collect();
         let first = backlog.first().map_or(ring.seq + 1, |e| e.seq);
-        EventStream { gap: after > ring.seq || first > after + 1, backlog, live: self.live.subscribe() }
+        EventStream {
+            gap: after > ring.seq || first > after + 1,
+            backlog,
+            live: self.live.subscribe(),
+        }
     }
 
     pub fn recent(&self, limit: usize) -> Vec<Arc<Event>> {

@@ -180,7 +180,11 @@ impl Faults {
     /// The rules that strike a message to this path now.
     pub fn struck(&self, path: &str, now_ns: u64) -> Vec<Arc<Rule>> {
         let flood = |rule: &Rule| matches!(rule.spec.kind, FaultKind::Flood { .. });
-        read(&self.rules).iter().filter(|rule| !flood(rule) && rule.strikes(path, now_ns)).cloned().collect()
+        read(&self.rules)
+            .iter()
+            .filter(|rule| !flood(rule) && rule.strikes(path, now_ns))
+            .cloned()
+            .collect()
     }
 
     pub fn set(&self, events: &Events, spec: FaultRule, now_ns: u64) -> Result<u64, FaultRefused> {

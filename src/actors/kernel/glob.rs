@@ -23,7 +23,9 @@ impl Glob {
         let mut parts: Vec<Part> = Vec::new();
         for c in pattern.chars() {
             match (c, parts.last()) {
-                ('*', Some(Part::Star)) => *parts.last_mut().unwrap_or(&mut Part::Stars) = Part::Stars,
+                ('*', Some(Part::Star)) => {
+                    *parts.last_mut().unwrap_or(&mut Part::Stars) = Part::Stars
+                }
                 ('*', Some(Part::Stars)) => {}
                 ('*', _) => parts.push(Part::Star),
                 (c, _) => parts.push(Part::Char(c)),

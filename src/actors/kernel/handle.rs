@@ -43,7 +43,8 @@ impl<M: Send + 'static> Handle<M> {
 
     /// Sends without waiting for anything: a full mailbox refuses at once.
     pub fn tell(&self, msg: M) -> Result<(), Refused> {
-        self.post(Letter::new(msg, now_ns())).map_err(|(letter, refused)| self.bury(letter, refused))
+        self.post(Letter::new(msg, now_ns()))
+            .map_err(|(letter, refused)| self.bury(letter, refused))
     }
 
     /// Sends and waits for the answer until the deadline, which travels with the message: when it

@@ -61,8 +61,11 @@ fn flood(kernel: &Kernel, since_ns: u64) {
     for rule in kernel.faults.rules() {
         let FaultKind::Flood { per_second } = rule.spec.kind else { continue };
         let letters = (u64::from(per_second).saturating_mul(since_ns) / 1_000_000_000).max(1);
-        let struck: Vec<Arc<Cell>> =
-            read(&kernel.actors).values().filter(|cell| rule.matches(&cell.path)).cloned().collect();
+        let struck: Vec<Arc<Cell>> = read(&kernel.actors)
+            .values()
+            .filter(|cell| rule.matches(&cell.path))
+            .cloned()
+            .collect();
         for cell in struck {
             let Some(port) = cell.port.get() else { continue };
             let taken = (0..letters).take_while(|_| cell.admit().is_ok()).map(|_| {

@@ -26,7 +26,9 @@ pub enum SpawnError {
     Taken(Arc<str>),
     #[error("{0} is ending and takes no more children")]
     Closed(Arc<str>),
-    #[error("{0:?} cannot be part of a path: use 1 to 200 characters without '/' and control characters")]
+    #[error(
+        "{0:?} cannot be part of a path: use 1 to 200 characters without '/' and control characters"
+    )]
     BadName(String),
     #[error("the runtime did not start {0}: {1}")]
     Runtime(Arc<str>, String),
@@ -95,7 +97,9 @@ impl Kernel {
 
     pub fn enroll(&self, cell: &Arc<Cell>) -> Result<(), SpawnError> {
         match write(&self.actors).entry(Arc::clone(&cell.path)) {
-            std::collections::btree_map::Entry::Occupied(_) => Err(SpawnError::Taken(Arc::clone(&cell.path))),
+            std::collections::btree_map::Entry::Occupied(_) => {
+                Err(SpawnError::Taken(Arc::clone(&cell.path)))
+            }
             std::collections::btree_map::Entry::Vacant(free) => {
                 free.insert(Arc::clone(cell));
                 Ok(())

@@ -229,7 +229,11 @@ impl<A: Actor> Body<A> {
                     let control = &self.cell.control;
                     let ordered = poll_fn(|cx| {
                         control.listen(cx);
-                        if control.has_orders() || control.closing() { Poll::Ready(()) } else { Poll::Pending }
+                        if control.has_orders() || control.closing() {
+                            Poll::Ready(())
+                        } else {
+                            Poll::Pending
+                        }
                     });
                     match until {
                         None => ordered.await,
@@ -286,7 +290,9 @@ impl<A: Actor> Body<A> {
             let guarded = guard::run(&self.cell.control, stopping);
             match tokio::time::timeout(end::STOPPING_MAX, guarded).await {
                 Ok((Outcome::Done, _)) => {}
-                Ok((Outcome::Failed(reason), _)) => self.cell.note_error(&format!("stopping: {reason}")),
+                Ok((Outcome::Failed(reason), _)) => {
+                    self.cell.note_error(&format!("stopping: {reason}"))
+                }
                 Ok((Outcome::Interrupted, _)) => self.cell.note_error("stopping: interrupted"),
                 Err(_) => self.cell.note_error("stopping: took too long"),
             }

@@ -161,7 +161,9 @@ impl Registry {
             }
         }
         let ranked = heap.into_sorted_vec();
-        let cells = ranked.into_iter().filter_map(|Rank(n, path)| Some((n, Arc::clone(actors.get(&path)?))));
+        let cells = ranked
+            .into_iter()
+            .filter_map(|Rank(n, path)| Some((n, Arc::clone(actors.get(&path)?))));
         (cells.collect(), actors.len())
     }
 }
@@ -172,7 +174,9 @@ fn of_kind(query: &ActorQuery, cell: &Cell) -> bool {
 
 fn parse_cursor(cursor: &str) -> Rank {
     match cursor.split_once(':') {
-        Some((number, path)) if !cursor.starts_with('/') => Rank(number.parse().unwrap_or(0), path.into()),
+        Some((number, path)) if !cursor.starts_with('/') => {
+            Rank(number.parse().unwrap_or(0), path.into())
+        }
         _ => Rank(0, cursor.into()),
     }
 }

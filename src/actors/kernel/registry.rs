@@ -110,11 +110,18 @@ impl Registry {
     /// Carries out an order; false where there is no such actor. Children of a table follow it.
     pub async fn order(&self, path: &str, order: OperatorOrder) -> bool {
         let Some(cell) = self.kernel.find(path) else { return false };
-        tracing::warn!(path, order = order.as_str(), "operator's order for {path}: {}", order.as_str());
+        tracing::warn!(
+            path,
+            order = order.as_str(),
+            "operator's order for {path}: {}",
+            order.as_str()
+        );
         let (path, name) = (path.to_owned(), order.as_str());
         self.kernel.events.emit(EventKind::Order { path, order: name });
         match order {
-            OperatorOrder::Restart => service::restart(cell, "an operator's order".to_owned()).await,
+            OperatorOrder::Restart => {
+                service::restart(cell, "an operator's order".to_owned()).await
+            }
             OperatorOrder::Drain => halt(cell, How::Drain).await,
             OperatorOrder::Stop => halt(cell, How::Stop).await,
         }

@@ -93,7 +93,10 @@ impl ServiceBuilder {
 
     pub fn start(self) -> Result<Service, SpawnError> {
         let path = format!("/{}", self.name).into();
-        if self.name.is_empty() || self.name.contains('/') || self.name.chars().any(char::is_control) {
+        if self.name.is_empty()
+            || self.name.contains('/')
+            || self.name.chars().any(char::is_control)
+        {
             return Err(SpawnError::BadName(self.name));
         }
         let policy = Policy { mailbox: 0, ..Policy::default() };
@@ -146,7 +149,8 @@ pub(super) fn view(root: &Cell) -> Option<ServiceView> {
     let family = root.family.get()?;
     let service = family.service.get()?;
     let lost = lock(&service.lost);
-    let missing = lost.children.iter().next().map(|(path, (reason, _))| format!("{path}: {reason}"));
+    let missing =
+        lost.children.iter().next().map(|(path, (reason, _))| format!("{path}: {reason}"));
     let reason = if lost.draining { Some("draining".to_owned()) } else { missing };
     let reason = reason.or_else(|| unstarted(root).map(|path| format!("{path} is starting")));
     Some(ServiceView {
@@ -161,7 +165,8 @@ pub(super) fn view(root: &Cell) -> Option<ServiceView> {
 /// The first actor of the tables (not of the entities) that never began.
 fn unstarted(cell: &Cell) -> Option<Arc<str>> {
     cell.family.get()?.children().iter().find_map(|child| {
-        let begun = child.port.get().is_none() || child.begun.load(std::sync::atomic::Ordering::Relaxed);
+        let begun =
+            child.port.get().is_none() || child.begun.load(std::sync::atomic::Ordering::Relaxed);
         if begun { unstarted(child) } else { Some(Arc::clone(&child.path)) }
     })
 }
@@ -212,7 +217,8 @@ impl ServiceState {
 }
 
 fn settled(cell: &Cell) -> bool {
-    let below = || cell.family.get().is_none_or(|family| family.children().iter().all(|c| settled(c)));
+    let below =
+        || cell.family.get().is_none_or(|family| family.children().iter().all(|c| settled(c)));
     matches!(cell.state(), State::Running | State::Stopped | State::Ended) && below()
 }
 

@@ -69,7 +69,11 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         Ok(Body::new(cell, factory, keeper, cx))
     }
 
-    async fn post_start(&self, _: ActorRef<Self::Msg>, body: &mut Body<A>) -> Result<(), ActorProcessingErr> {
+    async fn post_start(
+        &self,
+        _: ActorRef<Self::Msg>,
+        body: &mut Body<A>,
+    ) -> Result<(), ActorProcessingErr> {
         body.resume().await;
         Ok(())
     }
@@ -110,7 +114,11 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         Ok(())
     }
 
-    async fn post_stop(&self, _: ActorRef<Self::Msg>, body: &mut Body<A>) -> Result<(), ActorProcessingErr> {
+    async fn post_stop(
+        &self,
+        _: ActorRef<Self::Msg>,
+        body: &mut Body<A>,
+    ) -> Result<(), ActorProcessingErr> {
         body.finish().await;
         Ok(())
     }

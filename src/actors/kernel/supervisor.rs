@@ -58,7 +58,12 @@ impl Supervisor {
     }
 
     /// A cell without an actor: a table of children.
-    pub(super) fn table(&self, name: &str, kind: &'static str, policy: Policy) -> Result<Arc<Cell>, SpawnError> {
+    pub(super) fn table(
+        &self,
+        name: &str,
+        kind: &'static str,
+        policy: Policy,
+    ) -> Result<Arc<Cell>, SpawnError> {
         let path = self.below(name)?;
         let policy = Policy { mailbox: 0, ..policy };
         let parent = Some(Arc::clone(&self.cell));

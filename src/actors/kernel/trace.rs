@@ -35,10 +35,13 @@ impl Trace {
     /// Reads a `traceparent` header; anything that the standard calls invalid is `None`.
     pub fn parse(header: &str) -> Option<Self> {
         let mut parts = header.trim().split('-');
-        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let lower_hex = |s: &str| s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let (version, trace, span, flags) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let lower_hex =
+            |s: &str| s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         let sized = version.len() == 2 && trace.len() == 32 && span.len() == 16 && flags.len() == 2;
-        if !sized || version == "ff" || ![version, trace, span, flags].iter().all(|s| lower_hex(s)) {
+        if !sized || version == "ff" || ![version, trace, span, flags].iter().all(|s| lower_hex(s))
+        {
             return None;
         }
         if version == "00" && parts.next().is_some() {

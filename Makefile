@@ -1,0 +1,21 @@
+# Two commands do everything on a fresh machine: `make up` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help up test bench fmt
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## Build for release and run every service on the documented ports (Ctrl-C stops)
+	cargo build --release --bin kiki
+	@exec $(TARGET)/release/kiki up $(ARGS)
+
+test: ## Check everything: format, lints, all tests with a real PostgreSQL and Redis
+	@exec bash scripts/test.sh
+
+bench: ## Measure the figures of the README and write them into it
+	@exec bash scripts/bench.sh
+
+fmt: ## Format the code
+	cargo fmt

@@ -1,0 +1,415 @@
+//! `/shield/budget/<campaign>` and `/shield/account/<account>`: the actor around one budget's
+//! authority and, for a campaign, its purse. It takes messages, asks the rules, and carries out
+//! their effects; it decides nothing about money itself.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::load;
+use super::message::{Loaded, Msg, Seek, Told, Wish};
+use super::names::BudgetName;
+use super::shared::{Shared, now};
+use crate::actors::kernel::{Actor, Cx, Fault, Reply};
+use crate::models::shield::ask::{Answer, Ask, Ticket};
+use crate::models::shield::authority::Authority;
+use crate::models::shield::effect::{Effect, Lane};
+use crate::models::shield::entry::{HolderId, Op, SliceId};
+use crate::models::shield::hold::Hold;
+use crate::models::shield::money::{Currency, Micros, Rate};
+use crate::models::shield::purse::{HoldAnswer, Purse};
+use crate::models::shield::terms::Terms;
+
+use super::message::{Authorised, Booked, HoldFate};
+
+/// How often time is looked at while anything is under way.
+pub const TICK: Duration = Duration::from_millis(100);
+/// How long a store that could not be read is left alone.
+pub const LOAD_AGAIN: Duration = Duration::from_millis(250);
+
+/// Who waits for an authority's answer.
+pub enum Asker {
+    Reply(Reply<Told<Booked>>),
+    Settle(Reply<Told<HoldFate>>, Box<Hold>),
+    OwnLane(SliceId),
+    Book(Op),
+    Purse { key: String, holder: HolderId, slice: SliceId },
+    Noted(Reply<Answer>),
+}
+
+/// Who waits for the purse's answer.
+pub enum HoldAsker {
+    Authorise(Reply<Told<Authorised>>),
+    Seek(Box<Seek>),
+}
+
+/// A budget in memory.
+pub struct Live {
+    pub authority: Authority,
+    pub purse: Purse,
+    pub account_currency: Currency,
+    /// `None`: no exchange rate leads to the account's currency.
+    pub rate: Option<Rate>,
+    pub askers: HashMap<u64, Asker>,
+    pub hold_askers: HashMap<u64, HoldAsker>,
+    pub effects: VecDeque<Effect>,
+    /// Holds to be journaled, as they stand.
+    pub journal: BTreeMap<Op, Hold>,
+    pub journaled: HashMap<Op, ()>,
+    pub journaling: bool,
+    pub journal_due_us: i64,
+    /// Keys of the purses that hold slices of this account.
+    pub holders: HashMap<HolderId, String>,
+    pub stored_terms: Option<Arc<Terms>>,
+    pub tickets: u64,
+    pub generation: u64,
+    pub ticking: bool,
+    pub last_error: Option<String>,
+}
+
+pub enum State {
+    Failed(String),
+    Absent,
+    Live(Box<Live>),
+}
+
+pub struct BudgetActor {
+    pub shared: Arc<Shared>,
+    pub name: BudgetName,
+    pub key: String,
+    pub state: State,
+}
+
+/// A budget as operators see it in the actor's view.
+#[derive(Serialize)]
+pub struct ActorView {
+    account: String,
+    budget: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<LiveView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct LiveView {
+    phase: String,
+    status: &'static str,
+    currency: Currency,
+    funded: Micros,
+    available: Micros,
+    settled: Micros,
+    facts: Micros,
+    late: Micros,
+    refunded: Micros,
+    held: Micros,
+    open_holds: usize,
+    slices: usize,
+    escrow: Micros,
+    window_spent: Micros,
+    requests_waiting: usize,
+    ledger_seq: i64,
+    version: i64,
+    journal_waiting: usize,
+}
+
+impl BudgetActor {
+    pub fn new(shared: Arc<Shared>, name: BudgetName) -> BudgetActor {
+        let key = name.key(&shared.terms.default_account);
+        BudgetActor { shared, name, key, state: State::Failed("not loaded".into()) }
+    }
+
+    fn come_alive(&mut self, loaded: Option<Box<Loaded>>) {
+        let Some(loaded) = loaded else {
+            self.state = State::Absent;
+            return;
+        };
+        let Loaded { budget, account_currency, rate, stored } = *loaded;
+        let limits = self.shared.terms.limits.clone();
+        let mut purse = Purse::new(self.shared.next_holder(), Rate::ONE, limits.clone());
+        purse.set_rate(rate.unwrap_or(Rate::ONE));
+        let stored_terms = stored.then(|| Arc::clone(&budget.core.terms));
+        self.state = State::Live(Box::new(Live {
+            authority: Authority::new(budget, limits),
+            purse,
+            account_currency,
+            rate,
+            askers: HashMap::new(),
+            hold_askers: HashMap::new(),
+            effects: VecDeque::new(),
+            journal: BTreeMap::new(),
+            journaled: HashMap::new(),
+            journaling: false,
+            journal_due_us: 0,
+            holders: HashMap::new(),
+            stored_terms,
+            tickets: 0,
+            generation: 0,
+            ticking: false,
+            last_error: None,
+        }));
+    }
+
+    /// A campaign that nobody has allocated yet begins in memory; its first order stores it.
+    fn conceive(&mut self, terms: &Terms, account_currency: Currency) {
+        let core = crate::models::shield::budget::Core::new(terms.clone());
+        let budget = crate::models::shield::budget::Budget {
+            core,
+            window: crate::models::shield::window::Window::default(),
+        };
+        let rate = (terms.currency == account_currency).then_some(Rate::ONE).or(Some(terms.rate));
+        self.come_alive(Some(Box::new(Loaded { budget, account_currency, rate, stored: false })));
+    }
+
+    async fn read(&mut self, cx: &mut Cx<Self>) {
+        match load::load(Arc::clone(&self.shared), self.name.clone()).await {
+            Ok(loaded) => self.come_alive(loaded),
+            Err(fault) => self.fail(cx, fault),
+        }
+    }
+
+    fn fail(&mut self, cx: &mut Cx<Self>, fault: Fault) {
+        tracing::warn!(budget = %self.name, error = %fault, "budget {} could not be read", self.name);
+        self.state = State::Failed(fault.reason().to_owned());
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        cx.pipe(
+            async move {
+                tokio::time::sleep(LOAD_AGAIN).await;
+                load::load(shared, name).await
+            },
+            Msg::Loaded,
+        );
+    }
+
+    /// Answers a request for a budget that is not in memory.
+    fn turn_away(&self, msg: Msg) {
+        fn told<T>(absent: bool) -> Told<T> {
+            if absent { Told::Absent } else { Told::Unavailable }
+        }
+        let absent = matches!(self.state, State::Absent);
+        match msg {
+            Msg::Authorise { reply, .. } => reply.send(told(absent)),
+            Msg::Settle { reply, .. }
+            | Msg::Release { reply, .. }
+            | Msg::FindHold { reply, .. } => reply.send(told(absent)),
+            Msg::Spend { reply, .. } | Msg::Order { reply, .. } => reply.send(told(absent)),
+            Msg::See { reply } => reply.send(told(absent)),
+            Msg::SeeAccount { reply } => reply.send(told(absent)),
+            Msg::Notes { reply, .. } => reply.send(Answer::Unavailable),
+            // Asked again by whoever waits for it, or news for a budget that is not here.
+            _ => {}
+        }
+    }
+}
+
+impl Actor for BudgetActor {
+    type Msg = Msg;
+    type View = ActorView;
+    const TYPE: &'static str = "budget";
+
+    async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        let crashed = self.shared.begins(cx.path());
+        self.read(cx).await;
+        if crashed && !self.name.is_account() {
+            // It may have died between a booking and telling the account of it.
+            if let Some(accounts) = self.shared.accounts.get() {
+                accounts.tell_if_active(&self.name.account, Msg::Recount);
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        if let Msg::Loaded(loaded) = msg {
+            match loaded {
+                Ok(loaded) => self.come_alive(loaded),
+                Err(fault) => self.fail(cx, fault),
+            }
+            return Ok(());
+        }
+        if let (State::Absent, Msg::Order { order, .. }) = (&self.state, &msg)
+            && let crate::models::shield::ask::Order::Allocate(terms) = order
+            && !self.name.is_account()
+            && let Some(account) =
+                self.shared.store.account(&self.name.account).await.ok().flatten()
+            && let Ok(currency) = account.currency.parse()
+        {
+            let terms = terms.clone();
+            self.conceive(&terms, currency);
+        }
+        if let State::Live(_) = self.state {
+            self.serve(msg, cx);
+            self.carry_out(cx)?;
+            return Ok(());
+        }
+        self.turn_away(msg);
+        if matches!(self.state, State::Absent) {
+            // Nothing to remember: the next message looks again.
+            cx.stop();
+        }
+        Ok(())
+    }
+
+    async fn stopping(&mut self, cx: &mut Cx<Self>) {
+        self.wind_up().await;
+        self.shared.ended(cx.path());
+    }
+
+    fn view(&self) -> ActorView {
+        let (state, detail, error) = match &self.state {
+            State::Failed(why) => ("unavailable", None, Some(why.clone())),
+            State::Absent => ("absent", None, None),
+            State::Live(live) => ("live", Some(live.view()), live.last_error.clone()),
+        };
+        ActorView {
+            account: self.name.account.to_string(),
+            budget: self.name.budget.to_string(),
+            state,
+            detail,
+            error,
+        }
+    }
+
+    fn idle(&self) -> bool {
+        match &self.state {
+            State::Failed(_) => false,
+            State::Absent => true,
+            State::Live(live) => live.is_idle(),
+        }
+    }
+
+    fn label(msg: &Msg) -> &'static str {
+        match msg {
+            Msg::Authorise { .. } => "Authorise",
+            Msg::Settle { .. } => "Settle",
+            Msg::Release { .. } => "Release",
+            Msg::FindHold { .. } => "FindHold",
+            Msg::Spend { .. } => "Spend",
+            Msg::Order { .. } => "Order",
+            Msg::See { .. } => "See",
+            Msg::SeeAccount { .. } => "SeeAccount",
+            Msg::Lane { .. } => "Lane",
+            Msg::LaneAnswer { .. } => "LaneAnswer",
+            Msg::Recall { .. } => "Recall",
+            Msg::Notes { .. } => "Notes",
+            Msg::Recount => "Recount",
+            Msg::RatesChanged => "RatesChanged",
+            Msg::Committed { .. } => "Committed",
+            Msg::Reloaded(_) => "Reloaded",
+            Msg::Loaded(_) => "Loaded",
+            Msg::Revived(_) => "Revived",
+            Msg::Recounted(_) => "Recounted",
+            Msg::RateRead(_) => "RateRead",
+            Msg::AccountTold { .. } => "AccountTold",
+            Msg::Resolved { .. } => "Resolved",
+            Msg::Journaled => "Journaled",
+            Msg::Tick => "Tick",
+        }
+    }
+}
+
+impl Live {
+    pub fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.authority.is_idle()
+            && self.purse.is_idle()
+            && self.journal.is_empty()
+            && self.askers.is_empty()
+            && self.hold_askers.is_empty()
+    }
+
+    /// Asks this budget's authority.
+    pub fn ask(&mut self, ask: Ask, asker: Asker) {
+        let ticket = self.ticket();
+        self.askers.insert(ticket.0, asker);
+        let mut out = Vec::new();
+        self.authority.ask(now(), ticket, ask, &mut out);
+        self.effects.extend(out);
+    }
+
+    pub fn with_purse(&mut self, act: impl FnOnce(&mut Purse, &mut Vec<Effect>)) {
+        let mut out = Vec::new();
+        act(&mut self.purse, &mut out);
+        self.effects.extend(out);
+    }
+
+    pub fn seek(
+        &mut self,
+        hold: Op,
+        wish: Wish,
+        proof: Option<Box<Hold>>,
+        reply: Reply<Told<HoldFate>>,
+    ) {
+        let ticket = self.ticket();
+        let seek = Box::new(Seek { hold, wish, proof, reply });
+        match wish {
+            Wish::Settle(amount) => {
+                self.hold_askers.insert(ticket.0, HoldAsker::Seek(seek));
+                self.with_purse(|p, out| p.settle(now(), Some(ticket), hold, amount, out));
+            }
+            Wish::Release => {
+                self.hold_askers.insert(ticket.0, HoldAsker::Seek(seek));
+                self.with_purse(|p, out| p.release(now(), ticket, hold, out));
+            }
+            Wish::Look => {
+                let known = self.purse.hold(hold).cloned();
+                self.hold_askers.insert(ticket.0, HoldAsker::Seek(seek));
+                let answer = match known {
+                    Some(hold) => HoldAnswer::Held { hold, replayed: true },
+                    None => HoldAnswer::Unknown,
+                };
+                self.effects.push_back(Effect::Hold(ticket, answer));
+            }
+        }
+    }
+
+    pub fn remaining(&self) -> Micros {
+        let core = &self.authority.budget().core;
+        core.funded + core.refunded - core.settled - core.facts - self.purse.held()
+    }
+
+    fn view(&self) -> LiveView {
+        let core = &self.authority.budget().core;
+        LiveView {
+            phase: format!("{:?}", self.authority.phase()).to_lowercase(),
+            status: core.status.as_str(),
+            currency: core.terms.currency,
+            funded: core.funded,
+            available: core.available(),
+            settled: core.settled,
+            facts: core.facts,
+            late: core.late,
+            refunded: core.refunded,
+            held: self.purse.held(),
+            open_holds: self.purse.open_holds(),
+            slices: core.slices.len(),
+            escrow: core.reserved(),
+            window_spent: self.authority.budget().window.sum(),
+            requests_waiting: self.authority.waiting() + self.purse.waiting(),
+            ledger_seq: core.seq,
+            version: core.version,
+            journal_waiting: self.journal.len(),
+        }
+    }
+
+    /// The slice of a lane that a request is about.
+    pub fn lane_slice(ask: &Ask) -> Option<SliceId> {
+        match ask {
+            Ask::Take { slice, .. } | Ask::Grow { slice, .. } | Ask::Return { slice, .. } => {
+                Some(*slice)
+            }
+            _ => None,
+        }
+    }
+
+    pub fn answered(&mut self, lane: Lane, slice: SliceId, answer: Answer) {
+        self.with_purse(|p, out| p.answered(now(), lane, slice, answer, out));
+    }
+}

@@ -1,0 +1,353 @@
+//! The effects of the rules, carried out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::budget::{Asker, BudgetActor, HoldAsker, Live, State};
+use super::load;
+use super::message::{HoldFate, Msg, Told};
+use super::metrics as m;
+use super::rows;
+use super::serve::booked;
+use super::shared::{Shared, now};
+use super::view;
+use crate::actors::kernel::{Cx, Fault};
+use crate::models::shield::ask::{Answer, Ticket};
+use crate::models::shield::effect::{Batch, Effect, Lane, Note};
+use crate::models::shield::entry::{HolderId, SliceId};
+use crate::models::shield::hold::HoldState;
+use crate::models::shield::purse::HoldAnswer;
+use crate::store::{OperationRow, Outcome, Write};
+
+/// Holds journaled in one go.
+const JOURNAL_BATCH_MAX: usize = 512;
+/// How long a hold may stand before it is journaled: most are over by then.
+const JOURNAL_EVERY_US: i64 = 500_000;
+/// Longest patience with an account that does not count what was booked. The ledger has it.
+const TELL_TRIES_MAX: u32 = 20;
+/// Rounds of effects in a stop; each commits something, so a few suffice.
+const WIND_UP_ROUNDS_MAX: usize = 64;
+
+impl BudgetActor {
+    pub(super) fn carry_out(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        loop {
+            let State::Live(live) = &mut self.state else { break };
+            let Some(effect) = live.effects.pop_front() else { break };
+            match effect {
+                Effect::Commit(batch) => self.commit(&batch, cx)?,
+                Effect::Reload => self.reload(cx),
+                Effect::Tell { notes, then } => self.tell(notes, then, cx),
+                Effect::Hold(ticket, HoldAnswer::Unknown) => self.look_further(ticket, cx),
+                other => self.carry_simple(other),
+            }
+        }
+        self.journal(cx);
+        self.keep_time(cx);
+        Ok(())
+    }
+
+    /// Effects that need nothing but this actor and its peers' mailboxes.
+    fn carry_simple(&mut self, effect: Effect) {
+        let State::Live(live) = &mut self.state else { return };
+        match effect {
+            Effect::Reply(ticket, answer) => {
+                if let Some(asker) = live.askers.remove(&ticket.0) {
+                    self.reply(asker, answer);
+                }
+            }
+            Effect::Hold(ticket, answer) => {
+                if let Some(asker) = live.hold_askers.remove(&ticket.0) {
+                    m::hold_answered(&answer);
+                    match asker {
+                        HoldAsker::Authorise(reply) => reply.send(live.authorised(answer)),
+                        HoldAsker::Seek(seek) => {
+                            seek.reply.send(Told::Done(HoldFate::Answer(answer)))
+                        }
+                    }
+                }
+            }
+            Effect::Ask { lane: Lane::Budget, ask } => {
+                if let Some(slice) = Live::lane_slice(&ask) {
+                    live.ask(ask, Asker::OwnLane(slice));
+                }
+            }
+            Effect::Ask { lane: Lane::Account, ask } => {
+                let msg = Msg::Lane { key: self.key.clone(), holder: live.purse.holder(), ask };
+                if let Some(accounts) = self.shared.accounts.get()
+                    && let Err(refused) = accounts.tell(&self.name.account, msg)
+                {
+                    // The purse asks again by itself.
+                    tracing::debug!(budget = %self.name, ?refused, "account of {} is busy", self.name);
+                }
+            }
+            Effect::Book { hold, ask } => live.ask(ask, Asker::Book(hold)),
+            Effect::Recall { holder, slice } => self.recall(holder, slice),
+            Effect::Journal(hold) => {
+                let over = !matches!(
+                    hold.state,
+                    HoldState::Open | HoldState::Settling(_) | HoldState::Won(_)
+                );
+                if over && !live.journaled.contains_key(&hold.id) {
+                    // It came and went before it was written: nobody will ask the journal for it.
+                    live.journal.remove(&hold.id);
+                } else {
+                    live.journal.insert(hold.id, *hold);
+                }
+            }
+            Effect::Spool { ticket, .. } => {
+                live.effects.push_back(Effect::Hold(ticket, HoldAnswer::Unavailable));
+            }
+            Effect::Commit(_) | Effect::Reload | Effect::Tell { .. } => {}
+        }
+    }
+
+    fn reply(&mut self, asker: Asker, answer: Answer) {
+        let State::Live(live) = &mut self.state else { return };
+        match asker {
+            Asker::Reply(reply) => {
+                m::booked(&answer);
+                reply.send(Told::Done(booked(answer, &self.name)));
+            }
+            Asker::Settle(reply, hold) => {
+                m::booked(&answer);
+                let fate = match answer {
+                    Answer::Booked { entry, .. } => HoldFate::Booked { hold: Some(*hold), entry },
+                    Answer::Busy => HoldFate::Answer(HoldAnswer::Busy),
+                    Answer::Mismatch => HoldFate::Answer(HoldAnswer::Mismatch),
+                    Answer::Overloaded => HoldFate::Answer(HoldAnswer::Overloaded),
+                    _ => HoldFate::Answer(HoldAnswer::Unavailable),
+                };
+                reply.send(Told::Done(fate));
+            }
+            Asker::OwnLane(slice) => live.answered(Lane::Budget, slice, answer),
+            Asker::Book(hold) => {
+                m::booked(&answer);
+                live.with_purse(|p, out| p.settled(now(), hold, answer, out));
+            }
+            Asker::Purse { key, holder, slice } => {
+                if matches!(answer, Answer::Returned(_)) && !live.serves(holder) {
+                    live.holders.remove(&holder);
+                }
+                if let Some(budgets) = self.shared.budgets.get() {
+                    // A purse that is gone needs no answer; its slices end by themselves.
+                    budgets.tell_if_active(&key, Msg::LaneAnswer { holder, slice, answer });
+                }
+            }
+            Asker::Noted(reply) => reply.send(answer),
+        }
+    }
+
+    fn recall(&mut self, holder: HolderId, slice: SliceId) {
+        let State::Live(live) = &mut self.state else { return };
+        if holder == live.purse.holder() {
+            live.with_purse(|p, out| p.recall(now(), Lane::Budget, slice, out));
+        } else if let (Some(key), Some(budgets)) =
+            (live.holders.get(&holder), self.shared.budgets.get())
+        {
+            budgets.tell_if_active(key, Msg::Recall { holder, slice });
+        }
+    }
+
+    fn write(&mut self, batch: &Batch) -> Result<Write, Fault> {
+        let State::Live(live) = &mut self.state else { return Err(Fault::new("not loaded")) };
+        let shard = self.name.shard();
+        let keep = live.stored_terms.as_ref().is_some_and(|t| Arc::ptr_eq(t, &batch.core.terms))
+            && batch.expected_version > 0;
+        let (shared, holders, key) = (&self.shared, &live.holders, &self.key);
+        let name = |holder: HolderId| {
+            let key = holders.get(&holder).unwrap_or(key);
+            rows::holder_text(shared.incarnation, holder, key)
+        };
+        let mut write = rows::write_of(&self.name, shard, shared.epoch(shard), batch, keep, name)?;
+        if !keep {
+            live.stored_terms = Some(Arc::clone(&batch.core.terms));
+        }
+        if !batch.operations.is_empty() {
+            let allocation = serde_json::to_string(&view::allocation(&self.name, &batch.core))?;
+            let status = if batch.expected_version == 0 { 201 } else { 200 };
+            for (op, body, _) in &batch.operations {
+                write.operations.push(OperationRow {
+                    account: self.name.account.to_string(),
+                    op: op.to_string(),
+                    budget: self.name.budget.to_string(),
+                    route: "order".to_owned(),
+                    body_hash: format!("{body:016x}"),
+                    status,
+                    answer: allocation.clone(),
+                    at: batch.now.wall_us,
+                });
+            }
+        }
+        Ok(write)
+    }
+
+    fn commit(&mut self, batch: &Batch, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        let write = self.write(batch)?;
+        let State::Live(live) = &mut self.state else { return Ok(()) };
+        m::checked(&batch.core);
+        live.generation += 1;
+        let generation = live.generation;
+        match self.shared.committer.submit(write) {
+            Ok(outcome) => cx
+                .pipe(async move { outcome.await.unwrap_or_else(|_| unknown()) }, move |outcome| {
+                    Msg::Committed { generation, outcome }
+                }),
+            Err(full) => {
+                live.last_error = Some(full.to_string());
+                let mut out = Vec::new();
+                use crate::models::shield::authority::CommitOutcome;
+                live.authority.committed(now(), CommitOutcome::Failed, &mut out);
+                live.effects.extend(out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the account what was booked, and answers when it has counted it.
+    fn tell(&mut self, notes: Vec<Note>, then: Vec<(Ticket, Answer)>, cx: &mut Cx<Self>) {
+        let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
+        cx.pipe(tell_account(shared, account, notes), move |()| Msg::AccountTold { then });
+    }
+
+    /// The purse does not know the hold: the ledger and the journal may.
+    fn look_further(&mut self, ticket: Ticket, cx: &mut Cx<Self>) {
+        let State::Live(live) = &mut self.state else { return };
+        match live.hold_askers.remove(&ticket.0) {
+            Some(HoldAsker::Seek(seek)) => {
+                let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
+                let look = load::find_hold(shared, account, seek.hold);
+                cx.pipe(look, move |found| Msg::Resolved { seek, found });
+            }
+            Some(HoldAsker::Authorise(reply)) => reply.send(live.authorised(HoldAnswer::Unknown)),
+            None => {}
+        }
+    }
+
+    /// Writes holds that have stood for a while; what cannot be written now is written later.
+    fn journal(&mut self, cx: &mut Cx<Self>) {
+        let State::Live(live) = &mut self.state else { return };
+        let at = now();
+        if live.journal.is_empty() {
+            live.journal_due_us = at.mono_us + JOURNAL_EVERY_US;
+            return;
+        }
+        if live.journaling || at.mono_us < live.journal_due_us {
+            return;
+        }
+        let Some(write) = self.journal_write() else { return };
+        let State::Live(live) = &mut self.state else { return };
+        live.journal_due_us = at.mono_us + JOURNAL_EVERY_US;
+        match self.shared.committer.submit(write) {
+            Ok(outcome) => {
+                live.journaling = true;
+                cx.pipe(
+                    async move {
+                        if !matches!(outcome.await, Ok(Outcome::Committed)) {
+                            m::journal_lost();
+                        }
+                    },
+                    |()| Msg::Journaled,
+                );
+            }
+            Err(_) => m::journal_lost(),
+        }
+    }
+
+    fn journal_write(&mut self) -> Option<Write> {
+        let State::Live(live) = &mut self.state else { return None };
+        let shard = self.name.shard();
+        let mut write = Write {
+            account: self.name.account.to_string(),
+            budget: self.name.budget.to_string(),
+            shard,
+            epoch: self.shared.epoch(shard),
+            ..Write::default()
+        };
+        while write.holds.len() < JOURNAL_BATCH_MAX {
+            let Some((id, hold)) = live.journal.pop_first() else { break };
+            let stands =
+                matches!(hold.state, HoldState::Open | HoldState::Settling(_) | HoldState::Won(_));
+            match stands {
+                true => live.journaled.insert(id, ()),
+                false => live.journaled.remove(&id),
+            };
+            write.holds.push(rows::hold_row(&self.name, &hold, now()));
+        }
+        (!write.holds.is_empty()).then_some(write)
+    }
+
+    /// An orderly end: slices go back, holds are journaled, and all of it is durable.
+    pub(super) async fn wind_up(&mut self) {
+        if let State::Live(live) = &mut self.state {
+            live.with_purse(|p, out| p.seal(now(), out));
+        }
+        for _ in 0..WIND_UP_ROUNDS_MAX {
+            let State::Live(live) = &mut self.state else { return };
+            let Some(effect) = live.effects.pop_front() else { break };
+            match effect {
+                Effect::Commit(batch) => {
+                    let outcome = match self.write(&batch).map(|w| self.shared.committer.submit(w))
+                    {
+                        Ok(Ok(outcome)) => outcome.await.unwrap_or_else(|_| unknown()),
+                        _ => unknown(),
+                    };
+                    let State::Live(live) = &mut self.state else { return };
+                    let done = matches!(outcome, Outcome::Committed);
+                    let mut out = Vec::new();
+                    use crate::models::shield::authority::CommitOutcome;
+                    let outcome = if done { CommitOutcome::Done } else { CommitOutcome::Failed };
+                    live.authority.committed(now(), outcome, &mut out);
+                    live.effects.extend(out);
+                }
+                Effect::Tell { notes, then } => {
+                    let (shared, account) =
+                        (Arc::clone(&self.shared), Arc::clone(&self.name.account));
+                    tell_account(shared, account, notes).await;
+                    let State::Live(live) = &mut self.state else { return };
+                    live.effects.extend(then.into_iter().map(|(t, a)| Effect::Reply(t, a)));
+                }
+                Effect::Reload => {}
+                other => self.carry_simple(other),
+            }
+        }
+        while let Some(write) = self.journal_write() {
+            let Ok(outcome) = self.shared.committer.submit(write) else { break };
+            if !matches!(outcome.await, Ok(Outcome::Committed)) {
+                m::journal_lost();
+            }
+        }
+    }
+}
+
+impl Live {
+    /// Whether any slice of this holder is still out.
+    fn serves(&self, holder: HolderId) -> bool {
+        self.authority.budget().core.slices.values().any(|s| s.holder == holder)
+    }
+}
+
+/// The committer's driver died with the write in its hands.
+fn unknown() -> Outcome {
+    Outcome::Unknown(crate::store::StoreError::Unavailable {
+        what: "the committer",
+        cause: "it ended before it could say".to_owned(),
+    })
+}
+
+async fn tell_account(shared: Arc<Shared>, account: Arc<str>, notes: Vec<Note>) {
+    let Some(accounts) = shared.accounts.get() else { return };
+    for attempt in 1..=TELL_TRIES_MAX {
+        let mine = notes.clone();
+        let asked = accounts
+            .ask(&account, Duration::from_secs(15), |reply| Msg::Notes { notes: mine, reply })
+            .await;
+        match asked {
+            Ok(Answer::Noted) => return,
+            Ok(_) | Err(_) => {
+                tokio::time::sleep(Duration::from_millis(50 * u64::from(attempt))).await
+            }
+        }
+    }
+    m::untold();
+    tracing::error!(%account, "account {account} could not be told of {} bookings; its next start counts them", notes.len());
+}

@@ -1,0 +1,155 @@
+//! Reading a budget from the store: at a start, after a doubt, and for an account's window.
+
+use std::sync::Arc;
+
+use super::message::{Found, Loaded};
+use super::names::BudgetName;
+use super::rows;
+use super::shared::{Shared, now};
+use crate::actors::kernel::Fault;
+use crate::clock;
+use crate::models::shield::budget::{Budget, Core};
+use crate::models::shield::day::DaySpan;
+use crate::models::shield::entry::{HolderId, Op};
+use crate::models::shield::hold::settle_op;
+use crate::models::shield::money::{Currency, Rate};
+use crate::models::shield::terms::{Terms, WindowCap};
+use crate::models::shield::window::{Past, Window};
+use crate::store::{AccountRow, BudgetRow, SliceRow};
+
+/// Wall clocks are trusted to this: rows of another boot that are older than two windows and this
+/// are certainly out of the window.
+const CLOCK_DOUBT_US: i64 = 3_600_000_000;
+/// Rows of a window that are read one by one. With more, the window counts as full.
+const WINDOW_ROWS_MAX: u32 = 500_000;
+
+/// The stored form of an account's own terms.
+#[derive(serde::Serialize, serde::Deserialize, Default)]
+pub struct AccountTerms {
+    /// `None`: the cap of the configuration.
+    pub window_cap: Option<crate::models::shield::money::Micros>,
+}
+
+/// Reads a budget whole. `None`: there is no such campaign, or no such account.
+pub async fn load(shared: Arc<Shared>, name: BudgetName) -> Result<Option<Box<Loaded>>, Fault> {
+    let Some(account) = shared.store.account(&name.account).await? else { return Ok(None) };
+    let account_currency: Currency =
+        account.currency.parse().map_err(|_| Fault::new("stored currency is not understood"))?;
+    let stored = shared.store.load_budget(&name.account, &name.budget).await?;
+    let budget = match (&stored, name.is_account()) {
+        (None, false) => return Ok(None),
+        (None, true) => Budget {
+            core: account_core(&shared, &account, account_currency)?,
+            window: Window::default(),
+        },
+        (Some(loaded), _) => {
+            revive(&shared, &name, Some(&account), &loaded.budget, &loaded.slices, None).await?
+        }
+    };
+    let rate = match name.is_account() {
+        true => Some(Rate::ONE),
+        false => rate(&shared, &name.account, budget.core.terms.currency, account_currency).await?,
+    };
+    Ok(Some(Box::new(Loaded { budget, account_currency, rate, stored: stored.is_some() })))
+}
+
+/// Builds the state from rows. `me` is the purse that lives on through a reload: its slices stay open.
+pub async fn revive(
+    shared: &Arc<Shared>,
+    name: &BudgetName,
+    account: Option<&AccountRow>,
+    row: &BudgetRow,
+    slices: &[SliceRow],
+    me: Option<HolderId>,
+) -> Result<Budget, Fault> {
+    let mut core = rows::core_of(row)?;
+    if let Some(account) = account.filter(|_| name.is_account()) {
+        let terms = account_terms(shared, account, core.terms.currency)?;
+        core.terms = Arc::new(terms);
+    }
+    let seen = now();
+    for row in slices {
+        let mut slice = rows::slice_of(row, seen)?;
+        let (incarnation, holder, _) = rows::holder_parts(&row.holder)
+            .ok_or_else(|| Fault::new("stored holder is not understood"))?;
+        // A holder of another process is dead with it; a campaign's own purse is the one that loads.
+        let alive = incarnation == shared.incarnation
+            && (name.is_account() || me.is_some_and(|me| me == holder));
+        slice.sealed |= !alive;
+        slice.drained |= !alive;
+        core.slices.insert(slice.id, slice);
+    }
+    let window = match core.terms.window {
+        Some(cap) => window(shared, name, cap).await?,
+        None => Window::default(),
+    };
+    Ok(Budget { core, window })
+}
+
+fn account_core(shared: &Shared, row: &AccountRow, currency: Currency) -> Result<Core, Fault> {
+    let mut core = Core::new(account_terms(shared, row, currency)?);
+    core.stopped = row.stopped != 0;
+    Ok(core)
+}
+
+fn account_terms(shared: &Shared, row: &AccountRow, currency: Currency) -> Result<Terms, Fault> {
+    let own: AccountTerms = serde_json::from_str(&row.terms)?;
+    let amount = own.window_cap.unwrap_or(shared.terms.window.amount);
+    let cap = WindowCap { amount, length_us: shared.terms.window.length_us };
+    Ok(Terms::account(currency, Some(cap)))
+}
+
+/// The window of an account, from the ledger (rule 8).
+pub async fn window(
+    shared: &Arc<Shared>,
+    name: &BudgetName,
+    cap: WindowCap,
+) -> Result<Window, Fault> {
+    let now = now();
+    let since_mono = now.mono_us - 2 * cap.length_us;
+    let since_at = now.wall_us - 2 * cap.length_us - CLOCK_DOUBT_US;
+    let read = shared
+        .store
+        .window(&name.account, since_at, (clock::boot_id(), since_mono), WINDOW_ROWS_MAX)
+        .await?;
+    let mut past: Vec<Past> =
+        read.rows.iter().map(|r| rows::past_of(r, now)).collect::<Result<_, _>>()?;
+    // Oldest first, by the clock that decides.
+    past.sort_by_key(|p| std::cmp::Reverse(p.age_us.unwrap_or(0)));
+    if read.cut {
+        // Too many rows to weigh: as good as full, until the newest of them has left.
+        let op = Op::of(&["window", "cut", &name.account]);
+        past.push(Past { age_us: None, amount: cap.amount, op });
+    }
+    let limits = &shared.terms.limits;
+    Ok(Window::rebuild(now.mono_us, cap.length_us, &past, limits))
+}
+
+/// What one unit of `currency` is in the account's, by the newest rate that is not of the future.
+pub async fn rate(
+    shared: &Arc<Shared>,
+    account: &str,
+    currency: Currency,
+    account_currency: Currency,
+) -> Result<Option<Rate>, Fault> {
+    if currency == account_currency {
+        return Ok(Some(Rate::ONE));
+    }
+    let today = DaySpan::at("UTC", clock::wall_us()).day.0.to_string();
+    let rates = shared.store.rates(account).await?;
+    let newest = rates
+        .into_iter()
+        .filter(|r| r.currency == currency.as_str() && r.day <= today)
+        .max_by(|a, b| a.day.cmp(&b.day));
+    Ok(newest.map(|r| Rate(r.rate_e9)))
+}
+
+/// What ledger and journal know of a hold.
+pub async fn find_hold(shared: Arc<Shared>, account: Arc<str>, hold: Op) -> Result<Found, Fault> {
+    let entry = shared.store.entry(&account, &settle_op(hold).to_string()).await?;
+    let journaled = shared.store.hold(&account, &hold.to_string()).await?;
+    Ok(Found {
+        entry: entry.as_ref().map(rows::entry_of).transpose()?,
+        journaled: journaled.as_ref().map(rows::hold_of).transpose()?,
+    })
+}

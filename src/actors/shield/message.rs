@@ -1,0 +1,192 @@
+//! What a budget's actor can be told.
+
+use crate::actors::kernel::{Fault, Reply};
+use crate::models::shield::ask::{Answer, Ask, Order, Ticket};
+use crate::models::shield::budget::Budget;
+use crate::models::shield::effect::Note;
+use crate::models::shield::entry::{Entry, HolderId, Op, SliceId};
+use crate::models::shield::hold::Hold;
+use crate::models::shield::money::{Currency, Micros, Rate};
+use crate::models::shield::purse::{Authorise, HoldAnswer};
+use crate::models::shield::refusal::Reason;
+use crate::store::{Outcome, Reloaded};
+
+use super::view::{Allocation, BudgetView};
+
+/// The answer to a request for a budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told<T> {
+    Done(T),
+    /// No such campaign, or no such account.
+    Absent,
+    /// The store cannot be read now.
+    Unavailable,
+}
+
+/// The answer to an authorisation, with what remains for the asker.
+#[derive(Clone, Debug)]
+pub struct Authorised {
+    pub answer: HoldAnswer,
+    pub remaining: Micros,
+    pub currency: Option<Currency>,
+}
+
+/// The answer to a settle, a release or a look at a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldFate {
+    Answer(HoldAnswer),
+    /// Over before: as the journal or the ledger has it.
+    Over(Hold),
+    /// Settled before, with this row.
+    Booked {
+        hold: Option<Hold>,
+        entry: Entry,
+    },
+}
+
+/// The answer to a spend, a settle by token or an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Booked {
+    Answer(Answer),
+    /// Nothing was booked, for a reason of the rules.
+    Refused(Reason),
+    /// An order, with the allocation right after it.
+    Ordered {
+        allocation: Box<Allocation>,
+        created: bool,
+    },
+}
+
+/// A look at an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountSeen {
+    pub currency: Currency,
+    pub stopped: bool,
+    pub window_spent: Micros,
+    pub window_escrow: Micros,
+    pub window_cap: Option<Micros>,
+    pub window_length_us: i64,
+    pub seq: i64,
+}
+
+/// A spend as it was asked for.
+#[derive(Clone, Debug)]
+pub struct SpendAsk {
+    pub op: Op,
+    pub amount: Micros,
+    pub currency: Option<Currency>,
+    pub body: u64,
+    pub memo: Option<String>,
+}
+
+pub enum Msg {
+    Authorise {
+        ask: Authorise,
+        currency: Option<Currency>,
+        reply: Reply<Told<Authorised>>,
+    },
+    Settle {
+        hold: Op,
+        amount: Micros,
+        proof: Option<Box<Hold>>,
+        reply: Reply<Told<HoldFate>>,
+    },
+    Release {
+        hold: Op,
+        reply: Reply<Told<HoldFate>>,
+    },
+    FindHold {
+        hold: Op,
+        reply: Reply<Told<HoldFate>>,
+    },
+    Spend {
+        ask: SpendAsk,
+        reply: Reply<Told<Booked>>,
+    },
+    Order {
+        op: Op,
+        body: u64,
+        order: Order,
+        reply: Reply<Told<Booked>>,
+    },
+    See {
+        reply: Reply<Told<Box<BudgetView>>>,
+    },
+    SeeAccount {
+        reply: Reply<Told<AccountSeen>>,
+    },
+
+    /// A purse asks its account for a part of the window.
+    Lane {
+        key: String,
+        holder: HolderId,
+        ask: Ask,
+    },
+    LaneAnswer {
+        holder: HolderId,
+        slice: SliceId,
+        answer: Answer,
+    },
+    Recall {
+        holder: HolderId,
+        slice: SliceId,
+    },
+    /// Campaigns tell their account what was booked.
+    Notes {
+        notes: Vec<Note>,
+        reply: Reply<Answer>,
+    },
+    /// A campaign's last life may have died before it told its account: the ledger knows.
+    Recount,
+    /// The exchange rates of the account have changed.
+    RatesChanged,
+
+    // What the actor tells itself.
+    Committed {
+        generation: u64,
+        outcome: Outcome,
+    },
+    Reloaded(Result<Reloaded, Fault>),
+    Loaded(Result<Option<Box<Loaded>>, Fault>),
+    Revived(Result<Box<Budget>, Fault>),
+    Recounted(Result<Box<Budget>, Fault>),
+    RateRead(Result<Option<Rate>, Fault>),
+    AccountTold {
+        then: Vec<(Ticket, Answer)>,
+    },
+    Resolved {
+        seek: Box<Seek>,
+        found: Result<Found, Fault>,
+    },
+    Journaled,
+    Tick,
+}
+
+/// A hold that the purse does not know, and what was wanted of it.
+pub struct Seek {
+    pub hold: Op,
+    pub wish: Wish,
+    pub proof: Option<Box<Hold>>,
+    pub reply: Reply<Told<HoldFate>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    Settle(Micros),
+    Release,
+    Look,
+}
+
+/// What the store knows of a hold.
+pub struct Found {
+    pub entry: Option<Entry>,
+    pub journaled: Option<Hold>,
+}
+
+/// A budget as read at a start.
+pub struct Loaded {
+    pub budget: Budget,
+    pub account_currency: Currency,
+    pub rate: Option<Rate>,
+    pub stored: bool,
+}

@@ -1,0 +1,21 @@
+//! SyncShield: budgets that are never overspent.
+
+mod budget;
+mod carry;
+pub mod committer;
+mod load;
+pub mod message;
+pub mod metrics;
+mod names;
+mod outbox;
+mod rows;
+mod serve;
+mod service;
+mod shared;
+mod tree;
+pub mod view;
+
+pub use load::AccountTerms;
+pub use names::{ACCOUNT_BUDGET, BudgetName, NAME_CHARS_MAX, is_name};
+pub use service::{Shield, ShieldError};
+pub use shared::ShieldTerms;

@@ -1,0 +1,83 @@
+//! Names of accounts and campaigns, and the actor that governs each.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+/// The budget of an account itself: no campaign can have this name.
+pub const ACCOUNT_BUDGET: &str = "@account";
+pub const NAME_CHARS_MAX: usize = 128;
+
+/// An account, or a campaign of one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BudgetName {
+    pub account: Arc<str>,
+    pub budget: Arc<str>,
+}
+
+/// Letters, digits, `_`, `-` and `.`, at most 128 of them: safe in paths, logs and labels.
+pub fn is_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    (1..=NAME_CHARS_MAX).contains(&text.len()) && text.bytes().all(plain)
+}
+
+impl BudgetName {
+    pub fn campaign(account: &str, campaign: &str) -> BudgetName {
+        BudgetName { account: account.into(), budget: campaign.into() }
+    }
+
+    pub fn account(account: &str) -> BudgetName {
+        BudgetName { account: account.into(), budget: ACCOUNT_BUDGET.into() }
+    }
+
+    pub fn is_account(&self) -> bool {
+        &*self.budget == ACCOUNT_BUDGET
+    }
+
+    /// The key of its actor: `camp_001`, or `account:camp_001` outside the default account.
+    pub fn key(&self, default_account: &str) -> String {
+        match (self.is_account(), &*self.account == default_account) {
+            (true, _) => self.account.to_string(),
+            (false, true) => self.budget.to_string(),
+            (false, false) => format!("{}:{}", self.account, self.budget),
+        }
+    }
+
+    /// The campaign that a key of the campaigns' actors names.
+    pub fn of_campaign_key(key: &str, default_account: &str) -> BudgetName {
+        match key.split_once(':') {
+            Some((account, campaign)) => BudgetName::campaign(account, campaign),
+            None => BudgetName::campaign(default_account, key),
+        }
+    }
+
+    /// The shard that its rows are written under.
+    pub fn shard(&self) -> i64 {
+        let mut hash = Sha256::new();
+        hash.update(self.account.as_bytes());
+        hash.update([0]);
+        hash.update(self.budget.as_bytes());
+        i64::from(hash.finalize()[0])
+    }
+}
+
+impl fmt::Display for BudgetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.budget)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_names_its_campaign_and_only_that() {
+        for name in [BudgetName::campaign("default", "c"), BudgetName::campaign("acme", "c")] {
+            assert_eq!(BudgetName::of_campaign_key(&name.key("default"), "default"), name);
+        }
+        assert!(!is_name(ACCOUNT_BUDGET) && !is_name("a:b") && !is_name("") && !is_name("a/b"));
+        assert!(!is_name(&"x".repeat(129)) && is_name("camp_001") && !is_name("caf\u{e9}"));
+    }
+}

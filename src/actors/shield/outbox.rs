@@ -1,0 +1,105 @@
+//! `/shield/outbox`: what happened to budgets leaves here, in order and at least once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::shared::Shared;
+use crate::actors::kernel::{Actor, Cx, Fault, Registry};
+use crate::clock;
+use crate::store::OutboxRow;
+
+const EVERY: Duration = Duration::from_millis(250);
+const PAGE: u32 = 256;
+/// Delivered events are kept for a week.
+const KEPT_US: i64 = 7 * 86_400 * 1_000_000;
+
+pub struct OutboxActor {
+    shared: Arc<Shared>,
+    registry: Registry,
+    view: View,
+}
+
+pub enum Msg {
+    Look,
+    Read(Result<Vec<OutboxRow>, Fault>),
+}
+
+#[derive(Clone, Default, Serialize)]
+pub struct View {
+    delivered: u64,
+    last_error: Option<String>,
+}
+
+impl OutboxActor {
+    pub fn new(shared: Arc<Shared>, registry: Registry) -> OutboxActor {
+        OutboxActor { shared, registry, view: View::default() }
+    }
+}
+
+impl Actor for OutboxActor {
+    type Msg = Msg;
+    type View = View;
+    const TYPE: &'static str = "outbox";
+
+    async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        cx.send_after(EVERY, Msg::Look);
+        Ok(())
+    }
+
+    async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        match msg {
+            Msg::Look => {
+                let shared = Arc::clone(&self.shared);
+                cx.pipe(async move { Ok(shared.store.outbox_pending(PAGE).await?) }, Msg::Read);
+            }
+            Msg::Read(Ok(rows)) => {
+                let again = if rows.len() as u32 == PAGE { Duration::ZERO } else { EVERY };
+                self.deliver(rows).await;
+                cx.send_after(again, Msg::Look);
+            }
+            Msg::Read(Err(fault)) => {
+                self.view.last_error = Some(fault.to_string());
+                cx.send_after(EVERY * 4, Msg::Look);
+            }
+        }
+        Ok(())
+    }
+
+    fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    fn idle(&self) -> bool {
+        false
+    }
+}
+
+impl OutboxActor {
+    async fn deliver(&mut self, rows: Vec<OutboxRow>) {
+        if rows.is_empty() {
+            return;
+        }
+        for row in &rows {
+            let payload: serde_json::Value = serde_json::from_str(&row.payload).unwrap_or_default();
+            tracing::info!(account = %row.account, budget = %row.subject, event = %row.kind,
+                payload = %row.payload, "{} of {}/{}", row.kind, row.account, row.subject);
+            let data = serde_json::json!({
+                "kind": row.kind, "account": row.account, "subject": row.subject, "data": payload,
+                "at": super::view::rfc3339(row.created_at),
+            });
+            self.registry.emit("shield", format!("/shield/budget/{}", row.subject), data);
+        }
+        let ids: Vec<String> = rows.iter().map(|r| r.id.clone()).collect();
+        let now = clock::wall_us();
+        let marked = self.shared.store.outbox_delivered(&ids, now).await;
+        match marked {
+            Ok(n) => self.view.delivered += n,
+            Err(error) => self.view.last_error = Some(error.to_string()),
+        }
+        if let Err(error) = self.shared.store.outbox_prune(now - KEPT_US, 1_000).await {
+            self.view.last_error = Some(error.to_string());
+        }
+    }
+}

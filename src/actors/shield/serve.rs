@@ -1,0 +1,385 @@
+//! Messages of a budget's actor: each is put to the rules, and what they want done is queued.
+
+use std::sync::Arc;
+
+use super::budget::{Asker, BudgetActor, HoldAsker, Live, State, TICK};
+use super::load;
+use super::message::{
+    AccountSeen, Authorised, Booked, Found, HoldFate, Msg, Seek, SpendAsk, Told, Wish,
+};
+use super::shared::now;
+use super::view;
+use crate::actors::kernel::{Cx, Fault, Reply};
+use crate::models::shield::ask::{Answer, Ask, Order};
+use crate::models::shield::authority::{CommitOutcome, Found as Known};
+use crate::models::shield::budget::Fact;
+use crate::models::shield::effect::Lane;
+use crate::models::shield::entry::Op;
+use crate::models::shield::hold::{Hold, HoldState};
+use crate::models::shield::money::{Micros, Rate};
+use crate::models::shield::purse::{HoldAnswer, settlement};
+use crate::models::shield::refusal::{Reason, Refusal};
+use crate::store::{self, Outcome, Reloaded};
+
+use super::rows;
+
+impl BudgetActor {
+    pub(super) fn serve(&mut self, msg: Msg, cx: &mut Cx<Self>) {
+        let State::Live(live) = &mut self.state else { return };
+        match msg {
+            Msg::Authorise { ask, currency, reply } => {
+                let terms = &live.authority.budget().core.terms;
+                let refused = match () {
+                    () if currency.is_some_and(|c| c != terms.currency) => {
+                        Some(Reason::CurrencyMismatch)
+                    }
+                    () if live.rate.is_none() => Some(Reason::NoExchangeRate),
+                    () if self.shared.paused.load(std::sync::atomic::Ordering::Relaxed) => {
+                        Some(Reason::Paused)
+                    }
+                    () => None,
+                };
+                let ticket = live.ticket();
+                live.hold_askers.insert(ticket.0, HoldAsker::Authorise(reply));
+                match refused {
+                    Some(reason) => {
+                        live.effects.push_back(crate::models::shield::effect::Effect::Hold(
+                            ticket,
+                            HoldAnswer::Refused(Refusal::new(reason)),
+                        ))
+                    }
+                    None => live.with_purse(|p, out| p.ask(now(), ticket, ask, out)),
+                }
+            }
+            Msg::Settle { hold, amount, proof, reply } => {
+                live.seek(hold, Wish::Settle(amount), proof, reply);
+            }
+            Msg::Release { hold, reply } => live.seek(hold, Wish::Release, None, reply),
+            Msg::FindHold { hold, reply } => live.seek(hold, Wish::Look, None, reply),
+            Msg::Spend { ask, reply } => live.spend(ask, reply),
+            Msg::Order { op, body, order, reply } => {
+                live.order(op, body, order, reply);
+            }
+            Msg::See { reply } => reply.send(Told::Done(Box::new(view::budget_view(
+                &self.name,
+                &live.authority.budget().core,
+                live.purse.held(),
+                live.purse.open_holds(),
+                now(),
+            )))),
+            Msg::SeeAccount { reply } => reply.send(Told::Done(live.see_account())),
+            Msg::Lane { key, holder, ask } => {
+                let Some(slice) = Live::lane_slice(&ask) else { return };
+                live.holders.insert(holder, key.clone());
+                live.ask(ask, Asker::Purse { key, holder, slice });
+            }
+            Msg::LaneAnswer { holder, slice, answer } => {
+                if holder == live.purse.holder() {
+                    live.answered(Lane::Account, slice, answer);
+                }
+            }
+            Msg::Recall { holder, slice } => {
+                if holder == live.purse.holder() {
+                    live.with_purse(|p, out| p.recall(now(), Lane::Account, slice, out));
+                }
+            }
+            Msg::Notes { notes, reply } => live.ask(Ask::Note(notes), Asker::Noted(reply)),
+            Msg::Committed { generation, outcome } => {
+                if generation == live.generation {
+                    live.committed(outcome);
+                }
+            }
+            Msg::Reloaded(outcome) => self.reloaded(outcome, cx),
+            Msg::Recount => self.recount(cx),
+            Msg::Recounted(outcome) => match outcome {
+                Ok(budget) => live.authority.budget_mut().window = budget.window,
+                Err(fault) => {
+                    live.last_error = Some(fault.to_string());
+                    self.recount(cx);
+                }
+            },
+            Msg::RatesChanged => {
+                let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
+                let (from, to) =
+                    (live.authority.budget().core.terms.currency, live.account_currency);
+                let read = async move { load::rate(&shared, &account, from, to).await };
+                cx.pipe(read, Msg::RateRead);
+            }
+            Msg::RateRead(Ok(rate)) => {
+                live.rate = rate;
+                live.purse.set_rate(rate.unwrap_or(Rate::ONE));
+            }
+            Msg::RateRead(Err(fault)) => live.last_error = Some(fault.to_string()),
+            Msg::Revived(Ok(budget)) => {
+                let mut out = Vec::new();
+                live.authority.loaded(now(), *budget, &mut out);
+                live.effects.extend(out);
+            }
+            Msg::Revived(Err(fault)) => {
+                live.last_error = Some(fault.to_string());
+                let mut out = Vec::new();
+                live.authority.load_failed(&mut out);
+                live.effects.extend(out);
+            }
+            Msg::AccountTold { then } => {
+                use crate::models::shield::effect::Effect;
+                live.effects.extend(then.into_iter().map(|(t, a)| Effect::Reply(t, a)));
+            }
+            Msg::Resolved { seek, found } => live.resolved(*seek, found),
+            Msg::Journaled => live.journaling = false,
+            Msg::Tick => {
+                live.ticking = false;
+                let mut out = Vec::new();
+                live.authority.tick(now(), &mut out);
+                live.effects.extend(out);
+                live.with_purse(|p, out| p.tick(now(), out));
+            }
+            Msg::Loaded(_) => {}
+        }
+    }
+
+    /// Time is looked at for as long as anything is under way.
+    pub(super) fn keep_time(&mut self, cx: &mut Cx<Self>) {
+        if let State::Live(live) = &mut self.state
+            && !live.ticking
+            && !live.is_idle()
+        {
+            live.ticking = true;
+            cx.send_after(TICK, Msg::Tick);
+        }
+    }
+
+    /// Reads the state behind a doubt: only what is final (rule 3).
+    pub(super) fn reload(&mut self, cx: &mut Cx<Self>) {
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        let shard = name.shard();
+        let epoch = shared.epoch(shard);
+        cx.pipe(
+            async move {
+                let read =
+                    shared.store.reload_budget(&name.account, &name.budget, shard, epoch).await;
+                if read.is_err() {
+                    tokio::time::sleep(super::budget::LOAD_AGAIN).await;
+                }
+                read.map_err(Fault::from)
+            },
+            Msg::Reloaded,
+        );
+    }
+
+    fn reloaded(&mut self, outcome: Result<Reloaded, Fault>, cx: &mut Cx<Self>) {
+        let State::Live(live) = &mut self.state else { return };
+        match outcome {
+            Ok(Reloaded::Current(Some(loaded))) => {
+                // The rows are here; an account's window is in its ledger.
+                let (shared, name, me) =
+                    (Arc::clone(&self.shared), self.name.clone(), live.purse.holder());
+                cx.pipe(
+                    async move {
+                        let account = shared.store.account(&name.account).await?;
+                        let rows = &loaded.slices;
+                        let budget = load::revive(
+                            &shared,
+                            &name,
+                            account.as_ref(),
+                            &loaded.budget,
+                            rows,
+                            Some(me),
+                        )
+                        .await?;
+                        Ok::<_, Fault>(Box::new(budget))
+                    },
+                    Msg::Revived,
+                );
+            }
+            Ok(Reloaded::Current(None)) => {
+                // Never stored: the order that would have done it did not happen.
+                let mut out = Vec::new();
+                let budget = live.authority.budget().clone();
+                live.authority.loaded(now(), budget, &mut out);
+                live.effects.extend(out);
+            }
+            Ok(Reloaded::Fenced) => {
+                let mut out = Vec::new();
+                live.authority.lose(&mut out);
+                live.effects.extend(out);
+            }
+            Err(fault) => {
+                live.last_error = Some(fault.to_string());
+                let mut out = Vec::new();
+                live.authority.load_failed(&mut out);
+                live.effects.extend(out);
+            }
+        }
+    }
+
+    /// Counts the account's window anew from the ledger.
+    fn recount(&mut self, cx: &mut Cx<Self>) {
+        let State::Live(live) = &self.state else { return };
+        let Some(cap) = live.authority.budget().core.terms.window else { return };
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        let core = live.authority.budget().core.clone();
+        cx.pipe(
+            async move {
+                let window = load::window(&shared, &name, cap).await?;
+                Ok::<_, Fault>(Box::new(crate::models::shield::budget::Budget { core, window }))
+            },
+            Msg::Recounted,
+        );
+    }
+}
+
+impl Live {
+    fn spend(&mut self, ask: SpendAsk, reply: Reply<Told<Booked>>) {
+        let currency = self.authority.budget().core.terms.currency;
+        if ask.currency.is_some_and(|c| c != currency) {
+            return reply.send(Told::Done(Booked::Refused(Reason::CurrencyMismatch)));
+        }
+        let Some(rate) = self.rate else {
+            return reply.send(Told::Done(Booked::Refused(Reason::NoExchangeRate)));
+        };
+        let fact = Fact {
+            op: ask.op,
+            amount: ask.amount,
+            window_amount: rate.convert(ask.amount),
+            body: ask.body,
+            memo: ask.memo,
+        };
+        self.ask(Ask::Spend(fact), Asker::Reply(reply));
+    }
+
+    fn order(&mut self, op: Op, body: u64, order: Order, reply: Reply<Told<Booked>>) {
+        let core = &self.authority.budget().core;
+        let mut order = order;
+        if let Order::Allocate(terms) = &mut order {
+            if core.version > 0 && terms.currency != core.terms.currency {
+                // Its ledger is in another currency: amounts of both would be added up.
+                return reply.send(Told::Done(Booked::Refused(Reason::CurrencyMismatch)));
+            }
+            terms.rate = self.rate.unwrap_or(Rate::ONE);
+        }
+        self.ask(Ask::Order { op, body, order }, Asker::Reply(reply));
+    }
+
+    fn see_account(&mut self) -> AccountSeen {
+        let used = self.authority.budget_mut().window_used(now());
+        let core = &self.authority.budget().core;
+        AccountSeen {
+            currency: core.terms.currency,
+            stopped: core.stopped,
+            window_spent: used,
+            window_escrow: core.reserved(),
+            window_cap: core.terms.window.map(|w| w.amount),
+            window_length_us: core.terms.window.map_or(0, |w| w.length_us),
+            seq: core.seq,
+        }
+    }
+
+    fn committed(&mut self, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Committed => CommitOutcome::Done,
+            Outcome::Duplicate(found) => duplicate(&found).unwrap_or_else(|fault| {
+                self.last_error = Some(fault.to_string());
+                CommitOutcome::Failed
+            }),
+            Outcome::Fenced => CommitOutcome::Fenced,
+            Outcome::Failed(error) => {
+                self.last_error = Some(error.to_string());
+                CommitOutcome::Failed
+            }
+            Outcome::Stale => CommitOutcome::Unknown,
+            Outcome::Unknown(error) => {
+                self.last_error = Some(error.to_string());
+                CommitOutcome::Unknown
+            }
+        };
+        let mut out = Vec::new();
+        self.authority.committed(now(), outcome, &mut out);
+        self.effects.extend(out);
+    }
+
+    /// Decides about a hold that the purse does not know, by what ledger, journal and token say.
+    fn resolved(&mut self, seek: Seek, found: Result<Found, Fault>) {
+        let Seek { hold: id, wish, proof, reply } = seek;
+        let found = match found {
+            Ok(found) => found,
+            Err(fault) => {
+                self.last_error = Some(fault.to_string());
+                return reply.send(Told::Unavailable);
+            }
+        };
+        if let Some(entry) = found.entry {
+            let fate = match wish {
+                Wish::Settle(amount) if entry.amount != amount => {
+                    HoldFate::Answer(HoldAnswer::Mismatch)
+                }
+                Wish::Release => HoldFate::Answer(HoldAnswer::Busy),
+                _ => HoldFate::Booked { hold: found.journaled.or(proof.map(|p| *p)), entry },
+            };
+            return reply.send(Told::Done(fate));
+        }
+        let mut known = match (found.journaled, proof) {
+            (Some(hold), _) => hold,
+            (None, Some(proof)) if proof.id == id => *proof,
+            (None, _) => return reply.send(Told::Done(HoldFate::Answer(HoldAnswer::Unknown))),
+        };
+        if known.state == HoldState::Open {
+            // Its purse is gone: nobody settles or releases it in memory any more.
+            known.state = HoldState::Expired;
+        }
+        match wish {
+            Wish::Settle(amount) if known.state == HoldState::Expired => {
+                self.settle_late(known, amount, reply);
+            }
+            _ => reply.send(Told::Done(HoldFate::Over(known))),
+        }
+    }
+
+    /// It was bought, whoever has forgotten the hold: booked as a late fact (rule 1).
+    fn settle_late(&mut self, hold: Hold, amount: Micros, reply: Reply<Told<HoldFate>>) {
+        if amount > hold.amount {
+            let answer = HoldAnswer::TooMuch(hold);
+            return reply.send(Told::Done(HoldFate::Answer(answer)));
+        }
+        let rate = self.rate.unwrap_or(Rate::ONE);
+        let ask = Ask::Settle(settlement(&hold, amount, rate, false));
+        self.ask(ask, Asker::Settle(reply, Box::new(hold)));
+    }
+
+    pub(super) fn authorised(&self, answer: HoldAnswer) -> Told<Authorised> {
+        Told::Done(Authorised {
+            answer,
+            remaining: self.remaining(),
+            currency: Some(self.authority.budget().core.terms.currency),
+        })
+    }
+}
+
+fn duplicate(found: &[store::Found]) -> Result<CommitOutcome, Fault> {
+    let known = found.iter().map(|found| match found {
+        store::Found::Entry(row) => {
+            let entry = rows::entry_of(row)?;
+            Ok((entry.op, Known::Row { entry: Box::new(entry) }))
+        }
+        store::Found::Operation(row) => {
+            let op = Op::from_hex(&row.op).ok_or_else(|| Fault::new("stored operation"))?;
+            let known = Known::Answer {
+                body: rows::body_of(&row.body_hash)?,
+                status: u16::try_from(row.status).unwrap_or(500),
+                answer: row.answer.clone(),
+            };
+            Ok((op, known))
+        }
+    });
+    Ok(CommitOutcome::Duplicate(known.collect::<Result<_, Fault>>()?))
+}
+
+/// What an authority's answer is to whoever asked for a booking.
+pub fn booked(answer: Answer, name: &super::names::BudgetName) -> Booked {
+    match answer {
+        Answer::Ordered { core, created } => {
+            Booked::Ordered { allocation: Box::new(view::allocation(name, &core)), created }
+        }
+        other => Booked::Answer(other),
+    }
+}

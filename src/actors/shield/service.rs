@@ -1,0 +1,260 @@
+//! The way into SyncShield for adapters: each call is one ask of one actor.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::load::AccountTerms;
+use super::message::{AccountSeen, Authorised, Booked, HoldFate, Msg, SpendAsk, Told};
+use super::names::BudgetName;
+use super::shared::{Shared, ShieldTerms};
+use super::tree;
+use super::view::BudgetView;
+use crate::actors::kernel::{AskError, Entities, Registry, Reply, Service};
+use crate::clock;
+use crate::models::shield::ask::Order;
+use crate::models::shield::entry::Op;
+use crate::models::shield::hold::Hold;
+use crate::models::shield::money::{Currency, Micros};
+use crate::models::shield::purse::Authorise;
+use crate::store::{
+    AccountRow, Committer, CommitterTerms, Outcome, RateRow, SHARDS, Store, StoreError, Write,
+};
+
+/// Why a call got no answer from the rules.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShieldError {
+    #[error("there is no such campaign or account")]
+    Absent,
+    #[error("the store is not available")]
+    Unavailable,
+    #[error("too many requests wait")]
+    Overloaded { retry_after_ms: u64 },
+    #[error("no answer in time")]
+    Expired,
+    #[error("the actor failed")]
+    Faulted,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<AskError> for ShieldError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Overloaded { retry_after_ms } => ShieldError::Overloaded { retry_after_ms },
+            AskError::Expired => ShieldError::Expired,
+            AskError::Gone | AskError::Faulted => ShieldError::Faulted,
+        }
+    }
+}
+
+/// SyncShield, running.
+#[derive(Clone)]
+pub struct Shield {
+    shared: Arc<Shared>,
+    service: Arc<Service>,
+    /// How long any call may take.
+    patience: Duration,
+}
+
+type Result<T> = std::result::Result<T, ShieldError>;
+
+impl Shield {
+    /// Starts the service: takes every shard, makes sure of the default account, grows the tree.
+    pub async fn start(
+        registry: &Registry,
+        store: Store,
+        terms: ShieldTerms,
+        committer: CommitterTerms,
+        patience: Duration,
+    ) -> std::result::Result<Shield, Box<dyn std::error::Error + Send + Sync>> {
+        super::metrics::describe();
+        let incarnation: u64 = rand::random();
+        let shards: Vec<i64> = (0..SHARDS).collect();
+        let epochs = store.acquire(&shards, &format!("{incarnation:016x}")).await?;
+        let paused = store.paused_by_restore().await?.is_some();
+        let (committer, driver) = Committer::new(store.clone(), committer);
+        let shared = Shared::new(terms, store, committer, incarnation, epochs, paused);
+        let account = shared.terms.default_account.clone();
+        if shared.store.account(&account).await?.is_none() {
+            let currency = shared.terms.default_currency;
+            put_account(&shared, &account, currency, None).await?;
+        }
+        let service = tree::grow(registry, &shared, driver)?;
+        Ok(Shield { shared, service: Arc::new(service), patience })
+    }
+
+    pub fn terms(&self) -> &ShieldTerms {
+        &self.shared.terms
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Whether requests can be answered: the tree stands and the store takes writes.
+    pub fn ready(&self) -> bool {
+        self.service.ready() && super::committer::accepts(&self.shared)
+    }
+
+    pub fn service_ready(&self) -> bool {
+        self.service.ready()
+    }
+
+    pub fn paused_by_restore(&self) -> bool {
+        self.shared.paused.load(Ordering::Relaxed)
+    }
+
+    /// An operator lets spending go on after a restore.
+    pub async fn resume_after_restore(&self) -> Result<()> {
+        self.shared.store.resume_after_restore().await?;
+        self.shared.paused.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn budgets(&self) -> Result<&Entities<super::budget::BudgetActor>> {
+        self.shared.budgets.get().ok_or(ShieldError::Unavailable)
+    }
+
+    fn of(&self, name: &BudgetName) -> Result<&Entities<super::budget::BudgetActor>> {
+        match name.is_account() {
+            true => self.shared.accounts.get().ok_or(ShieldError::Unavailable),
+            false => self.budgets(),
+        }
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        name: &BudgetName,
+        make: impl FnOnce(Reply<Told<T>>) -> Msg,
+    ) -> Result<T> {
+        let key = name.key(&self.shared.terms.default_account);
+        match self.of(name)?.ask(&key, self.patience, make).await? {
+            Told::Done(answer) => Ok(answer),
+            Told::Absent => Err(ShieldError::Absent),
+            Told::Unavailable => Err(ShieldError::Unavailable),
+        }
+    }
+
+    /// Asks a campaign for a hold. `ttl_us` is bounded by the configuration.
+    pub async fn authorise(
+        &self,
+        name: &BudgetName,
+        (id, body): (Op, u64),
+        amount: Micros,
+        currency: Option<Currency>,
+        ttl_us: Option<i64>,
+    ) -> Result<Authorised> {
+        let terms = &self.shared.terms;
+        let ttl_us = ttl_us.unwrap_or(terms.hold_ttl_us).clamp(1, terms.limits.hold_ttl_max_us);
+        let deadline_us = clock::mono_us() + self.patience.as_micros() as i64;
+        let ask = Authorise { id, amount, ttl_us, body, deadline_us };
+        self.ask(name, |reply| Msg::Authorise { ask, currency, reply }).await
+    }
+
+    pub async fn settle(
+        &self,
+        name: &BudgetName,
+        hold: Op,
+        amount: Micros,
+        proof: Option<Hold>,
+    ) -> Result<HoldFate> {
+        let proof = proof.map(Box::new);
+        self.ask(name, |reply| Msg::Settle { hold, amount, proof, reply }).await
+    }
+
+    pub async fn release(&self, name: &BudgetName, hold: Op) -> Result<HoldFate> {
+        self.ask(name, |reply| Msg::Release { hold, reply }).await
+    }
+
+    pub async fn hold(&self, name: &BudgetName, hold: Op) -> Result<HoldFate> {
+        self.ask(name, |reply| Msg::FindHold { hold, reply }).await
+    }
+
+    pub async fn spend(&self, name: &BudgetName, ask: SpendAsk) -> Result<Booked> {
+        self.ask(name, |reply| Msg::Spend { ask, reply }).await
+    }
+
+    pub async fn order(
+        &self,
+        name: &BudgetName,
+        op: Op,
+        body: u64,
+        order: Order,
+    ) -> Result<Booked> {
+        self.ask(name, |reply| Msg::Order { op, body, order, reply }).await
+    }
+
+    pub async fn budget(&self, name: &BudgetName) -> Result<Box<BudgetView>> {
+        self.ask(name, |reply| Msg::See { reply }).await
+    }
+
+    pub async fn account(&self, account: &str) -> Result<AccountSeen> {
+        self.ask(&BudgetName::account(account), |reply| Msg::SeeAccount { reply }).await
+    }
+
+    /// Makes an account. `false`: there is one of this name.
+    pub async fn create_account(
+        &self,
+        account: &str,
+        currency: Currency,
+        window_cap: Option<Micros>,
+    ) -> Result<bool> {
+        if self.shared.store.account(account).await?.is_some() {
+            return Ok(false);
+        }
+        put_account(&self.shared, account, currency, window_cap).await?;
+        Ok(true)
+    }
+
+    /// Enters exchange rates, and lets the account's campaigns know.
+    pub async fn put_rates(&self, account: &str, rates: &[RateRow]) -> Result<()> {
+        self.shared.store.put_rates(rates).await?;
+        let budgets = self.budgets()?;
+        let default_account = &self.shared.terms.default_account;
+        for key in budgets.keys() {
+            if &*BudgetName::of_campaign_key(&key, default_account).account == account {
+                budgets.tell_if_active(&key, Msg::RatesChanged);
+            }
+        }
+        Ok(())
+    }
+
+    /// Serves what is asked, hands slices back, journals holds, and ends.
+    pub async fn drain(&self, patience: Duration) {
+        self.service.drain(patience).await;
+        self.shared.committer.close();
+    }
+}
+
+async fn put_account(
+    shared: &Shared,
+    account: &str,
+    currency: Currency,
+    window_cap: Option<Micros>,
+) -> Result<()> {
+    let now = clock::wall_us();
+    let terms = AccountTerms { window_cap };
+    let name = BudgetName::account(account);
+    let row = AccountRow {
+        account: account.to_owned(),
+        currency: currency.to_string(),
+        stopped: 0,
+        terms: serde_json::to_string(&terms).map_err(|_| ShieldError::Faulted)?,
+        created_at: now,
+        updated_at: now,
+    };
+    let write = Write {
+        account: account.to_owned(),
+        budget: name.budget.to_string(),
+        shard: name.shard(),
+        epoch: shared.epoch(name.shard()),
+        account_row: Some(row),
+        ..Write::default()
+    };
+    match shared.store.commit(vec![write]).await.pop() {
+        Some(Outcome::Committed) => Ok(()),
+        Some(Outcome::Failed(error) | Outcome::Unknown(error)) => Err(error.into()),
+        _ => Err(ShieldError::Unavailable),
+    }
+}

@@ -1,0 +1,93 @@
+//! What all actors of SyncShield share: the store, the limits, the shards' epochs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::budget::BudgetActor;
+use crate::actors::kernel::Entities;
+use crate::clock;
+use crate::models::shield::entry::{HolderId, Now};
+use crate::models::shield::limits::Limits;
+use crate::models::shield::terms::WindowCap;
+use crate::store::{Committer, Store};
+
+/// Settings of SyncShield.
+#[derive(Clone, Debug)]
+pub struct ShieldTerms {
+    pub limits: Limits,
+    /// Of accounts that have no cap of their own.
+    pub window: WindowCap,
+    pub default_account: String,
+    pub default_currency: crate::models::shield::money::Currency,
+    /// Life of a hold whose request names none.
+    pub hold_ttl_us: i64,
+    /// How long an actor without work stays in memory.
+    pub idle_after: std::time::Duration,
+    pub mailbox_max: u32,
+}
+
+pub struct Shared {
+    pub terms: ShieldTerms,
+    pub store: Store,
+    pub committer: Committer,
+    /// Names this life of the process among holders of slices.
+    pub incarnation: u64,
+    epochs: BTreeMap<i64, i64>,
+    holders: AtomicU64,
+    /// Actors whose last life did not end in order.
+    unclean: Mutex<HashMap<String, ()>>,
+    /// A restore has paused all spending until an operator resumes it.
+    pub paused: AtomicBool,
+    pub accounts: OnceLock<Entities<BudgetActor>>,
+    pub budgets: OnceLock<Entities<BudgetActor>>,
+}
+
+impl Shared {
+    pub fn new(
+        terms: ShieldTerms,
+        store: Store,
+        committer: Committer,
+        incarnation: u64,
+        epochs: BTreeMap<i64, i64>,
+        paused: bool,
+    ) -> Arc<Shared> {
+        Arc::new(Shared {
+            terms,
+            store,
+            committer,
+            incarnation,
+            epochs,
+            holders: AtomicU64::new(0),
+            unclean: Mutex::default(),
+            paused: AtomicBool::new(paused),
+            accounts: OnceLock::new(),
+            budgets: OnceLock::new(),
+        })
+    }
+
+    pub fn epoch(&self, shard: i64) -> i64 {
+        self.epochs.get(&shard).copied().unwrap_or(-1)
+    }
+
+    /// A holder that never was: the next life of some purse.
+    pub fn next_holder(&self) -> HolderId {
+        let n = self.holders.fetch_add(1, Ordering::Relaxed);
+        HolderId(self.incarnation ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// Notes that a life begins; tells whether the one before it ended in disorder.
+    pub fn begins(&self, path: &str) -> bool {
+        let mut unclean = self.unclean.lock().unwrap_or_else(PoisonError::into_inner);
+        unclean.insert(path.to_owned(), ()).is_some()
+    }
+
+    pub fn ended(&self, path: &str) {
+        self.unclean.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+    }
+}
+
+/// Both clocks, now.
+pub fn now() -> Now {
+    Now { mono_us: clock::mono_us(), wall_us: clock::wall_us() }
+}

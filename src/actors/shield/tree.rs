@@ -1,0 +1,59 @@
+//! The supervision tree of SyncShield.
+
+use std::sync::{Arc, Mutex};
+
+use super::budget::BudgetActor;
+use super::committer::CommitterActor;
+use super::names::BudgetName;
+use super::outbox::OutboxActor;
+use super::shared::Shared;
+use crate::actors::kernel::{Registry, Service, SpawnError, Strategy, per_minute};
+use crate::store::Driver;
+
+/// ```text
+/// /shield                    one for one
+/// ├── committer              permanent, 10 restarts a minute
+/// ├── outbox                 permanent
+/// ├── account/<account>      entities: the window, one owner each
+/// └── budget/<campaign>      entities: one authority and its purse each
+/// ```
+pub fn grow(
+    registry: &Registry,
+    shared: &Arc<Shared>,
+    driver: Driver,
+) -> Result<Service, SpawnError> {
+    let service = registry.service("shield").strategy(Strategy::OneForOne).start()?;
+    let root = service.supervisor();
+    let terms = &shared.terms;
+
+    let (committer, first) = (shared.committer.clone(), Arc::new(Mutex::new(Some(driver))));
+    root.child("committer")
+        .intensity(10, per_minute())
+        .start(move || CommitterActor::new(committer.clone(), Arc::clone(&first)))?;
+
+    let (for_outbox, events) = (Arc::clone(shared), registry.clone());
+    root.child("outbox")
+        .intensity(10, per_minute())
+        .start(move || OutboxActor::new(Arc::clone(&for_outbox), events.clone()))?;
+
+    let of_account = Arc::clone(shared);
+    let accounts =
+        root.entities("account").mailbox(terms.mailbox_max).idle_after(terms.idle_after).start(
+            move |account| BudgetActor::new(Arc::clone(&of_account), BudgetName::account(account)),
+        )?;
+
+    let of_campaign = Arc::clone(shared);
+    let default_account = terms.default_account.clone();
+    let budgets =
+        root.entities("budget").mailbox(terms.mailbox_max).idle_after(terms.idle_after).start(
+            move |key| {
+                let name = BudgetName::of_campaign_key(key, &default_account);
+                BudgetActor::new(Arc::clone(&of_campaign), name)
+            },
+        )?;
+
+    // Set once: this tree is the only place that grows one.
+    let _ = shared.accounts.set(accounts);
+    let _ = shared.budgets.set(budgets);
+    Ok(service)
+}

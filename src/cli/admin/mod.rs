@@ -1,0 +1,68 @@
+//! `kiki admin`: what the admin API shows, as tables and trees.
+
+mod actor;
+mod actors;
+mod breakers;
+mod client;
+mod dead_letters;
+mod events;
+mod faults;
+mod print;
+mod services;
+mod tree;
+
+use clap::{Args, Subcommand};
+
+use super::exit::CliResult;
+use super::server_args::ServerArgs;
+use client::Admin;
+
+/// Look into a running node: its actors, breakers, faults and events
+///
+/// Reads the admin API of a node (port 8090). Everything is printed for people; --json prints the
+/// answers as they are.
+#[derive(Debug, Args)]
+pub struct AdminCommand {
+    /// The admin API's address [environment: KIKI_ADMIN_URL] [default: the configured one,
+    /// http://127.0.0.1:8090]
+    #[arg(long, value_name = "URL", global = true, env = "KIKI_ADMIN_URL", hide_env = true)]
+    url: Option<String>,
+
+    /// Print the API's JSON instead of tables
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(flatten)]
+    server: ServerArgs,
+
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Tree(tree::TreeArgs),
+    Actors(actors::ActorsArgs),
+    Actor(actor::ActorArgs),
+    Breakers(breakers::BreakersArgs),
+    Faults(faults::FaultsCommand),
+    Events(events::EventsArgs),
+    Services(services::ServicesArgs),
+    DeadLetters(dead_letters::DeadLettersArgs),
+}
+
+/// Runs the command.
+pub async fn run(args: AdminCommand) -> CliResult {
+    let base = args.server.url(args.url.as_deref(), |server| server.admin_addr())?;
+    let admin = Admin::new(&base, args.json)?;
+    match args.command {
+        Action::Tree(args) => tree::run(&admin, &args).await,
+        Action::Actors(args) => actors::run(&admin, &args).await,
+        Action::Actor(args) => actor::run(&admin, &args).await,
+        Action::Breakers(args) => breakers::run(&admin, &args).await,
+        Action::Faults(args) => faults::run(&admin, args).await,
+        Action::Events(args) => events::run(&admin, &args).await,
+        Action::Services(_) => services::run(&admin).await,
+        Action::DeadLetters(args) => dead_letters::run(&admin, &args).await,
+    }
+}

@@ -1,0 +1,73 @@
+//! How commands end: an exit code, and one message on standard error.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::config::Problems;
+
+/// What a command returns.
+pub type CliResult = Result<(), CliError>;
+
+/// Why a command failed, with its exit code.
+#[derive(Debug)]
+pub struct CliError {
+    /// 1 failed, 2 wrong arguments or configuration, 130 interrupted.
+    pub code: u8,
+    /// For standard error; empty where everything has been said already.
+    pub message: String,
+}
+
+impl CliError {
+    /// The work could not be done.
+    pub fn failed(message: impl fmt::Display) -> Self {
+        Self { code: 1, message: message.to_string() }
+    }
+
+    /// The arguments or the configuration are wrong.
+    pub fn usage(message: impl fmt::Display) -> Self {
+        Self { code: 2, message: message.to_string() }
+    }
+
+    /// Ended by Ctrl-C.
+    pub fn interrupted(message: impl fmt::Display) -> Self {
+        Self { code: 130, message: message.to_string() }
+    }
+}
+
+impl From<Problems> for CliError {
+    fn from(problems: Problems) -> Self {
+        Self::usage(problems)
+    }
+}
+
+impl From<io::Error> for CliError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // `kiki … | head` is no failure: the reader has seen enough.
+            io::ErrorKind::BrokenPipe => Self { code: 0, message: String::new() },
+            _ => Self::failed(error),
+        }
+    }
+}
+
+/// Runs a command that waits for others, on a runtime of its own.
+///
+/// # Errors
+/// The runtime's threads cannot be started.
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    Ok(runtime.map_err(CliError::failed)?.block_on(work))
+}
+
+/// Says what went wrong and turns it into the process's exit code.
+pub fn report(result: CliResult) -> ExitCode {
+    let Err(CliError { code, message }) = result else {
+        return ExitCode::SUCCESS;
+    };
+    if !message.is_empty() {
+        // Standard error is where this would be reported.
+        let _ = writeln!(io::stderr(), "{message}");
+    }
+    ExitCode::from(code)
+}

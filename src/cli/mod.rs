@@ -1,0 +1,70 @@
+//! The command line. One file per command: its arguments with their help, and what it does.
+//!
+//! To add a command: a file with a `clap::Args` struct and a `run`, a variant of [`Command`] whose
+//! comment is its help, and an arm in [`dispatch`]. A test asks for complete help everywhere.
+
+mod admin;
+mod completions;
+mod config;
+mod config_args;
+mod exit;
+mod format;
+mod replay;
+mod server_args;
+
+pub mod backup;
+pub mod ledger;
+pub mod migrate;
+pub mod restore;
+pub mod up;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use config_args::ConfigArgs;
+pub use exit::{CliError, CliResult};
+
+/// Runs marketing money: budgets that are never overspent, as supervised actors
+///
+/// One program plays every role. `kiki up` starts all services on this machine; the other commands
+/// talk to running services or look after what they keep. Settings come from built-in defaults, a
+/// file (`--config`), `.env`, the environment and flags, a later one winning.
+#[derive(Debug, Parser)]
+#[command(name = "kiki", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_long_help = "Examples:\n  kiki config show\n  kiki replay --transactions log.txt.gz --campaign camp_001"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What `kiki` can do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    Config(config::ConfigCommand),
+    Admin(admin::AdminCommand),
+    Replay(replay::ReplayArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+fn dispatch(command: Command) -> CliResult {
+    match command {
+        Command::Config(args) => config::run(args),
+        Command::Admin(args) => exit::block_on(admin::run(args))?,
+        Command::Replay(args) => exit::block_on(replay::run(args))?,
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Parses the process's arguments, runs the command and returns its exit code: 0 done, 1 failed,
+/// 2 wrong arguments or configuration, 130 interrupted.
+pub fn main() -> ExitCode {
+    exit::report(dispatch(Cli::parse().command))
+}
+
+/// The whole command line, for completions and for the test of its help.
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}

@@ -1,0 +1,22 @@
+//! The readable copy of the audit trail.
+
+use std::path::{Path, PathBuf};
+
+use super::section::section;
+
+section! {
+    /// The readable copy of the audit trail.
+    Audit "audit" {
+        /// Folder of the copy; empty for the data directory.
+        dir: PathBuf, "AUDIT_DIR";
+        /// Days that records are kept.
+        retention_days: u32 ["1" "36500"], "RETENTION_DAYS";
+    }
+}
+
+impl Audit {
+    /// The folder, which is the data directory where none was named.
+    pub fn dir_or<'a>(&'a self, data_dir: &'a Path) -> &'a Path {
+        if self.dir.as_os_str().is_empty() { data_dir } else { &self.dir }
+    }
+}

@@ -1,0 +1,60 @@
+//! Configuration: one struct per concern, every key explained in `config/default.toml`.
+//!
+//! Sources, a later one winning: the built-in defaults, the file of `--config`, the `.env` file,
+//! the environment, the flags. A section is one file here; its `section!` lines are the structs,
+//! the keys that files may name, their limits and their variables at once. To add a section: a
+//! file, a line in `keys.rs`, and its keys with their comments in `config/default.toml`.
+
+mod address;
+mod choice;
+mod environment;
+mod file;
+mod keys;
+mod load;
+mod problem;
+mod raw;
+mod rules;
+mod secret;
+mod section;
+mod setting;
+mod show;
+mod suggest;
+mod token_secret;
+mod values;
+mod variables;
+
+mod audit;
+mod auth;
+mod chaos;
+mod kernel;
+mod log;
+mod peers;
+mod redis;
+mod server;
+mod shield;
+mod store;
+mod telemetry;
+
+pub use address::{HostPort, HttpUrl};
+pub use audit::Audit;
+pub use auth::Auth;
+pub use chaos::Chaos;
+pub use choice::LogFormat;
+pub use environment::Environment;
+pub use kernel::Kernel;
+pub use keys::{Config, find, keys};
+pub use load::{DEFAULT_TOML, Loaded, Loader};
+pub use log::{Filter, Log};
+pub use peers::Peers;
+pub use problem::{Problem, Problems, Source};
+pub use redis::Redis;
+pub use secret::{DatabaseUrl, Secret};
+pub use section::Key;
+pub use server::Server;
+pub use setting::{Millis, Ratio, Seconds, Setting};
+pub use shield::Shield;
+pub use show::show;
+pub use store::Store;
+pub use telemetry::Telemetry;
+pub use token_secret::{TOKEN_SECRET_FILE, token_secret};
+pub use values::Values;

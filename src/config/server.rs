@@ -1,0 +1,63 @@
+//! Where the services listen, and what they bear.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::section::section;
+use super::setting::Millis;
+
+section! {
+    /// Where the services listen, and what they bear.
+    Server "server" {
+        /// Address that every service listens on.
+        bind: IpAddr;
+        /// SyncShield's HTTP port.
+        shield_port: u16 ["1" "65535"], "KIKI_SHIELD_PORT";
+        /// Port of the health summary over all services.
+        health_port: u16 ["1" "65535"], "KIKI_HEALTH_PORT";
+        /// Port of the admin API.
+        admin_port: u16 ["1" "65535"], "KIKI_ADMIN_PORT";
+        /// Added to every port.
+        port_offset: u16 ["0" "60000"], "KIKI_PORT_OFFSET";
+        /// Largest request body, in bytes.
+        body_limit_bytes: usize ["1024" "67108864"];
+        /// Time that a client has to send its request's head.
+        header_timeout_ms: Millis ["100" "600000"];
+        /// Time from a request's head to the end of its answer.
+        request_timeout_ms: Millis ["100" "600000"];
+        /// Requests handled at once per service; more are answered 503.
+        concurrency_max: usize ["1" "1000000"];
+        /// Time that requests have to finish after a stop was asked for.
+        drain_grace_ms: Millis ["0" "600000"];
+    }
+}
+
+impl Server {
+    /// Where SyncShield listens, offset included.
+    pub fn shield_addr(&self) -> SocketAddr {
+        self.addr(self.shield_port)
+    }
+
+    /// Where the health summary listens, offset included.
+    pub fn health_addr(&self) -> SocketAddr {
+        self.addr(self.health_port)
+    }
+
+    /// Where the admin API listens, offset included.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.addr(self.admin_port)
+    }
+
+    /// Every port with the key that sets it, before the offset.
+    pub fn ports(&self) -> [(&'static str, u16); 3] {
+        [
+            ("server.shield_port", self.shield_port),
+            ("server.health_port", self.health_port),
+            ("server.admin_port", self.admin_port),
+        ]
+    }
+
+    /// An address of this server; a configuration whose ports overflow was refused when loaded.
+    fn addr(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.bind, port.saturating_add(self.port_offset))
+    }
+}

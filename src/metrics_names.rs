@@ -1,0 +1,77 @@
+//! Every metric by name, kind, unit and meaning. Nothing else in the code spells a metric's name.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+/// What a metric counts, for its description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// A metric's description.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub unit: Unit,
+    pub help: &'static str,
+}
+
+/// Declares the constants and the list of their descriptions from the same lines.
+macro_rules! metrics {
+    ($($constant:ident = $name:literal $kind:ident $unit:ident $help:literal;)*) => {
+        $( #[doc = $help] pub const $constant: &str = $name; )*
+
+        /// Every metric, for descriptions and for the test of dashboards and alerts.
+        pub const ALL: &[Metric] = &[
+            $( Metric { name: $name, kind: Kind::$kind, unit: Unit::$unit, help: $help }, )*
+        ];
+    };
+}
+
+metrics! {
+    HTTP_REQUESTS = "kiki_http_requests_total" Counter Count
+        "Requests answered, by service, route template, method and status.";
+    HTTP_REQUEST_DURATION = "kiki_http_request_duration_seconds" Histogram Seconds
+        "Time from a request's head to its answer, by service, route template and method.";
+    HTTP_REQUESTS_SHED = "kiki_http_requests_shed_total" Counter Count
+        "Requests refused because too many were running, by service.";
+    BUILD_INFO = "kiki_build_info" Gauge Count
+        "Always 1; the label says the version.";
+    INVARIANT_VIOLATIONS = "kiki_invariant_violations_total" Counter Count
+        "Broken invariants by their id (BG-1 and so on). Anything but 0 is an incident.";
+}
+
+/// Describes every metric to the recorder that is installed, once at start.
+pub fn describe_all() {
+    for &Metric { name, kind, unit, help } in ALL {
+        match kind {
+            Kind::Counter => describe_counter!(name, unit, help),
+            Kind::Gauge => describe_gauge!(name, unit, help),
+            Kind::Histogram => describe_histogram!(name, unit, help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_follow_their_kind_and_are_used_once() {
+        let mut seen = BTreeSet::new();
+        for metric in ALL {
+            let Metric { name, kind, help, .. } = metric;
+            assert!(seen.insert(name), "{name} is declared twice");
+            assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            );
+            assert!(help.ends_with('.'), "{name}: its help is a sentence");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What an authority can be asked, and what it answers.
+
+use super::budget::{Core, Fact, Grant, Settlement};
+use super::effect::Note;
+use super::entry::{Entry, HolderId, Op, SliceId};
+use super::money::Micros;
+use super::refusal::Refusal;
+use super::terms::Terms;
+
+/// Correlates an answer with whoever asked; made by the shell, opaque to the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// An order of an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Sets the terms and the lifetime cap; never adds.
+    Allocate(Terms),
+    TopUp(Micros),
+    Pause,
+    Resume,
+    End,
+    /// The account's stop-all switch.
+    Stop(bool),
+}
+
+impl Order {
+    /// Whether it may take away what is out in slices.
+    pub fn may_cut(&self) -> bool {
+        !matches!(self, Order::TopUp(_) | Order::Resume | Order::Stop(false))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    Take {
+        slice: SliceId,
+        holder: HolderId,
+        needed: Micros,
+        want: Micros,
+    },
+    Grow {
+        slice: SliceId,
+        holder: HolderId,
+        needed: Micros,
+        want: Micros,
+    },
+    /// The holder serves from the slice no more and keeps `keep` for open holds.
+    Return {
+        slice: SliceId,
+        keep: Micros,
+        booked: Micros,
+    },
+    Settle(Settlement),
+    Spend(Fact),
+    /// Booked in another budget of the account: it counts in this window.
+    Note(Vec<Note>),
+    Order {
+        op: Op,
+        body: u64,
+        order: Order,
+    },
+}
+
+impl Ask {
+    /// The operation that this books, with the fingerprint of its request.
+    pub fn op(&self) -> Option<(Op, u64)> {
+        match self {
+            Ask::Settle(s) => Some((s.op, s.body)),
+            Ask::Spend(f) => Some((f.op, f.body)),
+            Ask::Order { op, body, .. } => Some((*op, *body)),
+            Ask::Take { .. } | Ask::Grow { .. } | Ask::Return { .. } | Ask::Note(_) => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Granted(Grant),
+    Refused(Refusal),
+    /// The slice is over; take another.
+    SliceGone(SliceId),
+    Returned(SliceId),
+    /// Durable. `replayed`: it was booked by an earlier request of the same key.
+    Booked {
+        entry: Entry,
+        replayed: bool,
+    },
+    Noted,
+    /// Durable; the state right after.
+    Ordered {
+        core: Box<Core>,
+        created: bool,
+    },
+    /// The stored answer of an earlier request of the same key.
+    OrderReplayed {
+        status: u16,
+        answer: String,
+    },
+    /// The same operation is being worked on.
+    Busy,
+    /// The key was used with another request.
+    Mismatch,
+    /// As many requests wait as may wait.
+    Overloaded,
+    /// The store did not take it: nothing was booked, try again.
+    Unavailable,
+    /// This node does not own the budget any more.
+    NotOwner,
+}

@@ -1,0 +1,665 @@
+//! The authority of one budget: the only one that writes its rows (rule 5), one commit at a time
+//! (rule 3), and the only one that hands out its capacity.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::ask::{Answer, Ask, Order, Ticket};
+use super::budget::{Budget, Stage};
+use super::effect::{Batch, Effect, Note};
+use super::entry::{HolderId, Now, Op, SliceId};
+use super::event::Event;
+use super::limits::{Bug, Limits};
+use super::money::Micros;
+use super::refusal::{Reason, Refusal};
+use super::terms::Status;
+
+/// Waits as long as it takes: a slice is over by itself after its ttl.
+const UNTIL_OVER: i64 = i64::MAX / 4;
+
+/// Whether the authority may act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Waiting for the store's state; requests are kept.
+    Loading,
+    Serving,
+    /// Another node owns the budget now.
+    Lost,
+}
+
+/// How a commit ended, as far as the store can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    Done,
+    /// Some operations were booked before; nothing of the batch was written.
+    Duplicate(Vec<(Op, Found)>),
+    /// Certainly not written; the same batch may be tried again by whoever asked.
+    Failed,
+    /// Nobody knows; or the state that the batch was built on is not the store's.
+    Unknown,
+    /// The shard has another owner.
+    Fenced,
+}
+
+/// What the store knows of an operation that was booked before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    Row { entry: Box<super::entry::Entry> },
+    Answer { body: u64, status: u16, answer: String },
+}
+
+#[derive(Debug)]
+struct Flight {
+    now: Now,
+    core: super::budget::Core,
+    window_ops: Vec<(Micros, Op)>,
+    jobs: Vec<(Ticket, Ask)>,
+    answers: Vec<(Ticket, Answer)>,
+    notes: Vec<Note>,
+    parked: Vec<Parked>,
+}
+
+/// A request that waits until slices are returned or over.
+#[derive(Debug)]
+struct Parked {
+    until_us: i64,
+    /// When the slices were last recalled.
+    asked_us: i64,
+    waits: Vec<SliceId>,
+    then: Then,
+}
+
+#[derive(Debug)]
+enum Then {
+    /// Try the request once more; then it is refused if it still does not fit.
+    Retry(Ticket, Ask),
+    Answer(Ticket, Answer),
+}
+
+#[derive(Debug)]
+pub struct Authority {
+    limits: Limits,
+    budget: Budget,
+    phase: Phase,
+    pending: VecDeque<(Ticket, Ask)>,
+    flight: Option<Flight>,
+    parked: Vec<Parked>,
+    /// Operations being worked on, with the fingerprint of their request.
+    busy: HashMap<Op, u64>,
+    /// After a doubt every operation is looked up before it is booked again.
+    doubtful: bool,
+    /// Requests that have waited for a recall already.
+    retried: HashMap<Ticket, ()>,
+}
+
+impl Authority {
+    pub fn new(budget: Budget, limits: Limits) -> Authority {
+        Authority {
+            limits,
+            budget,
+            phase: Phase::Serving,
+            pending: VecDeque::new(),
+            flight: None,
+            parked: Vec::new(),
+            busy: HashMap::new(),
+            doubtful: false,
+            retried: HashMap::new(),
+        }
+    }
+
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    pub fn budget_mut(&mut self) -> &mut Budget {
+        &mut self.budget
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Requests that wait, in any way.
+    pub fn waiting(&self) -> usize {
+        self.pending.len() + self.parked.len() + self.flight.as_ref().map_or(0, |f| f.jobs.len())
+    }
+
+    /// Nothing waits and no slice is out: the authority may be put away.
+    pub fn is_idle(&self) -> bool {
+        self.waiting() == 0 && self.budget.core.slices.is_empty()
+    }
+
+    /// Takes a request; it is answered once what it books is durable.
+    pub fn ask(&mut self, now: Now, ticket: Ticket, ask: Ask, out: &mut Vec<Effect>) {
+        if self.phase == Phase::Lost {
+            out.push(Effect::Reply(ticket, Answer::NotOwner));
+            return;
+        }
+        if let Some((op, body)) = ask.op() {
+            match self.busy.get(&op) {
+                Some(known) if *known == body => {
+                    out.push(Effect::Reply(ticket, Answer::Busy));
+                    return;
+                }
+                Some(_) => {
+                    out.push(Effect::Reply(ticket, Answer::Mismatch));
+                    return;
+                }
+                None => {}
+            }
+        }
+        // What frees capacity is never turned away: that would keep an overloaded budget overloaded.
+        let frees = matches!(ask, Ask::Return { .. } | Ask::Note(_));
+        if !frees && self.pending.len() >= self.limits.pending_max {
+            out.push(Effect::Reply(ticket, Answer::Overloaded));
+            return;
+        }
+        if let Some((op, body)) = ask.op() {
+            self.busy.insert(op, body);
+        }
+        self.pending.push_back((ticket, ask));
+        self.pump(now, out);
+    }
+
+    /// Tells how the commit of the last batch ended.
+    pub fn committed(&mut self, now: Now, outcome: CommitOutcome, out: &mut Vec<Effect>) {
+        let Some(flight) = self.flight.take() else {
+            return;
+        };
+        let outcome = match outcome {
+            CommitOutcome::Unknown if self.limits.has(Bug::UnknownMeansFailed) => {
+                CommitOutcome::Failed
+            }
+            other => other,
+        };
+        match outcome {
+            CommitOutcome::Done => self.adopt(flight, out),
+            CommitOutcome::Duplicate(found) => self.sort_out(now, flight, found, out),
+            CommitOutcome::Failed => {
+                for (ticket, ask) in flight.jobs {
+                    self.finish(&ask);
+                    out.push(Effect::Reply(ticket, Answer::Unavailable));
+                }
+            }
+            CommitOutcome::Unknown => {
+                self.phase = Phase::Loading;
+                self.doubtful = true;
+                self.requeue(flight.jobs);
+                out.push(Effect::Reload);
+            }
+            CommitOutcome::Fenced => {
+                self.requeue(flight.jobs);
+                self.lose(out);
+            }
+        }
+        self.pump(now, out);
+    }
+
+    /// Takes the store's state after a doubt. Slices that this authority knew stay first seen when
+    /// it first saw them.
+    pub fn loaded(&mut self, now: Now, mut budget: Budget, out: &mut Vec<Effect>) {
+        for (id, slice) in &mut budget.core.slices {
+            if let Some(known) = self.budget.core.slices.get(id) {
+                slice.seen_us = known.seen_us;
+                slice.drained |= known.drained;
+                slice.sealed |= known.sealed;
+                slice.noted = known.noted;
+            }
+        }
+        self.budget = budget;
+        self.phase = Phase::Serving;
+        self.pump(now, out);
+    }
+
+    /// The store could not be read: nobody may wait for it for ever.
+    pub fn load_failed(&mut self, out: &mut Vec<Effect>) {
+        for (ticket, ask) in std::mem::take(&mut self.pending) {
+            self.finish(&ask);
+            out.push(Effect::Reply(ticket, Answer::Unavailable));
+        }
+        out.push(Effect::Reload);
+    }
+
+    /// Another node owns the budget: everything that waits is sent there.
+    pub fn lose(&mut self, out: &mut Vec<Effect>) {
+        self.phase = Phase::Lost;
+        self.busy.clear();
+        let parked = std::mem::take(&mut self.parked);
+        for (ticket, _) in std::mem::take(&mut self.pending) {
+            out.push(Effect::Reply(ticket, Answer::NotOwner));
+        }
+        for p in parked {
+            match p.then {
+                // Durable perhaps, but what it touches is not recalled: the new owner will say.
+                Then::Retry(ticket, _) | Then::Answer(ticket, _) => {
+                    out.push(Effect::Reply(ticket, Answer::NotOwner));
+                }
+            }
+        }
+    }
+
+    /// A holder is known to be dead, or clocks were seen to drift: nothing is booked within these
+    /// slices any more.
+    pub fn seal(&mut self, dead: impl Fn(HolderId) -> bool) {
+        for slice in self.budget.core.slices.values_mut() {
+            slice.sealed |= dead(slice.holder);
+        }
+        if let Some(flight) = &mut self.flight {
+            for slice in flight.core.slices.values_mut() {
+                slice.sealed |= dead(slice.holder);
+            }
+        }
+    }
+
+    /// Time passes: slices end, parked requests give up.
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.pump(now, out);
+    }
+
+    fn finish(&mut self, ask: &Ask) {
+        if let Some((op, _)) = ask.op() {
+            self.busy.remove(&op);
+        }
+    }
+
+    fn requeue(&mut self, jobs: Vec<(Ticket, Ask)>) {
+        for job in jobs.into_iter().rev() {
+            self.pending.push_front(job);
+        }
+    }
+
+    fn adopt(&mut self, flight: Flight, out: &mut Vec<Effect>) {
+        self.budget.adopt(flight.now, flight.core, &flight.window_ops, &self.limits);
+        for (_, ask) in &flight.jobs {
+            self.finish(ask);
+        }
+        self.parked.extend(flight.parked);
+        for (ticket, _) in &flight.answers {
+            self.retried.remove(ticket);
+        }
+        if flight.notes.is_empty() {
+            out.extend(flight.answers.into_iter().map(|(ticket, a)| Effect::Reply(ticket, a)));
+        } else {
+            out.push(Effect::Tell { notes: flight.notes, then: flight.answers });
+        }
+    }
+
+    /// Answers what was booked before, and tries the rest again.
+    fn sort_out(
+        &mut self,
+        now: Now,
+        flight: Flight,
+        found: Vec<(Op, Found)>,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut found: HashMap<Op, Found> = found.into_iter().collect();
+        let mut rest = Vec::new();
+        for (ticket, ask) in flight.jobs {
+            let known = ask.op().and_then(|(op, body)| Some((found.remove(&op)?, body)));
+            let Some((found, body)) = known else {
+                rest.push((ticket, ask));
+                continue;
+            };
+            self.finish(&ask);
+            let answer = match found {
+                Found::Row { entry } if entry.body == body => {
+                    Answer::Booked { entry: *entry, replayed: true }
+                }
+                Found::Answer { body: stored, status, answer } if stored == body => {
+                    Answer::OrderReplayed { status, answer }
+                }
+                Found::Row { .. } | Found::Answer { .. } => Answer::Mismatch,
+            };
+            self.answer_replay(now, ticket, &ask, answer, out);
+        }
+        self.requeue(rest);
+    }
+
+    /// A repeated request is told the same, and as late: whoever asked first may have been cut off
+    /// before the slices were recalled.
+    fn answer_replay(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        ask: &Ask,
+        answer: Answer,
+        out: &mut Vec<Effect>,
+    ) {
+        let limits = self.limits.clone();
+        let recalls = match ask {
+            Ask::Order { order, .. } => order.may_cut(),
+            _ => self.budget.stage(now, &limits).room().room < Micros::ZERO,
+        };
+        let out_there: Vec<(HolderId, SliceId)> = self
+            .budget
+            .core
+            .slices
+            .values()
+            .filter(|s| recalls && s.may_serve(now.mono_us))
+            .map(|s| (s.holder, s.id))
+            .collect();
+        if out_there.is_empty() {
+            out.push(Effect::Reply(ticket, answer));
+            return;
+        }
+        out.extend(
+            out_there
+                .iter()
+                .map(|(holder, slice)| Effect::Recall { holder: *holder, slice: *slice }),
+        );
+        self.parked.push(Parked {
+            until_us: now.mono_us + UNTIL_OVER,
+            asked_us: now.mono_us,
+            waits: out_there.into_iter().map(|(_, slice)| slice).collect(),
+            then: Then::Answer(ticket, answer),
+        });
+    }
+
+    /// Stages what waits and hands it to the store; what books nothing durable is answered at once.
+    fn pump(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.unpark(now, out);
+        while self.phase == Phase::Serving && self.flight.is_none() {
+            let reclaims = self.budget.core.slices.values().any(|s| {
+                let window = self.budget.core.terms.window.map_or(0, |w| w.length_us);
+                let early = self.limits.has(Bug::ReclaimAtTtl);
+                let life = if early { s.ttl_us } else { self.limits.slice_life_us() + window };
+                now.mono_us - s.seen_us >= life
+            });
+            if self.pending.is_empty() && !reclaims {
+                return;
+            }
+            let take = self.pending.len().min(self.limits.batch_max);
+            let jobs: Vec<(Ticket, Ask)> = self.pending.drain(..take).collect();
+            self.stage(now, jobs, out);
+        }
+    }
+
+    fn stage(&mut self, now: Now, jobs: Vec<(Ticket, Ask)>, out: &mut Vec<Effect>) {
+        let limits = self.limits.clone();
+        let expected_version = self.budget.core.version;
+        let parent_window = self.budget.core.terms.window.is_none();
+        let mut stage = self.budget.stage(now, &limits);
+        stage.reclaim();
+        let mut desk = Desk {
+            limits: &limits,
+            retried: &mut self.retried,
+            answers: Vec::new(),
+            notes: Vec::new(),
+            parked: Vec::new(),
+            recalls: Vec::new(),
+            operations: Vec::new(),
+            check_ops: self.doubtful,
+            tell_account: parent_window,
+        };
+        for (ticket, ask) in &jobs {
+            desk.serve(&mut stage, *ticket, ask);
+        }
+        let Desk { answers, notes, parked, recalls, operations, check_ops, .. } = desk;
+        out.extend(recalls);
+        let Stage {
+            mut core,
+            entries,
+            slices_put,
+            slice_settles,
+            slices_gone,
+            events,
+            window_ops,
+            dirty,
+            ..
+        } = stage;
+        let flight_core = if dirty || !operations.is_empty() {
+            core.version += 1;
+            let slices_put =
+                slices_put.keys().filter_map(|id| core.slices.get(id).cloned()).collect();
+            out.push(Effect::Commit(Box::new(Batch {
+                now,
+                core: core.clone(),
+                expected_version,
+                entries,
+                slices_put,
+                slice_settles,
+                slices_gone,
+                events,
+                operations,
+                check_ops,
+            })));
+            true
+        } else {
+            false
+        };
+        let flight = Flight { now, core, window_ops, jobs, answers, notes, parked };
+        if flight_core {
+            self.flight = Some(flight);
+        } else {
+            self.adopt(flight, out);
+        }
+    }
+
+    /// Lets go on what waited for slices that are over by now.
+    fn unpark(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.parked.is_empty() {
+            return;
+        }
+        let slices = &self.budget.core.slices;
+        let (go, stay): (Vec<Parked>, Vec<Parked>) =
+            std::mem::take(&mut self.parked).into_iter().partition(|p| {
+                let serving =
+                    |id: &SliceId| slices.get(id).is_some_and(|s| s.may_serve(now.mono_us));
+                now.mono_us >= p.until_us || !p.waits.iter().any(serving)
+            });
+        self.parked = stay;
+        for p in &mut self.parked {
+            if now.mono_us - p.asked_us < self.limits.resend_us {
+                continue;
+            }
+            p.asked_us = now.mono_us;
+            for slice in p.waits.iter().filter_map(|id| slices.get(id)) {
+                out.push(Effect::Recall { holder: slice.holder, slice: slice.id });
+            }
+        }
+        for p in go {
+            match p.then {
+                Then::Retry(ticket, ask) => self.pending.push_back((ticket, ask)),
+                Then::Answer(ticket, answer) => out.push(Effect::Reply(ticket, answer)),
+            }
+        }
+    }
+}
+
+/// Serves the requests of one batch and keeps what follows from them.
+struct Desk<'a> {
+    limits: &'a Limits,
+    retried: &'a mut HashMap<Ticket, ()>,
+    answers: Vec<(Ticket, Answer)>,
+    notes: Vec<Note>,
+    parked: Vec<Parked>,
+    recalls: Vec<Effect>,
+    operations: Vec<(Op, u64, Ticket)>,
+    check_ops: bool,
+    tell_account: bool,
+}
+
+impl Desk<'_> {
+    fn serve(&mut self, stage: &mut Stage<'_>, ticket: Ticket, ask: &Ask) {
+        match ask {
+            Ask::Take { slice, holder, needed, want } => {
+                match stage.take(*slice, *holder, *needed, *want) {
+                    Ok(grant) => self.answer(ticket, Answer::Granted(grant)),
+                    Err(refusal) => self.refuse(stage, ticket, ask, *needed, refusal),
+                }
+            }
+            Ask::Grow { slice, holder, needed, want } => {
+                match stage.grow(*slice, *holder, *needed, *want) {
+                    None => self.answer(ticket, Answer::SliceGone(*slice)),
+                    Some(Ok(grant)) => self.answer(ticket, Answer::Granted(grant)),
+                    Some(Err(refusal)) => self.refuse(stage, ticket, ask, *needed, refusal),
+                }
+            }
+            Ask::Return { slice, keep, booked } => {
+                stage.give_back(*slice, *keep, *booked);
+                self.answer(ticket, Answer::Returned(*slice));
+            }
+            Ask::Settle(s) => {
+                // The holder vouches for the hold: it cannot have been settled before.
+                self.check_ops |= !s.confirmed || s.again;
+                let entry = stage.settle(s);
+                self.note(Some(s.window_slice), s.op, s.window_amount);
+                let late = entry.kind == super::entry::Kind::Late;
+                let answer = Answer::Booked { entry, replayed: false };
+                match late {
+                    true => self.settle_down(stage, ticket, answer),
+                    false => self.answer(ticket, answer),
+                }
+            }
+            Ask::Spend(fact) => {
+                self.check_ops = true;
+                let entry = stage.spend(fact);
+                self.note(None, fact.op, fact.window_amount);
+                self.settle_down(stage, ticket, Answer::Booked { entry, replayed: false });
+            }
+            Ask::Note(notes) => {
+                for note in notes {
+                    stage.note(note.slice, note.op, note.amount);
+                }
+                self.settle_down(stage, ticket, Answer::Noted);
+            }
+            Ask::Order { op, body, order } => self.order(stage, ticket, (*op, *body), order),
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        self.answers.push((ticket, answer));
+    }
+
+    fn note(&mut self, slice: Option<SliceId>, op: Op, amount: Micros) {
+        if self.tell_account {
+            self.notes.push(Note { slice, op, amount });
+        }
+    }
+
+    /// Before money is refused, what lies unheld with other holders is called back, once.
+    fn refuse(
+        &mut self,
+        stage: &mut Stage<'_>,
+        ticket: Ticket,
+        ask: &Ask,
+        needed: Micros,
+        refusal: Refusal,
+    ) {
+        let by_cap = matches!(
+            refusal.reason,
+            Reason::BudgetExceeded | Reason::WindowExceeded | Reason::DailyExceeded
+        );
+        let own = match ask {
+            Ask::Grow { slice, .. } | Ask::Take { slice, .. } => Some(*slice),
+            _ => None,
+        };
+        let waits = self.recall(stage, |id| Some(id) != own);
+        let hopeful = by_cap && needed > Micros::ZERO && !waits.is_empty();
+        if !hopeful || self.retried.insert(ticket, ()).is_some() {
+            self.retried.remove(&ticket);
+            self.answer(ticket, Answer::Refused(refusal));
+            return;
+        }
+        let then = Then::Retry(ticket, ask.clone());
+        self.park(stage.now, waits, then, self.limits.recall_wait_us);
+    }
+
+    /// A fact may have passed a cap: capacity that lies out there unheld must not be authorised from
+    /// any more before the fact is answered.
+    fn settle_down(&mut self, stage: &mut Stage<'_>, ticket: Ticket, answer: Answer) {
+        if stage.room().room >= Micros::ZERO {
+            self.answer(ticket, answer);
+            return;
+        }
+        let waits = self.recall(stage, |_| true);
+        self.park(stage.now, waits, Then::Answer(ticket, answer), UNTIL_OVER);
+    }
+
+    /// Rule 10: an order that takes money away is answered when every slice that it touches is
+    /// returned or over.
+    fn order(&mut self, stage: &mut Stage<'_>, ticket: Ticket, op: (Op, u64), order: &Order) {
+        let created = stage.core.version == 0;
+        let cut = carry_out(stage, order);
+        stage.check_thresholds();
+        stage.dirty = true;
+        self.check_ops = true;
+        self.operations.push((op.0, op.1, ticket));
+        let mut core = stage.core.clone();
+        core.version += 1;
+        let answer = Answer::Ordered { core: Box::new(core), created };
+        if !cut {
+            self.answer(ticket, answer);
+            return;
+        }
+        let waits = self.recall(stage, |_| true);
+        self.park(stage.now, waits, Then::Answer(ticket, answer), UNTIL_OVER);
+    }
+
+    fn recall(&mut self, stage: &Stage<'_>, which: impl Fn(SliceId) -> bool) -> Vec<SliceId> {
+        let mut waits = Vec::new();
+        for slice in stage.core.slices.values() {
+            if which(slice.id) && slice.may_serve(stage.now.mono_us) {
+                waits.push(slice.id);
+                self.recalls.push(Effect::Recall { holder: slice.holder, slice: slice.id });
+            }
+        }
+        waits
+    }
+
+    fn park(&mut self, now: Now, waits: Vec<SliceId>, then: Then, wait_us: i64) {
+        match then {
+            Then::Answer(ticket, answer) if waits.is_empty() => self.answer(ticket, answer),
+            then => self.parked.push(Parked {
+                until_us: now.mono_us + wait_us,
+                asked_us: now.mono_us,
+                waits,
+                then,
+            }),
+        }
+    }
+}
+
+/// Applies an order; tells whether it takes away what may be out in slices.
+fn carry_out(stage: &mut Stage<'_>, order: &Order) -> bool {
+    let core = &mut stage.core;
+    match order {
+        Order::Allocate(terms) => {
+            let before = (core.version > 0).then_some(core.funded);
+            let funded = terms.lifetime.unwrap_or(Micros::ZERO);
+            let cut = funded < core.funded || *core.terms != *terms;
+            core.funded = funded;
+            core.terms = std::sync::Arc::new(terms.clone());
+            core.status = Status::Active;
+            stage.events.push(Event::Allocated { funded, before });
+            cut
+        }
+        Order::TopUp(amount) => {
+            core.funded += *amount;
+            let mut terms = (*core.terms).clone();
+            terms.lifetime = Some(core.funded);
+            core.terms = std::sync::Arc::new(terms);
+            stage.events.push(Event::ToppedUp { amount: *amount, funded: core.funded });
+            false
+        }
+        Order::Pause => {
+            core.status = Status::Paused;
+            stage.events.push(Event::Paused);
+            true
+        }
+        Order::Resume => {
+            core.status = Status::Active;
+            stage.events.push(Event::Resumed);
+            false
+        }
+        Order::End => {
+            core.status = Status::Ended;
+            stage.events.push(Event::Ended);
+            true
+        }
+        Order::Stop(stopped) => {
+            core.stopped = *stopped;
+            stage.events.push(Event::Stopped { stopped: *stopped });
+            *stopped
+        }
+    }
+}

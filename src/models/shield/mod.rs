@@ -1,0 +1,26 @@
+//! The money rules: caps, holds, slices, windows and days, as pure state machines.
+//!
+//! An [`authority::Authority`] owns one budget's rows and hands out slices; a [`purse::Purse`] holds
+//! slices and authorises from them in memory. Both take events and return [`effect::Effect`]s; actors
+//! carry those out, and `sim` replays them under every fault it knows.
+
+pub mod ask;
+pub mod authority;
+pub mod budget;
+pub mod day;
+pub mod effect;
+pub mod entry;
+pub mod event;
+pub mod hold;
+pub mod lane;
+pub mod limits;
+pub mod money;
+pub mod pacing;
+pub mod purse;
+pub mod refusal;
+#[cfg(test)]
+mod sim;
+pub mod slice;
+pub mod terms;
+pub mod token;
+pub mod window;

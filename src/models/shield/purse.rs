@@ -1,0 +1,634 @@
+//! The purse of one campaign on one node: holds, authorised in memory from slices of every cap that
+//! covers them. Nothing here waits for a store or another node while the slices last.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::ask::{Answer, Ask, Ticket};
+use super::budget::Settlement;
+use super::effect::{Effect, Lane};
+use super::entry::{Entry, HolderId, Now, Op, SliceId};
+use super::hold::{Hold, HoldState, settle_op};
+use super::lane::LaneState;
+use super::limits::{Bug, Limits};
+use super::money::{Micros, Rate};
+use super::refusal::{Reason, Refusal};
+
+/// Hold ids are hashes already; hashing them again would be waste.
+#[derive(Default)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0u8; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 ^= u64::from_le_bytes(word);
+        }
+    }
+    fn write_u128(&mut self, id: u128) {
+        self.0 = id as u64 ^ (id >> 64) as u64;
+    }
+}
+
+type ById<T> = HashMap<Op, T, BuildHasherDefault<IdHasher>>;
+
+/// What a bidder asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Authorise {
+    /// Hash of account, route and key: the same request makes the same hold.
+    pub id: Op,
+    /// The most that the bid can cost.
+    pub amount: Micros,
+    pub ttl_us: i64,
+    pub body: u64,
+    /// Monotonic time after which nobody waits for the answer any more.
+    pub deadline_us: i64,
+}
+
+/// Answers of the purse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldAnswer {
+    /// The hold stands. `replayed`: it stood before.
+    Held {
+        hold: Hold,
+        replayed: bool,
+    },
+    Refused(Refusal),
+    Settled {
+        hold: Hold,
+        entry: Entry,
+        replayed: bool,
+    },
+    Released(Hold),
+    /// The notice is durable.
+    Noticed(Hold),
+    /// No such hold on this node, or over: the ledger and the journal know more.
+    Unknown,
+    Mismatch,
+    /// Settled for more than was held.
+    TooMuch(Hold),
+    Busy,
+    Overloaded,
+    Unavailable,
+    /// The deadline passed while waiting for capacity.
+    Expired,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ticket: Ticket,
+    ask: Authorise,
+}
+
+#[derive(Debug)]
+pub struct Purse {
+    limits: Limits,
+    holder: HolderId,
+    rate: Rate,
+    lanes: [LaneState; 2],
+    holds: ById<Hold>,
+    /// Expiries in order; holds mostly live equally long, so the queue serves nearly all of them.
+    queue: VecDeque<(i64, Op)>,
+    odd: BTreeSet<(i64, Op)>,
+    waiting: VecDeque<Waiting>,
+    /// Who asked for a settle that is on its way, and when it was last sent.
+    settling: BTreeMap<Op, (Option<Ticket>, i64)>,
+    slices_made: u64,
+    last: Option<Now>,
+}
+
+impl Purse {
+    pub fn new(holder: HolderId, rate: Rate, limits: Limits) -> Purse {
+        Purse {
+            limits,
+            holder,
+            rate,
+            lanes: Default::default(),
+            holds: ById::default(),
+            queue: VecDeque::new(),
+            odd: BTreeSet::new(),
+            waiting: VecDeque::new(),
+            settling: BTreeMap::new(),
+            slices_made: 0,
+            last: None,
+        }
+    }
+
+    pub fn holder(&self) -> HolderId {
+        self.holder
+    }
+
+    /// A planted bug: goes on with a slice of an earlier life.
+    #[cfg(test)]
+    pub fn adopt(&mut self, lane: Lane, share: super::lane::Share) {
+        self.lanes[lane.index()].adopt(share);
+    }
+
+    pub fn set_rate(&mut self, rate: Rate) {
+        self.rate = rate;
+    }
+
+    pub fn lane(&self, lane: Lane) -> &LaneState {
+        &self.lanes[lane.index()]
+    }
+
+    pub fn hold(&self, id: Op) -> Option<&Hold> {
+        self.holds.get(&id)
+    }
+
+    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.holds.values()
+    }
+
+    pub fn open_holds(&self) -> usize {
+        self.holds.len()
+    }
+
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn held(&self) -> Micros {
+        let mut held = Micros::ZERO;
+        let lane = &self.lanes[Lane::Budget.index()];
+        held += lane.serving().map_or(Micros::ZERO, |s| s.held);
+        held + lane.draining().map(|s| s.held).sum()
+    }
+
+    /// No hold, no slice, nobody waiting.
+    pub fn is_idle(&self) -> bool {
+        self.holds.is_empty()
+            && self.waiting.is_empty()
+            && self
+                .lanes
+                .iter()
+                .all(|l| l.serving().is_none() && !l.is_asking() && l.draining().next().is_none())
+    }
+
+    /// Sets the amount aside in every cap, in memory. `Ok(None)`: a slice is missing or too small, ask
+    /// for more. The clock was read by the caller right before (rule 2).
+    #[inline]
+    pub fn authorise(&mut self, now: Now, ask: &Authorise) -> Result<Option<&Hold>, Refusal> {
+        self.mind_the_clocks(now);
+        if self.holds.len() >= self.limits.holds_max {
+            return Err(Refusal::new(Reason::TooManyHolds));
+        }
+        let window_amount = self.rate.convert(ask.amount);
+        let [budget, account] = &mut self.lanes;
+        if budget.free(now, &self.limits) < ask.amount
+            || account.free(now, &self.limits) < window_amount
+        {
+            return Ok(None);
+        }
+        let (Some((slice, day)), Some((window_slice, _))) =
+            (budget.hold(ask.amount), account.hold(window_amount))
+        else {
+            return Ok(None);
+        };
+        let expires_us = now.mono_us + ask.ttl_us;
+        self.enqueue(expires_us + self.limits.grace_us, ask.id);
+        let hold = self.holds.entry(ask.id).insert_entry(Hold {
+            id: ask.id,
+            amount: ask.amount,
+            window_amount,
+            expires_us,
+            expires_wall_us: now.wall_us + ask.ttl_us,
+            slice,
+            window_slice,
+            day,
+            state: HoldState::Open,
+            body: ask.body,
+        });
+        Ok(Some(hold.into_mut()))
+    }
+
+    /// Rule 2: wall and monotonic time that drift apart tell of a paused machine, whose monotonic
+    /// clock may have stood still while slices ran out elsewhere.
+    #[inline]
+    fn mind_the_clocks(&mut self, now: Now) {
+        if let Some(last) = self.last.replace(now) {
+            let (mono, wall) = (now.mono_us - last.mono_us, now.wall_us - last.wall_us);
+            if (mono - wall).abs() > self.limits.drift_max_us {
+                for lane in &mut self.lanes {
+                    lane.distrust();
+                }
+            }
+        }
+    }
+
+    fn enqueue(&mut self, at_us: i64, id: Op) {
+        // Holds that ended early leave their entry behind: swept before they outnumber the living.
+        if self.queue.len() > 4_096 + 4 * self.holds.len() {
+            let holds = &self.holds;
+            self.queue.retain(|(_, id)| holds.contains_key(id));
+        }
+        match self.queue.back() {
+            Some((last, _)) if *last > at_us => {
+                self.odd.insert((at_us, id));
+            }
+            _ => self.queue.push_back((at_us, id)),
+        }
+    }
+
+    /// Answers at once where the slices allow it, else as soon as the authorities have answered.
+    pub fn ask(&mut self, now: Now, ticket: Ticket, ask: Authorise, out: &mut Vec<Effect>) {
+        if let Some(hold) = self.holds.get(&ask.id) {
+            let answer = match hold.body == ask.body {
+                true => HoldAnswer::Held { hold: hold.clone(), replayed: true },
+                false => HoldAnswer::Mismatch,
+            };
+            out.push(Effect::Hold(ticket, answer));
+            return;
+        }
+        match self.authorise(now, &ask).map(|hold| hold.cloned()) {
+            Ok(Some(hold)) => {
+                out.push(Effect::Journal(Box::new(hold.clone())));
+                out.push(Effect::Hold(ticket, HoldAnswer::Held { hold, replayed: false }));
+            }
+            Err(refusal) => out.push(Effect::Hold(ticket, HoldAnswer::Refused(refusal))),
+            Ok(None) if self.waiting.len() >= self.limits.pending_max => {
+                out.push(Effect::Hold(ticket, HoldAnswer::Overloaded));
+            }
+            Ok(None) => {
+                self.waiting.push_back(Waiting { ticket, ask });
+                self.seek(now, out);
+            }
+        }
+    }
+
+    /// Books the real amount. The hold waits, and cannot expire, until the ledger has answered.
+    pub fn settle(
+        &mut self,
+        now: Now,
+        ticket: Option<Ticket>,
+        id: Op,
+        amount: Micros,
+        out: &mut Vec<Effect>,
+    ) {
+        let reply = |answer| ticket.map(|t| Effect::Hold(t, answer));
+        let Some(hold) = self.holds.get_mut(&id) else {
+            out.extend(reply(HoldAnswer::Unknown));
+            return;
+        };
+        if amount > hold.amount {
+            out.extend(reply(HoldAnswer::TooMuch(hold.clone())));
+            return;
+        }
+        match hold.state {
+            HoldState::Settling(other) => {
+                let answer = if other == amount { HoldAnswer::Busy } else { HoldAnswer::Mismatch };
+                out.extend(reply(answer));
+                return;
+            }
+            HoldState::Open if now.mono_us >= hold.expires_us + self.limits.grace_us => {
+                out.extend(reply(HoldAnswer::Unknown));
+                return;
+            }
+            _ => {}
+        }
+        hold.state = HoldState::Settling(amount);
+        self.settling.insert(id, (ticket, now.mono_us));
+        let settlement = settlement(hold, amount, self.rate, true);
+        out.push(Effect::Book { hold: id, ask: Ask::Settle(settlement) });
+    }
+
+    /// The ledger's answer to a settle.
+    pub fn settled(&mut self, now: Now, id: Op, answer: Answer, out: &mut Vec<Effect>) {
+        if matches!(answer, Answer::Busy) {
+            return; // The repeated one of two messages; the other will be answered.
+        }
+        let Some((ticket, _)) = self.settling.remove(&id) else {
+            return;
+        };
+        let Some(hold) = self.holds.get_mut(&id) else {
+            return;
+        };
+        let HoldState::Settling(amount) = hold.state else {
+            return;
+        };
+        let answer = match answer {
+            Answer::Booked { entry, replayed } => {
+                hold.state = HoldState::Settled(entry.amount);
+                let hold = hold.clone();
+                let booked = [hold.amount.min(entry.amount), self.rate.convert(entry.amount)];
+                self.end(&hold, booked, out);
+                out.push(Effect::Journal(Box::new(hold.clone())));
+                self.serve_waiting(now, out);
+                HoldAnswer::Settled { hold, entry, replayed }
+            }
+            other => {
+                // Nothing was booked. It was to be booked: so it does not expire to nothing.
+                hold.state = HoldState::Won(amount);
+                self.enqueue_retry(now, id);
+                match other {
+                    Answer::Mismatch => HoldAnswer::Mismatch,
+                    Answer::Overloaded => HoldAnswer::Overloaded,
+                    _ => HoldAnswer::Unavailable,
+                }
+            }
+        };
+        if let Some(ticket) = ticket {
+            out.push(Effect::Hold(ticket, answer));
+        }
+    }
+
+    fn enqueue_retry(&mut self, now: Now, id: Op) {
+        self.odd.insert((now.mono_us + self.limits.resend_us, id));
+    }
+
+    /// Gives the whole amount back.
+    pub fn release(&mut self, now: Now, ticket: Ticket, id: Op, out: &mut Vec<Effect>) {
+        let answer = match self.holds.get(&id).map(|h| h.state) {
+            None => HoldAnswer::Unknown,
+            // Somebody has said that it was bought.
+            Some(HoldState::Settling(_) | HoldState::Won(_)) => HoldAnswer::Busy,
+            Some(_) => HoldAnswer::Released(self.void(now, id, HoldState::Released, out)),
+        };
+        out.push(Effect::Hold(ticket, answer));
+        self.serve_waiting(now, out);
+    }
+
+    /// A win notice with its price: from here on the hold cannot expire to nothing (rule 6).
+    pub fn notice(
+        &mut self,
+        _now: Now,
+        ticket: Ticket,
+        id: Op,
+        price: Micros,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(hold) = self.holds.get_mut(&id) else {
+            out.push(Effect::Hold(ticket, HoldAnswer::Unknown));
+            return;
+        };
+        match hold.state {
+            HoldState::Settling(_) => out.push(Effect::Hold(ticket, HoldAnswer::Busy)),
+            HoldState::Won(known) if known != price => {
+                out.push(Effect::Hold(ticket, HoldAnswer::Mismatch));
+            }
+            _ if price > hold.amount => {
+                out.push(Effect::Hold(ticket, HoldAnswer::TooMuch(hold.clone())));
+            }
+            _ => {
+                hold.state = HoldState::Won(price);
+                let hold = hold.clone();
+                if self.limits.has(Bug::NoticeAckedInMemory) {
+                    out.push(Effect::Hold(ticket, HoldAnswer::Noticed(hold)));
+                } else {
+                    out.push(Effect::Spool { ticket, hold: Box::new(hold) });
+                }
+            }
+        }
+    }
+
+    /// An authority's answer to a request of a lane.
+    pub fn answered(
+        &mut self,
+        now: Now,
+        lane: Lane,
+        asked: SliceId,
+        answer: Answer,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut asks = Vec::new();
+        let state = &mut self.lanes[lane.index()];
+        match answer {
+            Answer::Granted(grant) => state.granted(grant, now, &self.limits, &mut asks),
+            Answer::Refused(refusal) => {
+                state.refused(asked, refusal);
+            }
+            Answer::SliceGone(slice) => state.gone(slice, now, &mut asks),
+            Answer::Returned(slice) => state.returned(slice),
+            // Sent again by the tick, until the authority is there.
+            _ => {}
+        }
+        send(lane, asks, out);
+        self.serve_waiting(now, out);
+    }
+
+    pub fn recall(&mut self, now: Now, lane: Lane, slice: SliceId, out: &mut Vec<Effect>) {
+        let mut asks = Vec::new();
+        self.lanes[lane.index()].recall(slice, now, &mut asks);
+        send(lane, asks, out);
+    }
+
+    /// Stops serving from every slice: the node is draining, or its clocks cannot be trusted.
+    pub fn seal(&mut self, now: Now, out: &mut Vec<Effect>) {
+        for lane in Lane::ALL {
+            let mut asks = Vec::new();
+            self.lanes[lane.index()].stop_serving(now, &mut asks);
+            send(lane, asks, out);
+        }
+    }
+
+    /// Time passes: holds expire, slices end, what got no answer is sent again.
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.mind_the_clocks(now);
+        self.expire(now, out);
+        self.book_again(now, out);
+        for lane in Lane::ALL {
+            let mut asks = Vec::new();
+            self.lanes[lane.index()].tick(now, self.holder, &self.limits, &mut asks);
+            send(lane, asks, out);
+        }
+        let mut i = 0;
+        while let Some(w) = self.waiting.get(i) {
+            if now.mono_us >= w.ask.deadline_us {
+                out.push(Effect::Hold(w.ticket, HoldAnswer::Expired));
+                self.waiting.remove(i);
+            } else {
+                i += 1;
+            }
+        }
+        self.serve_waiting(now, out);
+    }
+
+    fn expire(&mut self, now: Now, out: &mut Vec<Effect>) {
+        loop {
+            let due = |at: &i64| now.mono_us >= *at;
+            let id = if self.queue.front().is_some_and(|(at, _)| due(at)) {
+                self.queue.pop_front().map(|(_, id)| id)
+            } else if self.odd.first().is_some_and(|(at, _)| due(at)) {
+                self.odd.pop_first().map(|(_, id)| id)
+            } else {
+                None
+            };
+            let Some(id) = id else { return };
+            let Some(hold) = self.holds.get(&id) else {
+                continue;
+            };
+            match hold.state {
+                // Released and authorised anew under the same id: its own expiry is queued too.
+                HoldState::Open if now.mono_us < hold.expires_us + self.limits.grace_us => {}
+                HoldState::Won(_) if self.limits.has(Bug::WonHoldExpires) => {
+                    self.void(now, id, HoldState::Expired, out);
+                }
+                HoldState::Won(price) => self.settle(now, None, id, price, out),
+                HoldState::Settling(_) => {}
+                _ => {
+                    self.void(now, id, HoldState::Expired, out);
+                }
+            }
+        }
+    }
+
+    /// A settle without an answer is sent again: the authority finds it if it was booked.
+    fn book_again(&mut self, now: Now, out: &mut Vec<Effect>) {
+        for (id, (_, sent_us)) in &mut self.settling {
+            let due = now.mono_us - *sent_us >= self.limits.resend_us;
+            let Some(hold) = self.holds.get(id).filter(|_| due) else {
+                continue;
+            };
+            if let HoldState::Settling(amount) = hold.state {
+                *sent_us = now.mono_us;
+                let s = Settlement { again: true, ..settlement(hold, amount, self.rate, true) };
+                out.push(Effect::Book { hold: *id, ask: Ask::Settle(s) });
+            }
+        }
+    }
+
+    fn void(&mut self, _now: Now, id: Op, state: HoldState, out: &mut Vec<Effect>) -> Hold {
+        // Only called for holds that were just looked up.
+        let mut hold = self.holds.get(&id).cloned().expect("hold is there");
+        hold.state = state;
+        self.end(&hold, [Micros::ZERO; 2], out);
+        out.push(Effect::Journal(Box::new(hold.clone())));
+        hold
+    }
+
+    fn end(&mut self, hold: &Hold, booked: [Micros; 2], out: &mut Vec<Effect>) {
+        self.holds.remove(&hold.id);
+        let held = [hold.amount, hold.window_amount];
+        let slices = [hold.slice, hold.window_slice];
+        for lane in Lane::ALL {
+            let i = lane.index();
+            let mut asks = Vec::new();
+            self.lanes[i].end_hold(slices[i], held[i], booked[i].min(held[i]), &mut asks);
+            send(lane, asks, out);
+        }
+    }
+
+    /// Grants what waits in order; whatever an authority has refused is refused.
+    fn serve_waiting(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.waiting.is_empty() {
+            for lane in &mut self.lanes {
+                lane.take_refusal();
+            }
+            return;
+        }
+        let mut refusals = [None, None];
+        for lane in Lane::ALL {
+            refusals[lane.index()] = self.lanes[lane.index()].take_refusal();
+        }
+        let mut first = true;
+        let mut i = 0;
+        while let Some(ask) = self.waiting.get(i).map(|w| w.ask) {
+            let answer = if self.holds.contains_key(&ask.id) {
+                // Twice the same request waited; the other one was served just now.
+                let hold = self.holds[&ask.id].clone();
+                Some(match hold.body == ask.body {
+                    true => HoldAnswer::Held { hold, replayed: true },
+                    false => HoldAnswer::Mismatch,
+                })
+            } else {
+                match self.authorise(now, &ask) {
+                    Ok(Some(hold)) => {
+                        let hold = hold.clone();
+                        out.push(Effect::Journal(Box::new(hold.clone())));
+                        Some(HoldAnswer::Held { hold, replayed: false })
+                    }
+                    Err(refusal) => Some(HoldAnswer::Refused(refusal)),
+                    Ok(None) => self.hopeless(now, &ask, &refusals, first).map(HoldAnswer::Refused),
+                }
+            };
+            first &= answer.is_some();
+            match answer {
+                Some(answer) => {
+                    if let Some(w) = self.waiting.remove(i) {
+                        out.push(Effect::Hold(w.ticket, answer));
+                    }
+                }
+                None => i += 1,
+            }
+        }
+        self.seek(now, out);
+    }
+
+    /// Whether a refusal that just came in settles the fate of this request too: the head of the
+    /// queue is what was asked for, and others fall with it when they need more than there is.
+    fn hopeless(
+        &self,
+        now: Now,
+        ask: &Authorise,
+        refusals: &[Option<Refusal>; 2],
+        head: bool,
+    ) -> Option<Refusal> {
+        Lane::ALL.into_iter().find_map(|lane| {
+            let refusal = refusals[lane.index()]?;
+            let amount = match lane {
+                Lane::Budget => ask.amount,
+                Lane::Account => self.rate.convert(ask.amount),
+            };
+            let free = self.lanes[lane.index()].free(now, &self.limits).max(Micros::ZERO);
+            let lacks = amount > free;
+            let by_state = refusal.room <= Micros::ZERO;
+            let fails = lacks && (head || by_state || amount > free + refusal.room);
+            fails.then_some(refusal)
+        })
+    }
+
+    /// Asks both authorities for what the head of the queue lacks.
+    fn seek(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let Some(head) = self.waiting.front().map(|w| w.ask) else {
+            return;
+        };
+        let amounts = [head.amount, self.rate.convert(head.amount)];
+        for lane in Lane::ALL {
+            let i = lane.index();
+            if self.lanes[i].free(now, &self.limits) >= amounts[i] {
+                continue;
+            }
+            let mut asks = Vec::new();
+            let made = &mut self.slices_made;
+            let holder = self.holder;
+            let fresh = || {
+                *made += 1;
+                SliceId(mix(holder.0 ^ (*made).rotate_left(32) ^ i as u64))
+            };
+            self.lanes[i].request(now, holder, amounts[i], fresh, &self.limits, &mut asks);
+            send(lane, asks, out);
+        }
+    }
+}
+
+fn send(lane: Lane, asks: Vec<Ask>, out: &mut Vec<Effect>) {
+    out.extend(asks.into_iter().map(|ask| Effect::Ask { lane, ask }));
+}
+
+/// The settle of a hold as its authority is asked for it.
+pub fn settlement(hold: &Hold, amount: Micros, rate: Rate, confirmed: bool) -> Settlement {
+    Settlement {
+        hold: hold.id,
+        op: settle_op(hold.id),
+        slice: hold.slice,
+        window_slice: hold.window_slice,
+        amount,
+        window_amount: rate.convert(amount),
+        day: hold.day,
+        confirmed,
+        again: false,
+        body: amount.0 as u64,
+        memo: None,
+    }
+}
+
+/// SplitMix64's finaliser: spreads a counter over 64 bits.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

@@ -1,0 +1,180 @@
+//! The one task of a committer. It owns the order of batches; whoever starts it (an actor) decides
+//! where it runs.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::queue::Waiting;
+use super::{Shared, micros};
+use crate::clock::mono_us;
+use crate::models::breaker::{Admission, CallOutcome};
+use crate::store::write::Outcome;
+
+/// How often waiting writes are looked through for expired ones while a commit is in flight.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Commits what a [`super::Committer`] queues.
+#[derive(Debug)]
+pub struct Driver {
+    shared: Arc<Shared>,
+}
+
+/// What to do next.
+enum Next {
+    Commit(Vec<Waiting>, usize, bool),
+    Probe,
+    Wait(Option<Duration>),
+    End,
+}
+
+impl Driver {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Runs until the committer is closed and nothing waits any more. If this future is dropped
+    /// while a batch is in flight, the outcomes of that batch are unknown and its receivers report closed.
+    pub async fn run(self) {
+        loop {
+            match self.next() {
+                Next::Commit(batch, rows, full) => self.commit(batch, rows, full).await,
+                Next::Probe => self.probe().await,
+                Next::Wait(None) => self.shared.work.notified().await,
+                Next::Wait(Some(time)) => {
+                    // either way the next round looks again
+                    let _ = tokio::time::timeout(time, self.shared.work.notified()).await;
+                }
+                Next::End => return,
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let mut state = self.shared.lock();
+        state.expire(Instant::now());
+        if state.queue.len() == 0 && state.view.closed {
+            return Next::End;
+        }
+        match state.breaker.admit(mono_us()) {
+            Admission::Probe => Next::Probe,
+            Admission::Refused { retry_after_us } => {
+                let time = Duration::from_micros(u64::try_from(retry_after_us).unwrap_or(0));
+                Next::Wait(Some(time.clamp(Duration::from_millis(1), TICK)))
+            }
+            Admission::Pass if state.queue.len() == 0 => Next::Wait(None),
+            Admission::Pass => {
+                let limit = state.view.batch_limit;
+                let (batch, rows, full) = state.queue.take(limit);
+                state.view.in_flight = true;
+                Next::Commit(batch, rows, full)
+            }
+        }
+    }
+
+    /// Runs `work`, and meanwhile tells those whose time is over.
+    async fn beside<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(TICK) => self.shared.lock().expire(Instant::now()),
+            }
+        }
+    }
+
+    async fn commit(&self, batch: Vec<Waiting>, rows: usize, full: bool) {
+        let (writes, tells): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|waiting| (waiting.write, waiting.tell)).unzip();
+        let count = writes.len();
+        let began = Instant::now();
+        let outcomes = self.beside(self.shared.store.commit(writes)).await;
+        let took = began.elapsed();
+        self.record(&outcomes, (count, rows, full), took);
+        for (tell, outcome) in tells.into_iter().zip(outcomes) {
+            // a caller that is gone needs no answer
+            let _ = tell.send(outcome);
+        }
+    }
+
+    async fn probe(&self) {
+        let began = Instant::now();
+        let probed = self.beside(self.shared.store.probe()).await;
+        let mut state = self.shared.lock();
+        let outcome = match probed {
+            Ok(()) => CallOutcome::Success { took_us: as_i64(micros(began.elapsed())) },
+            Err(error) => {
+                state.view.last_error = Some(error.to_string());
+                CallOutcome::Failure
+            }
+        };
+        if let Some(change) = state.breaker.record(outcome, mono_us()) {
+            tracing::info!(to = change.to.as_str(), "store breaker {}", change.to.as_str());
+        }
+    }
+
+    fn record(
+        &self,
+        outcomes: &[Outcome],
+        (count, rows, full): (usize, usize, bool),
+        took: Duration,
+    ) {
+        let mut state = self.shared.lock();
+        let goal = self.shared.terms.commit_goal;
+        let (low, high) = (self.shared.terms.batch_min.max(1), self.shared.terms.batch_max);
+        let view = &mut state.view;
+        view.in_flight = false;
+        view.batches_total += 1;
+        (view.last_batch_writes, view.last_batch_rows) = (count, rows);
+        view.commit_us_last = micros(took);
+        view.commit_us_mean = match view.commit_us_mean {
+            0 => view.commit_us_last,
+            mean => (mean * 9 + view.commit_us_last) / 10,
+        };
+        if took > goal {
+            view.batch_limit = (view.batch_limit * 3 / 4).max(low);
+        } else if full {
+            view.batch_limit = (view.batch_limit * 5 / 4 + 1).min(high.max(low));
+        }
+        let mut failure = None;
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Committed => view.committed_total += 1,
+                Outcome::Duplicate(_) | Outcome::Fenced | Outcome::Stale => {
+                    view.declined_total += 1;
+                }
+                Outcome::Failed(error) => {
+                    view.failed_total += 1;
+                    failure = Some(error);
+                }
+                Outcome::Unknown(error) => {
+                    view.unknown_total += 1;
+                    failure = Some(error);
+                }
+            }
+        }
+        let call = match failure {
+            None => CallOutcome::Success { took_us: as_i64(micros(took)) },
+            Some(error) => {
+                view.last_error = Some(error.to_string());
+                CallOutcome::Failure
+            }
+        };
+        if let Some(change) = state.breaker.record(call, mono_us()) {
+            let error = state.view.last_error.as_deref().unwrap_or("too slow");
+            tracing::warn!(to = change.to.as_str(), error, "store breaker {}", change.to.as_str());
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.shared.lock().view.in_flight = false;
+        self.shared.driven.store(false, Ordering::SeqCst);
+    }
+}
+
+fn as_i64(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,154 @@
+//! Connections: how they are made, prepared and lent.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::AnyConnection;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AssertSqlSafe, ConnectOptions, Connection, Pool};
+
+use super::config::{Backend, StoreConfig};
+use super::error::{Result, StoreError};
+use super::sql::Dialect;
+
+/// The database file in the data directory.
+pub const SQLITE_FILE: &str = "kiki.sqlite";
+
+/// A connection that was not used for this long is tried before it is lent.
+const RESTED: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Writer,
+    Reader,
+    /// Without limits per statement.
+    Migrator,
+}
+
+pub(crate) fn options(config: &StoreConfig) -> Result<(Dialect, AnyConnectOptions)> {
+    sqlx::any::install_default_drivers();
+    let (dialect, url) = match &config.backend {
+        Backend::Sqlite { dir } => {
+            std::fs::create_dir_all(dir)
+                .map_err(|e| StoreError::io(format!("cannot make {}", dir.display()), &e))?;
+            let dir = dir
+                .canonicalize()
+                .map_err(|e| StoreError::io(format!("cannot open {}", dir.display()), &e))?;
+            (Dialect::Sqlite, sqlite_url(&dir.join(SQLITE_FILE), "rwc")?)
+        }
+        Backend::Postgres { url, ssl } => {
+            let mut url = url.clone();
+            let mut add = |name: &str, value: &str| {
+                if !url.contains(&format!("{name}=")) {
+                    url.push(if url.contains('?') { '&' } else { '?' });
+                    url.push_str(&format!("{name}={value}"));
+                }
+            };
+            if let Some(ssl) = ssl {
+                add("sslmode", ssl);
+            }
+            add("statement-cache-capacity", "512");
+            add("application_name", "kiki");
+            (Dialect::Postgres, url)
+        }
+    };
+    let options = AnyConnectOptions::from_str(&url)
+        .map_err(|_| StoreError::Config("not a database address".to_owned()))?
+        .disable_statement_logging();
+    Ok((dialect, options))
+}
+
+/// The address of a SQLite file. Everything but letters, digits and `/._-` is percent-encoded.
+pub(crate) fn sqlite_url(path: &std::path::Path, mode: &str) -> Result<String> {
+    let path = path
+        .to_str()
+        .ok_or_else(|| StoreError::Config(format!("{} is not UTF-8", path.display())))?;
+    let mut url = String::from("sqlite://");
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' => {
+                url.push(char::from(byte));
+            }
+            other => url.push_str(&format!("%{other:02X}")),
+        }
+    }
+    Ok(format!("{url}?mode={mode}"))
+}
+
+pub(crate) fn pool(
+    config: &StoreConfig,
+    (dialect, options): &(Dialect, AnyConnectOptions),
+    role: Role,
+) -> Pool<Any> {
+    let connections = match (role, dialect) {
+        (Role::Reader, _) => config.readers_max.max(1),
+        (_, Dialect::Sqlite) => 1,
+        (_, Dialect::Postgres) => config.writers_max.max(1),
+    };
+    let (dialect, config) = (*dialect, config.clone());
+    AnyPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(config.connect_limit)
+        // no round trip for a connection that worked a moment ago: whoever finds it broken throws
+        // it away. One that rested may be of a server that was restarted
+        .test_before_acquire(false)
+        .before_acquire(move |conn, meta| {
+            let rested = dialect == Dialect::Postgres && meta.idle_for > RESTED;
+            Box::pin(async move { Ok(!rested || conn.ping().await.is_ok()) })
+        })
+        .idle_timeout(Duration::from_secs(300))
+        .max_lifetime(None)
+        .after_connect(move |conn, _| {
+            let config = config.clone();
+            Box::pin(async move { prepare(conn, dialect, &config, role).await })
+        })
+        .connect_lazy_with(options.clone())
+}
+
+/// What every new connection is told.
+pub(crate) async fn prepare(
+    conn: &mut AnyConnection,
+    dialect: Dialect,
+    config: &StoreConfig,
+    role: Role,
+) -> sqlx::Result<()> {
+    let text = match dialect {
+        Dialect::Sqlite => {
+            let busy_ms = config.statements_limit.as_millis();
+            // SQLite waits outside of our limits: let it give up before them
+            let busy_ms = busy_ms.saturating_sub(busy_ms / 4);
+            let cache_kib = match role {
+                Role::Reader => 2048,
+                _ => config.cache_kib.max(2048),
+            };
+            format!(
+                "PRAGMA busy_timeout = {busy_ms}; PRAGMA journal_mode = WAL; \
+                 PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; \
+                 PRAGMA cache_size = -{cache_kib}; PRAGMA wal_autocheckpoint = 4000; \
+                 PRAGMA journal_size_limit = 67108864;"
+            )
+        }
+        Dialect::Postgres => {
+            let limit = match role {
+                Role::Reader => config.read_limit,
+                Role::Writer => config.statements_limit,
+                Role::Migrator => Duration::ZERO,
+            };
+            let ms = limit.as_millis();
+            let idle_ms = (config.statements_limit + config.commit_limit).as_millis() * 2;
+            format!(
+                "SET statement_timeout = {ms}; SET lock_timeout = {ms}; \
+                 SET idle_in_transaction_session_timeout = {idle_ms}; \
+                 SET synchronous_commit = on; SET jit = off;"
+            )
+        }
+    };
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(conn).await?;
+    Ok(())
+}
+
+/// A connection within the limit, or why not.
+pub(crate) async fn lend(pool: &Pool<Any>, what: &'static str) -> Result<PoolConnection<Any>> {
+    pool.acquire().await.map_err(|error| StoreError::sql(what, &error))
+}

@@ -1,0 +1,110 @@
+use std::time::{Duration, Instant};
+
+use kiki::store::{Holder, ServerLock, Store, StoreConfig, StoreError};
+
+use crate::{Db, hurried, on_every_store, own};
+
+on_every_store!(
+    migrations_run_once_however_often_they_are_asked_for,
+    opening_from_several_places_at_once_works,
+    every_shard_exists_from_the_start,
+);
+
+async fn migrations_run_once_however_often_they_are_asked_for(db: &Db) {
+    let first = Store::migrate(&db.config).await.expect("migrations");
+    assert!(first.before.is_empty() && !first.applied.is_empty());
+    let second = Store::migrate(&db.config).await.expect("migrations");
+    assert_eq!((second.before, second.applied.len()), (first.applied, 0));
+    own(&db.open().await).await;
+}
+
+async fn opening_from_several_places_at_once_works(db: &Db) {
+    let (a, b, c) = tokio::join!(db.open(), db.open(), db.open());
+    for store in [a, b, c] {
+        own(&store).await;
+    }
+}
+
+async fn every_shard_exists_from_the_start(db: &Db) {
+    let shards = db.open().await.shards().await.expect("a read");
+    assert_eq!(shards.len(), 256);
+    assert!(shards.iter().enumerate().all(|(n, s)| s.shard == n as i64 && s.account == "*"));
+}
+
+#[test]
+fn a_second_server_is_refused_by_name_until_the_first_is_gone() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    assert_eq!(ServerLock::holder(dir.path()), Ok(None));
+    let mut lock = ServerLock::acquire(dir.path(), "127.0.0.1:1").expect("the lock");
+    lock.publish("127.0.0.1:8090").expect("the address");
+    let pid = std::process::id();
+    let address = "127.0.0.1:8090".to_owned();
+    let refused = ServerLock::acquire(dir.path(), "x").expect_err("a refusal");
+    assert_eq!(refused, StoreError::Locked { pid, address: address.clone() });
+    assert_eq!(
+        refused.to_string(),
+        format!("the data directory is in use by another kiki (process {pid}, 127.0.0.1:8090)")
+    );
+    assert_eq!(ServerLock::holder(dir.path()), Ok(Some(Holder { pid, address })));
+    drop(lock);
+    assert_eq!(ServerLock::holder(dir.path()), Ok(None));
+    ServerLock::acquire(dir.path(), "x").expect("the lock is free again");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_reported_within_the_limit() {
+    let began = Instant::now();
+    let config = hurried(&StoreConfig::postgres("postgres://kiki@127.0.0.1:1/none"));
+    let error = Store::open(config).await.expect_err("no store");
+    assert!(error.is_transient(), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_reported_within_the_limit() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = silent.local_addr().expect("an address").port();
+    let began = Instant::now();
+    let config = hurried(&StoreConfig::postgres(format!("postgres://kiki@127.0.0.1:{port}/none")));
+    let error = Store::open(config).await.expect_err("no store");
+    assert!(matches!(error, StoreError::Timeout { .. }), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_lock_on_the_database_by_another_process_is_waited_for_no_longer_than_the_limits() {
+    let db = Db::sqlite();
+    db.open().await.close().await;
+    let store = Store::open(hurried(&db.config)).await.expect("the store opens");
+    let other = db.open().await;
+    other.faults().set(kiki::store::Fault::SlowStatements(Duration::from_secs(2)), 1);
+    let slow = tokio::spawn(async move { other.commit(vec![crate::write("b", 0)]).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    let error = store.probe().await.expect_err("the database is locked");
+    assert!(error.is_transient(), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    slow.await.expect("it ends");
+    store.probe().await.expect("free again");
+}
+
+#[test]
+fn a_data_directory_with_odd_characters_works() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let odd = dir.path().join("a b?c#d%e ü");
+    runtime.block_on(async {
+        Store::open(StoreConfig::sqlite(&odd)).await.expect("the store opens");
+    });
+    assert!(odd.join(kiki::store::SQLITE_FILE).exists());
+}
+
+#[tokio::test]
+async fn a_password_is_never_printed() {
+    let config = hurried(&StoreConfig::postgres("postgres://kiki:s3cret@127.0.0.1:1/none"));
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let error = Store::open(config).await.expect_err("no store");
+    assert!(!format!("{error:?} {error}").contains("s3cret"));
+    let error = Store::open(StoreConfig::postgres("s3cret")).await.expect_err("no address");
+    assert!(!format!("{error:?} {error}").contains("s3cret"));
+}
