@@ -7,7 +7,13 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connectors;
 pub mod metrics_names;
 pub mod models;
 pub mod store;
 pub mod telemetry;
+
+/// Gives memory that idle actors held back to the system, which the C library's allocator keeps
+/// (measured: 100,000 passivated entities left 690 MiB resident with it).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

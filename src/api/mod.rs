@@ -1,3 +1,9 @@
 //! Adapters: extract, ask, map. No rules, no SQL, no spawning of actors.
 
+pub mod body;
+pub mod docs;
+pub mod gate;
+pub mod health;
 pub mod problem;
+pub mod server;
+pub mod shield;

@@ -43,6 +43,7 @@ pub struct Cli {
 /// What `kiki` can do.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Up(up::UpArgs),
     Config(config::ConfigCommand),
     Admin(admin::AdminCommand),
     Replay(replay::ReplayArgs),
@@ -55,6 +56,7 @@ enum Command {
 
 fn dispatch(command: Command) -> CliResult {
     match command {
+        Command::Up(args) => exit::block_on(up::run(args))?,
         Command::Config(args) => config::run(args),
         Command::Admin(args) => exit::block_on(admin::run(args))?,
         Command::Replay(args) => exit::block_on(replay::run(args))?,

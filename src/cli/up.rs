@@ -1,8 +1,31 @@
-//! Arguments of `kiki up`.
+//! `kiki up`: every service in one process.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::config_args::ConfigArgs;
+use super::exit::{CliError, CliResult};
+use crate::actors::kernel::{KernelConfig, Registry};
+use crate::actors::shield::{Shield, ShieldTerms};
+use crate::api::server::{self, Listener};
+use crate::api::shield::{App, HttpTerms};
+use crate::api::health;
+use crate::config::{Config, Loaded, token_secret};
+use crate::connectors::redis::Redis;
+use crate::models::shield::terms::WindowCap;
+use crate::models::shield::token::Signer;
+use crate::store::{ServerLock, Store};
+use crate::telemetry;
+
+/// How often the metrics' histograms are tidied.
+const UPKEEP: Duration = Duration::from_secs(5);
+/// After the order to stop, requests are still taken for a moment, so that whoever balances load can
+/// notice that this process is not ready.
+const LINGER: Duration = Duration::from_millis(100);
 
 /// Start every service in one process
 ///
@@ -16,4 +39,146 @@ use super::config_args::ConfigArgs;
 pub struct UpArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
+}
+
+/// Runs until it is told to stop.
+pub async fn run(args: UpArgs) -> CliResult {
+    let began = Instant::now();
+    let Loaded { config, warnings, .. } = args.config.load()?;
+    telemetry::init_logging(&config.log).map_err(CliError::failed)?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let metrics = telemetry::install_metrics().map_err(CliError::failed)?;
+    std::fs::create_dir_all(&config.store.data_dir)
+        .map_err(|e| CliError::failed(format!("{}: {e}", config.store.data_dir.display())))?;
+    let address = config.server.shield_addr().to_string();
+    let lock = ServerLock::acquire(&config.store.data_dir, &address).map_err(CliError::failed)?;
+
+    let listeners = Listeners::bind(&config).await?;
+    let secret = token_secret(&config).map_err(CliError::failed)?;
+    let redis = Redis::connect(&config.redis).map_err(CliError::failed)?;
+    let store = Store::open(config.store.opening()).await.map_err(CliError::failed)?;
+    let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
+    let patience = config.server.request_timeout_ms.duration();
+    let shield = Shield::start(&registry, store.clone(), terms(&config), config.store.committer(), patience)
+        .await
+        .map_err(|e| CliError::failed(format!("syncshield: {e}")))?;
+    let app = Arc::new(App {
+        shield: shield.clone(),
+        signer: Signer::new(&secret),
+        metrics: metrics.clone(),
+        redis: redis.clone(),
+    });
+
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = listeners.serve(&config, &app, &registry, &stopped);
+    tasks.spawn(async move {
+        let mut stopped = stopped;
+        loop {
+            metrics.run_upkeep();
+            if tokio::time::timeout(UPKEEP, stopped.changed()).await.is_ok() {
+                return;
+            }
+        }
+    });
+    announce(&config, &shield, began.elapsed());
+
+    signal().await.map_err(CliError::failed)?;
+    println!("stopping: finishing what runs");
+    tokio::time::sleep(LINGER).await;
+    // Nobody is left to be told when every listener has ended by itself.
+    let _ = stop.send(true);
+    while tasks.join_next().await.is_some() {}
+    shield.drain(config.server.drain_grace_ms.duration()).await;
+    registry.shutdown(config.server.drain_grace_ms.duration()).await;
+    store.close().await;
+    redis.close().await;
+    drop(lock);
+    println!("stopped");
+    Ok(())
+}
+
+fn terms(config: &Config) -> ShieldTerms {
+    let shield = &config.shield;
+    ShieldTerms {
+        limits: shield.limits(),
+        window: WindowCap { amount: shield.window_cap, length_us: shield.window_seconds.micros() },
+        default_account: shield.default_account.clone(),
+        default_currency: shield.default_currency,
+        hold_ttl_us: shield.hold_ttl_s.micros(),
+        idle_after: config.kernel.passivate_after_s.duration(),
+        mailbox_max: u32::try_from(config.kernel.entity_mailbox_capacity).unwrap_or(u32::MAX),
+    }
+}
+
+/// Every socket, bound before anything is promised.
+struct Listeners {
+    shield: Listener,
+    health: Listener,
+    admin: Listener,
+}
+
+impl Listeners {
+    async fn bind(config: &Config) -> Result<Listeners, CliError> {
+        let bind = async |addr| server::bind(addr).await.map_err(CliError::failed);
+        Ok(Listeners {
+            shield: bind(config.server.shield_addr()).await?,
+            health: bind(config.server.health_addr()).await?,
+            admin: bind(config.server.admin_addr()).await?,
+        })
+    }
+
+    fn serve(
+        self,
+        config: &Config,
+        app: &Arc<App>,
+        registry: &Registry,
+        stopped: &watch::Receiver<bool>,
+    ) -> JoinSet<()> {
+        let head = config.server.header_timeout_ms.duration();
+        let grace = config.server.drain_grace_ms.duration();
+        let http = HttpTerms {
+            body_max_bytes: config.server.body_limit_bytes,
+            running_max: config.server.concurrency_max,
+            time_max: config.server.request_timeout_ms.duration(),
+        };
+        let mut tasks = JoinSet::new();
+        let routers = [
+            (self.shield, crate::api::shield::router(Arc::clone(app), http)),
+            (self.health, health::router(Arc::clone(app))),
+            (self.admin, { let _ = registry; axum::Router::new() }),
+        ];
+        for (listener, router) in routers {
+            tasks.spawn(server::serve(listener, router, head, grace, stopped.clone()));
+        }
+        tasks
+    }
+}
+
+fn announce(config: &Config, shield: &Shield, took: Duration) {
+    let server = &config.server;
+    let store = match config.store.database_url.is_empty() {
+        true => format!("sqlite in {}", config.store.data_dir.display()),
+        false => "postgres".to_owned(),
+    };
+    println!("kiki {}", env!("CARGO_PKG_VERSION"));
+    println!("  syncshield  http://{}   (docs at /docs)", server.shield_addr());
+    println!("  health      http://{}/health", server.health_addr());
+    println!("  admin       http://{}/api/admin", server.admin_addr());
+    println!("  store       {store}");
+    if shield.paused_by_restore() {
+        println!("  spending is PAUSED by a restore: check the budgets, then POST /api/v1/restore/resume");
+    }
+    println!("ready in {} ms", took.as_millis());
+}
+
+/// Ctrl-C or SIGTERM.
+async fn signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
 }

@@ -45,7 +45,7 @@ pub trait Actor: Sized + Send + 'static {
     /// Names a message for operators, without its content.
     fn label(msg: &Self::Msg) -> &'static str {
         let _ = msg;
-        short_type_name::<Self::Msg>()
+        std::any::type_name::<Self::Msg>()
     }
 
     /// A second copy of a message for the `duplicate` fault; `None` where there can be none. Give
@@ -92,11 +92,4 @@ impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Fault({:?})", self.0)
     }
-}
-
-/// `a::b::Msg<c::D>` → `Msg`.
-fn short_type_name<T>() -> &'static str {
-    let full = std::any::type_name::<T>();
-    let plain = full.split('<').next().unwrap_or(full);
-    plain.rsplit("::").next().unwrap_or(plain)
 }

@@ -1,5 +1,6 @@
 //! One actor's task: it takes letters, runs the handler, keeps the books.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -7,12 +8,11 @@ use tracing::{Level, Span};
 
 use super::actor::Actor;
 use super::cell::{Cell, Published};
-use super::control::Ack;
+use super::control::{Ack, Order};
 use super::cx::Cx;
-use super::dead::Why;
-use super::faults::Injected;
+use super::dead::{Why, short_name};
 use super::guard::{self, Outcome};
-use super::letter::Letter;
+use super::letter::{Envelope, Letter};
 use super::shell::Keeper;
 use super::strike::{self, Struck};
 use super::time::{NEVER, now_ns};
@@ -70,100 +70,129 @@ impl<A: Actor> Body<A> {
         }
     }
 
-    pub async fn inner_letter(&mut self, letter: Letter<A::Msg>) {
-        if letter.life == self.cx.life && self.actor.is_some() {
-            self.letter(letter).await;
-        } else {
-            self.bury(&letter, Why::Stale);
+    /// What is no letter.
+    pub fn special(&mut self, envelope: Envelope<A::Msg>) {
+        match envelope {
+            Envelope::Publish => self.publish_if_behind(),
+            Envelope::Passivate => self.passivate(),
+            Envelope::HaltHere(ack) => self.cell.control.order(Order::Halt { ack }),
+            Envelope::Noise => {
+                self.cell.gate.depth.fetch_sub(1, Relaxed);
+            }
+            Envelope::Nudge | Envelope::Outer(_) | Envelope::Inner(_) => {}
         }
     }
 
+    /// A letter's turn.
     pub async fn letter(&mut self, letter: Letter<A::Msg>) {
+        let Some((letter, label, start)) = self.accept(letter) else { return };
+        if letter.trace.is_some() || self.cell.kernel.faults.any() || debugging() {
+            return Box::pin(self.careful(letter, label, start)).await;
+        }
+        let Some(actor) = self.actor.as_mut() else { return };
+        let (outcome, waited) = {
+            let cx = &mut self.cx;
+            match guard::run_now(|| actor.handle(letter.msg, cx)) {
+                Ok(code) => guard::run(&self.cell.control, pin!(code)).await,
+                Err(reason) => (Outcome::Failed(reason), false),
+            }
+        };
+        if let Some(outcome) = self.settle(outcome, waited, start) {
+            Box::pin(self.unusual(outcome, label)).await;
+        }
+    }
+
+    /// Whether and when a letter's turn comes; what is refused goes to the dead letters.
+    fn accept(&mut self, letter: Letter<A::Msg>) -> Option<(Letter<A::Msg>, &'static str, u64)> {
         // What was sent before the last message ended was waiting: that reading is its start.
         let start =
             if self.fresh && letter.sent_ns <= self.seen_ns { self.seen_ns } else { now_ns() };
         self.seen_ns = start;
         self.fresh = false;
-        if self.actor.is_none() || (self.cell.control.anything() && self.cell.control.discards()) {
-            return self.bury(&letter, Why::Discarded);
-        }
-        if letter.deadline_ns <= start {
-            return self.bury(&letter, Why::Expired);
+        let stale = letter.life != 0 && letter.life != self.cx.life;
+        let discard = self.actor.is_none() || (self.cell.control.anything() && self.cell.control.discards());
+        if stale || discard || letter.deadline_ns <= start {
+            let why = if stale {
+                Why::Stale
+            } else if discard {
+                Why::Discarded
+            } else {
+                Why::Expired
+            };
+            self.bury(&letter, why);
+            return None;
         }
         let label = A::label(&letter.msg);
         let index = self.label_index(label);
-        let cell = &*self.cell;
-        cell.wait.record(start.saturating_sub(letter.sent_ns));
-        cell.active_ns.store(start, Relaxed);
-        cell.busy.store(1 + index, Relaxed);
+        let books = &self.cell.books;
+        books.wait.record(start.saturating_sub(letter.sent_ns));
+        books.active_ns.store(start, Relaxed);
+        books.busy.store(1 + index, Relaxed);
         self.cx.deadline_ns = letter.deadline_ns;
-        let (mut copy, mut injected) = (None, None);
-        if cell.kernel.faults.any() {
-            let rules = cell.kernel.faults.struck(&cell.path, start);
-            if strike::duplicates(&rules) {
-                copy = A::duplicate(&letter.msg);
+        Some((letter, label, start))
+    }
+
+    /// The same as in [`Body::letter`], with faults, a trace and a span.
+    async fn careful(&mut self, letter: Letter<A::Msg>, label: &'static str, start: u64) {
+        let trace = letter.trace().map(Trace::child);
+        let rules = self.cell.kernel.faults.struck(&self.cell.path, start);
+        let copy = if strike::duplicates(&rules) { A::duplicate(&letter.msg) } else { None };
+        let mut injected = match strike::carry_out(&self.cell.control, rules).await {
+            Struck::Handle(injected) => injected,
+            Struck::Lost => {
+                self.cell.books.busy.store(0, Relaxed);
+                return self.bury(&letter, Why::Dropped);
             }
-            match strike::carry_out(&self.cell.control, rules).await {
-                Struck::Handle(what) => injected = what,
-                Struck::Lost => {
-                    self.cell.busy.store(0, Relaxed);
-                    return self.bury(&letter, Why::Dropped);
-                }
-                Struck::Interrupted => {
-                    self.cell.busy.store(0, Relaxed);
-                    return self.interrupted(label).await;
-                }
+            Struck::Interrupted => {
+                self.cell.books.busy.store(0, Relaxed);
+                return self.interrupted(label).await;
             }
-        }
-        self.turn(letter.msg, label, letter.trace, start, injected).await;
-        if let Some(msg) = copy {
-            self.turn(msg, label, letter.trace, now_ns(), None).await;
-        }
-        self.cx.deadline_ns = NEVER;
-        if self.cx.stop {
-            self.cx.stop = false;
-            self.exit().await;
+        };
+        for msg in [Some(letter.msg), copy].into_iter().flatten() {
+            let Some(actor) = self.actor.as_mut() else { return };
+            let (cx, injected) = (&mut self.cx, injected.take());
+            let code = async move {
+                if let Some(injected) = injected {
+                    injected.go()?;
+                }
+                actor.handle(msg, cx).await
+            };
+            let span = span_of(&self.cell.path, label, trace);
+            let code = guard::traced(trace, span, code);
+            let (outcome, waited) = guard::run(&self.cell.control, pin!(code)).await;
+            if let Some(outcome) = self.settle(outcome, waited, start) {
+                self.unusual(outcome, label).await;
+            }
         }
     }
 
-    async fn turn(
-        &mut self,
-        msg: A::Msg,
-        label: &'static str,
-        trace: Option<Trace>,
-        start: u64,
-        injected: Option<Injected>,
-    ) {
-        let Some(actor) = self.actor.as_mut() else { return };
-        let cx = &mut self.cx;
-        let trace = trace.map(Trace::child);
-        let span = span_of(&self.cell.path, label, trace);
-        let code = async move {
-            if let Some(injected) = injected {
-                injected.go()?;
-            }
-            actor.handle(msg, cx).await
-        };
-        let (outcome, waited) = guard::run(&self.cell.control, trace, span, code).await;
-        let cell = &*self.cell;
+    /// Books a handled message. What is returned takes more than that.
+    fn settle(&mut self, outcome: Outcome, waited: bool, start: u64) -> Option<Outcome> {
+        let books = &self.cell.books;
         self.handled = self.handled.wrapping_add(1);
-        cell.handled.store(cell.handled.load(Relaxed) + 1, Relaxed);
-        if waited || self.handled % TIMED_ONE_IN == 0 {
+        books.handled.store(books.handled.load(Relaxed) + 1, Relaxed);
+        if waited || self.handled.is_multiple_of(TIMED_ONE_IN) {
             let end = now_ns();
-            cell.handle.record(end.saturating_sub(start));
+            books.handle.record(end.saturating_sub(start));
             self.seen_ns = end;
             self.fresh = true;
         }
-        cell.busy.store(0, Relaxed);
+        books.busy.store(0, Relaxed);
+        self.cx.deadline_ns = NEVER;
+        self.publish_sometimes();
+        (self.cx.stop || !matches!(outcome, Outcome::Done)).then_some(outcome)
+    }
+
+    async fn unusual(&mut self, outcome: Outcome, label: &'static str) {
         match outcome {
-            Outcome::Done => self.publish_sometimes(),
-            Outcome::Failed(reason) => self.fail(format!("{label}: {reason}")).await,
+            Outcome::Done => self.exit().await,
+            Outcome::Failed(reason) => self.fail(format!("{}: {reason}", short_name(label))).await,
             Outcome::Interrupted => self.interrupted(label).await,
         }
     }
 
     pub fn bury(&self, letter: &Letter<A::Msg>, why: Why) {
-        self.cell.dead_letter(A::label(&letter.msg), why, letter.trace);
+        self.cell.dead_letter(A::label(&letter.msg), why, letter.trace());
     }
 
     fn publish_sometimes(&mut self) {
@@ -220,9 +249,10 @@ fn span_of(path: &str, message: &'static str, trace: Option<Trace>) -> Span {
             trace_id = %format_args!("{:032x}", t.trace_id),
             span_id = %format_args!("{:016x}", t.span_id)
         ),
-        _ if tracing::enabled!(target: "kiki::actor", Level::DEBUG) => {
-            tracing::debug_span!(target: "kiki::actor", "handle", path, message)
-        }
-        _ => Span::none(),
+        _ => tracing::debug_span!(target: "kiki::actor", "handle", path, message),
     }
+}
+
+fn debugging() -> bool {
+    tracing::enabled!(target: "kiki::actor", Level::DEBUG)
 }

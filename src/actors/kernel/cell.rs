@@ -112,6 +112,58 @@ pub(super) struct Record {
     pub errors: VecDeque<Incident>,
 }
 
+/// On cache lines of its own: what senders write, what the actor writes, and what all only read
+/// would otherwise slow each other down.
+#[derive(Default)]
+#[repr(align(64))]
+pub(super) struct Line<T>(T);
+
+impl<T> std::ops::Deref for Line<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Written by senders.
+#[derive(Default)]
+pub(super) struct Gate {
+    /// Letters that hold a permit.
+    pub depth: AtomicU32,
+    pub inner_depth: AtomicU32,
+    pub refused: AtomicU64,
+}
+
+/// Written by the actor's task alone.
+pub(super) struct Books {
+    /// When the last message's turn came.
+    pub active_ns: AtomicU64,
+    /// 1 + the index of the label of what is being handled, 0 between messages.
+    pub busy: AtomicU32,
+    pub depth_max: AtomicU32,
+    pub handled: AtomicU64,
+    pub failed: AtomicU64,
+    pub expired: AtomicU64,
+    pub wait: Hist,
+    pub handle: Hist,
+}
+
+impl Books {
+    fn new() -> Self {
+        Self {
+            active_ns: AtomicU64::new(super::time::now_ns()),
+            busy: AtomicU32::new(0),
+            depth_max: AtomicU32::new(0),
+            handled: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+            wait: Hist::new(),
+            handle: Hist::new(),
+        }
+    }
+}
+
 pub(super) struct Cell {
     pub id: u64,
     pub path: Arc<str>,
@@ -123,21 +175,9 @@ pub(super) struct Cell {
     state: AtomicU8,
     /// How often a life began.
     pub life: AtomicU32,
-    /// Letters that hold a permit.
-    pub depth: AtomicU32,
-    pub depth_max: AtomicU32,
-    pub inner_depth: AtomicU32,
-    /// When the last message's turn came.
-    pub active_ns: AtomicU64,
-    /// 1 + the index of the label of what is being handled, 0 between messages.
-    pub busy: AtomicU32,
+    pub gate: Line<Gate>,
+    pub books: Line<Books>,
     pub labels: Mutex<Vec<&'static str>>,
-    pub handled: AtomicU64,
-    pub failed: AtomicU64,
-    pub expired: AtomicU64,
-    pub refused: AtomicU64,
-    pub wait: Hist,
-    pub handle: Hist,
     pub record: Mutex<Record>,
     pub view: Mutex<Option<Published>>,
     pub breaker: OnceLock<Arc<BreakerCell>>,
@@ -170,18 +210,9 @@ impl Cell {
             since_us: clock::wall_us(),
             state: AtomicU8::new(State::Starting as u8),
             life: AtomicU32::new(0),
-            depth: AtomicU32::new(0),
-            depth_max: AtomicU32::new(0),
-            inner_depth: AtomicU32::new(0),
-            active_ns: AtomicU64::new(super::time::now_ns()),
-            busy: AtomicU32::new(0),
+            gate: Line::default(),
+            books: Line(Books::new()),
             labels: Mutex::default(),
-            handled: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            expired: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            wait: Hist::new(),
-            handle: Hist::new(),
             record: Mutex::default(),
             view: Mutex::default(),
             breaker: OnceLock::new(),
@@ -218,10 +249,10 @@ impl Cell {
         if self.state.load(Relaxed) > State::Restarting as u8 {
             return Err(self.unavailable());
         }
-        let depth = self.depth.fetch_add(1, Relaxed);
+        let depth = self.gate.depth.fetch_add(1, Relaxed);
         if depth >= self.policy.mailbox {
-            self.depth.fetch_sub(1, Relaxed);
-            self.refused.fetch_add(1, Relaxed);
+            self.gate.depth.fetch_sub(1, Relaxed);
+            self.gate.refused.fetch_add(1, Relaxed);
             return Err(Refused::Overloaded { retry_after_ms: self.retry_after_ms() });
         }
         Ok(())
@@ -236,19 +267,19 @@ impl Cell {
 
     /// About how long a full mailbox takes to empty, within 1 ms and 10 s.
     fn retry_after_ms(&self) -> u64 {
-        let full_ns = self.handle.mean_ns().saturating_mul(u64::from(self.policy.mailbox));
+        let full_ns = self.books.handle.mean_ns().saturating_mul(u64::from(self.policy.mailbox));
         (full_ns / 1_000_000).clamp(1, 10_000)
     }
 
     pub fn dead_letter(&self, message: &'static str, why: Why, trace: Option<Trace>) {
         if why == Why::Expired {
-            self.expired.fetch_add(1, Relaxed);
+            self.books.expired.fetch_add(1, Relaxed);
         }
         self.kernel.dead.add(&self.kernel.events, &self.path, message, why, trace);
     }
 
     pub fn note_error(&self, reason: &str) {
-        self.failed.fetch_add(1, Relaxed);
+        self.books.failed.fetch_add(1, Relaxed);
         push(&mut lock(&self.record).errors, reason);
     }
 

@@ -46,7 +46,7 @@ impl<A: Actor> Cx<A> {
 
     /// Messages that wait behind this one.
     pub fn depth(&self) -> u32 {
-        self.handle.cell.depth.load(Relaxed)
+        self.handle.cell.gate.depth.load(Relaxed)
     }
 
     /// Sends a message to this actor after a while. A full mailbox cannot refuse it; the end of
@@ -121,7 +121,7 @@ struct Later<A: Actor> {
 impl<A: Actor> Later<A> {
     fn send(&self, msg: A::Msg) {
         let letter = Letter { life: self.life, ..Letter::new(msg, now_ns()) };
-        self.handle.cell.inner_depth.fetch_add(1, Relaxed);
+        self.handle.cell.gate.inner_depth.fetch_add(1, Relaxed);
         if let Err(ractor::MessagingErr::SendErr(Envelope::Inner(letter))) =
             self.handle.actor.send_message(Envelope::Inner(letter))
         {

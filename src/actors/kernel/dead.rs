@@ -68,6 +68,7 @@ impl DeadLetters {
         why: Why,
         trace: Option<Trace>,
     ) {
+        let message = short_name(message);
         let mut ring = lock(&self.ring);
         ring.seq += 1;
         if ring.letters.len() == RING_LETTERS_MAX {
@@ -97,6 +98,12 @@ impl DeadLetters {
         let ring = lock(&self.ring);
         (ring.seq, ring.letters.iter().rev().take(limit).cloned().collect())
     }
+}
+
+/// Without the modules of a type's name: `a::b::Msg<c::D>` → `Msg`.
+pub(super) fn short_name(label: &'static str) -> &'static str {
+    let plain = label.split('<').next().unwrap_or(label);
+    plain.rsplit("::").next().unwrap_or(plain)
 }
 
 #[cfg(test)]

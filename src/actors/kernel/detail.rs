@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use serde::Serialize;
 
 use super::cell::{Cell, Incident};
+use super::dead::short_name;
 use super::hist::Latency;
 use super::kernel::Totals;
 use super::page::{ActorSummary, summary};
@@ -122,7 +123,7 @@ impl Registry {
         for cell in read(&self.kernel.actors).values().filter(|cell| cell.port.get().is_some()) {
             let (active, depth, totals) = sums.entry(cell.kind).or_default();
             *active += 1;
-            *depth += u64::from(cell.depth.load(Relaxed));
+            *depth += u64::from(cell.gate.depth.load(Relaxed));
             totals.add(cell);
         }
         sums.into_iter()
@@ -174,10 +175,10 @@ impl Registry {
 
 fn detail(cell: &Cell, children: Vec<Arc<str>>) -> ActorDetail {
     let now = now_ns();
-    let since_active_ms = now.saturating_sub(cell.active_ns.load(Relaxed)) / 1_000_000;
-    let busy = cell.busy.load(Relaxed) as usize;
+    let since_active_ms = now.saturating_sub(cell.books.active_ns.load(Relaxed)) / 1_000_000;
+    let busy = cell.books.busy.load(Relaxed) as usize;
     let handling = busy.checked_sub(1).map(|index| {
-        let message = lock(&cell.labels).get(index).copied().unwrap_or("message");
+        let message = short_name(lock(&cell.labels).get(index).copied().unwrap_or("message"));
         Handling { message, for_ms: since_active_ms }
     });
     let (restart_reasons, last_errors) = {
@@ -191,13 +192,13 @@ fn detail(cell: &Cell, children: Vec<Arc<str>>) -> ActorDetail {
         lives: cell.life.load(Relaxed),
         idle_ms: if handling.is_some() { 0 } else { since_active_ms },
         handling,
-        depth_max: cell.depth_max.load(Relaxed).max(cell.depth.load(Relaxed)),
-        inner_depth: cell.inner_depth.load(Relaxed),
-        failed: cell.failed.load(Relaxed),
-        expired: cell.expired.load(Relaxed),
-        refused: cell.refused.load(Relaxed),
-        wait: cell.wait.counts().latency(),
-        handle: cell.handle.counts().latency(),
+        depth_max: cell.books.depth_max.load(Relaxed).max(cell.gate.depth.load(Relaxed)),
+        inner_depth: cell.gate.inner_depth.load(Relaxed),
+        failed: cell.books.failed.load(Relaxed),
+        expired: cell.books.expired.load(Relaxed),
+        refused: cell.gate.refused.load(Relaxed),
+        wait: cell.books.wait.counts().latency(),
+        handle: cell.books.handle.counts().latency(),
         restart_reasons,
         last_errors,
         view_at_us: published.as_ref().map(|p| p.at_us),

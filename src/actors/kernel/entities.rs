@@ -123,10 +123,12 @@ struct Inner<A: Actor> {
     active_max: usize,
     active: AtomicUsize,
     hasher: RandomState,
-    shards: [Mutex<HashMap<Arc<str>, Slot<A::Msg>>>; SHARDS],
+    shards: [Mutex<Slots<A::Msg>>; SHARDS],
     closed: AtomicBool,
     swept_ns: Mutex<u64>,
 }
+
+type Slots<M> = HashMap<Arc<str>, Slot<M>>;
 
 enum Slot<M> {
     Live(Handle<M>),
@@ -177,7 +179,7 @@ impl<A: Actor> Entities<A> {
 
     /// The keys of those that are active now.
     pub fn keys(&self) -> Vec<Arc<str>> {
-        let live = |shard: &Mutex<HashMap<_, Slot<_>>>| {
+        let live = |shard: &Mutex<Slots<A::Msg>>| {
             let shard = lock(shard);
             shard
                 .iter()
@@ -196,7 +198,7 @@ impl<A: Actor> Entities<A> {
 }
 
 impl<A: Actor> Inner<A> {
-    fn shard(&self, key: &str) -> &Mutex<HashMap<Arc<str>, Slot<A::Msg>>> {
+    fn shard(&self, key: &str) -> &Mutex<Slots<A::Msg>> {
         &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
     }
 
@@ -259,7 +261,7 @@ impl<A: Actor> Inner<A> {
 
     fn bury(&self, letter: Letter<A::Msg>, refused: Refused) -> Refused {
         if refused == Refused::Gone {
-            self.group.dead_letter(A::label(&letter.msg), Why::Gone, letter.trace);
+            self.group.dead_letter(A::label(&letter.msg), Why::Gone, letter.trace());
         }
         refused
     }
@@ -296,7 +298,7 @@ impl<A: Actor> Inner<A> {
     }
 
     fn live(&self) -> Vec<Arc<Cell>> {
-        let cells = |shard: &Mutex<HashMap<_, Slot<A::Msg>>>| {
+        let cells = |shard: &Mutex<Slots<A::Msg>>| {
             let of = |slot: &Slot<A::Msg>| match slot {
                 Slot::Live(handle) | Slot::Ending(handle, _) => Some(Arc::clone(&handle.cell)),
                 Slot::Quarantined(_) => None,
@@ -352,7 +354,7 @@ impl<A: Actor> Keeper for Kept<A> {
 
 impl<A: Actor> Kept<A> {
     /// What comes after an entity: nothing, a quarantine, or the next for the letters that wait.
-    fn succeed(&self, shard: &mut HashMap<Arc<str>, Slot<A::Msg>>, quarantined: bool) {
+    fn succeed(&self, shard: &mut Slots<A::Msg>, quarantined: bool) {
         let waiting = match shard.remove(&self.key) {
             Some(Slot::Ending(_, waiting)) => waiting,
             _ => VecDeque::new(),
@@ -392,9 +394,9 @@ impl<A: Actor> Sweep for Inner<A> {
             *swept = now_ns;
         }
         let idle = |cell: &Cell| {
-            now_ns.saturating_sub(cell.active_ns.load(Relaxed)) >= self.idle_ns
-                && cell.depth.load(Relaxed) == 0
-                && cell.busy.load(Relaxed) == 0
+            now_ns.saturating_sub(cell.books.active_ns.load(Relaxed)) >= self.idle_ns
+                && cell.gate.depth.load(Relaxed) == 0
+                && cell.books.busy.load(Relaxed) == 0
                 && cell.state() == State::Running
         };
         for shard in &self.shards {

@@ -1,12 +1,12 @@
 //! What happens to actors, in order: numbered, kept in a bounded ring, and broadcast.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use super::sync::lock;
+use super::sync::{lock, read, write};
 use crate::clock;
 use crate::models::breaker::Change;
 
@@ -115,7 +115,8 @@ impl EventKind {
 
 pub(super) struct Events {
     ring: Mutex<Ring>,
-    live: broadcast::Sender<Arc<Event>>,
+    /// Gone once the streams were ended.
+    live: RwLock<Option<broadcast::Sender<Arc<Event>>>>,
 }
 
 #[derive(Default)]
@@ -127,15 +128,15 @@ struct Ring {
 /// A subscription: first what the ring still has, then what happens.
 pub struct EventStream {
     /// Events after the asked-for number that are still in the ring.
-    pub backlog: Vec<Arc<Event>>,
+    pub backlog: VecDeque<Arc<Event>>,
     /// Whether events between the asked-for number and the backlog were already overwritten.
     pub gap: bool,
-    live: broadcast::Receiver<Arc<Event>>,
+    live: Option<broadcast::Receiver<Arc<Event>>>,
 }
 
 impl Events {
     pub fn new() -> Self {
-        Self { ring: Mutex::default(), live: broadcast::channel(SUBSCRIBER_LAG_MAX).0 }
+        Self { ring: Mutex::default(), live: RwLock::new(Some(broadcast::channel(SUBSCRIBER_LAG_MAX).0)) }
     }
 
     pub fn emit(&self, kind: EventKind) {
@@ -147,19 +148,27 @@ impl Events {
         }
         ring.events.push_back(Arc::clone(&event));
         // Sent under the lock so that subscribers see the numbers in order; nobody listening is fine.
-        let _ = self.live.send(event);
+        if let Some(live) = &*read(&self.live) {
+            let _ = live.send(event);
+        }
     }
 
     pub fn since(&self, after_seq: Option<u64>) -> EventStream {
         let ring = lock(&self.ring);
         let after = after_seq.unwrap_or(ring.seq);
-        let backlog: Vec<_> = ring.events.iter().filter(|e| e.seq > after).cloned().collect();
-        let first = backlog.first().map_or(ring.seq + 1, |e| e.seq);
+        let backlog: VecDeque<_> = ring.events.iter().filter(|e| e.seq > after).cloned().collect();
+        let first = backlog.front().map_or(ring.seq + 1, |e| e.seq);
+        let live = read(&self.live).as_ref().map(broadcast::Sender::subscribe);
         EventStream {
             gap: after > ring.seq || first > after + 1,
             backlog,
-            live: self.live.subscribe(),
+            live,
         }
+    }
+
+    /// Ends all subscriptions, present and future, after what they have.
+    pub fn end_streams(&self) {
+        *write(&self.live) = None;
     }
 
     pub fn recent(&self, limit: usize) -> Vec<Arc<Event>> {
@@ -171,15 +180,15 @@ impl EventStream {
     /// The next live event (read the backlog first). `None` when the reader fell too far behind or
     /// the kernel ended: resume with the last number seen.
     pub async fn next(&mut self) -> Option<Arc<Event>> {
-        self.live.recv().await.ok()
+        self.live.as_mut()?.recv().await.ok()
     }
 
     /// The next event of either kind, in order.
     pub async fn next_in_order(&mut self) -> Option<Arc<Event>> {
-        if self.backlog.is_empty() {
-            return self.next().await;
+        match self.backlog.pop_front() {
+            Some(event) => Some(event),
+            None => self.next().await,
         }
-        Some(self.backlog.remove(0))
     }
 }
 

@@ -20,10 +20,17 @@ struct Shard {
     free: Vec<u32>,
 }
 
+/// Each on cache lines of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Lane {
+    shard: Mutex<Shard>,
+    waiting: AtomicU32,
+}
+
 #[derive(Default)]
 pub(super) struct Expiry {
-    shards: [Mutex<Shard>; SHARDS],
-    waiting: [AtomicU32; SHARDS],
+    lanes: [Lane; SHARDS],
 }
 
 /// A registration; give it back with [`Expiry::forget`].
@@ -36,7 +43,8 @@ pub(super) struct Ticket {
 impl Expiry {
     pub fn register(&self, deadline_ns: u64, waker: &Waker) -> Ticket {
         let shard = my_shard();
-        let mut entries = lock(&self.shards[shard]);
+        let lane = &self.lanes[shard];
+        let mut entries = lock(&lane.shard);
         let entry = Some((deadline_ns, waker.clone()));
         let slot = match entries.free.pop() {
             Some(slot) => {
@@ -48,12 +56,12 @@ impl Expiry {
                 (entries.entries.len() - 1) as u32
             }
         };
-        self.waiting[shard].store((entries.entries.len() - entries.free.len()) as u32, Relaxed);
+        lane.waiting.store((entries.entries.len() - entries.free.len()) as u32, Relaxed);
         Ticket { shard: shard as u8, slot }
     }
 
     pub fn renew(&self, ticket: Ticket, deadline_ns: u64, waker: &Waker) {
-        let mut shard = lock(&self.shards[ticket.shard as usize]);
+        let mut shard = lock(&self.lanes[ticket.shard as usize].shard);
         let entry = &mut shard.entries[ticket.slot as usize];
         match entry {
             Some((_, old)) if old.will_wake(waker) => {}
@@ -62,30 +70,31 @@ impl Expiry {
     }
 
     pub fn forget(&self, ticket: Ticket) {
-        let mut shard = lock(&self.shards[ticket.shard as usize]);
+        let lane = &self.lanes[ticket.shard as usize];
+        let mut shard = lock(&lane.shard);
         let waker = shard.entries[ticket.slot as usize].take();
         shard.free.push(ticket.slot);
         if shard.free.len() == shard.entries.len() && shard.entries.len() > 1_024 {
             *shard = Shard::default();
         }
         let waiting = (shard.entries.len() - shard.free.len()) as u32;
-        self.waiting[ticket.shard as usize].store(waiting, Relaxed);
+        lane.waiting.store(waiting, Relaxed);
         drop(shard);
         drop(waker);
     }
 
     pub fn anyone(&self) -> bool {
-        self.waiting.iter().any(|n| n.load(Relaxed) > 0)
+        self.lanes.iter().any(|lane| lane.waiting.load(Relaxed) > 0)
     }
 
     /// Wakes everyone whose deadline has passed.
     pub fn sweep(&self, now_ns: u64) {
         let mut due = Vec::new();
-        for (shard, waiting) in self.shards.iter().zip(&self.waiting) {
-            if waiting.load(Relaxed) == 0 {
+        for lane in &self.lanes {
+            if lane.waiting.load(Relaxed) == 0 {
                 continue;
             }
-            for entry in &mut lock(shard).entries {
+            for entry in &mut lock(&lane.shard).entries {
                 if entry.as_ref().is_some_and(|(deadline, _)| *deadline <= now_ns) {
                     due.extend(entry.take().map(|(_, waker)| waker));
                 }

@@ -1,12 +1,11 @@
 //! Runs an actor's own code: panics are caught, orders can interrupt it, its trace is current.
 
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::task::Poll;
 
-use futures_util::FutureExt;
-use tracing::Span;
+use tracing::{Instrument, Span};
 
 use super::actor::Fault;
 use super::control::Control;
@@ -19,51 +18,37 @@ pub(super) enum Outcome {
     Interrupted,
 }
 
-/// The second value tells whether it ever waited.
-pub(super) async fn run<F>(
-    control: &Control,
-    trace: Option<Trace>,
-    span: Span,
-    code: F,
-) -> (Outcome, bool)
+/// The second value tells whether it ever waited. Takes the code pinned: futures are copied into
+/// whatever takes them by value, and this is the hot path.
+pub(super) fn run<F>(control: &Control, mut code: Pin<&mut F>) -> impl Future<Output = (Outcome, bool)>
 where
     F: Future<Output = Result<(), Fault>>,
 {
-    let mut code = pin!(AssertUnwindSafe(code).catch_unwind());
     let mut waited = false;
-    let traced = trace.is_some() || !span.is_disabled();
-    let outcome = poll_fn(|cx| {
-        let polled = if traced {
-            let _entered = span.enter();
-            match trace {
-                Some(trace) => trace.enter(|| code.as_mut().poll(cx)),
-                None => code.as_mut().poll(cx),
-            }
-        } else {
-            code.as_mut().poll(cx)
-        };
-        match polled {
-            Poll::Ready(Ok(Ok(()))) => Poll::Ready(Outcome::Done),
-            Poll::Ready(Ok(Err(fault))) => Poll::Ready(Outcome::Failed(fault.reason().to_owned())),
-            Poll::Ready(Err(panic)) => Poll::Ready(Outcome::Failed(panic_reason(panic.as_ref()))),
-            Poll::Pending => {
-                waited = true;
-                control.listen(cx);
-                if control.interrupted() {
-                    Poll::Ready(Outcome::Interrupted)
-                } else {
-                    Poll::Pending
-                }
-            }
+    poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| code.as_mut().poll(cx))) {
+        Ok(Poll::Ready(Ok(()))) => Poll::Ready((Outcome::Done, waited)),
+        Ok(Poll::Ready(Err(fault))) => Poll::Ready((Outcome::Failed(fault.reason().to_owned()), waited)),
+        Err(panic) => Poll::Ready((Outcome::Failed(panic_reason(panic.as_ref())), waited)),
+        Ok(Poll::Pending) => {
+            waited = true;
+            control.listen(cx);
+            if control.interrupted() { Poll::Ready((Outcome::Interrupted, true)) } else { Poll::Pending }
         }
     })
-    .await;
-    (outcome, waited)
+}
+
+/// Runs code with its trace current, inside a span.
+pub(super) async fn traced<F: Future>(trace: Option<Trace>, span: Span, code: F) -> F::Output {
+    let code = code.instrument(span);
+    match trace {
+        Some(trace) => trace.scope(code).await,
+        None => code.await,
+    }
 }
 
 /// Runs code that does not wait, such as a factory or a view.
 pub(super) fn run_now<T>(code: impl FnOnce() -> T) -> Result<T, String> {
-    std::panic::catch_unwind(AssertUnwindSafe(code)).map_err(|panic| panic_reason(panic.as_ref()))
+    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| panic_reason(panic.as_ref()))
 }
 
 fn panic_reason(panic: &(dyn std::any::Any + Send)) -> String {

@@ -38,7 +38,7 @@ impl<M: Send + 'static> Handle<M> {
 
     /// Messages that wait now.
     pub fn depth(&self) -> u32 {
-        self.cell.depth.load(Relaxed)
+        self.cell.gate.depth.load(Relaxed)
     }
 
     /// Sends without waiting for anything: a full mailbox refuses at once.
@@ -74,7 +74,7 @@ impl<M: Send + 'static> Handle<M> {
         match self.actor.send_message(Envelope::Outer(letter)) {
             Ok(()) => Ok(()),
             Err(error) => {
-                self.cell.depth.fetch_sub(1, Relaxed);
+                self.cell.gate.depth.fetch_sub(1, Relaxed);
                 match error {
                     MessagingErr::SendErr(Envelope::Outer(letter)) => Err((letter, Refused::Gone)),
                     _ => unreachable!("the queue gives back what it was given"),
@@ -85,7 +85,7 @@ impl<M: Send + 'static> Handle<M> {
 
     pub(super) fn bury(&self, letter: Letter<M>, refused: Refused) -> Refused {
         if refused == Refused::Gone {
-            self.cell.dead_letter((self.label)(&letter.msg), Why::Gone, letter.trace);
+            self.cell.dead_letter((self.label)(&letter.msg), Why::Gone, letter.trace());
         }
         refused
     }

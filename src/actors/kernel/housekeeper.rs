@@ -70,7 +70,7 @@ fn flood(kernel: &Kernel, since_ns: u64) {
             let Some(port) = cell.port.get() else { continue };
             let taken = (0..letters).take_while(|_| cell.admit().is_ok()).map(|_| {
                 if !port.noise() {
-                    cell.depth.fetch_sub(1, Relaxed);
+                    cell.gate.depth.fetch_sub(1, Relaxed);
                 }
             });
             rule.hits.fetch_add(taken.count() as u64, Relaxed);

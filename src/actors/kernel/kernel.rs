@@ -162,12 +162,12 @@ impl Kernel {
 
 impl Totals {
     pub fn add(&mut self, cell: &Cell) {
-        self.handled += cell.handled.load(Relaxed);
-        self.failed += cell.failed.load(Relaxed);
-        self.expired += cell.expired.load(Relaxed);
-        self.refused += cell.refused.load(Relaxed);
+        self.handled += cell.books.handled.load(Relaxed);
+        self.failed += cell.books.failed.load(Relaxed);
+        self.expired += cell.books.expired.load(Relaxed);
+        self.refused += cell.gate.refused.load(Relaxed);
         self.restarts += lock(&cell.record).restarts_total;
-        self.wait.add(&cell.wait.counts());
-        self.handle.add(&cell.handle.counts());
+        self.wait.add(&cell.books.wait.counts());
+        self.handle.add(&cell.books.handle.counts());
     }
 }

@@ -7,14 +7,19 @@ pub(super) struct Letter<M> {
     pub msg: M,
     pub sent_ns: u64,
     pub deadline_ns: u64,
-    pub trace: Option<Trace>,
+    /// Boxed: most messages have none, and letters are moved often.
+    pub trace: Option<Box<Trace>>,
     /// For letters of the inner lane: the life that they belong to.
     pub life: u32,
 }
 
 impl<M> Letter<M> {
+    pub fn trace(&self) -> Option<Trace> {
+        self.trace.as_deref().copied()
+    }
+
     pub fn new(msg: M, sent_ns: u64) -> Self {
-        Self { msg, sent_ns, deadline_ns: NEVER, trace: Trace::current(), life: 0 }
+        Self { msg, sent_ns, deadline_ns: NEVER, trace: Trace::current().map(Box::new), life: 0 }
     }
 }
 

@@ -1,18 +1,19 @@
 //! The lives of an actor: begin, fail, restart, halt, end.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tracing::Span;
 
 use super::actor::Actor;
 use super::body::Body;
 use super::cell::State;
 use super::control::{Ack, Order};
+use super::dead::short_name;
 use super::end::{self, How};
 use super::events::EventKind;
 use super::family::{self, Verdict};
@@ -44,7 +45,7 @@ impl<A: Actor> Body<A> {
         self.actor = Some(guard::run_now(&mut self.factory)?);
         if let (Some(actor), cx) = (self.actor.as_mut(), &mut self.cx) {
             let started = async move { actor.started(cx).await };
-            match guard::run(&self.cell.control, None, Span::none(), started).await.0 {
+            match guard::run(&self.cell.control, pin!(started)).await.0 {
                 Outcome::Done => {}
                 Outcome::Failed(reason) => return Err(format!("start: {reason}")),
                 Outcome::Interrupted => return Err("start: interrupted".to_owned()),
@@ -72,6 +73,7 @@ impl<A: Actor> Body<A> {
 
     /// The actor asked to stop. What is queued is handled first.
     pub async fn exit(&mut self) {
+        self.cx.stop = false;
         if self.cell.control.closing() {
             return;
         }
@@ -89,9 +91,9 @@ impl<A: Actor> Body<A> {
         self.cell.kernel.runtime.spawn(end::end(cell, How::Drain, until));
     }
 
-    pub async fn interrupted(&mut self, label: &str) {
+    pub async fn interrupted(&mut self, label: &'static str) {
         self.cell.control.clear_interrupt();
-        self.cell.note_error(&format!("{label}: interrupted"));
+        self.cell.note_error(&format!("{}: interrupted", short_name(label)));
         if !self.cell.control.has_orders() {
             // Only an end is in the way of an interrupted handler: nothing of it can be kept.
             self.end_life().await;
@@ -173,11 +175,8 @@ impl<A: Actor> Body<A> {
 
     /// Ends if nothing is lost by it: no letter waits, no continuation runs, the actor is idle.
     pub fn passivate(&mut self) {
-        let idle = self.cell.inner_depth.load(Relaxed) == 0 && !self.busy_beside();
-        let agrees = self
-            .actor
-            .as_ref()
-            .is_some_and(|actor| matches!(guard::run_now(|| actor.idle()), Ok(true)));
+        let idle = self.cell.gate.inner_depth.load(Relaxed) == 0 && !self.busy_beside();
+        let agrees = self.actor.as_ref().is_some_and(|actor| matches!(guard::run_now(|| actor.idle()), Ok(true)));
         if idle && agrees && self.keeper.as_mut().is_some_and(|keeper| keeper.retire()) {
             self.close();
         }
@@ -261,8 +260,8 @@ impl<A: Actor> Body<A> {
         let late = Arc::clone(&self.cx.late);
         loop {
             while let Some(letter) = late.pop() {
-                self.cell.inner_depth.fetch_sub(1, Relaxed);
-                self.inner_letter(letter).await;
+                self.cell.gate.inner_depth.fetch_sub(1, Relaxed);
+                self.letter(letter).await;
             }
             if self.actor.is_none() || self.cell.control.discards() || self.cx.pipes.is_empty() {
                 break;
@@ -287,7 +286,8 @@ impl<A: Actor> Body<A> {
                 actor.stopping(cx).await;
                 Ok(())
             };
-            let guarded = guard::run(&self.cell.control, None, Span::none(), stopping);
+            let stopping = pin!(stopping);
+            let guarded = guard::run(&self.cell.control, stopping);
             match tokio::time::timeout(end::STOPPING_MAX, guarded).await {
                 Ok((Outcome::Done, _)) => {}
                 Ok((Outcome::Failed(reason), _)) => {

@@ -29,14 +29,12 @@ pub enum Sort {
 }
 
 /// Which actors to list.
-#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[derive(Clone, Debug, Default)]
 pub struct ActorQuery {
     /// Only paths that begin with this.
     pub prefix: Option<String>,
     /// Only actors of this type.
-    #[serde(rename = "type")]
     pub kind: Option<String>,
-    #[serde(default)]
     pub sort: Sort,
     /// `next` of the page before.
     pub cursor: Option<String>,
@@ -87,11 +85,18 @@ impl PartialOrd for Rank {
     }
 }
 
+impl ActorQuery {
+    /// Whether the cursor may have come from a page of this order.
+    pub fn cursor_fits(&self) -> bool {
+        self.cursor.as_deref().is_none_or(|cursor| parse_cursor(cursor, self.sort).is_some())
+    }
+}
+
 impl Registry {
-    /// One page of actors.
+    /// One page of actors. A cursor that does not fit begins at the first page.
     pub fn actors(&self, query: &ActorQuery) -> ActorPage {
         let limit = query.limit.unwrap_or(PAGE_LIMIT).clamp(1, PAGE_LIMIT_MAX);
-        let cursor = query.cursor.as_deref().map(parse_cursor);
+        let cursor = query.cursor.as_deref().and_then(|cursor| parse_cursor(cursor, query.sort));
         let (mut cells, total) = match query.sort {
             Sort::Path => self.by_path(query, cursor.map(|rank| rank.1), limit + 1),
             sort => self.by_rank(query, sort, cursor, limit + 1),
@@ -145,7 +150,7 @@ impl Registry {
             }
             let number = match sort {
                 Sort::Restarts => lock(&cell.record).restarts_total,
-                _ => u64::from(cell.depth.load(Relaxed)),
+                _ => u64::from(cell.gate.depth.load(Relaxed)),
             };
             let full = heap.len() == limit;
             if full && heap.peek().is_some_and(|worst| worst.0 >= number) {
@@ -172,13 +177,13 @@ fn of_kind(query: &ActorQuery, cell: &Cell) -> bool {
     query.kind.as_deref().is_none_or(|kind| kind == cell.kind)
 }
 
-fn parse_cursor(cursor: &str) -> Rank {
-    match cursor.split_once(':') {
-        Some((number, path)) if !cursor.starts_with('/') => {
-            Rank(number.parse().unwrap_or(0), path.into())
-        }
-        _ => Rank(0, cursor.into()),
-    }
+/// `None` for what no page gave out.
+fn parse_cursor(cursor: &str, sort: Sort) -> Option<Rank> {
+    let (number, path) = match sort {
+        Sort::Path => (0, cursor),
+        _ => cursor.split_once(':').and_then(|(n, path)| Some((n.parse().ok()?, path)))?,
+    };
+    path.starts_with('/').then(|| Rank(number, path.into()))
 }
 
 pub(super) fn summary(cell: &Cell) -> ActorSummary {
@@ -186,9 +191,9 @@ pub(super) fn summary(cell: &Cell) -> ActorSummary {
         path: Arc::clone(&cell.path),
         kind: cell.kind,
         state: cell.state(),
-        depth: cell.depth.load(Relaxed),
+        depth: cell.gate.depth.load(Relaxed),
         capacity: cell.policy.mailbox,
-        handled: cell.handled.load(Relaxed),
+        handled: cell.books.handled.load(Relaxed),
         restarts: lock(&cell.record).restarts_total,
     }
 }

@@ -109,23 +109,31 @@ impl Registry {
 
     /// Carries out an order; false where there is no such actor. Children of a table follow it.
     pub async fn order(&self, path: &str, order: OperatorOrder) -> bool {
-        let Some(cell) = self.kernel.find(path) else { return false };
-        tracing::warn!(
-            path,
-            order = order.as_str(),
-            "operator's order for {path}: {}",
-            order.as_str()
-        );
+        let Some(mut done) = self.begin_order(path, order) else { return false };
+        // An error means that the runtime ends, and every actor with it.
+        let _ = (&mut done).await;
+        true
+    }
+
+    /// The same, waiting at most `patience`: whether it is done by then. It goes on otherwise.
+    /// `None` where there is no such actor.
+    pub async fn order_within(&self, path: &str, order: OperatorOrder, patience: Duration) -> Option<bool> {
+        let done = self.begin_order(path, order)?;
+        Some(tokio::time::timeout(patience, done).await.is_ok())
+    }
+
+    /// On a task of its own: an operator who no longer waits does not leave it half done.
+    fn begin_order(&self, path: &str, order: OperatorOrder) -> Option<tokio::task::JoinHandle<()>> {
+        let cell = self.kernel.find(path)?;
+        tracing::warn!(path, order = order.as_str(), "operator's order for {path}: {}", order.as_str());
         let (path, name) = (path.to_owned(), order.as_str());
         self.kernel.events.emit(EventKind::Order { path, order: name });
-        match order {
-            OperatorOrder::Restart => {
-                service::restart(cell, "an operator's order".to_owned()).await
-            }
-            OperatorOrder::Drain => halt(cell, How::Drain).await,
-            OperatorOrder::Stop => halt(cell, How::Stop).await,
-        }
-        true
+        let carried_out = match order {
+            OperatorOrder::Restart => service::restart(cell, "an operator's order".to_owned()),
+            OperatorOrder::Drain => halt(cell, How::Drain),
+            OperatorOrder::Stop => halt(cell, How::Stop),
+        };
+        Some(self.kernel.runtime.spawn(carried_out))
     }
 
     pub fn breakers(&self) -> Vec<BreakerEntry> {
@@ -152,6 +160,11 @@ impl Registry {
     /// Events after a number (or from now on), first from the ring, then live.
     pub fn events(&self, after_seq: Option<u64>) -> EventStream {
         self.kernel.events.since(after_seq)
+    }
+
+    /// Ends all event streams, so that their connections do not hold up a shutdown.
+    pub fn end_event_streams(&self) {
+        self.kernel.events.end_streams();
     }
 
     /// The newest events, newest first.

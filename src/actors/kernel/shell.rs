@@ -1,6 +1,7 @@
 //! The ractor actor around each of ours. One ractor actor stays for all lives of a path, so that
 //! handles and queued messages survive a restart; ractor's own supervision links are not used (one
-//! process-wide lock guards them, and its defaults stop a parent with its child).
+//! process-wide lock guards them, and its defaults stop a parent with its child). What is rarely
+//! run is boxed, so that each actor's future stays small.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -84,30 +85,31 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         body: &mut Body<A>,
     ) -> Result<(), ActorProcessingErr> {
         if body.cell.control.anything() {
-            body.obey().await;
+            Box::pin(body.obey()).await;
         }
-        match envelope {
+        let gate = &body.cell.gate;
+        let letter = match envelope {
             Envelope::Outer(letter) => {
-                let depth = body.cell.depth.fetch_sub(1, Relaxed);
-                if depth > body.cell.depth_max.load(Relaxed) {
-                    body.cell.depth_max.store(depth, Relaxed);
+                let depth = gate.depth.fetch_sub(1, Relaxed);
+                if depth > body.cell.books.depth_max.load(Relaxed) {
+                    body.cell.books.depth_max.store(depth, Relaxed);
                 }
-                body.letter(letter).await;
+                Some(letter)
             }
             Envelope::Inner(letter) => {
-                body.cell.inner_depth.fetch_sub(1, Relaxed);
-                body.inner_letter(letter).await;
+                gate.inner_depth.fetch_sub(1, Relaxed);
+                Some(letter)
             }
-            Envelope::Nudge => {}
-            Envelope::Publish => body.publish_if_behind(),
-            Envelope::Passivate => body.passivate(),
-            Envelope::HaltHere(ack) => body.halt(ack).await,
-            Envelope::Noise => {
-                body.cell.depth.fetch_sub(1, Relaxed);
+            other => {
+                body.special(other);
+                None
             }
+        };
+        if let Some(letter) = letter {
+            body.letter(letter).await;
         }
         if body.cell.control.anything() {
-            body.obey().await;
+            Box::pin(body.obey()).await;
         }
         Ok(())
     }

@@ -1,17 +1,17 @@
-//! The kernel's clock: nanoseconds since the process first asked. Used for intervals only.
+//! The kernel's clock: monotonic nanoseconds. Used for intervals only.
 
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-static BASE: OnceLock<Instant> = OnceLock::new();
+use rustix::time::{ClockId, clock_gettime};
 
 /// Stands for "no deadline".
 pub(super) const NEVER: u64 = u64::MAX;
 
-/// Nanoseconds since the first call in this process, starting at 1 so that 0 can mean "not yet".
+/// Monotonic nanoseconds, never 0. Read once or twice for each message, so without the checks of
+/// `Instant`.
 pub(super) fn now_ns() -> u64 {
-    let base = *BASE.get_or_init(Instant::now);
-    Instant::now().duration_since(base).as_nanos() as u64 + 1
+    let t = clock_gettime(ClockId::Monotonic);
+    (t.tv_sec as u64) * 1_000_000_000 + t.tv_nsec as u64 + 1
 }
 
 pub(super) fn to_ns(duration: Duration) -> u64 {

@@ -59,6 +59,8 @@ pub struct Live {
     pub journal: BTreeMap<Op, Hold>,
     pub journaled: HashMap<Op, ()>,
     pub journaling: bool,
+    /// The last holds that were released before they were journaled: for who releases them again.
+    pub released: VecDeque<Hold>,
     pub journal_due_us: i64,
     /// Keys of the purses that hold slices of this account.
     pub holders: HashMap<HolderId, String>,
@@ -143,6 +145,7 @@ impl BudgetActor {
             journal: BTreeMap::new(),
             journaled: HashMap::new(),
             journaling: false,
+            released: VecDeque::new(),
             journal_due_us: 0,
             holders: HashMap::new(),
             stored_terms,

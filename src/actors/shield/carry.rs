@@ -21,6 +21,8 @@ use crate::store::{OperationRow, Outcome, Write};
 
 /// Holds journaled in one go.
 const JOURNAL_BATCH_MAX: usize = 512;
+/// Releases remembered for who repeats them.
+const RELEASED_KEPT: usize = 1_024;
 /// How long a hold may stand before it is journaled: most are over by then.
 const JOURNAL_EVERY_US: i64 = 500_000;
 /// Longest patience with an account that does not count what was booked. The ledger has it.
@@ -90,6 +92,12 @@ impl BudgetActor {
                 if over && !live.journaled.contains_key(&hold.id) {
                     // It came and went before it was written: nobody will ask the journal for it.
                     live.journal.remove(&hold.id);
+                    if hold.state == HoldState::Released {
+                        live.released.push_back(*hold);
+                        if live.released.len() > RELEASED_KEPT {
+                            live.released.pop_front();
+                        }
+                    }
                 } else {
                     live.journal.insert(hold.id, *hold);
                 }

@@ -318,7 +318,8 @@ impl Live {
             };
             return reply.send(Told::Done(fate));
         }
-        let mut known = match (found.journaled, proof) {
+        let released = self.released.iter().rfind(|h| h.id == id).cloned();
+        let mut known = match (found.journaled.or(released), proof) {
             (Some(hold), _) => hold,
             (None, Some(proof)) if proof.id == id => *proof,
             (None, _) => return reply.send(Told::Done(HoldFate::Answer(HoldAnswer::Unknown))),

@@ -47,6 +47,8 @@ impl Micros {
             Some((m, e)) => (m, e.parse::<i32>().map_err(|_| NotANumber)?),
             None => (body, 0),
         };
+        // Beyond this nothing is told apart, and nothing below overflows.
+        let exponent = exponent.clamp(-1_000, 1_000);
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let digits_only = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         if !digits_only(whole)
@@ -309,6 +311,8 @@ mod tests {
             ("-", NotANumber),
             ("0x10", NotANumber),
             ("1e99999999999", NotANumber),
+            ("1e2147483647", OutOfRange),
+            ("1e-2147483647", TooFine),
             ("１", NotANumber),
         ] {
             assert_eq!(Micros::parse(text), Err(error), "{text}");

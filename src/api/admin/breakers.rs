@@ -1,0 +1,46 @@
+//! Circuit breakers.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Ctx;
+use super::query::{ActorPath, unknown};
+use crate::actors::kernel::BreakerEntry;
+use crate::api::docs::Problems;
+use crate::api::problem::{Code, Problem};
+
+#[derive(Serialize, ToSchema)]
+pub struct Breakers {
+    breakers: Vec<BreakerEntry>,
+}
+
+/// List the circuit breakers
+#[utoipa::path(get, path = "/api/admin/breakers", tag = "breakers",
+    responses((status = 200, body = Breakers), Problems))]
+pub async fn list(State(admin): Ctx) -> Json<Breakers> {
+    Json(Breakers { breakers: admin.registry.breakers() })
+}
+
+/// Close a breaker by hand
+#[utoipa::path(post, path = "/api/admin/breakers/{path}/reset", tag = "breakers",
+    params(("path" = String, Path, description = "The path of its actor, slashes as they are", example = "shield/ledger")),
+    responses((status = 200, body = BreakerEntry), Problems))]
+pub async fn reset(State(admin): Ctx, ActorPath(path): ActorPath) -> Result<Json<BreakerEntry>, Problem> {
+    let path = path
+        .strip_suffix("/reset")
+        .ok_or_else(|| Problem::new(Code::NotFound, "the path does not end in /reset"))?;
+    if !admin.registry.reset_breaker(path) {
+        return Err(unknown_breaker(&admin.registry, path));
+    }
+    let entry = admin.registry.breakers().into_iter().find(|entry| &*entry.path == path);
+    entry.map(Json).ok_or_else(|| unknown(path))
+}
+
+fn unknown_breaker(registry: &crate::actors::kernel::Registry, path: &str) -> Problem {
+    match registry.actor(path) {
+        Some(_) => Problem::new(Code::NotFound, format!("{path} has no breaker")),
+        None => unknown(path),
+    }
+}

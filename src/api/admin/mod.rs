@@ -1,0 +1,69 @@
+//! The operators' API on one page: actors, their orders, the tree, breakers, dead letters,
+//! services, faults and live events.
+
+mod actors;
+mod breakers;
+mod dead_letters;
+mod events;
+mod faults;
+mod orders;
+mod query;
+mod services;
+mod tree;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+use tokio::sync::Semaphore;
+use utoipa::OpenApi;
+
+use super::problem::ProblemBody;
+use crate::actors::kernel::Registry;
+
+/// Event streams that may be open at a time.
+const STREAMS_MAX: usize = 64;
+
+pub(super) struct Admin {
+    registry: Registry,
+    chaos_enabled: bool,
+    streams: Arc<Semaphore>,
+}
+
+pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
+
+/// The OpenAPI document of these routes.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "KIKI admin",
+        description = "Every actor of this process: its state, mailbox, times, restarts and errors, without asking \
+            it; orders to it; faults on purpose.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(
+        actors::list, actors::show, orders::order, tree::tree, breakers::list, breakers::reset,
+        dead_letters::list, services::list, faults::list, faults::set, faults::clear, faults::clear_one,
+        events::events
+    ),
+    components(schemas(ProblemBody))
+)]
+pub struct AdminDoc;
+
+/// Every admin route. Faults are refused unless `chaos_enabled`, whatever the kernel would allow.
+pub fn router(registry: Registry, chaos_enabled: bool) -> Router {
+    let streams = Arc::new(Semaphore::new(STREAMS_MAX));
+    Router::new()
+        .route("/api/admin/actors", get(actors::list))
+        // The path has slashes: an order is its last part.
+        .route("/api/admin/actors/{*path}", get(actors::show).post(orders::order))
+        .route("/api/admin/tree", get(tree::tree))
+        .route("/api/admin/breakers", get(breakers::list))
+        .route("/api/admin/breakers/{*path}", post(breakers::reset))
+        .route("/api/admin/dead-letters", get(dead_letters::list))
+        .route("/api/admin/services", get(services::list))
+        .route("/api/admin/faults", get(faults::list).post(faults::set).delete(faults::clear))
+        .route("/api/admin/faults/{id}", delete(faults::clear_one))
+        .route("/api/admin/events", get(events::events))
+        .with_state(Arc::new(Admin { registry, chaos_enabled, streams }))
+}

@@ -1,0 +1,135 @@
+//! What every request passes: a bound on how many run, a time limit, an id, its trace, and its
+//! place in the metrics.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::problem::{Code, Problem};
+use crate::actors::kernel::Trace;
+use crate::metrics_names::{HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_SHED};
+
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const ID_CHARS_MAX: usize = 128;
+
+/// The gate of one service.
+pub struct Gate {
+    service: &'static str,
+    running: AtomicUsize,
+    running_max: usize,
+    time_max: Duration,
+    meters: RwLock<HashMap<(u16, bool, MatchedPathKey), Meter>>,
+}
+
+type MatchedPathKey = String;
+
+#[derive(Clone)]
+struct Meter {
+    count: metrics::Counter,
+    time: metrics::Histogram,
+}
+
+impl Gate {
+    pub fn new(service: &'static str, running_max: usize, time_max: Duration) -> Arc<Gate> {
+        Arc::new(Gate {
+            service,
+            running: AtomicUsize::new(0),
+            running_max,
+            time_max,
+            meters: RwLock::default(),
+        })
+    }
+
+    fn measure(&self, request: &Route, status: u16, took: Duration) {
+        let Route { post, template } = request;
+        let known = {
+            let meters = self.meters.read().unwrap_or_else(PoisonError::into_inner);
+            let template = template.as_ref().map_or("", |t| t.as_str());
+            // Looked up by reference: a hit allocates nothing but the key's text.
+            meters.get(&(status, *post, template.to_owned())).cloned()
+        };
+        let meter = known.unwrap_or_else(|| self.meter(request, status));
+        meter.count.increment(1);
+        meter.time.record(took.as_secs_f64());
+    }
+
+    fn meter(&self, request: &Route, status: u16) -> Meter {
+        // Unknown paths share one label: a stranger must not be able to make up series.
+        let route = request.template.as_ref().map_or("", |t| t.as_str()).to_owned();
+        let method = if request.post { "POST" } else { "GET" };
+        let service = self.service;
+        let meter = Meter {
+            count: metrics::counter!(HTTP_REQUESTS, "service" => service, "route" => route.clone(),
+                "method" => method, "status" => status.to_string()),
+            time: metrics::histogram!(HTTP_REQUEST_DURATION, "service" => service,
+                "route" => route.clone(), "method" => method),
+        };
+        let mut meters = self.meters.write().unwrap_or_else(PoisonError::into_inner);
+        meters.insert((status, request.post, route), meter.clone());
+        meter
+    }
+}
+
+struct Route {
+    post: bool,
+    template: Option<MatchedPath>,
+}
+
+/// Leaves the count of running requests when it goes, whatever ended the request.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The middleware.
+pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let route = Route {
+        post: request.method() != axum::http::Method::GET,
+        template: request.extensions().get::<MatchedPath>().cloned(),
+    };
+    let id = request.headers().get(REQUEST_ID).filter(|id| is_id(id)).cloned();
+    let trace = request.headers().get(TRACEPARENT).and_then(|t| Trace::parse(t.to_str().ok()?));
+    let running = gate.running.fetch_add(1, Ordering::Relaxed);
+    let _place = Place(&gate.running);
+    let mut response = if running >= gate.running_max {
+        metrics::counter!(HTTP_REQUESTS_SHED, "service" => gate.service).increment(1);
+        Problem::new(Code::Busy, "too many requests are running").into_response()
+    } else {
+        let handled = tokio::time::timeout(gate.time_max, next.run(request));
+        let handled = match trace {
+            Some(trace) => trace.child().scope(handled).await,
+            None => handled.await,
+        };
+        handled.unwrap_or_else(|_| {
+            Problem::new(Code::Unanswered, "the answer took too long").into_response()
+        })
+    };
+    let id = id.unwrap_or_else(fresh_id);
+    response.headers_mut().insert(REQUEST_ID, id);
+    gate.measure(&route, response.status().as_u16(), began.elapsed());
+    response
+}
+
+/// Visible ASCII and not too long: it is written to logs and sent back.
+fn is_id(id: &HeaderValue) -> bool {
+    let bytes = id.as_bytes();
+    !bytes.is_empty() && bytes.len() <= ID_CHARS_MAX && bytes.iter().all(u8::is_ascii_graphic)
+}
+
+fn fresh_id() -> HeaderValue {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let random: u128 = rand::random();
+    let text: [u8; 32] = std::array::from_fn(|i| HEX[(random >> (4 * i)) as usize & 15]);
+    HeaderValue::from_bytes(&text).unwrap_or(HeaderValue::from_static("-"))
+}

@@ -1,0 +1,55 @@
+//! The health summary: every service by its name, with its state and what it depends on.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::shield::App;
+use crate::actors::shield::view::rfc3339;
+use crate::clock;
+
+/// The documented names of all services.
+const SERVICES: [&str; 7] =
+    ["syncshield", "syncengage", "syncvalue", "syncflow", "synccreate", "billing", "synapse"];
+
+#[derive(Serialize)]
+struct Summary {
+    /// healthy while every service that runs here is.
+    status: &'static str,
+    services: Map<String, Value>,
+    timestamp: String,
+}
+
+/// `GET /health` on the summary's own port. A service that this version does not have, or that this
+/// node does not play, says `not_running`: it is no fault.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new().route("/health", get(summary)).with_state(app)
+}
+
+async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
+    let ready = app.shield.ready();
+    let mut services = Map::new();
+    for name in SERVICES {
+        services.insert(name.to_owned(), json!({ "state": "not_running", "dependencies": {} }));
+    }
+    let redis = match (app.redis.is_configured(), app.redis.is_connected()) {
+        (false, _) => "not_configured",
+        (true, true) => "up",
+        (true, false) => "down",
+    };
+    let store = app.shield.store().dialect().name();
+    let shield = json!({
+        "state": if ready { "healthy" } else { "degraded" },
+        "dependencies": {
+            "store": { "kind": store, "state": if ready { "up" } else { "down" } },
+            "redis": { "state": redis },
+        },
+    });
+    services.insert("syncshield".to_owned(), shield);
+    let status = if ready { "healthy" } else { "degraded" };
+    Json(Summary { status, services, timestamp: rfc3339(clock::wall_us()) })
+}

@@ -1,0 +1,95 @@
+//! The service itself: what it is, how it is, what it counts.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Ctx;
+use crate::actors::shield::view::rfc3339;
+use crate::clock;
+
+/// What the service is.
+#[derive(Serialize, ToSchema)]
+pub struct AboutBody {
+    service: &'static str,
+    version: &'static str,
+    docs: &'static str,
+    openapi: &'static str,
+}
+
+/// Service information
+#[utoipa::path(get, path = "/", tag = "service", responses((status = 200, description = "What this is", body = AboutBody)))]
+pub async fn about() -> axum::Json<AboutBody> {
+    axum::Json(AboutBody {
+        service: "syncshield",
+        version: env!("CARGO_PKG_VERSION"),
+        docs: "/docs",
+        openapi: "/openapi.json",
+    })
+}
+
+/// How the service is.
+#[derive(Serialize, ToSchema)]
+pub struct HealthBody {
+    /// healthy, or degraded while something it needs is not there.
+    status: &'static str,
+    service: &'static str,
+    version: &'static str,
+    /// false without Redis too: everything works from local memory then.
+    redis_connected: bool,
+    /// sqlite or postgres.
+    store: &'static str,
+    store_available: bool,
+    /// All spending is paused until an operator resumes it.
+    paused_by_restore: bool,
+    /// RFC 3339.
+    timestamp: String,
+}
+
+impl HealthBody {
+    pub fn of(app: &super::App) -> HealthBody {
+        let ready = app.shield.ready();
+        HealthBody {
+            status: if ready { "healthy" } else { "degraded" },
+            service: "syncshield",
+            version: env!("CARGO_PKG_VERSION"),
+            redis_connected: app.redis.is_connected(),
+            store: app.shield.store().dialect().name(),
+            store_available: ready,
+            paused_by_restore: app.shield.paused_by_restore(),
+            timestamp: rfc3339(clock::wall_us()),
+        }
+    }
+}
+
+/// Whether the service is alive
+///
+/// Always 200 while the process answers; what it needs is described.
+#[utoipa::path(get, path = "/health", tag = "documented", responses((status = 200, description = "Alive", body = HealthBody)))]
+pub async fn health(State(app): Ctx) -> axum::Json<HealthBody> {
+    axum::Json(HealthBody::of(&app))
+}
+
+/// Whether the service can serve.
+#[derive(Serialize, ToSchema)]
+pub struct ReadyBody {
+    ready: bool,
+}
+
+/// Whether the service can serve
+#[utoipa::path(get, path = "/ready", tag = "service",
+    responses((status = 200, description = "It can", body = ReadyBody), (status = 503, description = "It cannot now", body = ReadyBody)))]
+pub async fn ready(State(app): Ctx) -> Response {
+    let ready = app.shield.ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(ReadyBody { ready })).into_response()
+}
+
+/// Metrics in Prometheus' text format
+#[utoipa::path(get, path = "/metrics", tag = "service",
+    responses((status = 200, description = "Every metric", body = String, content_type = "text/plain")))]
+pub async fn metrics(State(app): Ctx) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
+}

@@ -1,0 +1,106 @@
+//! SyncShield over HTTP: the API on one page.
+
+mod accounts;
+mod allocations;
+mod budget;
+mod check;
+mod common;
+mod holds;
+mod info;
+mod ledger;
+mod spend;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use metrics_exporter_prometheus::PrometheusHandle;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::gate::{self, Gate};
+use super::problem::{Code, Problem, ProblemBody};
+use crate::actors::shield::Shield;
+use crate::models::shield::token::Signer;
+
+/// What handlers need.
+pub struct App {
+    pub shield: Shield,
+    pub signer: Signer,
+    pub metrics: PrometheusHandle,
+    pub redis: crate::connectors::redis::Redis,
+}
+
+pub type Ctx = axum::extract::State<Arc<App>>;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "SyncShield",
+        description = "Budgets that are never overspent: authorise, settle, spend, and the ledger behind it.\n\n\
+            Amounts are exact decimals with at most 6 decimals. Mutating calls take an `Idempotency-Key`: \
+            the same key with the same request books once and answers the same.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    components(schemas(ProblemBody))
+)]
+struct Doc;
+
+/// Limits of the HTTP service.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpTerms {
+    pub body_max_bytes: usize,
+    pub running_max: usize,
+    pub time_max: Duration,
+}
+
+/// Every route of SyncShield.
+pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
+    let (router, api) = OpenApiRouter::with_openapi(Doc::openapi())
+        // the documented calls of old
+        .routes(routes!(spend::spend_get, spend::spend_post))
+        .routes(routes!(check::check_ltv))
+        .routes(routes!(allocations::allocate))
+        .routes(routes!(budget::budget))
+        .routes(routes!(check::authorise))
+        // holds
+        .routes(routes!(check::authorise_batch))
+        .routes(routes!(holds::hold))
+        .routes(routes!(holds::settle))
+        .routes(routes!(holds::release))
+        // allocations
+        .routes(routes!(allocations::list))
+        .routes(routes!(allocations::pause))
+        .routes(routes!(allocations::resume))
+        .routes(routes!(allocations::top_up))
+        .routes(routes!(allocations::end))
+        // bookings
+        .routes(routes!(spend::book))
+        .routes(routes!(ledger::ledger))
+        // accounts
+        .routes(routes!(accounts::list, accounts::create))
+        .routes(routes!(accounts::account))
+        .routes(routes!(accounts::stop))
+        .routes(routes!(accounts::start))
+        .routes(routes!(accounts::rates, accounts::put_rates))
+        .routes(routes!(accounts::resume_after_restore))
+        // the service itself
+        .routes(routes!(info::about))
+        .routes(routes!(info::health))
+        .routes(routes!(info::ready))
+        .routes(routes!(info::metrics))
+        .split_for_parts();
+    let gate = Gate::new("syncshield", terms.running_max, terms.time_max);
+    router
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", api))
+        .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(Code::MethodNotAllowed, "this path does not take this method")
+        })
+        .layer(DefaultBodyLimit::max(terms.body_max_bytes))
+        .layer(axum::middleware::from_fn_with_state(gate, gate::pass))
+        .with_state(app)
+}

@@ -1,0 +1,3 @@
+//! The outside world.
+
+pub mod redis;
