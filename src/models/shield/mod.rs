@@ -23,4 +23,5 @@ mod sim;
 pub mod slice;
 pub mod terms;
 pub mod token;
+pub mod verify;
 pub mod window;

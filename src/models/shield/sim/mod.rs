@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod faults;
 mod node;
+mod offline;
 mod run;
 mod store;
 mod world;
