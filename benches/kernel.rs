@@ -22,7 +22,12 @@ impl ractor::Actor for Bare {
         Ok(0)
     }
 
-    async fn handle(&self, _: ActorRef<Get>, Get(reply): Get, count: &mut u64) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        _: ActorRef<Get>,
+        Get(reply): Get,
+        count: &mut u64,
+    ) -> Result<(), ActorProcessingErr> {
         *count += 1;
         let _ = reply.send(*count);
         Ok(())
@@ -113,7 +118,8 @@ async fn compare() -> Vec<serde_json::Value> {
             kernels.push(k);
             ratios.push(k / b);
         }
-        let ((_, bare, _), (_, kernel, _), (min, median, max)) = (middle(bares), middle(kernels), middle(ratios));
+        let ((_, bare, _), (_, kernel, _), (min, median, max)) =
+            (middle(bares), middle(kernels), middle(ratios));
         figures.push(serde_json::json!({
             "callers": callers, "pairs": PAIRS, "bare_per_s": bare.round(), "kernel_per_s": kernel.round(),
             "ratio_min": min, "ratio_median": median, "ratio_max": max,
@@ -123,14 +129,22 @@ async fn compare() -> Vec<serde_json::Value> {
 }
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let figures = runtime.expect("a runtime").block_on(async { tokio::spawn(compare()).await.expect("figures") });
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let figures = runtime
+        .expect("a runtime")
+        .block_on(async { tokio::spawn(compare()).await.expect("figures") });
     println!("callers   bare asks/s   kernel asks/s   ratio min   median   max");
     for f in &figures {
         let n = |key: &str| f[key].as_f64().unwrap_or(f64::NAN);
         println!(
             "{:>7}   {:>11.0}   {:>13.0}   {:>9.3}   {:>6.3}   {:.3}",
-            n("callers"), n("bare_per_s"), n("kernel_per_s"), n("ratio_min"), n("ratio_median"), n("ratio_max")
+            n("callers"),
+            n("bare_per_s"),
+            n("kernel_per_s"),
+            n("ratio_min"),
+            n("ratio_median"),
+            n("ratio_max")
         );
     }
     println!("{}", serde_json::json!({ "bench": "kernel", "bar_ratio": 0.75, "figures": figures }));

@@ -92,11 +92,13 @@ async fn actors_are_listed_filtered_sorted_and_paged() {
         api.entities.ask(key, SOON, Msg::Get).await.expect("an answer");
     }
     let page = api.get("/api/admin/actors?prefix=/shield/budget/&type=counter&limit=2").await;
-    let paths: Vec<_> = page["actors"].as_array().expect("a list").iter().map(|a| &a["path"]).collect();
+    let paths: Vec<_> =
+        page["actors"].as_array().expect("a list").iter().map(|a| &a["path"]).collect();
     assert_eq!(paths, ["/shield/budget/x", "/shield/budget/y"]);
     assert_eq!(page["total"], 6);
     let next = page["next"].as_str().expect("a cursor");
-    let page = api.get(&format!("/api/admin/actors?prefix=/shield/budget/&limit=2&cursor={next}")).await;
+    let page =
+        api.get(&format!("/api/admin/actors?prefix=/shield/budget/&limit=2&cursor={next}")).await;
     assert_eq!(page["actors"][0]["path"], "/shield/budget/z");
     assert_eq!(page["actors"][0]["state"], "running");
     assert!(page.get("next").is_none());
@@ -132,8 +134,14 @@ async fn one_actor_is_shown_in_full_by_its_path() {
     api.a.tell(Msg::Add(5)).expect("room");
     assert_eq!(api.a.ask(SOON, Msg::Get).await, Ok(5));
     let actor = api.get("/api/admin/actors/shield/a").await;
-    assert_eq!((&actor["path"], &actor["type"], &actor["capacity"]), (&json!("/shield/a"), &json!("counter"), &json!(1024)));
-    assert_eq!((&actor["handled"], &actor["parent"], &actor["lives"]), (&json!(2), &json!("/shield"), &json!(1)));
+    assert_eq!(
+        (&actor["path"], &actor["type"], &actor["capacity"]),
+        (&json!("/shield/a"), &json!("counter"), &json!(1024))
+    );
+    assert_eq!(
+        (&actor["handled"], &actor["parent"], &actor["lives"]),
+        (&json!(2), &json!("/shield"), &json!(1))
+    );
     assert!(actor["wait"]["p99_us"].is_number() && actor["last_errors"].is_array());
     let service = api.get("/api/admin/actors/shield").await;
     assert_eq!(service["children"], json!(["/shield/a", "/shield/budget"]));
@@ -148,7 +156,10 @@ async fn one_actor_is_shown_in_full_by_its_path() {
 async fn orders_are_carried_out_and_unknown_ones_refused() {
     let api = api(false);
     let (status, ordered) = api.post("/api/admin/actors/shield/a/stop").await;
-    assert_eq!((status, ordered), (StatusCode::OK, json!({"path": "/shield/a", "order": "stop", "done": true})));
+    assert_eq!(
+        (status, ordered),
+        (StatusCode::OK, json!({"path": "/shield/a", "order": "stop", "done": true}))
+    );
     assert_eq!(api.get("/api/admin/actors/shield/a").await["state"], "stopped");
     assert_eq!(api.a.tell(Msg::Add(1)), Err(Refused::Gone));
     assert_eq!(api.post("/api/admin/actors/shield/a/restart").await.0, StatusCode::OK);
@@ -158,7 +169,10 @@ async fn orders_are_carried_out_and_unknown_ones_refused() {
     assert_eq!(api.post("/api/admin/actors/shield/a/dance").await.0, StatusCode::NOT_FOUND);
     assert_eq!(api.post("/api/admin/actors/stop").await.0, StatusCode::NOT_FOUND);
     let letters = api.get("/api/admin/dead-letters").await;
-    assert_eq!((&letters["total"], &letters["dead_letters"][0]["why"]), (&json!(1), &json!("gone")));
+    assert_eq!(
+        (&letters["total"], &letters["dead_letters"][0]["why"]),
+        (&json!(1), &json!("gone"))
+    );
 }
 
 #[tokio::test]
@@ -199,11 +213,17 @@ async fn faults_are_set_shown_and_ended_where_chaos_is_enabled() {
     assert_eq!(api.a.ask(SOON, Msg::Get).await, Err(AskError::Faulted));
     let faults = api.get("/api/admin/faults").await;
     let fault = &faults["faults"][0];
-    assert_eq!((&fault["fault"], &fault["hits"], &fault["probability"]), (&json!("drop"), &json!(1), &json!(1.0)));
+    assert_eq!(
+        (&fault["fault"], &fault["hits"], &fault["probability"]),
+        (&json!("drop"), &json!(1), &json!(1.0))
+    );
     api.send(Method::POST, "/api/admin/faults", Some(rule)).await;
     let (status, removed) = api.send(Method::DELETE, "/api/admin/faults/2", None).await;
     assert_eq!((status, removed), (StatusCode::OK, json!({"removed": 1})));
-    assert_eq!(api.send(Method::DELETE, "/api/admin/faults/2", None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        api.send(Method::DELETE, "/api/admin/faults/2", None).await.0,
+        StatusCode::NOT_FOUND
+    );
     assert_eq!(api.send(Method::DELETE, "/api/admin/faults", None).await.1, json!({"removed": 1}));
     assert_eq!(api.a.ask(SOON, Msg::Get).await, Ok(0));
 }
@@ -219,10 +239,15 @@ async fn wrong_faults_are_refused_by_their_field() {
         (json!({"pattern": "/a", "fault": "delay", "ttl_ms": 1}), "missing_field", "delay_ms"),
         (json!({"pattern": "/a", "fault": "drop", "ttl_ms": -1}), "invalid_field", "ttl_ms"),
         (json!({"pattern": "/a", "fault": "drop", "ttl_ms": 1e9}), "invalid_field", "ttl_ms"),
-        (json!({"pattern": "/a", "fault": "drop", "ttl_ms": 1, "probability": 2}), "invalid_field", "probability"),
+        (
+            json!({"pattern": "/a", "fault": "drop", "ttl_ms": 1, "probability": 2}),
+            "invalid_field",
+            "probability",
+        ),
         (json!({"pattern": 5, "fault": "drop", "ttl_ms": 1}), "invalid_field", "pattern"),
     ] {
-        let (status, problem) = api.send(Method::POST, "/api/admin/faults", Some(rule.clone())).await;
+        let (status, problem) =
+            api.send(Method::POST, "/api/admin/faults", Some(rule.clone())).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{rule}");
         assert_eq!((&problem["code"], &problem["field"]), (&json!(code), &json!(field)), "{rule}");
     }
@@ -250,7 +275,8 @@ async fn follow(api: &Api, last_seen: Option<&str>, wanted: &[&str]) -> String {
     if let Some(last_seen) = last_seen {
         request = request.header("last-event-id", last_seen);
     }
-    let response = api.router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
+    let response =
+        api.router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
     let response = response.expect("infallible");
     assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
     let mut chunks = response.into_body().into_data_stream();
@@ -269,21 +295,24 @@ async fn follow(api: &Api, last_seen: Option<&str>, wanted: &[&str]) -> String {
 #[tokio::test]
 async fn events_are_streamed_with_numbers_and_resumed_after_the_last_seen() {
     let api = api(false);
-    let live = follow(&api, None, &["event: order", "event: restart", "\"path\":\"/shield/a\""]).await;
+    let live =
+        follow(&api, None, &["event: order", "event: restart", "\"path\":\"/shield/a\""]).await;
     assert!(live.contains("id: 1\n") || live.contains("id:1\n"), "{live}");
     let resumed = follow(&api, Some("1"), &["event: restart"]).await;
     assert!(!resumed.contains("\"seq\":1,") && resumed.contains("\"seq\":2,"), "{resumed}");
     let gap = follow(&api, Some("999999"), &["event: gap"]).await;
     assert!(gap.contains("gap"));
     let request = Request::builder().uri("/api/admin/events").header("last-event-id", "x");
-    let response = api.router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
+    let response =
+        api.router.clone().oneshot(request.body(Body::empty()).expect("a request")).await;
     assert_eq!(response.expect("infallible").status(), StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]
 async fn event_streams_end_when_told_so_that_a_shutdown_is_not_held_up() {
     let api = api(false);
-    let request = Request::builder().uri("/api/admin/events").body(Body::empty()).expect("a request");
+    let request =
+        Request::builder().uri("/api/admin/events").body(Body::empty()).expect("a request");
     let response = api.router.clone().oneshot(request).await.expect("infallible");
     api.registry.end_event_streams();
     let read = axum::body::to_bytes(response.into_body(), 1 << 20);
@@ -311,7 +340,15 @@ async fn the_openapi_document_names_every_route() {
         ]
     );
     let json = api.to_json().expect("JSON");
-    for schema in ["ActorDetail", "ActorPage", "FaultRule", "TreeNode", "ServiceView", "DeadLetter", "ProblemBody"] {
+    for schema in [
+        "ActorDetail",
+        "ActorPage",
+        "FaultRule",
+        "TreeNode",
+        "ServiceView",
+        "DeadLetter",
+        "ProblemBody",
+    ] {
         assert!(json.contains(&format!("\"{schema}\":")), "{schema}");
     }
 }
@@ -325,13 +362,16 @@ async fn pages_over_a_hundred_thousand_actors_take_less_than_50_ms_each() {
     while !api.registry.types().iter().any(|t| t.handled == 100_000) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let (mut seen, mut uri, mut times) = (0, Some("/api/admin/actors?limit=1000".to_owned()), Vec::new());
+    let (mut seen, mut uri, mut times) =
+        (0, Some("/api/admin/actors?limit=1000".to_owned()), Vec::new());
     while let Some(next) = uri.take() {
         let begun = Instant::now();
         let page = api.get(&next).await;
         times.push(begun.elapsed());
         seen += page["actors"].as_array().map_or(0, Vec::len);
-        uri = page["next"].as_str().map(|cursor| format!("/api/admin/actors?limit=1000&cursor={cursor}"));
+        uri = page["next"]
+            .as_str()
+            .map(|cursor| format!("/api/admin/actors?limit=1000&cursor={cursor}"));
     }
     assert_eq!((seen, times.len()), (100_003, 101));
     for sort in ["depth", "restarts"] {

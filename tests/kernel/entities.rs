@@ -140,7 +140,8 @@ async fn a_hundred_thousand_idle_entities_passivate_and_give_their_memory_back()
         assert!(entities.active() > ENTITIES / 2, "{}", entities.active());
         eventually("all are passive", || entities.active() == 0).await;
         log.take();
-        eventually("all are forgotten", || registry.actors(&ActorQuery::default()).total == 2).await;
+        eventually("all are forgotten", || registry.actors(&ActorQuery::default()).total == 2)
+            .await;
         let first_look = resident_bytes().saturating_sub(before);
         let begun = Instant::now();
         let kept = || resident_bytes().saturating_sub(before);
@@ -155,7 +156,10 @@ async fn a_hundred_thousand_idle_entities_passivate_and_give_their_memory_back()
         );
         rounds.push(high);
     }
-    assert!(rounds[1] < rounds[0] + rounds[0] / 4, "a second wave needs about what the first did: {rounds:?}");
+    assert!(
+        rounds[1] < rounds[0] + rounds[0] / 4,
+        "a second wave needs about what the first did: {rounds:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

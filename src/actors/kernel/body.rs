@@ -110,7 +110,8 @@ impl<A: Actor> Body<A> {
         self.seen_ns = start;
         self.fresh = false;
         let stale = letter.life != 0 && letter.life != self.cx.life;
-        let discard = self.actor.is_none() || (self.cell.control.anything() && self.cell.control.discards());
+        let discard =
+            self.actor.is_none() || (self.cell.control.anything() && self.cell.control.discards());
         if stale || discard || letter.deadline_ns <= start {
             let why = if stale {
                 Why::Stale

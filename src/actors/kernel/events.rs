@@ -136,7 +136,10 @@ pub struct EventStream {
 
 impl Events {
     pub fn new() -> Self {
-        Self { ring: Mutex::default(), live: RwLock::new(Some(broadcast::channel(SUBSCRIBER_LAG_MAX).0)) }
+        Self {
+            ring: Mutex::default(),
+            live: RwLock::new(Some(broadcast::channel(SUBSCRIBER_LAG_MAX).0)),
+        }
     }
 
     pub fn emit(&self, kind: EventKind) {
@@ -159,11 +162,7 @@ impl Events {
         let backlog: VecDeque<_> = ring.events.iter().filter(|e| e.seq > after).cloned().collect();
         let first = backlog.front().map_or(ring.seq + 1, |e| e.seq);
         let live = read(&self.live).as_ref().map(broadcast::Sender::subscribe);
-        EventStream {
-            gap: after > ring.seq || first > after + 1,
-            backlog,
-            live,
-        }
+        EventStream { gap: after > ring.seq || first > after + 1, backlog, live }
     }
 
     /// Ends all subscriptions, present and future, after what they have.

@@ -20,19 +20,28 @@ pub(super) enum Outcome {
 
 /// The second value tells whether it ever waited. Takes the code pinned: futures are copied into
 /// whatever takes them by value, and this is the hot path.
-pub(super) fn run<F>(control: &Control, mut code: Pin<&mut F>) -> impl Future<Output = (Outcome, bool)>
+pub(super) fn run<F>(
+    control: &Control,
+    mut code: Pin<&mut F>,
+) -> impl Future<Output = (Outcome, bool)>
 where
     F: Future<Output = Result<(), Fault>>,
 {
     let mut waited = false;
     poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| code.as_mut().poll(cx))) {
         Ok(Poll::Ready(Ok(()))) => Poll::Ready((Outcome::Done, waited)),
-        Ok(Poll::Ready(Err(fault))) => Poll::Ready((Outcome::Failed(fault.reason().to_owned()), waited)),
+        Ok(Poll::Ready(Err(fault))) => {
+            Poll::Ready((Outcome::Failed(fault.reason().to_owned()), waited))
+        }
         Err(panic) => Poll::Ready((Outcome::Failed(panic_reason(panic.as_ref())), waited)),
         Ok(Poll::Pending) => {
             waited = true;
             control.listen(cx);
-            if control.interrupted() { Poll::Ready((Outcome::Interrupted, true)) } else { Poll::Pending }
+            if control.interrupted() {
+                Poll::Ready((Outcome::Interrupted, true))
+            } else {
+                Poll::Pending
+            }
         }
     })
 }

@@ -176,7 +176,10 @@ impl<A: Actor> Body<A> {
     /// Ends if nothing is lost by it: no letter waits, no continuation runs, the actor is idle.
     pub fn passivate(&mut self) {
         let idle = self.cell.gate.inner_depth.load(Relaxed) == 0 && !self.busy_beside();
-        let agrees = self.actor.as_ref().is_some_and(|actor| matches!(guard::run_now(|| actor.idle()), Ok(true)));
+        let agrees = self
+            .actor
+            .as_ref()
+            .is_some_and(|actor| matches!(guard::run_now(|| actor.idle()), Ok(true)));
         if idle && agrees && self.keeper.as_mut().is_some_and(|keeper| keeper.retire()) {
             self.close();
         }

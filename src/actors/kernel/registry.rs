@@ -117,7 +117,12 @@ impl Registry {
 
     /// The same, waiting at most `patience`: whether it is done by then. It goes on otherwise.
     /// `None` where there is no such actor.
-    pub async fn order_within(&self, path: &str, order: OperatorOrder, patience: Duration) -> Option<bool> {
+    pub async fn order_within(
+        &self,
+        path: &str,
+        order: OperatorOrder,
+        patience: Duration,
+    ) -> Option<bool> {
         let done = self.begin_order(path, order)?;
         Some(tokio::time::timeout(patience, done).await.is_ok())
     }
@@ -125,7 +130,12 @@ impl Registry {
     /// On a task of its own: an operator who no longer waits does not leave it half done.
     fn begin_order(&self, path: &str, order: OperatorOrder) -> Option<tokio::task::JoinHandle<()>> {
         let cell = self.kernel.find(path)?;
-        tracing::warn!(path, order = order.as_str(), "operator's order for {path}: {}", order.as_str());
+        tracing::warn!(
+            path,
+            order = order.as_str(),
+            "operator's order for {path}: {}",
+            order.as_str()
+        );
         let (path, name) = (path.to_owned(), order.as_str());
         self.kernel.events.emit(EventKind::Order { path, order: name });
         let carried_out = match order {

@@ -45,6 +45,9 @@ fn sort(parameters: &Parameters) -> Result<Sort, Problem> {
 #[utoipa::path(get, path = "/api/admin/actors/{path}", tag = "actors",
     params(("path" = String, Path, description = "The actor's path, slashes as they are", example = "shield/budget/camp_001")),
     responses((status = 200, body = ActorDetail), Problems))]
-pub async fn show(State(admin): Ctx, ActorPath(path): ActorPath) -> Result<Json<ActorDetail>, Problem> {
+pub async fn show(
+    State(admin): Ctx,
+    ActorPath(path): ActorPath,
+) -> Result<Json<ActorDetail>, Problem> {
     admin.registry.actor(&path).map(Json).ok_or_else(|| unknown(&path))
 }

@@ -27,7 +27,10 @@ pub async fn list(State(admin): Ctx) -> Json<Breakers> {
 #[utoipa::path(post, path = "/api/admin/breakers/{path}/reset", tag = "breakers",
     params(("path" = String, Path, description = "The path of its actor, slashes as they are", example = "shield/ledger")),
     responses((status = 200, body = BreakerEntry), Problems))]
-pub async fn reset(State(admin): Ctx, ActorPath(path): ActorPath) -> Result<Json<BreakerEntry>, Problem> {
+pub async fn reset(
+    State(admin): Ctx,
+    ActorPath(path): ActorPath,
+) -> Result<Json<BreakerEntry>, Problem> {
     let path = path
         .strip_suffix("/reset")
         .ok_or_else(|| Problem::new(Code::NotFound, "the path does not end in /reset"))?;

@@ -32,7 +32,8 @@ pub async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<Sent, Infallible>>>, Problem> {
     let after = last_seen(&headers)?;
     let permit = Arc::clone(&admin.streams).try_acquire_owned();
-    let permit = permit.map_err(|_| Problem::new(Code::Busy, "as many event streams are open as may be"))?;
+    let permit =
+        permit.map_err(|_| Problem::new(Code::Busy, "as many event streams are open as may be"))?;
     let feed = Feed { events: admin.registry.events(after), _permit: permit };
     let stream = stream::unfold(feed, |mut feed| async { Some((Ok(feed.next().await?), feed)) });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
@@ -41,7 +42,9 @@ pub async fn events(
 fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     let Some(value) = headers.get(LAST_EVENT_ID) else { return Ok(None) };
     let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
-    number.map(Some).ok_or_else(|| Problem::header("Last-Event-ID", "is not the number of an event"))
+    number
+        .map(Some)
+        .ok_or_else(|| Problem::header("Last-Event-ID", "is not the number of an event"))
 }
 
 struct Feed {

@@ -39,7 +39,9 @@ fn allowed(admin: &Admin) -> Result<(), Problem> {
 
 fn refused(why: FaultRefused) -> Problem {
     match why {
-        FaultRefused::Disabled => Problem::new(Code::ChaosDisabled, "faults are off in the configuration"),
+        FaultRefused::Disabled => {
+            Problem::new(Code::ChaosDisabled, "faults are off in the configuration")
+        }
         FaultRefused::Invalid { field, problem } => Problem::field(field, problem),
     }
 }
@@ -58,7 +60,10 @@ pub async fn list(State(admin): Ctx) -> Result<axum::Json<Faults>, Problem> {
 /// with its probability, until its time to live is over.
 #[utoipa::path(post, path = "/api/admin/faults", tag = "faults", request_body = FaultRule,
     responses((status = 201, body = FaultId), Problems))]
-pub async fn set(State(admin): Ctx, body: Json) -> Result<(StatusCode, axum::Json<FaultId>), Problem> {
+pub async fn set(
+    State(admin): Ctx,
+    body: Json,
+) -> Result<(StatusCode, axum::Json<FaultId>), Problem> {
     allowed(&admin)?;
     let id = admin.registry.set_fault(rule(&body)?).map_err(refused)?;
     Ok((StatusCode::CREATED, axum::Json(FaultId { id })))
@@ -76,7 +81,10 @@ pub async fn clear(State(admin): Ctx) -> Result<axum::Json<Removed>, Problem> {
 #[utoipa::path(delete, path = "/api/admin/faults/{id}", tag = "faults",
     params(("id" = u64, Path, description = "As the call that set it answered")),
     responses((status = 200, body = Removed), Problems))]
-pub async fn clear_one(State(admin): Ctx, Path(id): Path<String>) -> Result<axum::Json<Removed>, Problem> {
+pub async fn clear_one(
+    State(admin): Ctx,
+    Path(id): Path<String>,
+) -> Result<axum::Json<Removed>, Problem> {
     allowed(&admin)?;
     let id: u64 = id.parse().map_err(|_| Problem::field("id", "is not a whole number"))?;
     match admin.registry.clear_faults(Some(id)) {
@@ -95,7 +103,12 @@ fn rule(body: &Json) -> Result<FaultRule, Problem> {
         "drop" => FaultKind::Drop,
         "duplicate" => FaultKind::Duplicate,
         "flood" => FaultKind::Flood { per_second: need("per_second", fields.per_second)? },
-        _ => return Err(Problem::field("fault", "is not panic, error, delay, hang, drop, duplicate or flood")),
+        _ => {
+            return Err(Problem::field(
+                "fault",
+                "is not panic, error, delay, hang, drop, duplicate or flood",
+            ));
+        }
     };
     Ok(FaultRule {
         pattern: need("pattern", fields.pattern)?,

@@ -42,8 +42,18 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
-        actors::list, actors::show, orders::order, tree::tree, breakers::list, breakers::reset,
-        dead_letters::list, services::list, faults::list, faults::set, faults::clear, faults::clear_one,
+        actors::list,
+        actors::show,
+        orders::order,
+        tree::tree,
+        breakers::list,
+        breakers::reset,
+        dead_letters::list,
+        services::list,
+        faults::list,
+        faults::set,
+        faults::clear,
+        faults::clear_one,
         events::events
     ),
     components(schemas(ProblemBody))

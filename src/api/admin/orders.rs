@@ -43,14 +43,17 @@ pub async fn order(
     ActorPath(path): ActorPath,
 ) -> Result<(StatusCode, Json<Ordered>), Problem> {
     let (path, order) = split(&path)?;
-    let done = admin.registry.order_within(path, order, PATIENCE).await.ok_or_else(|| unknown(path))?;
+    let done =
+        admin.registry.order_within(path, order, PATIENCE).await.ok_or_else(|| unknown(path))?;
     let status = if done { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(Ordered { path: path.to_owned(), order: order.as_str(), done })))
 }
 
 fn split(path: &str) -> Result<(&str, OperatorOrder), Problem> {
-    let unknown = || Problem::new(Code::NotFound, "the path does not end in /restart, /drain or /stop");
-    let (path, order) = path.rsplit_once('/').filter(|(path, _)| !path.is_empty()).ok_or_else(unknown)?;
+    let unknown =
+        || Problem::new(Code::NotFound, "the path does not end in /restart, /drain or /stop");
+    let (path, order) =
+        path.rsplit_once('/').filter(|(path, _)| !path.is_empty()).ok_or_else(unknown)?;
     let order = match order {
         "restart" => OperatorOrder::Restart,
         "drain" => OperatorOrder::Drain,

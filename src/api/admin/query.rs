@@ -21,7 +21,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
         for (name, value) in &parameters {
             if value.chars().count() > PARAMETER_CHARS_MAX {
                 let name: String = name.chars().take(64).collect();
-                return Err(Problem::field(name, format!("has more than {PARAMETER_CHARS_MAX} characters")));
+                return Err(Problem::field(
+                    name,
+                    format!("has more than {PARAMETER_CHARS_MAX} characters"),
+                ));
             }
         }
         Ok(Self(parameters))
@@ -39,7 +42,10 @@ impl Parameters {
         let Some(text) = self.text(name) else { return Ok(None) };
         match text.parse() {
             Ok(number) if (least..=most).contains(&number) => Ok(Some(number)),
-            _ => Err(Problem::field(name, format!("is not a whole number within {least} and {most}"))),
+            _ => Err(Problem::field(
+                name,
+                format!("is not a whole number within {least} and {most}"),
+            )),
         }
     }
 }
