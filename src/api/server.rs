@@ -75,7 +75,12 @@ pub async fn serve(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, head_timeout: Duration, mut stop: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    head_timeout: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
     // Answers are small: waiting to fill a packet only delays them. A socket that refuses is gone.
     let _ = stream.set_nodelay(true);
     let service = TowerToHyperService::new(router);

@@ -13,7 +13,7 @@ use crate::actors::kernel::{KernelConfig, Registry};
 use crate::actors::shield::{Shield, ShieldTerms};
 use crate::api::server::{self, Listener};
 use crate::api::shield::{App, HttpTerms};
-use crate::api::health;
+use crate::api::{admin, health};
 use crate::config::{Config, Loaded, token_secret};
 use crate::connectors::redis::Redis;
 use crate::models::shield::terms::WindowCap;
@@ -61,9 +61,10 @@ pub async fn run(args: UpArgs) -> CliResult {
     let store = Store::open(config.store.opening()).await.map_err(CliError::failed)?;
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let patience = config.server.request_timeout_ms.duration();
-    let shield = Shield::start(&registry, store.clone(), terms(&config), config.store.committer(), patience)
-        .await
-        .map_err(|e| CliError::failed(format!("syncshield: {e}")))?;
+    let shield =
+        Shield::start(&registry, store.clone(), terms(&config), config.store.committer(), patience)
+            .await
+            .map_err(|e| CliError::failed(format!("syncshield: {e}")))?;
     let app = Arc::new(App {
         shield: shield.clone(),
         signer: Signer::new(&secret),
@@ -147,7 +148,7 @@ impl Listeners {
         let routers = [
             (self.shield, crate::api::shield::router(Arc::clone(app), http)),
             (self.health, health::router(Arc::clone(app))),
-            (self.admin, { let _ = registry; axum::Router::new() }),
+            (self.admin, admin::router(registry.clone(), config.chaos.enabled)),
         ];
         for (listener, router) in routers {
             tasks.spawn(server::serve(listener, router, head, grace, stopped.clone()));
@@ -168,7 +169,9 @@ fn announce(config: &Config, shield: &Shield, took: Duration) {
     println!("  admin       http://{}/api/admin", server.admin_addr());
     println!("  store       {store}");
     if shield.paused_by_restore() {
-        println!("  spending is PAUSED by a restore: check the budgets, then POST /api/v1/restore/resume");
+        println!(
+            "  spending is PAUSED by a restore: check the budgets, then POST /api/v1/restore/resume"
+        );
     }
     println!("ready in {} ms", took.as_millis());
 }

@@ -43,14 +43,23 @@ async fn see(app: &App, account: &str) -> Result<AccountBody, Problem> {
         currency: seen.currency.to_string(),
     };
     let currency = seen.currency.to_string();
-    Ok(AccountBody { account: account.to_owned(), currency, stopped: seen.stopped, window, ledger_seq: seen.seq })
+    Ok(AccountBody {
+        account: account.to_owned(),
+        currency,
+        stopped: seen.stopped,
+        window,
+        ledger_seq: seen.seq,
+    })
 }
 
 /// Look at an account
 #[utoipa::path(get, path = "/api/v1/accounts/{account}", tag = "accounts",
     params(("account" = String, Path, example = "default")),
     responses((status = 200, description = "Currency, switch and window", body = AccountBody), Problems))]
-pub async fn account(State(app): Ctx, Path(account): Path<String>) -> Result<axum::Json<AccountBody>, Problem> {
+pub async fn account(
+    State(app): Ctx,
+    Path(account): Path<String>,
+) -> Result<axum::Json<AccountBody>, Problem> {
     body::check_name("account", &account)?;
     see(&app, &account).await.map(axum::Json)
 }
@@ -76,17 +85,26 @@ pub struct AccountListed {
     params(("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 1000; 100 if not given")),
     responses((status = 200, description = "A page, by name", body = AccountPage), Problems))]
-pub async fn list(State(app): Ctx, RawQuery(query): RawQuery) -> Result<axum::Json<AccountPage>, Problem> {
+pub async fn list(
+    State(app): Ctx,
+    RawQuery(query): RawQuery,
+) -> Result<axum::Json<AccountPage>, Problem> {
     let query = query.unwrap_or_default();
     let (cursor, limit) = (query_value(&query, "cursor").unwrap_or_default(), limit(&query)?);
     if !cursor.is_empty() {
         body::check_name("cursor", &cursor)?;
     }
-    let rows = app.shield.store().accounts(&cursor, limit).await.map_err(|_| common::unavailable())?;
-    let next_cursor = (rows.len() as u32 == limit).then(|| rows.last().map(|r| r.account.clone())).flatten();
+    let rows =
+        app.shield.store().accounts(&cursor, limit).await.map_err(|_| common::unavailable())?;
+    let next_cursor =
+        (rows.len() as u32 == limit).then(|| rows.last().map(|r| r.account.clone())).flatten();
     let accounts = rows
         .into_iter()
-        .map(|r| AccountListed { account: r.account, currency: r.currency, created_at: view::rfc3339(r.created_at) })
+        .map(|r| AccountListed {
+            account: r.account,
+            currency: r.currency,
+            created_at: view::rfc3339(r.created_at),
+        })
         .collect();
     Ok(axum::Json(AccountPage { accounts, next_cursor }))
 }
@@ -111,27 +129,43 @@ pub struct CreateBody {
 pub async fn create(State(app): Ctx, json: Json) -> Result<Response, Problem> {
     let f: CreateFields = json.fields()?;
     let account = body::name("account", f.account)?;
-    let currency = body::opt_currency("currency", f.currency)?.unwrap_or(app.shield.terms().default_currency);
+    let currency =
+        body::opt_currency("currency", f.currency)?.unwrap_or(app.shield.terms().default_currency);
     let cap = body::opt_amount("window_cap", f.window_cap)?
         .map(|cap| body::positive("window_cap", cap, true))
         .transpose()?;
     let name = BudgetName::account(&account);
-    let made = app.shield.create_account(&account, currency, cap).await.map_err(|e| common::failed(e, &name))?;
+    let made = app
+        .shield
+        .create_account(&account, currency, cap)
+        .await
+        .map_err(|e| common::failed(e, &name))?;
     if !made {
         return Err(Problem::new(Code::AlreadyExists, format!("there is an account {account}")));
     }
     Ok((StatusCode::CREATED, axum::Json(see(&app, &account).await?)).into_response())
 }
 
-async fn switch(app: &App, headers: &HeaderMap, account: &str, stop: bool) -> Result<axum::Json<AccountBody>, Problem> {
+async fn switch(
+    app: &App,
+    headers: &HeaderMap,
+    account: &str,
+    stop: bool,
+) -> Result<axum::Json<AccountBody>, Problem> {
     body::check_name("account", account)?;
     let name = BudgetName::account(account);
     let key = body::idempotency_key(headers)?;
     let route = if stop { "stop" } else { "start" };
     let (op, body) = common::operation(account, route, key, b"");
-    let booked = app.shield.order(&name, op, body, Order::Stop(stop)).await.map_err(|e| common::failed(e, &name))?;
+    let booked = app
+        .shield
+        .order(&name, op, body, Order::Stop(stop))
+        .await
+        .map_err(|e| common::failed(e, &name))?;
     match booked {
-        Booked::Ordered { .. } | Booked::Answer(Answer::OrderReplayed { .. }) => see(app, account).await.map(axum::Json),
+        Booked::Ordered { .. } | Booked::Answer(Answer::OrderReplayed { .. }) => {
+            see(app, account).await.map(axum::Json)
+        }
         Booked::Answer(answer) => Err(common::not_booked(&answer)),
         Booked::Refused(reason) => Err(common::refused(reason)),
     }
@@ -143,7 +177,11 @@ async fn switch(app: &App, headers: &HeaderMap, account: &str, stop: bool) -> Re
 #[utoipa::path(post, path = "/api/v1/accounts/{account}/stop", tag = "accounts",
     params(("account" = String, Path, example = "default")),
     responses((status = 200, description = "Stopped", body = AccountBody), Problems))]
-pub async fn stop(State(app): Ctx, Path(account): Path<String>, headers: HeaderMap) -> Result<axum::Json<AccountBody>, Problem> {
+pub async fn stop(
+    State(app): Ctx,
+    Path(account): Path<String>,
+    headers: HeaderMap,
+) -> Result<axum::Json<AccountBody>, Problem> {
     switch(&app, &headers, &account, true).await
 }
 
@@ -151,7 +189,11 @@ pub async fn stop(State(app): Ctx, Path(account): Path<String>, headers: HeaderM
 #[utoipa::path(post, path = "/api/v1/accounts/{account}/start", tag = "accounts",
     params(("account" = String, Path, example = "default")),
     responses((status = 200, description = "Spending may go on", body = AccountBody), Problems))]
-pub async fn start(State(app): Ctx, Path(account): Path<String>, headers: HeaderMap) -> Result<axum::Json<AccountBody>, Problem> {
+pub async fn start(
+    State(app): Ctx,
+    Path(account): Path<String>,
+    headers: HeaderMap,
+) -> Result<axum::Json<AccountBody>, Problem> {
     switch(&app, &headers, &account, false).await
 }
 
@@ -169,14 +211,22 @@ pub struct RateBody {
 /// Read an account's exchange rates
 #[utoipa::path(get, path = "/api/v1/rates", tag = "accounts",
     responses((status = 200, description = "By currency and day", body = Vec<RateBody>), Problems))]
-pub async fn rates(State(app): Ctx, headers: HeaderMap) -> Result<axum::Json<Vec<RateBody>>, Problem> {
+pub async fn rates(
+    State(app): Ctx,
+    headers: HeaderMap,
+) -> Result<axum::Json<Vec<RateBody>>, Problem> {
     let account = common::account(&app, &headers, None)?;
     let rows = app.shield.store().rates(&account).await.map_err(|_| common::unavailable())?;
     let rates = rows
         .into_iter()
         .map(|r| RateBody {
             currency: r.currency,
-            day: format!("{}-{}-{}", r.day.get(..4).unwrap_or(""), r.day.get(4..6).unwrap_or(""), r.day.get(6..).unwrap_or("")),
+            day: format!(
+                "{}-{}-{}",
+                r.day.get(..4).unwrap_or(""),
+                r.day.get(4..6).unwrap_or(""),
+                r.day.get(6..).unwrap_or("")
+            ),
             rate: Micros(r.rate_e9 / 1_000),
         })
         .collect();
@@ -203,7 +253,11 @@ pub struct PutRateBody {
 /// a rate there is no spending in that currency.
 #[utoipa::path(put, path = "/api/v1/rates", tag = "accounts", request_body = PutRateBody,
     responses((status = 200, description = "Entered", body = RateBody), Problems))]
-pub async fn put_rates(State(app): Ctx, headers: HeaderMap, json: Json) -> Result<axum::Json<RateBody>, Problem> {
+pub async fn put_rates(
+    State(app): Ctx,
+    headers: HeaderMap,
+    json: Json,
+) -> Result<axum::Json<RateBody>, Problem> {
     let f: RateFields = json.fields()?;
     let account = common::account(&app, &headers, None)?;
     let name = BudgetName::account(&account);
@@ -214,7 +268,9 @@ pub async fn put_rates(State(app): Ctx, headers: HeaderMap, json: Json) -> Resul
         return Err(Problem::field("rate", "is more than 1,000,000"));
     }
     let day: jiff::civil::Date = match body::opt_text("day", f.day)? {
-        Some(text) => text.parse().map_err(|_| Problem::field("day", "is not a day as in 2026-11-21"))?,
+        Some(text) => {
+            text.parse().map_err(|_| Problem::field("day", "is not a day as in 2026-11-21"))?
+        }
         None => jiff::Timestamp::from_microsecond(clock::wall_us())
             .map(|t| t.to_zoned(jiff::tz::TimeZone::UTC).date())
             .map_err(|_| Problem::new(Code::Internal, "the clock is out of range"))?,

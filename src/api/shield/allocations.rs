@@ -24,7 +24,16 @@ const THRESHOLDS_MAX: usize = 10;
 const PAGE_MAX: u32 = 1_000;
 
 fields!(AllocateFields {
-    campaign_id, budget, currency, daily_budget, time_zone, starts_at, ends_at, pacing, thresholds, account,
+    campaign_id,
+    budget,
+    currency,
+    daily_budget,
+    time_zone,
+    starts_at,
+    ends_at,
+    pacing,
+    thresholds,
+    account,
 });
 
 /// What a campaign may spend.
@@ -58,7 +67,11 @@ pub struct AllocateBody {
 #[utoipa::path(post, path = "/api/v1/allocate", tag = "documented", request_body = AllocateBody,
     responses((status = 201, description = "Made", body = Allocation), (status = 200, description = "Set", body = Allocation),
         Problems))]
-pub async fn allocate(State(app): Ctx, headers: HeaderMap, json: Json) -> Result<Response, Problem> {
+pub async fn allocate(
+    State(app): Ctx,
+    headers: HeaderMap,
+    json: Json,
+) -> Result<Response, Problem> {
     let f: AllocateFields = json.fields()?;
     let account = common::account(&app, &headers, f.account)?;
     let name = BudgetName::campaign(&account, &body::name("campaign_id", f.campaign_id)?);
@@ -75,7 +88,8 @@ async fn order(
     body: u64,
     order: Order,
 ) -> Result<Response, Problem> {
-    let booked = app.shield.order(name, op, body, order).await.map_err(|e| common::failed(e, name))?;
+    let booked =
+        app.shield.order(name, op, body, order).await.map_err(|e| common::failed(e, name))?;
     common::ordered(booked)
 }
 
@@ -124,7 +138,12 @@ fn pacing(raw: Raw<'_>) -> Result<Pacing, Problem> {
 
 fn thresholds(raw: Raw<'_>) -> Result<Vec<u8>, Problem> {
     let Some(raw) = raw else { return Ok(vec![80, 95]) };
-    let wrong = || Problem::field("thresholds", "is not a list of up to 10 ascending whole numbers from 1 to 100");
+    let wrong = || {
+        Problem::field(
+            "thresholds",
+            "is not a list of up to 10 ascending whole numbers from 1 to 100",
+        )
+    };
     let list: Vec<u8> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
     let ascending = list.windows(2).all(|w| w[0] < w[1]);
     let bounded = list.iter().all(|p| (1..=100).contains(p)) && list.len() <= THRESHOLDS_MAX;
@@ -161,7 +180,11 @@ pub struct Listed {
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 1000; 100 if not given")),
     responses((status = 200, description = "A page, by campaign id", body = AllocationPage), Problems))]
-pub async fn list(State(app): Ctx, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<axum::Json<AllocationPage>, Problem> {
+pub async fn list(
+    State(app): Ctx,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<axum::Json<AllocationPage>, Problem> {
     let query = query.unwrap_or_default();
     let account = common::account(&app, &headers, None)?;
     let named = |field: &'static str| match query_value(&query, field).unwrap_or_default() {
@@ -175,7 +198,8 @@ pub async fn list(State(app): Ctx, RawQuery(query): RawQuery, headers: HeaderMap
     }
     let page = BudgetList { account: account.into_owned(), prefix, status, after: cursor, limit };
     let rows = app.shield.store().budgets(&page).await.map_err(|_| common::unavailable())?;
-    let next_cursor = (rows.len() as u32 == limit).then(|| rows.last().map(|r| r.budget.clone())).flatten();
+    let next_cursor =
+        (rows.len() as u32 == limit).then(|| rows.last().map(|r| r.budget.clone())).flatten();
     let allocations = rows
         .into_iter()
         .filter(|r| r.budget != ACCOUNT_BUDGET)
@@ -218,11 +242,27 @@ macro_rules! simple_order {
     };
 }
 
-simple_order!(pause, "/api/v1/allocations/{campaign_id}/pause", "pause", Order::Pause,
-    "Pause a campaign\n\nAnswered when no bid can be authorised any more. Open holds may still be settled.");
-simple_order!(resume, "/api/v1/allocations/{campaign_id}/resume", "resume", Order::Resume, "Resume a campaign");
-simple_order!(end, "/api/v1/allocations/{campaign_id}/end", "end", Order::End,
-    "End a campaign\n\nAnswered when no bid can be authorised any more. A new allocation starts it again.");
+simple_order!(
+    pause,
+    "/api/v1/allocations/{campaign_id}/pause",
+    "pause",
+    Order::Pause,
+    "Pause a campaign\n\nAnswered when no bid can be authorised any more. Open holds may still be settled."
+);
+simple_order!(
+    resume,
+    "/api/v1/allocations/{campaign_id}/resume",
+    "resume",
+    Order::Resume,
+    "Resume a campaign"
+);
+simple_order!(
+    end,
+    "/api/v1/allocations/{campaign_id}/end",
+    "end",
+    Order::End,
+    "End a campaign\n\nAnswered when no bid can be authorised any more. A new allocation starts it again."
+);
 
 fields!(TopUpFields { amount });
 
@@ -241,7 +281,12 @@ pub struct TopUpBody {
 #[utoipa::path(post, path = "/api/v1/allocations/{campaign_id}/top-up", tag = "allocations", request_body = TopUpBody,
     params(("campaign_id" = String, Path, example = "camp_001")),
     responses((status = 200, description = "The allocation right after it", body = Allocation), Problems))]
-pub async fn top_up(State(app): Ctx, Path(campaign): Path<String>, headers: HeaderMap, json: Json) -> Result<Response, Problem> {
+pub async fn top_up(
+    State(app): Ctx,
+    Path(campaign): Path<String>,
+    headers: HeaderMap,
+    json: Json,
+) -> Result<Response, Problem> {
     let f: TopUpFields = json.fields()?;
     let amount = body::positive("amount", body::amount("amount", f.amount)?, false)?;
     let name = common::campaign(&app, &headers, &campaign)?;

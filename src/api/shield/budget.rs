@@ -6,8 +6,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Ctx, common};
-use crate::actors::shield::view::BudgetView;
 use crate::actors::shield::BudgetName;
+use crate::actors::shield::view::BudgetView;
 use crate::api::docs::Problems;
 use crate::api::problem::Problem;
 use crate::models::shield::money::Micros;
@@ -42,7 +42,11 @@ pub struct BudgetBody {
     params(("campaign_id" = String, Path, example = "camp_001")),
     responses((status = 200, description = "Allocation, spent, held, remaining, window, pacing, thresholds", body = BudgetBody),
         Problems))]
-pub async fn budget(State(app): Ctx, Path(campaign): Path<String>, headers: HeaderMap) -> Result<axum::Json<BudgetBody>, Problem> {
+pub async fn budget(
+    State(app): Ctx,
+    Path(campaign): Path<String>,
+    headers: HeaderMap,
+) -> Result<axum::Json<BudgetBody>, Problem> {
     let name = common::campaign(&app, &headers, &campaign)?;
     let budget = app.shield.budget(&name).await.map_err(|e| common::failed(e, &name))?;
     let account = BudgetName::account(&name.account);

@@ -113,7 +113,11 @@ pub struct CheckAnswer {
 #[utoipa::path(post, path = "/api/v1/check", tag = "documented", request_body = CheckBody,
     responses((status = 200, description = "Approved", body = CheckAnswer),
         (status = 403, description = "Refused, with the reason", body = CheckAnswer), Problems))]
-pub async fn authorise(State(app): Ctx, headers: HeaderMap, json: Json) -> Result<Response, Problem> {
+pub async fn authorise(
+    State(app): Ctx,
+    headers: HeaderMap,
+    json: Json,
+) -> Result<Response, Problem> {
     let f: CheckFields = json.fields()?;
     let key = body::idempotency_key(&headers)?;
     let answer = one(&app, &headers, f, key, &json.0).await?;
@@ -142,18 +146,20 @@ async fn one(
     match app.shield.authorise(&name, operation, amount, currency, ttl_us).await {
         Ok(authorised) => answered(app, &name, amount, authorised),
         Err(ShieldError::Absent) => {
-            let none = Authorised {
-                answer: HoldAnswer::Unknown,
-                remaining: Micros::ZERO,
-                currency: None,
-            };
+            let none =
+                Authorised { answer: HoldAnswer::Unknown, remaining: Micros::ZERO, currency: None };
             Ok(refusal(&name, amount, Reason::UnknownCampaign, &none))
         }
         Err(error) => Err(common::failed(error, &name)),
     }
 }
 
-fn answered(app: &App, name: &BudgetName, amount: Micros, a: Authorised) -> Result<CheckAnswer, Problem> {
+fn answered(
+    app: &App,
+    name: &BudgetName,
+    amount: Micros,
+    a: Authorised,
+) -> Result<CheckAnswer, Problem> {
     match &a.answer {
         HoldAnswer::Held { hold, .. } => Ok(CheckAnswer {
             approved: true,
@@ -216,7 +222,11 @@ pub struct BatchAnswer {
 /// Each is decided by itself, in order; with an `Idempotency-Key` each gets the same hold again.
 #[utoipa::path(post, path = "/api/v1/check/batch", tag = "holds", request_body = BatchBody,
     responses((status = 200, description = "Answers in the order of the bids", body = BatchAnswer), Problems))]
-pub async fn authorise_batch(State(app): Ctx, headers: HeaderMap, json: Json) -> Result<axum::Json<BatchAnswer>, Problem> {
+pub async fn authorise_batch(
+    State(app): Ctx,
+    headers: HeaderMap,
+    json: Json,
+) -> Result<axum::Json<BatchAnswer>, Problem> {
     let f: BatchFields = json.fields()?;
     let raw = f.bids.ok_or_else(|| Problem::missing("bids"))?;
     let bids: Vec<&RawValue> =
@@ -250,4 +260,3 @@ fn parse_bid<'a>(i: usize, bid: &'a RawValue) -> Result<CheckFields<'a>, Problem
     body::positive(&at("bid_amount"), amount, false)?;
     Ok(f)
 }
-

@@ -90,7 +90,9 @@ pub fn not_booked(answer: &Answer) -> Problem {
         Answer::Mismatch => {
             Problem::new(Code::IdempotencyMismatch, "the key was used with another request")
         }
-        Answer::Overloaded => Problem::new(Code::Overloaded, "too many requests wait for this budget"),
+        Answer::Overloaded => {
+            Problem::new(Code::Overloaded, "too many requests wait for this budget")
+        }
         Answer::Unavailable => unavailable(),
         Answer::NotOwner => Problem::new(Code::Unanswered, "the budget is moving to another node"),
         _ => Problem::new(Code::Internal, "the rules gave an answer to another question"),
@@ -99,10 +101,9 @@ pub fn not_booked(answer: &Answer) -> Problem {
 
 pub fn refused(reason: Reason) -> Problem {
     match reason {
-        Reason::CurrencyMismatch => Problem::new(
-            Code::CurrencyMismatch,
-            "the currency is not that of the allocation",
-        ),
+        Reason::CurrencyMismatch => {
+            Problem::new(Code::CurrencyMismatch, "the currency is not that of the allocation")
+        }
         Reason::NoExchangeRate => Problem::new(
             Code::NoExchangeRate,
             "no exchange rate leads from this currency to the account's",
@@ -117,7 +118,9 @@ pub fn row(booked: Booked) -> Result<(Entry, bool), Problem> {
         Booked::Answer(Answer::Booked { entry, replayed }) => Ok((entry, replayed)),
         Booked::Answer(answer) => Err(not_booked(&answer)),
         Booked::Refused(reason) => Err(refused(reason)),
-        Booked::Ordered { .. } => Err(Problem::new(Code::Internal, "an order was carried out instead")),
+        Booked::Ordered { .. } => {
+            Err(Problem::new(Code::Internal, "an order was carried out instead"))
+        }
     }
 }
 
@@ -143,7 +146,11 @@ pub fn hold_name(hold: Op, campaign: &str) -> String {
     format!("{hold}.{campaign}")
 }
 
-pub fn parse_hold<'a>(app: &App, headers: &HeaderMap, id: &'a str) -> Result<(BudgetName, Op, &'a str), Problem> {
+pub fn parse_hold<'a>(
+    app: &App,
+    headers: &HeaderMap,
+    id: &'a str,
+) -> Result<(BudgetName, Op, &'a str), Problem> {
     let unknown = || Problem::new(Code::UnknownHold, "this is no id of a hold");
     let (hold, campaign) = id.split_once('.').ok_or_else(unknown)?;
     let hold = Op::from_hex(hold).ok_or_else(unknown)?;

@@ -54,10 +54,18 @@ fn answer(id: &str, campaign: &str, fate: HoldFate, looking: bool) -> Result<Hol
     match fate {
         HoldFate::Booked { hold, entry } => {
             let booked = Some(Row::of(&entry, campaign));
-            Ok(HoldBody { booked, replayed: !looking, ..body_of(id, campaign, hold.as_ref(), "settled") })
+            Ok(HoldBody {
+                booked,
+                replayed: !looking,
+                ..body_of(id, campaign, hold.as_ref(), "settled")
+            })
         }
-        HoldFate::Over(hold) if looking => Ok(body_of(id, campaign, Some(&hold), hold.state.as_str())),
-        HoldFate::Over(hold) => Err(Problem::new(Code::HoldOver, format!("the hold is {}", hold.state.as_str()))),
+        HoldFate::Over(hold) if looking => {
+            Ok(body_of(id, campaign, Some(&hold), hold.state.as_str()))
+        }
+        HoldFate::Over(hold) => {
+            Err(Problem::new(Code::HoldOver, format!("the hold is {}", hold.state.as_str())))
+        }
         HoldFate::Answer(HoldAnswer::Held { hold, .. } | HoldAnswer::Released(hold)) => {
             Ok(body_of(id, campaign, Some(&hold), hold.state.as_str()))
         }
@@ -106,7 +114,12 @@ pub struct SettleBody {
 #[utoipa::path(post, path = "/api/v1/holds/{id}/settle", tag = "holds", request_body = SettleBody,
     params(("id" = String, Path, description = "hold_id of the authorisation")),
     responses((status = 200, description = "Settled", body = HoldBody), Problems))]
-pub async fn settle(State(app): Ctx, Path(id): Path<String>, headers: HeaderMap, json: Json) -> Result<axum::Json<HoldBody>, Problem> {
+pub async fn settle(
+    State(app): Ctx,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    json: Json,
+) -> Result<axum::Json<HoldBody>, Problem> {
     let f: SettleFields = json.fields()?;
     let amount = body::positive("amount", body::amount("amount", f.amount)?, true)?;
     let (name, hold, campaign) = common::parse_hold(&app, &headers, &id)?;
@@ -129,7 +142,11 @@ pub async fn settle(State(app): Ctx, Path(id): Path<String>, headers: HeaderMap,
 #[utoipa::path(post, path = "/api/v1/holds/{id}/release", tag = "holds",
     params(("id" = String, Path, description = "hold_id of the authorisation")),
     responses((status = 200, description = "Released", body = HoldBody), Problems))]
-pub async fn release(State(app): Ctx, Path(id): Path<String>, headers: HeaderMap) -> Result<axum::Json<HoldBody>, Problem> {
+pub async fn release(
+    State(app): Ctx,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<axum::Json<HoldBody>, Problem> {
     let (name, hold, campaign) = common::parse_hold(&app, &headers, &id)?;
     let fate = app.shield.release(&name, hold).await.map_err(|e| lost(e, &name))?;
     if let HoldFate::Over(hold) = &fate
@@ -145,14 +162,21 @@ pub async fn release(State(app): Ctx, Path(id): Path<String>, headers: HeaderMap
 #[utoipa::path(get, path = "/api/v1/holds/{id}", tag = "holds",
     params(("id" = String, Path, description = "hold_id of the authorisation")),
     responses((status = 200, description = "The hold as it stands", body = HoldBody), Problems))]
-pub async fn hold(State(app): Ctx, Path(id): Path<String>, headers: HeaderMap) -> Result<axum::Json<HoldBody>, Problem> {
+pub async fn hold(
+    State(app): Ctx,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<axum::Json<HoldBody>, Problem> {
     let (name, hold, campaign) = common::parse_hold(&app, &headers, &id)?;
     let fate = app.shield.hold(&name, hold).await.map_err(|e| lost(e, &name))?;
     answer(&id, campaign, fate, true).map(axum::Json)
 }
 
 /// A hold of a campaign that is not there is a hold that is not there.
-fn lost(error: crate::actors::shield::ShieldError, name: &crate::actors::shield::BudgetName) -> Problem {
+fn lost(
+    error: crate::actors::shield::ShieldError,
+    name: &crate::actors::shield::BudgetName,
+) -> Problem {
     match error {
         crate::actors::shield::ShieldError::Absent => {
             Problem::new(Code::UnknownHold, "nothing is known of this hold")

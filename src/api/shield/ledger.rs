@@ -5,10 +5,10 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Ctx;
 use super::allocations::limit;
 use super::common::{self, Row};
 use super::spend::query_value;
-use super::Ctx;
 use crate::actors::shield::{ACCOUNT_BUDGET, BudgetName};
 use crate::api::body;
 use crate::api::docs::Problems;
@@ -34,7 +34,12 @@ pub struct LedgerPage {
         ("cursor" = Option<i64>, Query, description = "Rows after this sequence number"),
         ("limit" = Option<u32>, Query, description = "1 to 1000; 100 if not given")),
     responses((status = 200, description = "A page", body = LedgerPage), Problems))]
-pub async fn ledger(State(app): Ctx, Path(campaign): Path<String>, RawQuery(query): RawQuery, headers: HeaderMap) -> Result<axum::Json<LedgerPage>, Problem> {
+pub async fn ledger(
+    State(app): Ctx,
+    Path(campaign): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<axum::Json<LedgerPage>, Problem> {
     let query = query.unwrap_or_default();
     let account = common::account(&app, &headers, None)?;
     if campaign != ACCOUNT_BUDGET {
@@ -42,7 +47,10 @@ pub async fn ledger(State(app): Ctx, Path(campaign): Path<String>, RawQuery(quer
     }
     let after: i64 = match query_value(&query, "cursor").filter(|t| !t.is_empty()) {
         None => 0,
-        Some(text) => text.parse().ok().filter(|n| *n >= 0)
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|n| *n >= 0)
             .ok_or_else(|| Problem::field("cursor", "is not a sequence number"))?,
     };
     let limit = limit(&query)?;
@@ -52,7 +60,8 @@ pub async fn ledger(State(app): Ctx, Path(campaign): Path<String>, RawQuery(quer
         let name = BudgetName::campaign(&account, &campaign);
         return Err(common::failed(crate::actors::shield::ShieldError::Absent, &name));
     }
-    let rows = store.ledger(&account, &campaign, after, limit).await.map_err(|_| common::unavailable())?;
+    let rows =
+        store.ledger(&account, &campaign, after, limit).await.map_err(|_| common::unavailable())?;
     let next_cursor = (rows.len() as u32 == limit).then(|| rows.last().map(|r| r.seq)).flatten();
     let rows = rows
         .into_iter()
