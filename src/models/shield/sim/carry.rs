@@ -180,7 +180,6 @@ impl World {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
     pub fn apply(
         &mut self,
         node: usize,

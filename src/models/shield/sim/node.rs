@@ -31,7 +31,6 @@ pub struct Tell {
 }
 
 pub struct Node {
-    pub id: usize,
     pub up: bool,
     pub incarnation: u64,
     pub boot: u64,
@@ -49,9 +48,8 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(id: usize, mono_offset: i64) -> Node {
+    pub fn new(mono_offset: i64) -> Node {
         Node {
-            id,
             up: false,
             incarnation: 0,
             boot: 1,
