@@ -38,6 +38,30 @@ metrics! {
         "Time from a request's head to its answer, by service, route template and method.";
     HTTP_REQUESTS_SHED = "kiki_http_requests_shed_total" Counter Count
         "Requests refused because too many were running, by service.";
+    ACTORS = "kiki_actors" Gauge Count
+        "Actors alive, by type.";
+    ACTOR_MESSAGES = "kiki_actor_messages_total" Counter Count
+        "Messages handled, by type of actor.";
+    ACTOR_FAILURES = "kiki_actor_failures_total" Counter Count
+        "Errors and panics of handlers and starts, by type of actor.";
+    ACTOR_RESTARTS = "kiki_actor_restarts_total" Counter Count
+        "Restarts by supervisors and operators, by type of actor.";
+    ACTOR_MESSAGES_EXPIRED = "kiki_actor_messages_expired_total" Counter Count
+        "Messages not handled because their deadline had passed, by type of actor.";
+    ACTOR_MESSAGES_REFUSED = "kiki_actor_messages_refused_total" Counter Count
+        "Messages refused by full mailboxes, by type of actor.";
+    ACTOR_MAILBOX_DEPTH = "kiki_actor_mailbox_depth" Gauge Count
+        "Messages that wait, by type of actor.";
+    ACTOR_WAIT = "kiki_actor_wait_seconds" Gauge Seconds
+        "Time from a message's sending to its turn since the start, by type of actor and quantile.";
+    ACTOR_HANDLE = "kiki_actor_handle_seconds" Gauge Seconds
+        "Time in a message's handler since the start, by type of actor and quantile.";
+    ACTOR_BREAKER_OPEN = "kiki_actor_breaker_open" Gauge Count
+        "1 while the breaker of the actor at this path is open, 0.5 while half-open, else 0.";
+    DEAD_LETTERS = "kiki_dead_letters_total" Counter Count
+        "Messages that no handler saw.";
+    SERVICE_READY = "kiki_service_ready" Gauge Count
+        "1 while the service can serve, else 0.";
     BUILD_INFO = "kiki_build_info" Gauge Count
         "Always 1; the label says the version.";
     INVARIANT_VIOLATIONS = "kiki_invariant_violations_total" Counter Count

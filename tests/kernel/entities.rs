@@ -1,7 +1,7 @@
 //! Actors by key: passivation, one activation at a time, quarantine.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -122,22 +122,27 @@ async fn a_hundred_thousand_idle_entities_passivate_and_give_their_memory_back()
     let _heavy = HEAVY.lock().await;
     let (registry, log) = (registry(), Log::default());
     let service = registry.service("s").start().unwrap();
-    let entities =
-        service.supervisor().entities("e").idle_after(Duration::from_millis(1_500)).start({
-            let log = log.clone();
-            move |key| Probe::new(key, &log)
-        });
+    let awake = Arc::new(AtomicBool::new(true));
+    let builder = service.supervisor().entities("e").idle_after(Duration::from_millis(500));
+    let entities = builder.start({
+        let (log, awake) = (log.clone(), Arc::clone(&awake));
+        move |key| Probe { awake: Some(Arc::clone(&awake)), ..Probe::new(key, &log) }
+    });
     let entities = entities.unwrap();
     let before = resident_bytes();
-    let mut rounds = Vec::new();
+    let (mut rounds, mut sent) = (Vec::new(), 0);
     for _ in 0..2 {
+        awake.store(true, SeqCst);
+        sent += ENTITIES as u64;
         let begun = Instant::now();
         for n in 0..ENTITIES {
             entities.tell(&format!("camp_{n:06}"), Msg::Add(1)).unwrap();
         }
         let spawned = begun.elapsed();
-        let high = resident_bytes() - before;
-        assert!(entities.active() > ENTITIES / 2, "{}", entities.active());
+        eventually("all have begun", || registry.types()[0].handled >= sent).await;
+        let high = resident_bytes().saturating_sub(before);
+        assert_eq!(entities.active(), ENTITIES);
+        awake.store(false, SeqCst);
         eventually("all are passive", || entities.active() == 0).await;
         log.take();
         eventually("all are forgotten", || registry.actors(&ActorQuery::default()).total == 2)

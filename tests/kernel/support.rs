@@ -1,5 +1,6 @@
 //! An actor for tests that does what it is told, and ways to wait for what it did.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,12 +60,22 @@ pub struct Probe {
     pub kept: Vec<Reply<u64>>,
     pub fail_start: bool,
     pub busy: bool,
+    /// Keeps it from being passivated from outside.
+    pub awake: Option<Arc<AtomicBool>>,
 }
 
 impl Probe {
     pub fn new(name: &str, log: &Log) -> Self {
         let name = name.to_owned();
-        Self { name, count: 0, log: log.clone(), kept: Vec::new(), fail_start: false, busy: false }
+        Self {
+            name,
+            count: 0,
+            log: log.clone(),
+            kept: Vec::new(),
+            fail_start: false,
+            busy: false,
+            awake: None,
+        }
     }
 
     pub fn maker(name: &'static str, log: &Log) -> impl FnMut() -> Self + Send + 'static {
@@ -112,7 +123,7 @@ impl Actor for Probe {
     }
 
     fn idle(&self) -> bool {
-        !self.busy
+        !self.busy && !self.awake.as_ref().is_some_and(|awake| awake.load(SeqCst))
     }
 
     fn label(msg: &Msg) -> &'static str {

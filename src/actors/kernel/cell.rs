@@ -107,7 +107,6 @@ pub struct Incident {
 #[derive(Default)]
 pub(super) struct Record {
     pub restarts: Restarts,
-    pub restarts_total: u64,
     pub restart_reasons: VecDeque<Incident>,
     pub errors: VecDeque<Incident>,
 }
@@ -139,6 +138,8 @@ pub(super) struct Gate {
 pub(super) struct Books {
     /// When the last message's turn came.
     pub active_ns: AtomicU64,
+    /// When it last refused to be passivated.
+    pub stayed_ns: AtomicU64,
     /// 1 + the index of the label of what is being handled, 0 between messages.
     pub busy: AtomicU32,
     pub depth_max: AtomicU32,
@@ -153,6 +154,7 @@ impl Books {
     fn new() -> Self {
         Self {
             active_ns: AtomicU64::new(super::time::now_ns()),
+            stayed_ns: AtomicU64::new(0),
             busy: AtomicU32::new(0),
             depth_max: AtomicU32::new(0),
             handled: AtomicU64::new(0),
@@ -175,6 +177,7 @@ pub(super) struct Cell {
     state: AtomicU8,
     /// How often a life began.
     pub life: AtomicU32,
+    pub restarts: AtomicU64,
     pub gate: Line<Gate>,
     pub books: Line<Books>,
     pub labels: Mutex<Vec<&'static str>>,
@@ -210,6 +213,7 @@ impl Cell {
             since_us: clock::wall_us(),
             state: AtomicU8::new(State::Starting as u8),
             life: AtomicU32::new(0),
+            restarts: AtomicU64::new(0),
             gate: Line::default(),
             books: Line(Books::new()),
             labels: Mutex::default(),
@@ -284,10 +288,8 @@ impl Cell {
     }
 
     pub fn note_restart(&self, reason: &str) -> u64 {
-        let mut record = lock(&self.record);
-        record.restarts_total += 1;
-        push(&mut record.restart_reasons, reason);
-        record.restarts_total
+        push(&mut lock(&self.record).restart_reasons, reason);
+        self.restarts.fetch_add(1, Relaxed) + 1
     }
 
     pub fn nudge(&self) {

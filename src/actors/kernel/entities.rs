@@ -394,7 +394,9 @@ impl<A: Actor> Sweep for Inner<A> {
             *swept = now_ns;
         }
         let idle = |cell: &Cell| {
-            now_ns.saturating_sub(cell.books.active_ns.load(Relaxed)) >= self.idle_ns
+            let books = &cell.books;
+            let since = books.active_ns.load(Relaxed).max(books.stayed_ns.load(Relaxed));
+            now_ns.saturating_sub(since) >= self.idle_ns
                 && cell.gate.depth.load(Relaxed) == 0
                 && cell.books.busy.load(Relaxed) == 0
                 && cell.state() == State::Running

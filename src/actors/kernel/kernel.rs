@@ -166,7 +166,7 @@ impl Totals {
         self.failed += cell.books.failed.load(Relaxed);
         self.expired += cell.books.expired.load(Relaxed);
         self.refused += cell.gate.refused.load(Relaxed);
-        self.restarts += lock(&cell.record).restarts_total;
+        self.restarts += cell.restarts.load(Relaxed);
         self.wait.add(&cell.books.wait.counts());
         self.handle.add(&cell.books.handle.counts());
     }

@@ -175,13 +175,13 @@ impl<A: Actor> Body<A> {
 
     /// Ends if nothing is lost by it: no letter waits, no continuation runs, the actor is idle.
     pub fn passivate(&mut self) {
-        let idle = self.cell.gate.inner_depth.load(Relaxed) == 0 && !self.busy_beside();
-        let agrees = self
-            .actor
-            .as_ref()
-            .is_some_and(|actor| matches!(guard::run_now(|| actor.idle()), Ok(true)));
-        if idle && agrees && self.keeper.as_mut().is_some_and(|keeper| keeper.retire()) {
+        let alone = self.cell.gate.inner_depth.load(Relaxed) == 0 && !self.busy_beside();
+        let idle = |actor: &A| matches!(guard::run_now(|| actor.idle()), Ok(true));
+        let agrees = alone && self.actor.as_ref().is_some_and(idle);
+        if agrees && self.keeper.as_mut().is_some_and(|keeper| keeper.retire()) {
             self.close();
+        } else {
+            self.cell.books.stayed_ns.store(now_ns(), Relaxed);
         }
     }
 

@@ -52,6 +52,7 @@ mod kernel;
 mod late;
 mod letter;
 mod life;
+mod meter;
 mod page;
 mod policy;
 mod registry;

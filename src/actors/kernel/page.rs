@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, State};
 use super::registry::Registry;
-use super::sync::{lock, read};
+use super::sync::read;
 
 /// The most actors in one page.
 pub const PAGE_LIMIT_MAX: usize = 1_000;
@@ -122,6 +122,7 @@ impl Registry {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
         };
+        // The keys are read anyway here; a cursor of another prefix finds nothing.
         let cells = actors
             .range::<str, _>((from, Bound::Unbounded))
             .take_while(|(path, _)| path.starts_with(prefix))
@@ -143,13 +144,15 @@ impl Registry {
         let actors = read(&self.kernel.actors);
         let prefix = query.prefix.as_deref().unwrap_or("");
         let mut heap: BinaryHeap<Rank> = BinaryHeap::with_capacity(limit + 1);
-        let range = actors.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
-        for (path, cell) in range.take_while(|(path, _)| path.starts_with(prefix)) {
+        // An end found once spares a look at every path, each a miss of the cache.
+        let end = after_all(prefix);
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        for (path, cell) in actors.range::<str, _>((Bound::Included(prefix), end)) {
             if !of_kind(query, cell) {
                 continue;
             }
             let number = match sort {
-                Sort::Restarts => lock(&cell.record).restarts_total,
+                Sort::Restarts => cell.restarts.load(Relaxed),
                 _ => u64::from(cell.gate.depth.load(Relaxed)),
             };
             let full = heap.len() == limit;
@@ -173,6 +176,19 @@ impl Registry {
     }
 }
 
+/// The first string after all that begin with this prefix.
+fn after_all(prefix: &str) -> Option<String> {
+    let mut end = prefix.to_owned();
+    while let Some(last) = end.pop() {
+        let next = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32);
+        if let Some(next) = next {
+            end.push(next);
+            return Some(end);
+        }
+    }
+    None
+}
+
 fn of_kind(query: &ActorQuery, cell: &Cell) -> bool {
     query.kind.as_deref().is_none_or(|kind| kind == cell.kind)
 }
@@ -194,6 +210,37 @@ pub(super) fn summary(cell: &Cell) -> ActorSummary {
         depth: cell.gate.depth.load(Relaxed),
         capacity: cell.policy.mailbox,
         handled: cell.books.handled.load(Relaxed),
-        restarts: lock(&cell.record).restarts_total,
+        restarts: cell.restarts.load(Relaxed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_comes_after_all_that_begin_with_it() {
+        assert_eq!(after_all("/s/e/").as_deref(), Some("/s/e0"));
+        assert_eq!(after_all("a\u{d7ff}").as_deref(), Some("a\u{e000}"));
+        assert_eq!(after_all("a\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(after_all(""), None);
+    }
+
+    #[test]
+    fn ranks_put_high_numbers_first_and_then_low_paths() {
+        let mut ranks = [Rank(1, "/a".into()), Rank(2, "/b".into()), Rank(2, "/a".into())];
+        ranks.sort();
+        assert!(ranks.iter().map(|r| (r.0, &*r.1)).eq([(2, "/a"), (2, "/b"), (1, "/a")]));
+    }
+
+    #[test]
+    fn a_cursor_is_one_of_its_order() {
+        assert!(parse_cursor("/a", Sort::Path).is_some());
+        assert!(parse_cursor("3:/a", Sort::Depth).is_some());
+        for (cursor, sort) in
+            [("a", Sort::Path), ("/a", Sort::Depth), ("x:/a", Sort::Depth), ("3:a", Sort::Restarts)]
+        {
+            assert!(parse_cursor(cursor, sort).is_none(), "{cursor}");
+        }
     }
 }

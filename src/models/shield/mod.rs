@@ -7,6 +7,7 @@
 pub mod ask;
 pub mod authority;
 pub mod budget;
+pub mod core;
 pub mod day;
 pub mod effect;
 pub mod entry;

@@ -155,6 +155,7 @@ impl Check {
     }
 
     /// A batch became durable.
+    #[expect(clippy::too_many_arguments, reason = "everything about one transaction")]
     pub fn applied(
         &mut self,
         t: i64,

@@ -221,13 +221,11 @@ impl World {
 
     pub fn hold_answered(&mut self, node: usize, campaign: usize, hold: Op, answer: HoldAnswer) {
         match answer {
-            HoldAnswer::Held { hold, replayed: false } => {
-                // Some answers never reach the bidder: the hold expires by itself.
-                if !self.chance(10) {
-                    self.clients.held.push(Held { campaign, node, hold, settle: None });
-                    if self.clients.held.len() > 60 {
-                        self.clients.held.remove(0);
-                    }
+            // Some answers never reach the bidder: the hold expires by itself.
+            HoldAnswer::Held { hold, replayed: false } if !self.chance(10) => {
+                self.clients.held.push(Held { campaign, node, hold, settle: None });
+                if self.clients.held.len() > 60 {
+                    self.clients.held.remove(0);
                 }
             }
             HoldAnswer::Settled { .. } => self.clients.held.retain(|h| h.hold.id != hold),
