@@ -57,7 +57,7 @@ codes! {
     ChaosDisabled "chaos_disabled" FORBIDDEN "set chaos.enabled = true to inject faults",
     Overloaded "overloaded" TOO_MANY_REQUESTS "wait as long as Retry-After says",
     Busy "busy" SERVICE_UNAVAILABLE "as many requests are handled as may be; wait as long as Retry-After says",
-    StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "nothing was booked; wait as long as Retry-After says",
+    StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "nothing is confirmed; repeat the same request, with the same Idempotency-Key, after Retry-After",
     Unanswered "unanswered" SERVICE_UNAVAILABLE "the outcome is not known; repeat with the same Idempotency-Key",
     Timeout "timeout" REQUEST_TIMEOUT "send the request faster",
     Internal "internal" INTERNAL_SERVER_ERROR "this is a defect; report it with the request id",

@@ -13,14 +13,16 @@ use super::message::{Loaded, Msg, Seek, Told, Wish};
 use super::names::BudgetName;
 use super::shared::{Shared, now};
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
-use crate::models::shield::ask::{Answer, Ask, Ticket};
+use crate::models::shield::ask::{Answer, Ask, Order, Ticket};
 use crate::models::shield::authority::Authority;
+use crate::models::shield::budget::{Budget, Core};
 use crate::models::shield::effect::{Effect, Lane};
 use crate::models::shield::entry::{HolderId, Op, SliceId};
 use crate::models::shield::hold::Hold;
 use crate::models::shield::money::{Currency, Micros, Rate};
 use crate::models::shield::purse::{HoldAnswer, Purse};
 use crate::models::shield::terms::Terms;
+use crate::models::shield::window::Window;
 
 use super::message::{Authorised, Booked, HoldFate};
 
@@ -157,14 +159,16 @@ impl BudgetActor {
     }
 
     /// A campaign that nobody has allocated yet begins in memory; its first order stores it.
-    fn conceive(&mut self, terms: &Terms, account_currency: Currency) {
-        let core = crate::models::shield::budget::Core::new(terms.clone());
-        let budget = crate::models::shield::budget::Budget {
-            core,
-            window: crate::models::shield::window::Window::default(),
-        };
-        let rate = (terms.currency == account_currency).then_some(Rate::ONE).or(Some(terms.rate));
-        self.come_alive(Some(Box::new(Loaded { budget, account_currency, rate, stored: false })));
+    async fn conceive(&mut self, terms: &Terms) -> Result<(), Fault> {
+        let account = &self.name.account;
+        let Some(row) = self.shared.store.account(account).await? else { return Ok(()) };
+        let account_currency: Currency =
+            row.currency.parse().map_err(|_| Fault::new("stored currency is not understood"))?;
+        let rate = load::rate(&self.shared, account, terms.currency, account_currency).await?;
+        let budget = Budget { core: Core::new(terms.clone()), window: Window::default() };
+        let loaded = Loaded { budget, account_currency, rate, stored: false };
+        self.come_alive(Some(Box::new(loaded)));
+        Ok(())
     }
 
     async fn read(&mut self, cx: &mut Cx<Self>) {
@@ -233,15 +237,14 @@ impl Actor for BudgetActor {
             }
             return Ok(());
         }
-        if let (State::Absent, Msg::Order { order, .. }) = (&self.state, &msg)
-            && let crate::models::shield::ask::Order::Allocate(terms) = order
+        if let (State::Absent, Msg::Order { order: Order::Allocate(terms), .. }) =
+            (&self.state, &msg)
             && !self.name.is_account()
-            && let Some(account) =
-                self.shared.store.account(&self.name.account).await.ok().flatten()
-            && let Ok(currency) = account.currency.parse()
         {
             let terms = terms.clone();
-            self.conceive(&terms, currency);
+            if let Err(fault) = self.conceive(&terms).await {
+                self.fail(cx, fault);
+            }
         }
         if let State::Live(_) = self.state {
             self.serve(msg, cx);

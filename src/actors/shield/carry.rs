@@ -14,7 +14,7 @@ use super::view;
 use crate::actors::kernel::{Cx, Fault};
 use crate::models::shield::ask::{Answer, Ticket};
 use crate::models::shield::effect::{Batch, Effect, Lane, Note};
-use crate::models::shield::entry::{HolderId, SliceId};
+use crate::models::shield::entry::{HolderId, Op, SliceId};
 use crate::models::shield::hold::HoldState;
 use crate::models::shield::purse::HoldAnswer;
 use crate::store::{OperationRow, Outcome, Write};
@@ -38,7 +38,7 @@ impl BudgetActor {
             match effect {
                 Effect::Commit(batch) => self.commit(&batch, cx)?,
                 Effect::Reload => self.reload(cx),
-                Effect::Tell { notes, then } => self.tell(notes, then, cx),
+                Effect::Tell { notes, then, ops } => self.tell(notes, then, ops, cx),
                 Effect::Hold(ticket, HoldAnswer::Unknown) => self.look_further(ticket, cx),
                 other => self.carry_simple(other),
             }
@@ -119,7 +119,9 @@ impl BudgetActor {
             Asker::Settle(reply, hold) => {
                 m::booked(&answer);
                 let fate = match answer {
-                    Answer::Booked { entry, .. } => HoldFate::Booked { hold: Some(*hold), entry },
+                    Answer::Booked { entry, replayed } => {
+                        HoldFate::Booked { hold: Some(*hold), entry, replayed }
+                    }
                     Answer::Busy => HoldFate::Answer(HoldAnswer::Busy),
                     Answer::Mismatch => HoldFate::Answer(HoldAnswer::Mismatch),
                     Answer::Overloaded => HoldFate::Answer(HoldAnswer::Overloaded),
@@ -212,9 +214,15 @@ impl BudgetActor {
     }
 
     /// Tells the account what was booked, and answers when it has counted it.
-    fn tell(&mut self, notes: Vec<Note>, then: Vec<(Ticket, Answer)>, cx: &mut Cx<Self>) {
+    fn tell(
+        &mut self,
+        notes: Vec<Note>,
+        then: Vec<(Ticket, Answer)>,
+        ops: Vec<Op>,
+        cx: &mut Cx<Self>,
+    ) {
         let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
-        cx.pipe(tell_account(shared, account, notes), move |()| Msg::AccountTold { then });
+        cx.pipe(tell_account(shared, account, notes), move |()| Msg::AccountTold { then, ops });
     }
 
     /// The purse does not know the hold: the ledger and the journal may.
@@ -307,7 +315,7 @@ impl BudgetActor {
                     live.authority.committed(now(), outcome, &mut out);
                     live.effects.extend(out);
                 }
-                Effect::Tell { notes, then } => {
+                Effect::Tell { notes, then, .. } => {
                     let (shared, account) =
                         (Arc::clone(&self.shared), Arc::clone(&self.name.account));
                     tell_account(shared, account, notes).await;

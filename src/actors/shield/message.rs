@@ -37,10 +37,11 @@ pub enum HoldFate {
     Answer(HoldAnswer),
     /// Over before: as the journal or the ledger has it.
     Over(Hold),
-    /// Settled before, with this row.
+    /// Settled, with this row; `replayed`: by an earlier request.
     Booked {
         hold: Option<Hold>,
         entry: Entry,
+        replayed: bool,
     },
 }
 
@@ -153,6 +154,7 @@ pub enum Msg {
     RateRead(Result<Option<Rate>, Fault>),
     AccountTold {
         then: Vec<(Ticket, Answer)>,
+        ops: Vec<Op>,
     },
     Resolved {
         seek: Box<Seek>,

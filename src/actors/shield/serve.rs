@@ -14,11 +14,12 @@ use crate::models::shield::ask::{Answer, Ask, Order};
 use crate::models::shield::authority::{CommitOutcome, Found as Known};
 use crate::models::shield::budget::Fact;
 use crate::models::shield::effect::Lane;
-use crate::models::shield::entry::Op;
+use crate::models::shield::entry::{Entry, Op, SliceId};
 use crate::models::shield::hold::{Hold, HoldState};
 use crate::models::shield::money::{Micros, Rate};
 use crate::models::shield::purse::{HoldAnswer, settlement};
 use crate::models::shield::refusal::{Reason, Refusal};
+use crate::models::shield::terms::Status;
 use crate::store::{self, Outcome, Reloaded};
 
 use super::rows;
@@ -121,7 +122,8 @@ impl BudgetActor {
                 live.authority.load_failed(&mut out);
                 live.effects.extend(out);
             }
-            Msg::AccountTold { then } => {
+            Msg::AccountTold { then, ops } => {
+                live.authority.told(&ops);
                 use crate::models::shield::effect::Effect;
                 live.effects.extend(then.into_iter().map(|(t, a)| Effect::Reply(t, a)));
             }
@@ -250,6 +252,10 @@ impl Live {
 
     fn order(&mut self, op: Op, body: u64, order: Order, reply: Reply<Told<Booked>>) {
         let core = &self.authority.budget().core;
+        let ended = core.status == Status::Ended && matches!(order, Order::Resume | Order::Pause);
+        if ended {
+            return reply.send(Told::Done(Booked::Refused(Reason::Ended)));
+        }
         let mut order = order;
         if let Order::Allocate(terms) = &mut order {
             if core.version > 0 && terms.currency != core.terms.currency {
@@ -313,8 +319,12 @@ impl Live {
                 Wish::Settle(amount) if entry.amount != amount => {
                     HoldFate::Answer(HoldAnswer::Mismatch)
                 }
-                Wish::Release => HoldFate::Answer(HoldAnswer::Busy),
-                _ => HoldFate::Booked { hold: found.journaled.or(proof.map(|p| *p)), entry },
+                Wish::Release => HoldFate::Over(settled_hold(id, found.journaled, &entry)),
+                _ => HoldFate::Booked {
+                    hold: found.journaled.or(proof.map(|p| *p)),
+                    entry,
+                    replayed: true,
+                },
             };
             return reply.send(Told::Done(fate));
         }
@@ -353,6 +363,27 @@ impl Live {
             remaining: self.remaining(),
             currency: Some(self.authority.budget().core.terms.currency),
         })
+    }
+}
+
+/// A hold that the ledger has settled, as far as it is still known.
+fn settled_hold(id: Op, journaled: Option<Hold>, entry: &Entry) -> Hold {
+    let state = HoldState::Settled(entry.amount);
+    let unknown = SliceId(0);
+    match journaled {
+        Some(hold) => Hold { state, ..hold },
+        None => Hold {
+            id,
+            amount: entry.amount,
+            window_amount: entry.window_amount,
+            expires_us: 0,
+            expires_wall_us: entry.at.wall_us,
+            slice: entry.slice.unwrap_or(unknown),
+            window_slice: unknown,
+            day: entry.day,
+            state,
+            body: entry.body,
+        },
     }
 }
 

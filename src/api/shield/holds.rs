@@ -52,11 +52,11 @@ fn body_of(id: &str, campaign: &str, hold: Option<&Hold>, state: &'static str) -
 /// The answer to any of the three, or the problem.
 fn answer(id: &str, campaign: &str, fate: HoldFate, looking: bool) -> Result<HoldBody, Problem> {
     match fate {
-        HoldFate::Booked { hold, entry } => {
+        HoldFate::Booked { hold, entry, replayed } => {
             let booked = Some(Row::of(&entry, campaign));
             Ok(HoldBody {
                 booked,
-                replayed: !looking,
+                replayed: replayed && !looking,
                 ..body_of(id, campaign, hold.as_ref(), "settled")
             })
         }

@@ -62,8 +62,9 @@ pub enum Effect {
     Reply(Ticket, Answer),
     /// Ask a holder to stop serving from a slice.
     Recall { holder: HolderId, slice: SliceId },
-    /// Tell the account's authority what was booked; give the answers once it has counted it.
-    Tell { notes: Vec<Note>, then: Vec<(Ticket, Answer)> },
+    /// Tell the account's authority what was booked; give the answers once it has counted it, and
+    /// tell this authority by `told`: until then these operations are still being worked on.
+    Tell { notes: Vec<Note>, then: Vec<(Ticket, Answer)>, ops: Vec<Op> },
     /// The purse asks an authority; the answer comes back by `answered`.
     Ask { lane: Lane, ask: Ask },
     /// The purse books a hold at the campaign's authority; the answer comes back by `settled`.

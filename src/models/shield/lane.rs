@@ -44,11 +44,22 @@ struct Asking {
     recalled: bool,
 }
 
+/// A slice that serves no more and still has holds.
+#[derive(Clone, Copy, Debug)]
+struct Draining {
+    share: Share,
+    /// When its return was last sent, and what was kept then.
+    sent_us: i64,
+    sent: Micros,
+    /// What the authority has answered to keep.
+    known: Option<Micros>,
+}
+
 /// One cap's slices on this node.
 #[derive(Debug, Default)]
 pub struct LaneState {
     serving: Option<Share>,
-    draining: Vec<(Share, i64)>,
+    draining: Vec<Draining>,
     asking: Option<Asking>,
     /// Authorised since the last slice was taken: how much to ask for next.
     used: Micros,
@@ -61,7 +72,7 @@ impl LaneState {
     }
 
     pub fn draining(&self) -> impl Iterator<Item = &Share> {
-        self.draining.iter().map(|(share, _)| share)
+        self.draining.iter().map(|d| &d.share)
     }
 
     #[cfg(test)]
@@ -112,10 +123,10 @@ impl LaneState {
             share.booked += booked;
             return;
         }
-        let Some(i) = self.draining.iter().position(|(s, _)| s.slice == slice) else {
+        let Some(i) = self.draining.iter().position(|d| d.share.slice == slice) else {
             return;
         };
-        let (share, _) = &mut self.draining[i];
+        let share = &mut self.draining[i].share;
         share.held -= held;
         share.booked += booked;
         if share.held <= Micros::ZERO {
@@ -197,7 +208,7 @@ impl LaneState {
     /// A grant that nobody waits for: an answer that was repeated, or one given up on.
     fn stray(&mut self, grant: Grant, now: Now, out: &mut Vec<Ask>) {
         let known = self.serving.iter().any(|s| s.slice == grant.slice)
-            || self.draining.iter().any(|(s, _)| s.slice == grant.slice);
+            || self.draining.iter().any(|d| d.share.slice == grant.slice);
         if !known {
             let share = Share {
                 slice: grant.slice,
@@ -234,7 +245,10 @@ impl LaneState {
 
     /// The authority has taken note of a return: a slice without holds needs no more thought.
     pub fn returned(&mut self, slice: SliceId) {
-        self.draining.retain(|(s, _)| s.slice != slice || s.held > Micros::ZERO);
+        for d in self.draining.iter_mut().filter(|d| d.share.slice == slice) {
+            d.known = Some(d.sent);
+        }
+        self.draining.retain(|d| d.share.slice != slice || d.share.held > Micros::ZERO);
     }
 
     pub fn recall(&mut self, slice: SliceId, now: Now, out: &mut Vec<Ask>) {
@@ -246,8 +260,8 @@ impl LaneState {
             self.stop_serving(now, out);
             return;
         }
-        match self.draining.iter().find(|(s, _)| s.slice == slice) {
-            Some((share, _)) => out.push(give_back(share)),
+        match self.draining.iter().find(|d| d.share.slice == slice) {
+            Some(d) => out.push(give_back(&d.share)),
             None => out.push(Ask::Return { slice, keep: Micros::ZERO, booked: Micros::ZERO }),
         }
     }
@@ -256,7 +270,12 @@ impl LaneState {
     pub fn stop_serving(&mut self, now: Now, out: &mut Vec<Ask>) {
         if let Some(share) = self.serving.take() {
             out.push(give_back(&share));
-            self.draining.push((share, now.mono_us));
+            self.draining.push(Draining {
+                share,
+                sent_us: now.mono_us,
+                sent: share.held,
+                known: None,
+            });
         }
     }
 
@@ -265,10 +284,13 @@ impl LaneState {
         if self.serving.is_some() && self.free(now, limits) < Micros::ZERO {
             self.stop_serving(now, out);
         }
-        for (share, sent_us) in &mut self.draining {
-            if now.mono_us - *sent_us >= limits.resend_us {
-                *sent_us = now.mono_us;
-                out.push(give_back(share));
+        for d in &mut self.draining {
+            // Said once it is answered, and again only when less is held.
+            let said = d.known == Some(d.share.held);
+            if !said && now.mono_us - d.sent_us >= limits.resend_us {
+                d.sent_us = now.mono_us;
+                d.sent = d.share.held;
+                out.push(give_back(&d.share));
             }
         }
         if let Some(asking) = &mut self.asking

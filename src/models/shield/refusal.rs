@@ -69,7 +69,7 @@ impl Reason {
             }
             Reason::WindowExceeded => "wait until spending leaves the account's sliding window",
             Reason::DailyExceeded => "wait for the campaign's next day, or raise its daily cap",
-            Reason::Paused => "resume the allocation",
+            Reason::Paused => "resume the allocation; after a restore, resume all spending",
             Reason::Ended => "the allocation is over; allocate a new one",
             Reason::NotStarted => "the schedule has not begun",
             Reason::Stopped => "switch the account's stop-all off",

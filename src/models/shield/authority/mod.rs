@@ -195,6 +195,13 @@ impl Authority {
         self.pump(now, out);
     }
 
+    /// The account has counted what these operations booked.
+    pub fn told(&mut self, ops: &[Op]) {
+        for op in ops {
+            self.busy.remove(op);
+        }
+    }
+
     /// Takes the store's state after a doubt. Slices that this authority knew stay first seen when
     /// it first saw them.
     pub fn loaded(&mut self, now: Now, mut budget: Budget, out: &mut Vec<Effect>) {
@@ -270,8 +277,14 @@ impl Authority {
 
     fn adopt(&mut self, flight: Flight, out: &mut Vec<Effect>) {
         self.budget.adopt(flight.now, flight.core, &flight.window_ops, &self.limits);
+        // A fact whose account has not counted it is not over: whoever repeats it waits like the
+        // first.
+        let mut ops = Vec::new();
         for (_, ask) in &flight.jobs {
-            self.finish(ask);
+            match ask {
+                Ask::Spend(fact) if !flight.notes.is_empty() => ops.push(fact.op),
+                _ => self.finish(ask),
+            }
         }
         self.parked.extend(flight.parked);
         for (ticket, _) in &flight.answers {
@@ -280,7 +293,7 @@ impl Authority {
         if flight.notes.is_empty() {
             out.extend(flight.answers.into_iter().map(|(ticket, a)| Effect::Reply(ticket, a)));
         } else {
-            out.push(Effect::Tell { notes: flight.notes, then: flight.answers });
+            out.push(Effect::Tell { notes: flight.notes, then: flight.answers, ops });
         }
     }
 

@@ -34,7 +34,9 @@ impl World {
                         self.send(node, to, incarnation, Message::Recall { campaign, lane, slice });
                     }
                 }
-                Effect::Tell { notes, then } => self.tell(node, Tell { budget, notes, then }),
+                Effect::Tell { notes, then, ops } => {
+                    self.tell(node, Tell { budget, notes, then, ops })
+                }
                 other => unreachable!("an authority does not {other:?}"),
             }
         }

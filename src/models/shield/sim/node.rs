@@ -28,6 +28,7 @@ pub struct Tell {
     pub budget: usize,
     pub notes: Vec<Note>,
     pub then: Vec<(Ticket, Answer)>,
+    pub ops: Vec<Op>,
 }
 
 pub struct Node {
@@ -201,7 +202,7 @@ impl World {
             .map(|(op, amount)| Note { slice: None, op, amount })
             .collect();
         if !notes.is_empty() {
-            self.tell(node, Tell { budget, notes, then: Vec::new() });
+            self.tell(node, Tell { budget, notes, then: Vec::new(), ops: Vec::new() });
         }
     }
 

@@ -20,6 +20,9 @@ impl World {
             Message::Notes { notes, from } => self.asked(node, ACCOUNT, Ask::Note(notes), from),
             Message::ToldAnswer { tell } => {
                 if let Some(tell) = self.nodes[node].tells.remove(&tell) {
+                    if let Some(h) = self.nodes[node].hosted.get_mut(&tell.budget) {
+                        h.authority.told(&tell.ops);
+                    }
                     let effects = tell.then.into_iter().map(|(t, a)| Effect::Reply(t, a)).collect();
                     self.authority_effects(node, tell.budget, effects);
                 }
