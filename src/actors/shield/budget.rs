@@ -157,13 +157,12 @@ impl BudgetActor {
     }
 
     /// A campaign that nobody has allocated yet begins in memory; its first order stores it.
-    fn conceive(&mut self, terms: &Terms, account_currency: Currency) {
+    fn conceive(&mut self, terms: &Terms, account_currency: Currency, rate: Option<Rate>) {
         let core = crate::models::shield::budget::Core::new(terms.clone());
         let budget = crate::models::shield::budget::Budget {
             core,
             window: crate::models::shield::window::Window::default(),
         };
-        let rate = (terms.currency == account_currency).then_some(Rate::ONE).or(Some(terms.rate));
         self.come_alive(Some(Box::new(Loaded { budget, account_currency, rate, stored: false })));
     }
 
@@ -241,7 +240,9 @@ impl Actor for BudgetActor {
             && let Ok(currency) = account.currency.parse()
         {
             let terms = terms.clone();
-            self.conceive(&terms, currency);
+            let (shared, account) = (&self.shared, &self.name.account);
+            let rate = load::rate(shared, account, terms.currency, currency).await?;
+            self.conceive(&terms, currency, rate);
         }
         if let State::Live(_) = self.state {
             self.serve(msg, cx);
