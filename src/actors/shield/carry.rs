@@ -119,7 +119,9 @@ impl BudgetActor {
             Asker::Settle(reply, hold) => {
                 m::booked(&answer);
                 let fate = match answer {
-                    Answer::Booked { entry, .. } => HoldFate::Booked { hold: Some(*hold), entry },
+                    Answer::Booked { entry, replayed } => {
+                        HoldFate::Answer(HoldAnswer::Settled { hold: *hold, entry, replayed })
+                    }
                     Answer::Busy => HoldFate::Answer(HoldAnswer::Busy),
                     Answer::Mismatch => HoldFate::Answer(HoldAnswer::Mismatch),
                     Answer::Overloaded => HoldFate::Answer(HoldAnswer::Overloaded),
