@@ -49,6 +49,38 @@ impl Actor for CommitterActor {
     }
 }
 
+/// `/shield/closing`: started after the committer, so that it ends before it and after all that write.
+/// Then nothing more is to be committed, and the committer can come to its end.
+pub struct ClosingActor {
+    committer: Committer,
+}
+
+impl ClosingActor {
+    pub fn new(committer: Committer) -> ClosingActor {
+        ClosingActor { committer }
+    }
+}
+
+impl Actor for ClosingActor {
+    type Msg = ();
+    type View = ();
+    const TYPE: &'static str = "closing";
+
+    async fn handle(&mut self, (): (), _cx: &mut Cx<Self>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn stopping(&mut self, _cx: &mut Cx<Self>) {
+        self.committer.close();
+    }
+
+    fn view(&self) {}
+
+    fn idle(&self) -> bool {
+        false
+    }
+}
+
 /// Whether writes can be expected to succeed now.
 pub fn accepts(shared: &Shared) -> bool {
     use crate::models::breaker::BreakerState;

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use super::budget::BudgetActor;
-use super::committer::CommitterActor;
+use super::committer::{ClosingActor, CommitterActor};
 use super::names::BudgetName;
 use super::outbox::OutboxActor;
 use super::shared::Shared;
@@ -13,6 +13,7 @@ use crate::store::Driver;
 /// ```text
 /// /shield                    one for one
 /// ├── committer              permanent, 10 restarts a minute
+/// ├── closing                ends the committer when all below have ended
 /// ├── outbox                 permanent
 /// ├── account/<account>      entities: the window, one owner each
 /// └── budget/<campaign>      entities: one authority and its purse each
@@ -30,6 +31,9 @@ pub fn grow(
     root.child("committer")
         .intensity(10, per_minute())
         .start(move || CommitterActor::new(committer.clone(), Arc::clone(&first)))?;
+
+    let closes = shared.committer.clone();
+    root.child("closing").start(move || ClosingActor::new(closes.clone()))?;
 
     let (for_outbox, events) = (Arc::clone(shared), registry.clone());
     root.child("outbox")
