@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -67,6 +68,18 @@ impl Json {
         serde_json::from_slice(bytes).map_err(|e| {
             Problem::new(Code::MalformedBody, format!("the body is not valid JSON: {e}"))
         })
+    }
+}
+
+/// The one variable part of a path, decoded.
+pub struct InPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for InPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let part = Path::<String>::from_request_parts(parts, state).await;
+        part.map(|Path(text)| InPath(text)).map_err(|_| Problem::field("path", "is not UTF-8"))
     }
 }
 

@@ -43,6 +43,9 @@ struct Lost {
     draining: bool,
 }
 
+/// Why a service that is told to end is not ready.
+const DRAINING: &str = "draining";
+
 /// Whether a service can serve.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct ServiceView {
@@ -140,7 +143,7 @@ impl Service {
 pub(super) async fn drain(root: Arc<Cell>, patience: Duration) {
     if let Some(service) = root.family().service.get() {
         lock(&service.lost).draining = true;
-        service.announce(&root, false, Some("draining".to_owned()));
+        service.announce(&root, false, Some(DRAINING.to_owned()));
     }
     end::end(root, How::Drain, now_ns().saturating_add(to_ns(patience))).await;
 }
@@ -151,7 +154,7 @@ pub(super) fn view(root: &Cell) -> Option<ServiceView> {
     let lost = lock(&service.lost);
     let missing =
         lost.children.iter().next().map(|(path, (reason, _))| format!("{path}: {reason}"));
-    let reason = if lost.draining { Some("draining".to_owned()) } else { missing };
+    let reason = if lost.draining { Some(DRAINING.to_owned()) } else { missing };
     let reason = reason.or_else(|| unstarted(root).map(|path| format!("{path} is starting")));
     Some(ServiceView {
         name: service.name.clone(),
@@ -209,6 +212,9 @@ impl ServiceState {
     fn announce(&self, root: &Cell, ready: bool, reason: Option<String>) {
         let service = self.name.clone();
         match &reason {
+            Some(reason) if reason == DRAINING => {
+                tracing::info!(service, "service {service} drains")
+            }
             Some(reason) => tracing::error!(service, "service {service} is not ready: {reason}"),
             None => tracing::info!(service, "service {service} is ready again"),
         }

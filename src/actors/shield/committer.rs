@@ -3,6 +3,7 @@
 use super::shared::Shared;
 use crate::actors::kernel::{Actor, Cx, Fault};
 use crate::store::{Committer, CommitterView, Driver};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub struct CommitterActor {
     committer: Committer,
+    shared: Arc<Shared>,
     first: Arc<Mutex<Option<Driver>>>,
     driving: Option<Driving>,
 }
@@ -31,8 +33,8 @@ impl Drop for Driving {
 }
 
 impl CommitterActor {
-    pub fn new(committer: Committer, first: Arc<Mutex<Option<Driver>>>) -> CommitterActor {
-        CommitterActor { committer, first, driving: None }
+    pub fn new(shared: Arc<Shared>, first: Arc<Mutex<Option<Driver>>>) -> CommitterActor {
+        CommitterActor { committer: shared.committer.clone(), shared, first, driving: None }
     }
 }
 
@@ -61,6 +63,10 @@ impl Actor for CommitterActor {
     }
 
     async fn stopping(&mut self, _cx: &mut Cx<Self>) {
+        if !self.shared.draining.load(Ordering::Relaxed) {
+            // An operator's order, not the end: the queue waits for the next life.
+            return;
+        }
         self.committer.close();
         if let Some(driving) = &mut self.driving
             && let Err(error) = (&mut driving.0).await

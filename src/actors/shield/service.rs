@@ -222,6 +222,7 @@ impl Shield {
 
     /// Serves what is asked, hands slices back, journals holds, and ends.
     pub async fn drain(&self, patience: Duration) {
+        self.shared.draining.store(true, Ordering::Relaxed);
         self.service.drain(patience).await;
         self.shared.committer.close();
     }

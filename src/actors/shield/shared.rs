@@ -39,6 +39,8 @@ pub struct Shared {
     unclean: Mutex<HashMap<String, ()>>,
     /// A restore has paused all spending until an operator resumes it.
     pub paused: AtomicBool,
+    /// The service is coming to its end: what is committed now is the last.
+    pub draining: AtomicBool,
     pub accounts: OnceLock<Entities<BudgetActor>>,
     pub budgets: OnceLock<Entities<BudgetActor>>,
 }
@@ -61,6 +63,7 @@ impl Shared {
             holders: AtomicU64::new(0),
             unclean: Mutex::default(),
             paused: AtomicBool::new(paused),
+            draining: AtomicBool::new(false),
             accounts: OnceLock::new(),
             budgets: OnceLock::new(),
         })

@@ -26,10 +26,10 @@ pub fn grow(
     let root = service.supervisor();
     let terms = &shared.terms;
 
-    let (committer, first) = (shared.committer.clone(), Arc::new(Mutex::new(Some(driver))));
+    let (of_committer, first) = (Arc::clone(shared), Arc::new(Mutex::new(Some(driver))));
     root.child("committer")
         .intensity(10, per_minute())
-        .start(move || CommitterActor::new(committer.clone(), Arc::clone(&first)))?;
+        .start(move || CommitterActor::new(Arc::clone(&of_committer), Arc::clone(&first)))?;
 
     let (for_outbox, events) = (Arc::clone(shared), registry.clone());
     root.child("outbox")

@@ -1,6 +1,6 @@
 //! Accounts: the advertisers of an installation, each with its window, its switch and its rates.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -58,7 +58,7 @@ async fn see(app: &App, account: &str) -> Result<AccountBody, Problem> {
     responses((status = 200, description = "Currency, switch and window", body = AccountBody), Problems))]
 pub async fn account(
     State(app): Ctx,
-    Path(account): Path<String>,
+    body::InPath(account): body::InPath,
 ) -> Result<axum::Json<AccountBody>, Problem> {
     body::check_name("account", &account)?;
     see(&app, &account).await.map(axum::Json)
@@ -179,7 +179,7 @@ async fn switch(
     responses((status = 200, description = "Stopped", body = AccountBody), Problems))]
 pub async fn stop(
     State(app): Ctx,
-    Path(account): Path<String>,
+    body::InPath(account): body::InPath,
     headers: HeaderMap,
 ) -> Result<axum::Json<AccountBody>, Problem> {
     switch(&app, &headers, &account, true).await
@@ -191,7 +191,7 @@ pub async fn stop(
     responses((status = 200, description = "Spending may go on", body = AccountBody), Problems))]
 pub async fn start(
     State(app): Ctx,
-    Path(account): Path<String>,
+    body::InPath(account): body::InPath,
     headers: HeaderMap,
 ) -> Result<axum::Json<AccountBody>, Problem> {
     switch(&app, &headers, &account, false).await

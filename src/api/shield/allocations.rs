@@ -1,6 +1,6 @@
 //! Allocations: what an operator lets a campaign spend.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
@@ -232,7 +232,7 @@ macro_rules! simple_order {
         #[utoipa::path(post, path = $path, tag = "allocations",
             params(("campaign_id" = String, Path, example = "camp_001")),
             responses((status = 200, description = "The allocation right after it", body = Allocation), Problems))]
-        pub async fn $name(State(app): Ctx, Path(campaign): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+        pub async fn $name(State(app): Ctx, body::InPath(campaign): body::InPath, headers: HeaderMap) -> Result<Response, Problem> {
             let name = common::campaign(&app, &headers, &campaign)?;
             let key = body::idempotency_key(&headers)?;
             let route = format!("{}/{campaign}", $route);
@@ -283,7 +283,7 @@ pub struct TopUpBody {
     responses((status = 200, description = "The allocation right after it", body = Allocation), Problems))]
 pub async fn top_up(
     State(app): Ctx,
-    Path(campaign): Path<String>,
+    body::InPath(campaign): body::InPath,
     headers: HeaderMap,
     json: Json,
 ) -> Result<Response, Problem> {

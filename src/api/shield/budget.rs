@@ -1,6 +1,6 @@
 //! One budget, as it stands.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::{Ctx, common};
 use crate::actors::shield::BudgetName;
 use crate::actors::shield::view::BudgetView;
+use crate::api::body;
 use crate::api::docs::Problems;
 use crate::api::problem::Problem;
 use crate::models::shield::money::Micros;
@@ -44,7 +45,7 @@ pub struct BudgetBody {
         Problems))]
 pub async fn budget(
     State(app): Ctx,
-    Path(campaign): Path<String>,
+    body::InPath(campaign): body::InPath,
     headers: HeaderMap,
 ) -> Result<axum::Json<BudgetBody>, Problem> {
     let name = common::campaign(&app, &headers, &campaign)?;

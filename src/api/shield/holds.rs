@@ -1,6 +1,6 @@
 //! Holds: settle, release, look.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -116,7 +116,7 @@ pub struct SettleBody {
     responses((status = 200, description = "Settled", body = HoldBody), Problems))]
 pub async fn settle(
     State(app): Ctx,
-    Path(id): Path<String>,
+    body::InPath(id): body::InPath,
     headers: HeaderMap,
     json: Json,
 ) -> Result<axum::Json<HoldBody>, Problem> {
@@ -144,7 +144,7 @@ pub async fn settle(
     responses((status = 200, description = "Released", body = HoldBody), Problems))]
 pub async fn release(
     State(app): Ctx,
-    Path(id): Path<String>,
+    body::InPath(id): body::InPath,
     headers: HeaderMap,
 ) -> Result<axum::Json<HoldBody>, Problem> {
     let (name, hold, campaign) = common::parse_hold(&app, &headers, &id)?;
@@ -164,7 +164,7 @@ pub async fn release(
     responses((status = 200, description = "The hold as it stands", body = HoldBody), Problems))]
 pub async fn hold(
     State(app): Ctx,
-    Path(id): Path<String>,
+    body::InPath(id): body::InPath,
     headers: HeaderMap,
 ) -> Result<axum::Json<HoldBody>, Problem> {
     let (name, hold, campaign) = common::parse_hold(&app, &headers, &id)?;

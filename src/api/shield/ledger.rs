@@ -1,6 +1,6 @@
 //! The ledger of a budget, page by page.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,7 +36,7 @@ pub struct LedgerPage {
     responses((status = 200, description = "A page", body = LedgerPage), Problems))]
 pub async fn ledger(
     State(app): Ctx,
-    Path(campaign): Path<String>,
+    body::InPath(campaign): body::InPath,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<axum::Json<LedgerPage>, Problem> {

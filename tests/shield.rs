@@ -1,0 +1,24 @@
+//! SyncShield's budgets over HTTP, as its users see them.
+
+mod common;
+
+#[path = "shield/accounts.rs"]
+mod accounts;
+#[path = "shield/allocations.rs"]
+mod allocations;
+#[path = "shield/bad_input.rs"]
+mod bad_input;
+#[path = "shield/check.rs"]
+mod check;
+#[path = "shield/harness.rs"]
+mod harness;
+#[path = "shield/holds.rs"]
+mod holds;
+#[path = "shield/ledger.rs"]
+mod ledger;
+#[path = "shield/process.rs"]
+mod process;
+#[path = "shield/spend.rs"]
+mod spend;
+#[path = "shield/store_down.rs"]
+mod store_down;

@@ -1,0 +1,182 @@
+//! SyncShield in this process, on a store of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use kiki::actors::kernel::{KernelConfig, Registry};
+use kiki::actors::shield::{Shield, ShieldTerms};
+use kiki::api::shield::{App, HttpTerms, router};
+use kiki::config::Loader;
+use kiki::connectors::redis::Redis;
+use kiki::models::shield::terms::WindowCap;
+use kiki::models::shield::token::Signer;
+use kiki::store::export::{ExportRow, Source};
+use kiki::store::{Store, StoreConfig};
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// Room for everything that is not about the window.
+pub const WIDE: (&str, &str) = ("shield.window_cap", "1000000");
+
+pub struct Api {
+    pub app: Arc<App>,
+    router: Router,
+    _registry: Registry,
+    _dir: tempfile::TempDir,
+}
+
+/// An answer, whole.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub kind: String,
+    pub retry_after: Option<String>,
+    pub text: String,
+    pub json: Value,
+}
+
+impl Answer {
+    /// Asserts the status and gives the body.
+    #[track_caller]
+    pub fn is(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.json
+    }
+
+    /// Asserts a problem of this status and code.
+    #[track_caller]
+    pub fn problem(self, status: u16, code: &str) {
+        assert_eq!((self.status, &*self.kind), (status, "application/problem+json"), "{self:?}");
+        assert_eq!(self.json["code"], code, "{}", self.text);
+    }
+}
+
+pub async fn api(settings: &[(&str, &str)]) -> Api {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut loader = Loader::new().flag("store.data_dir", dir.path().display(), "--set");
+    for (key, value) in settings {
+        loader = loader.flag(key, value, "--set");
+    }
+    let config = loader.load().expect("a configuration").config;
+    let store = StoreConfig::sqlite(dir.path());
+    let store = Store::open(store).await.expect("the store opens");
+    let registry = Registry::new(KernelConfig { chaos_enabled: false });
+    let shield = &config.shield;
+    let terms = ShieldTerms {
+        limits: shield.limits(),
+        window: WindowCap { amount: shield.window_cap, length_us: shield.window_seconds.micros() },
+        default_account: shield.default_account.clone(),
+        default_currency: shield.default_currency,
+        hold_ttl_us: shield.hold_ttl_s.micros(),
+        idle_after: config.kernel.passivate_after_s.duration(),
+        mailbox_max: 1_024,
+    };
+    let patience = config.server.request_timeout_ms.duration();
+    let shield = Shield::start(&registry, store, terms, config.store.committer(), patience);
+    let app = Arc::new(App {
+        shield: shield.await.expect("syncshield starts"),
+        signer: Signer::new(&[7; 32]),
+        metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
+        redis: Redis::default(),
+    });
+    let http = HttpTerms {
+        body_max_bytes: 64 * 1_024,
+        running_max: config.server.concurrency_max,
+        time_max: patience,
+    };
+    Api { router: router(Arc::clone(&app), http), app, _registry: registry, _dir: dir }
+}
+
+impl Api {
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let status = response.status().as_u16();
+        let (head, body) = response.into_parts();
+        let named = |name| Some(head.headers.get(name)?.to_str().expect("text").to_owned());
+        let kind = named(header::CONTENT_TYPE).unwrap_or_default();
+        let retry_after = named(header::RETRY_AFTER);
+        let bytes = axum::body::to_bytes(body, 64 << 20).await.expect("a body");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, kind, retry_after, text, json }
+    }
+
+    pub async fn call(
+        &self,
+        method: Method,
+        uri: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.into()).expect("a request")).await
+    }
+
+    pub async fn get(&self, uri: &str) -> Answer {
+        self.call(Method::GET, uri, &[], Body::empty()).await
+    }
+
+    pub async fn post(&self, uri: &str, body: Value) -> Answer {
+        self.post_as(uri, &[], body).await
+    }
+
+    /// With further headers.
+    pub async fn post_as(&self, uri: &str, headers: &[(&str, &str)], body: Value) -> Answer {
+        let kind = [("content-type", "application/json")];
+        self.call(Method::POST, uri, &[&kind, headers].concat(), body.to_string()).await
+    }
+
+    pub async fn allocate(&self, campaign: &str, budget: u64) {
+        let body = serde_json::json!({"campaign_id": campaign, "budget": budget});
+        self.post("/api/v1/allocate", body).await.is(201);
+    }
+
+    pub async fn check(&self, campaign: &str, amount: f64) -> Answer {
+        let body = serde_json::json!({"campaign_id": campaign, "bid_amount": amount});
+        self.post("/api/v1/check", body).await
+    }
+
+    /// An approved hold: its id and its token.
+    #[track_caller]
+    pub fn hold_of(answer: Answer) -> (String, String) {
+        let body = answer.is(200);
+        let text = |field: &str| body[field].as_str().expect("a text").to_owned();
+        (text("hold_id"), text("token"))
+    }
+
+    pub async fn settle(&self, hold: &str, amount: f64) -> Answer {
+        let body = serde_json::json!({"amount": amount});
+        self.post(&format!("/api/v1/holds/{hold}/settle"), body).await
+    }
+
+    /// Every row of the store, as JSON, by table.
+    pub async fn rows(&self) -> BTreeMap<&'static str, Vec<Value>> {
+        let mut rows: BTreeMap<_, Vec<Value>> = BTreeMap::new();
+        let each = |row: ExportRow| {
+            let json = serde_json::to_value(&row).expect("json");
+            rows.entry(row.table()).or_default().push(json);
+            Ok(())
+        };
+        Source::Store(self.app.shield.store()).each_row(each).await.expect("read");
+        rows
+    }
+
+    /// How many rows each table has.
+    pub async fn counts(&self) -> BTreeMap<&'static str, usize> {
+        self.rows().await.into_iter().map(|(table, rows)| (table, rows.len())).collect()
+    }
+}
+
+/// The reason of a refused authorisation.
+#[track_caller]
+pub fn reason(answer: Answer) -> String {
+    let body = answer.is(403);
+    assert_eq!(body["approved"], false);
+    body["reason"].as_str().expect("a reason").to_owned()
+}

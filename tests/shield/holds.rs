@@ -1,0 +1,72 @@
+//! `/api/v1/holds/…`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::harness::{Api, WIDE, api};
+
+async fn released(api: &Api, hold: &str) -> super::harness::Answer {
+    api.post(&format!("/api/v1/holds/{hold}/release"), Value::Null).await
+}
+
+#[tokio::test]
+async fn a_hold_settles_once_for_at_most_its_amount_and_gives_the_rest_back() {
+    let api = api(&[WIDE]).await;
+    api.allocate("c", 100).await;
+    let (hold, _) = Api::hold_of(api.check("c", 60.0).await);
+    let budget = api.get("/api/v1/budget/c").await.is(200);
+    assert_eq!((&budget["held"], &budget["remaining"]), (&json!(60), &json!(40)));
+    api.settle(&hold, 60.000001).await.problem(422, "settle_exceeds_hold");
+    let settled = api.settle(&hold, 25.5).await.is(200);
+    assert_eq!((&settled["state"], &settled["replayed"]), (&json!("settled"), &json!(false)));
+    assert_eq!(settled["booked"]["kind"], "settle");
+    let again = api.settle(&hold, 25.5).await.is(200);
+    assert_eq!((&again["booked"], &again["replayed"]), (&settled["booked"], &json!(true)));
+    api.settle(&hold, 25.0).await.problem(422, "idempotency_mismatch");
+    let budget = api.get("/api/v1/budget/c").await.is(200);
+    assert_eq!((&budget["held"], &budget["spent"]), (&json!(0), &json!(25.5)));
+    api.check("c", 74.5).await.is(200);
+    let seen = api.get(&format!("/api/v1/holds/{hold}")).await.is(200);
+    assert_eq!(seen["state"], "settled");
+}
+
+#[tokio::test]
+async fn a_release_gives_everything_back_and_repeats_its_answer() {
+    let api = api(&[WIDE]).await;
+    api.allocate("c", 100).await;
+    let (hold, _) = Api::hold_of(api.check("c", 100.0).await);
+    for _ in 0..2 {
+        assert_eq!(released(&api, &hold).await.is(200)["state"], "released");
+    }
+    api.settle(&hold, 1.0).await.problem(409, "hold_over");
+    api.check("c", 100.0).await.is(200);
+}
+
+#[tokio::test]
+async fn an_expired_hold_gives_its_money_back_and_is_booked_late_by_its_token() {
+    let api = api(&[WIDE, ("shield.grace_s", "0.2")]).await;
+    api.allocate("c", 100).await;
+    let body = json!({"campaign_id": "c", "bid_amount": 100, "ttl_s": 0.3});
+    let (hold, token) = Api::hold_of(api.post("/api/v1/check", body).await);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    api.check("c", 100.0).await.is(200);
+    let proof = json!({"amount": 40, "token": token});
+    let late = api.post(&format!("/api/v1/holds/{hold}/settle"), proof).await.is(200);
+    assert_eq!(late["booked"]["kind"], "late");
+    let budget = api.get("/api/v1/budget/c").await.is(200);
+    assert_eq!(budget["spent"], 40);
+}
+
+#[tokio::test]
+async fn a_token_proves_its_own_hold_and_no_other() {
+    let api = api(&[WIDE]).await;
+    api.allocate("c", 100).await;
+    let (hold, _) = Api::hold_of(api.check("c", 10.0).await);
+    let (_, other) = Api::hold_of(api.check("c", 10.0).await);
+    for token in [other.as_str(), "x", ""] {
+        let body = json!({"amount": 1, "token": token});
+        let answer = api.post(&format!("/api/v1/holds/{hold}/settle"), body).await;
+        answer.problem(400, "invalid_field");
+    }
+}
