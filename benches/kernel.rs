@@ -1,12 +1,22 @@
-//! The cost of the kernel: asks through it beside asks of a bare ractor actor, as interleaved
-//! pairs in one process. `cargo bench --bench kernel`; the last line is JSON.
+//! The cost of the kernel: asks through it beside asks of a bare ractor actor, and authorisations
+//! through a budget's actor beside asks of an empty one, as interleaved rounds in one process.
+//! `cargo bench --bench kernel`
+
+mod common;
 
 use std::time::{Duration, Instant};
 
+use common::report::{Bar, PAIRS, figure, ratios};
 use kiki::actors::kernel::{Actor, Cx, Fault, Handle, KernelConfig, Registry, Reply};
+use kiki::actors::shield::{BudgetName, Shield, ShieldTerms};
+use kiki::models::shield::ask::Order;
+use kiki::models::shield::entry::Op;
+use kiki::models::shield::limits::Limits;
+use kiki::models::shield::money::{Currency, Micros};
+use kiki::models::shield::terms::{Terms, WindowCap};
+use kiki::store::{CommitterTerms, Store, StoreConfig};
 use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort};
 
-const PAIRS: usize = 11;
 const ASKS: u32 = 300_000;
 
 struct Bare;
@@ -89,63 +99,89 @@ async fn kernel_rate(handle: &Handle<Reply<u64>>, callers: u32) -> f64 {
     .await
 }
 
-fn middle(mut values: Vec<f64>) -> (f64, f64, f64) {
-    values.sort_by(f64::total_cmp);
-    (values[0], values[values.len() / 2], values[values.len() - 1])
+/// Authorisations per second; the holds expire by themselves.
+async fn authorise_rate(shield: &Shield, name: &BudgetName, callers: u32) -> f64 {
+    rate(callers, || {
+        let (shield, name) = (shield.clone(), name.clone());
+        async move {
+            for _ in 0..ASKS / callers {
+                let operation = (Op(rand::random()), 0);
+                let asked = shield.authorise(&name, operation, Micros(1), None, Some(100_000));
+                asked.await.expect("an answer");
+            }
+        }
+    })
+    .await
 }
 
-async fn compare() -> Vec<serde_json::Value> {
+/// SyncShield in this process on an embedded store, with one campaign that may spend anything.
+async fn shield(registry: &Registry, dir: &std::path::Path) -> (Shield, BudgetName) {
+    let store = Store::open(StoreConfig::sqlite(dir)).await.expect("the store opens");
+    let dollar: Currency = "USD".parse().expect("a currency");
+    let plenty = Micros(1_000_000_000_000_000);
+    let terms = ShieldTerms {
+        limits: Limits { grace_us: 10_000, holds_max: 10_000_000, ..Limits::default() },
+        window: WindowCap { amount: plenty, length_us: 60_000_000 },
+        default_account: "default".into(),
+        default_currency: dollar,
+        hold_ttl_us: 100_000,
+        idle_after: Duration::from_secs(300),
+        mailbox_max: 1_024,
+    };
+    let patience = Duration::from_secs(10);
+    let shield = Shield::start(registry, store, terms, CommitterTerms::default(), patience);
+    let shield = shield.await.expect("the service starts");
+    let name = BudgetName::campaign("default", "camp_000001");
+    let order = Order::Allocate(Terms::campaign(dollar, plenty));
+    shield.order(&name, Op(1), 0, order).await.expect("an allocation");
+    (shield, name)
+}
+
+async fn compare() {
+    let command = "cargo bench --bench kernel";
     let (bare, _) = ractor::Actor::spawn(None, Bare, ()).await.expect("a bare actor");
     let registry = Registry::new(KernelConfig::default());
     let service = registry.service("bench").start().expect("a service");
     let handle = service.supervisor().child("counter").start(|| Counter(0)).expect("an actor");
-    let mut figures = Vec::new();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (shield, name) = shield(&registry, dir.path()).await;
     for callers in [1, 16] {
         bare_rate(&bare, callers).await;
         kernel_rate(&handle, callers).await;
-        let pairs = 0..PAIRS;
-        let (mut bares, mut kernels, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        for pair in pairs {
-            // Each goes first as often as second.
-            let (b, k) = if pair % 2 == 0 {
-                let b = bare_rate(&bare, callers).await;
-                (b, kernel_rate(&handle, callers).await)
-            } else {
-                let k = kernel_rate(&handle, callers).await;
-                (bare_rate(&bare, callers).await, k)
-            };
-            bares.push(b);
-            kernels.push(k);
-            ratios.push(k / b);
+        authorise_rate(&shield, &name, callers).await;
+        let mut rates = [Vec::new(), Vec::new(), Vec::new()];
+        for pair in 0..PAIRS {
+            for turn in 0..3 {
+                // Each goes first as often as another.
+                let who = (pair + turn) % 3;
+                rates[who].push(match who {
+                    0 => bare_rate(&bare, callers).await,
+                    1 => kernel_rate(&handle, callers).await,
+                    _ => authorise_rate(&shield, &name, callers).await,
+                });
+            }
         }
-        let ((_, bare, _), (_, kernel, _), (min, median, max)) =
-            (middle(bares), middle(kernels), middle(ratios));
-        figures.push(serde_json::json!({
-            "callers": callers, "pairs": PAIRS, "bare_per_s": bare.round(), "kernel_per_s": kernel.round(),
-            "ratio_min": min, "ratio_median": median, "ratio_max": max,
-        }));
+        let [bares, kernels, authorised] = rates;
+        let of =
+            |text: &str| format!("{text}, {callers} caller{}", if callers == 1 { "" } else { "s" });
+        let told = |text: &str, values: &[f64]| {
+            figure(&of(text), values, "/s", Bar::Told, command);
+        };
+        told("asks of a bare ractor actor", &bares);
+        told("asks through the kernel", &kernels);
+        told("authorisations through the budget's actor", &authorised);
+        let share = ratios(&kernels, &bares);
+        figure(&of("kernel ask beside bare ask, rate"), &share, "x", Bar::AtLeast(0.75), command);
+        let more: Vec<f64> =
+            authorised.iter().zip(&kernels).map(|(a, k)| 1e6 / a - 1e6 / k).collect();
+        let text = of("authorise through the actor, beyond a kernel ask");
+        figure(&text, &more, " µs", Bar::AtMost(1.5), command);
     }
-    figures
 }
 
 fn main() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let figures = runtime
-        .expect("a runtime")
-        .block_on(async { tokio::spawn(compare()).await.expect("figures") });
-    println!("callers   bare asks/s   kernel asks/s   ratio min   median   max");
-    for f in &figures {
-        let n = |key: &str| f[key].as_f64().unwrap_or(f64::NAN);
-        println!(
-            "{:>7}   {:>11.0}   {:>13.0}   {:>9.3}   {:>6.3}   {:.3}",
-            n("callers"),
-            n("bare_per_s"),
-            n("kernel_per_s"),
-            n("ratio_min"),
-            n("ratio_median"),
-            n("ratio_max")
-        );
-    }
-    println!("{}", serde_json::json!({ "bench": "kernel", "bar_ratio": 0.75, "figures": figures }));
+    let runtime = runtime.expect("a runtime");
+    runtime.block_on(async { tokio::spawn(compare()).await.expect("figures") });
 }
