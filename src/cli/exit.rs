@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::config::Problems;
+use crate::store::StoreError;
 
 /// What a command returns.
 pub type CliResult = Result<(), CliError>;
@@ -38,6 +39,15 @@ impl CliError {
 impl From<Problems> for CliError {
     fn from(problems: Problems) -> Self {
         Self::usage(problems)
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Config(why) => Self::usage(why),
+            other => Self::failed(other),
+        }
     }
 }
 

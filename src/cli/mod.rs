@@ -47,6 +47,10 @@ enum Command {
     Config(config::ConfigCommand),
     Admin(admin::AdminCommand),
     Replay(replay::ReplayArgs),
+    Ledger(ledger::LedgerCommand),
+    Backup(backup::BackupArgs),
+    Restore(restore::RestoreArgs),
+    Migrate(migrate::MigrateCommand),
     Completions(completions::CompletionsArgs),
 }
 
@@ -56,6 +60,10 @@ fn dispatch(command: Command) -> CliResult {
         Command::Config(args) => config::run(args),
         Command::Admin(args) => exit::block_on(admin::run(args))?,
         Command::Replay(args) => exit::block_on(replay::run(args))?,
+        Command::Ledger(args) => exit::block_on(ledger::run(args))?,
+        Command::Backup(args) => exit::block_on(backup::run(args))?,
+        Command::Restore(args) => exit::block_on(restore::run(args))?,
+        Command::Migrate(args) => exit::block_on(migrate::run(args))?,
         Command::Completions(args) => completions::run(&args),
     }
 }

@@ -1,28 +1,70 @@
-//! Arguments of `kiki restore`.
+//! `kiki restore`.
 
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::backup::rows;
 use super::config_args::ConfigArgs;
+use super::exit::{CliError, CliResult};
+use super::format::table;
+use crate::store::{ServerLock, Store, StoreError};
 
 /// Put a backup back into an empty store
 ///
-/// What was spent after the backup is unknown to it, so a restore closes every slice and pauses all
-/// spending, and says so: check the budgets against the platforms, then resume them.
+/// The whole file is proved before anything is written. What was spent after the backup is unknown
+/// to it, so a restore closes every slice and pauses all spending, and says so: check the budgets
+/// against the platforms, then resume. Refused while a server runs on the data directory, and into
+/// a store that is not empty.
 #[derive(Debug, Args)]
-#[command(
-    after_long_help = "Example:\n  kiki restore --input kiki-backup.gz --data-dir data-restored"
-)]
+#[command(after_long_help = "Example:\n  kiki restore kiki-backup.gz --data-dir data-restored")]
 pub struct RestoreArgs {
     /// The backup to read
-    #[arg(long, short, value_name = "FILE")]
-    pub input: PathBuf,
-
-    /// Replace a store that is not empty
-    #[arg(long)]
-    pub force: bool,
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
 
     #[command(flatten)]
     pub config: ConfigArgs,
+}
+
+/// Runs the command.
+pub async fn run(args: RestoreArgs) -> CliResult {
+    let settings = args.config.load()?.config.store;
+    let (dir, file) = (settings.data_dir.display(), args.file.display());
+    if !args.file.is_file() {
+        return Err(CliError::failed(format!("{file} is no file")));
+    }
+    let in_use = |pid: u32, address: &str| {
+        let what = if address.is_empty() { "another command or server" } else { "a server" };
+        CliError::failed(format!(
+            "{what} works on {dir} (process {pid}, {address}): end it before a restore"
+        ))
+    };
+    if let Some(holder) = ServerLock::holder(&settings.data_dir)? {
+        return Err(in_use(holder.pid, &holder.address));
+    }
+    // Held until the end: no server starts on a store that is half there.
+    let _lock = match ServerLock::acquire(&settings.data_dir, "") {
+        Err(StoreError::Locked { pid, address }) => return Err(in_use(pid, &address)),
+        lock => lock?,
+    };
+    let restored = Store::restore(&settings.opening(), &args.file).await.map_err(|error| {
+        CliError::failed(match error {
+            StoreError::NotEmpty { .. } => {
+                format!("{error}: a restore writes only into an empty store, name another")
+            }
+            other => other.to_string(),
+        })
+    })?;
+    let mut out = io::stdout().lock();
+    let counts = restored.rows.iter().map(|(name, rows)| (name.as_str(), *rows));
+    write!(out, "{}", table(&["TABLE", "ROWS"], &rows(counts)))?;
+    writeln!(out, "{file}: restored; slices closed: {}", restored.slices_closed)?;
+    writeln!(
+        out,
+        "spending is paused: what was spent after the backup is not in it. Compare the budgets \
+         with the platforms, then start the server and call POST /api/v1/restore/resume"
+    )?;
+    Ok(())
 }

@@ -73,10 +73,33 @@ impl Store {
         Self::migrate(&config).await?;
         let store = Self::connect(config)?;
         store.probe().await?;
-        if store.meta("*", restore::RESTORING).await?.is_some() {
-            let why = "a restore into this store did not end: empty it and restore again";
-            return Err(StoreError::Corrupt(why.to_owned()));
+        store.must_be_whole().await?;
+        Ok(store)
+    }
+
+    async fn must_be_whole(&self) -> Result<()> {
+        match self.meta("*", restore::RESTORING).await? {
+            None => Ok(()),
+            Some(_) => {
+                let why = "a restore into this store did not end: empty it and restore again";
+                Err(StoreError::Corrupt(why.to_owned()))
+            }
         }
+    }
+
+    /// The store as it is, to read from: nothing is made or migrated.
+    ///
+    /// # Errors
+    /// Config where there is no store, Corrupt after a restore that did not end, and what reads
+    /// give.
+    pub async fn open_existing(config: StoreConfig) -> Result<Self> {
+        if let Backend::Sqlite { dir } = &config.backend
+            && !dir.join(SQLITE_FILE).is_file()
+        {
+            return Err(StoreError::Config(format!("there is no store in {}", dir.display())));
+        }
+        let store = Self::connect(config)?;
+        store.must_be_whole().await?;
         Ok(store)
     }
 

@@ -34,9 +34,9 @@ const WIND_UP_ROUNDS_MAX: usize = 64;
 
 impl BudgetActor {
     pub(super) fn carry_out(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
-        loop {
-            let State::Live(live) = &mut self.state else { break };
-            let Some(effect) = live.effects.pop_front() else { break };
+        while let State::Live(live) = &mut self.state
+            && let Some(effect) = live.effects.pop_front()
+        {
             match effect {
                 Effect::Commit(batch) => self.commit(&batch, cx)?,
                 Effect::Reload => self.reload(cx),

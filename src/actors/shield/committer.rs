@@ -4,20 +4,35 @@ use super::shared::Shared;
 use crate::actors::kernel::{Actor, Cx, Fault};
 use crate::store::{Committer, CommitterView, Driver};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 pub struct CommitterActor {
     committer: Committer,
     first: Arc<Mutex<Option<Driver>>>,
+    driving: Option<Driving>,
 }
 
 pub enum Msg {
-    /// The driver came to its end: the committer was closed.
-    Ended,
+    /// Look whether the driver still drives.
+    Look,
+}
+
+/// The driver's task. It ends with this actor: there is never more than one driver.
+struct Driving(JoinHandle<()>);
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl CommitterActor {
     pub fn new(committer: Committer, first: Arc<Mutex<Option<Driver>>>) -> CommitterActor {
-        CommitterActor { committer, first }
+        CommitterActor { committer, first, driving: None }
     }
 }
 
@@ -30,14 +45,28 @@ impl Actor for CommitterActor {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         let driver = first.or_else(|| self.committer.drive_again());
         let driver = driver.ok_or_else(|| Fault::new("the committer is driven already"))?;
-        cx.pipe(driver.run(), |()| Msg::Ended);
+        // Not a continuation: a drain would wait for it, and it ends only when the drain closes it.
+        self.driving = Some(Driving(tokio::spawn(driver.run())));
+        cx.send_after(LOOK_EVERY, Msg::Look);
         Ok(())
     }
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
-        let Msg::Ended = msg;
-        cx.stop();
+        let Msg::Look = msg;
+        if self.driving.as_ref().is_none_or(|d| d.0.is_finished()) {
+            return Err(Fault::new("the driver ended"));
+        }
+        cx.send_after(LOOK_EVERY, Msg::Look);
         Ok(())
+    }
+
+    async fn stopping(&mut self, _cx: &mut Cx<Self>) {
+        self.committer.close();
+        if let Some(driving) = &mut self.driving
+            && let Err(error) = (&mut driving.0).await
+        {
+            tracing::error!(%error, "the committer ended before its queue was empty");
+        }
     }
 
     fn view(&self) -> CommitterView {

@@ -7,6 +7,7 @@
 pub mod ask;
 pub mod authority;
 pub mod budget;
+pub mod core;
 pub mod day;
 pub mod effect;
 pub mod entry;
@@ -23,4 +24,5 @@ mod sim;
 pub mod slice;
 pub mod terms;
 pub mod token;
+pub mod verify;
 pub mod window;

@@ -4,10 +4,13 @@
 //! `KIKI_SIM_SEED=<seed> cargo test --lib shield::sim` replays one run; `KIKI_SIM_STEPS` sets how
 //! many steps are walked (1,000,000 by default).
 
+mod carry;
 mod check;
 mod client;
 mod faults;
 mod node;
+mod offline;
+mod receive;
 mod run;
 mod store;
 mod world;

@@ -5,6 +5,8 @@ use crate::models::shield::limits::Bug;
 
 /// Steps of one run before its faults end.
 const STEPS_RUN: u64 = 20_000;
+/// How often the offline checker looks at the rows.
+const VERIFY_EVERY_STEPS: u64 = 2_000;
 
 fn env(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|v| v.parse().ok())
@@ -19,12 +21,18 @@ struct Outcome {
     late: u64,
 }
 
-fn walk(world: &mut World, outcome: &mut Outcome) -> Verdict {
+fn walk(world: &mut World, verifies: bool, outcome: &mut Outcome) -> Verdict {
     let seed_store = &world.store;
     world.check.begin(seed_store);
     world.check.trace = std::env::var_os("KIKI_SIM_TRACE").is_some();
     while world.steps < STEPS_RUN {
         world.step()?;
+        if verifies
+            && world.steps.is_multiple_of(VERIFY_EVERY_STEPS)
+            && let Some(violation) = super::offline::verify(&world.store).violations.first()
+        {
+            return Err(format!("{violation} (as kiki ledger verify says)"));
+        }
     }
     world.calm_down();
     let calm = world.t + 60 * SECOND;
@@ -62,7 +70,8 @@ fn walk(world: &mut World, outcome: &mut Outcome) -> Verdict {
 
 fn run(seed: u64, bug: Option<Bug>, outcome: &mut Outcome) -> Result<(), String> {
     let mut world = World::new(seed, bug);
-    walk(&mut world, outcome)
+    // the table of planted bugs says what the simulation itself finds
+    walk(&mut world, bug.is_none(), outcome)
         .map_err(|what| format!("{what} (step {}, t {} ms)", world.steps, world.t / 1_000))
 }
 

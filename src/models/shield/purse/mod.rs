@@ -1,40 +1,22 @@
 //! The purse of one campaign on one node: holds, authorised in memory from slices of every cap that
 //! covers them. Nothing here waits for a store or another node while the slices last.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+mod by_id;
+mod time;
+mod waiting;
 
-use super::ask::{Answer, Ask, Ticket};
-use super::budget::Settlement;
-use super::effect::{Effect, Lane};
-use super::entry::{Entry, HolderId, Now, Op, SliceId};
-use super::hold::{Hold, HoldState, settle_op};
-use super::lane::LaneState;
-use super::limits::{Bug, Limits};
-use super::money::{Micros, Rate};
-use super::refusal::{Reason, Refusal};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Hold ids are hashes already; hashing them again would be waste.
-#[derive(Default)]
-pub struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0u8; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.0 ^= u64::from_le_bytes(word);
-        }
-    }
-    fn write_u128(&mut self, id: u128) {
-        self.0 = id as u64 ^ (id >> 64) as u64;
-    }
-}
-
-type ById<T> = HashMap<Op, T, BuildHasherDefault<IdHasher>>;
+use crate::models::shield::ask::{Answer, Ask, Ticket};
+use crate::models::shield::budget::Settlement;
+use crate::models::shield::effect::{Effect, Lane};
+use crate::models::shield::entry::{Entry, HolderId, Now, Op, SliceId};
+use crate::models::shield::hold::{Hold, HoldState, settle_op};
+use crate::models::shield::lane::LaneState;
+use crate::models::shield::limits::{Bug, Limits};
+use crate::models::shield::money::{Micros, Rate};
+use crate::models::shield::refusal::{Reason, Refusal};
+use by_id::ById;
 
 /// What a bidder asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,7 +106,7 @@ impl Purse {
 
     /// A planted bug: goes on with a slice of an earlier life.
     #[cfg(test)]
-    pub fn adopt(&mut self, lane: Lane, share: super::lane::Share) {
+    pub fn adopt(&mut self, lane: Lane, share: crate::models::shield::lane::Share) {
         self.lanes[lane.index()].adopt(share);
     }
 
@@ -425,72 +407,6 @@ impl Purse {
         }
     }
 
-    /// Time passes: holds expire, slices end, what got no answer is sent again.
-    pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
-        self.mind_the_clocks(now);
-        self.expire(now, out);
-        self.book_again(now, out);
-        for lane in Lane::ALL {
-            let mut asks = Vec::new();
-            self.lanes[lane.index()].tick(now, self.holder, &self.limits, &mut asks);
-            send(lane, asks, out);
-        }
-        let mut i = 0;
-        while let Some(w) = self.waiting.get(i) {
-            if now.mono_us >= w.ask.deadline_us {
-                out.push(Effect::Hold(w.ticket, HoldAnswer::Expired));
-                self.waiting.remove(i);
-            } else {
-                i += 1;
-            }
-        }
-        self.serve_waiting(now, out);
-    }
-
-    fn expire(&mut self, now: Now, out: &mut Vec<Effect>) {
-        loop {
-            let due = |at: &i64| now.mono_us >= *at;
-            let id = if self.queue.front().is_some_and(|(at, _)| due(at)) {
-                self.queue.pop_front().map(|(_, id)| id)
-            } else if self.odd.first().is_some_and(|(at, _)| due(at)) {
-                self.odd.pop_first().map(|(_, id)| id)
-            } else {
-                None
-            };
-            let Some(id) = id else { return };
-            let Some(hold) = self.holds.get(&id) else {
-                continue;
-            };
-            match hold.state {
-                // Released and authorised anew under the same id: its own expiry is queued too.
-                HoldState::Open if now.mono_us < hold.expires_us + self.limits.grace_us => {}
-                HoldState::Won(_) if self.limits.has(Bug::WonHoldExpires) => {
-                    self.void(now, id, HoldState::Expired, out);
-                }
-                HoldState::Won(price) => self.settle(now, None, id, price, out),
-                HoldState::Settling(_) => {}
-                _ => {
-                    self.void(now, id, HoldState::Expired, out);
-                }
-            }
-        }
-    }
-
-    /// A settle without an answer is sent again: the authority finds it if it was booked.
-    fn book_again(&mut self, now: Now, out: &mut Vec<Effect>) {
-        for (id, (_, sent_us)) in &mut self.settling {
-            let due = now.mono_us - *sent_us >= self.limits.resend_us;
-            let Some(hold) = self.holds.get(id).filter(|_| due) else {
-                continue;
-            };
-            if let HoldState::Settling(amount) = hold.state {
-                *sent_us = now.mono_us;
-                let s = Settlement { again: true, ..settlement(hold, amount, self.rate, true) };
-                out.push(Effect::Book { hold: *id, ask: Ask::Settle(s) });
-            }
-        }
-    }
-
     fn void(&mut self, _now: Now, id: Op, state: HoldState, out: &mut Vec<Effect>) -> Hold {
         // Only called for holds that were just looked up.
         let mut hold = self.holds.get(&id).cloned().expect("hold is there");
@@ -508,98 +424,6 @@ impl Purse {
             let i = lane.index();
             let mut asks = Vec::new();
             self.lanes[i].end_hold(slices[i], held[i], booked[i].min(held[i]), &mut asks);
-            send(lane, asks, out);
-        }
-    }
-
-    /// Grants what waits in order; whatever an authority has refused is refused.
-    fn serve_waiting(&mut self, now: Now, out: &mut Vec<Effect>) {
-        if self.waiting.is_empty() {
-            for lane in &mut self.lanes {
-                lane.take_refusal();
-            }
-            return;
-        }
-        let mut refusals = [None, None];
-        for lane in Lane::ALL {
-            refusals[lane.index()] = self.lanes[lane.index()].take_refusal();
-        }
-        let mut first = true;
-        let mut i = 0;
-        while let Some(ask) = self.waiting.get(i).map(|w| w.ask) {
-            let answer = if self.holds.contains_key(&ask.id) {
-                // Twice the same request waited; the other one was served just now.
-                let hold = self.holds[&ask.id].clone();
-                Some(match hold.body == ask.body {
-                    true => HoldAnswer::Held { hold, replayed: true },
-                    false => HoldAnswer::Mismatch,
-                })
-            } else {
-                match self.authorise(now, &ask) {
-                    Ok(Some(hold)) => {
-                        let hold = hold.clone();
-                        out.push(Effect::Journal(Box::new(hold.clone())));
-                        Some(HoldAnswer::Held { hold, replayed: false })
-                    }
-                    Err(refusal) => Some(HoldAnswer::Refused(refusal)),
-                    Ok(None) => self.hopeless(now, &ask, &refusals, first).map(HoldAnswer::Refused),
-                }
-            };
-            first &= answer.is_some();
-            match answer {
-                Some(answer) => {
-                    if let Some(w) = self.waiting.remove(i) {
-                        out.push(Effect::Hold(w.ticket, answer));
-                    }
-                }
-                None => i += 1,
-            }
-        }
-        self.seek(now, out);
-    }
-
-    /// Whether a refusal that just came in settles the fate of this request too: the head of the
-    /// queue is what was asked for, and others fall with it when they need more than there is.
-    fn hopeless(
-        &self,
-        now: Now,
-        ask: &Authorise,
-        refusals: &[Option<Refusal>; 2],
-        head: bool,
-    ) -> Option<Refusal> {
-        Lane::ALL.into_iter().find_map(|lane| {
-            let refusal = refusals[lane.index()]?;
-            let amount = match lane {
-                Lane::Budget => ask.amount,
-                Lane::Account => self.rate.convert(ask.amount),
-            };
-            let free = self.lanes[lane.index()].free(now, &self.limits).max(Micros::ZERO);
-            let lacks = amount > free;
-            let by_state = refusal.room <= Micros::ZERO;
-            let fails = lacks && (head || by_state || amount > free + refusal.room);
-            fails.then_some(refusal)
-        })
-    }
-
-    /// Asks both authorities for what the head of the queue lacks.
-    fn seek(&mut self, now: Now, out: &mut Vec<Effect>) {
-        let Some(head) = self.waiting.front().map(|w| w.ask) else {
-            return;
-        };
-        let amounts = [head.amount, self.rate.convert(head.amount)];
-        for lane in Lane::ALL {
-            let i = lane.index();
-            if self.lanes[i].free(now, &self.limits) >= amounts[i] {
-                continue;
-            }
-            let mut asks = Vec::new();
-            let made = &mut self.slices_made;
-            let holder = self.holder;
-            let fresh = || {
-                *made += 1;
-                SliceId(mix(holder.0 ^ (*made).rotate_left(32) ^ i as u64))
-            };
-            self.lanes[i].request(now, holder, amounts[i], fresh, &self.limits, &mut asks);
             send(lane, asks, out);
         }
     }
@@ -624,11 +448,4 @@ pub fn settlement(hold: &Hold, amount: Micros, rate: Rate, confirmed: bool) -> S
         body: amount.0 as u64,
         memo: None,
     }
-}
-
-/// SplitMix64's finaliser: spreads a counter over 64 bits.
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
