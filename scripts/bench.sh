@@ -29,14 +29,13 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 step "build"
-cargo build --release --locked --bin kiki
-cargo bench --locked --no-run --bench rules --bench kernel --bench http
+cargo bench --locked --no-run --bench figures
 step "servers"
 servers_start
 export KIKI_BENCH_ROWS=$rows
-for bench in rules kernel http; do
-    step "$bench"
-    cargo bench --locked --quiet --bench "$bench"
+for figures in rules kernel check settle up; do
+    step "$figures"
+    cargo bench --locked --quiet --bench figures -- "$figures"
 done
 
 {

@@ -1,6 +1,4 @@
-//! What the benches share: interleaved rounds, and the line that a figure has in the README.
+//! What the benches share.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
-pub mod http;
-pub mod report;
 pub mod settles;

@@ -12,6 +12,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub const CONNECTIONS: usize = 64;
+/// Set for this program to be `kiki`.
+pub const SERVE: &str = "KIKI_BENCH_SERVE";
+/// Enough that every bid is approved.
+pub const SETTINGS: [&str; 6] = [
+    "--set",
+    "shield.window_cap=1000000000",
+    "--set",
+    "shield.grace_s=0.05",
+    "--set",
+    "shield.holds_max=1000000",
+];
+const BUDGET: u64 = 1_000_000;
 
 /// A server, killed with its value.
 pub struct Server {
@@ -40,7 +52,11 @@ impl Server {
     /// `kiki up` with a data directory and further arguments, on free ports.
     pub fn kiki(dir: &Path, args: &[&str]) -> Server {
         let offset = free_offset();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kiki"));
+        let mut command = match option_env!("CARGO_BIN_EXE_kiki") {
+            Some(kiki) => Command::new(kiki),
+            None => Command::new(std::env::current_exe().expect("this program")),
+        };
+        command.env(SERVE, "1");
         command.arg("up").arg("--data-dir").arg(dir);
         command.args(["--port-offset", &offset.to_string()]).args(args);
         command.env_remove("DATABASE_URL").env("LOG_LEVEL", "warn");
@@ -174,4 +190,26 @@ pub async fn load(port: u16, requests: &Arc<Vec<Vec<u8>>>, time: Duration) -> Lo
     }
     let per_s = all.len() as f64 / began.elapsed().as_secs_f64();
     Load { per_s, p99_us: all.value_at_quantile(0.99) as f64 }
+}
+
+fn campaign(n: usize) -> String {
+    format!("camp_{n:06}")
+}
+
+/// Lets so many campaigns spend.
+pub async fn allocate(port: u16, campaigns: usize) {
+    let mut client = Client::connect(port).await;
+    for n in 0..campaigns {
+        let body = format!(r#"{{"campaign_id":"{}","budget":{BUDGET}}}"#, campaign(n));
+        client.expect(&post("/api/v1/allocate", &body), 201).await;
+    }
+}
+
+/// A bid whose hold is soon over: what is open stays bounded.
+pub fn bid(n: usize, ttl_s: f64) -> Vec<u8> {
+    let body = format!(
+        r#"{{"campaign_id":"{}","bid_amount":1.25,"platform":"google","currency":"USD","ttl_s":{ttl_s}}}"#,
+        campaign(n)
+    );
+    post("/api/v1/check", &body)
 }

@@ -1,12 +1,9 @@
 //! The cost of the kernel: asks through it beside asks of a bare ractor actor, and authorisations
 //! through a budget's actor beside asks of an empty one, as interleaved rounds in one process.
-//! `cargo bench --bench kernel`
-
-mod common;
 
 use std::time::{Duration, Instant};
 
-use common::report::{Bar, PAIRS, figure, ratios};
+use crate::report::{Bar, PAIRS, figure, ratios};
 use kiki::actors::kernel::{Actor, Cx, Fault, Handle, KernelConfig, Registry, Reply};
 use kiki::actors::shield::{BudgetName, Shield, ShieldTerms};
 use kiki::models::shield::ask::Order;
@@ -137,8 +134,8 @@ async fn shield(registry: &Registry, dir: &std::path::Path) -> (Shield, BudgetNa
     (shield, name)
 }
 
-async fn compare() {
-    let command = "cargo bench --bench kernel";
+pub async fn run() {
+    let command = "cargo bench --bench figures -- kernel";
     let (bare, _) = ractor::Actor::spawn(None, Bare, ()).await.expect("a bare actor");
     let registry = Registry::new(KernelConfig::default());
     let service = registry.service("bench").start().expect("a service");
@@ -177,11 +174,4 @@ async fn compare() {
         let text = of("authorise through the actor, beyond a kernel ask");
         figure(&text, &more, " µs", Bar::AtMost(1.5), command);
     }
-}
-
-fn main() {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime");
-    runtime.block_on(async { tokio::spawn(compare()).await.expect("figures") });
 }

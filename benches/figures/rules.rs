@@ -1,12 +1,10 @@
 //! The rule alone, without actor, store or clock: how many bids a second one core can authorise and
-//! release from slices that serve. `cargo bench --bench rules`
-
-mod common;
+//! release from slices that serve.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use common::report::{Bar, PAIRS, figure};
+use crate::report::{Bar, PAIRS, figure};
 use kiki::models::shield::ask::{Answer, Ask, Ticket};
 use kiki::models::shield::budget::Grant;
 use kiki::models::shield::effect::Effect;
@@ -19,11 +17,11 @@ const ROUNDS: u64 = 4_000_000;
 /// Holds that are open at any moment.
 const OPEN: u64 = 1_000;
 
-fn main() {
+pub fn run() {
     let mut bench = Bench::new();
     bench.run(ROUNDS);
     let rates: Vec<f64> = (0..PAIRS).map(|_| bench.run(ROUNDS)).collect();
-    let command = "cargo bench --bench rules";
+    let command = "cargo bench --bench figures -- rules";
     let name = "rule alone: authorise and release, one core";
     figure(name, &rates, "/s", Bar::AtLeast(10_000_000.0), command);
 }
