@@ -93,7 +93,6 @@ async fn windowed(
 }
 
 pub async fn serve(in_redis: bool) {
-    let router = axum::Router::new();
     let path = "/api/v1/check";
     let router = if in_redis {
         let url = std::env::var("KIKI_TEST_REDIS_URL").expect("KIKI_TEST_REDIS_URL");
@@ -103,9 +102,9 @@ pub async fn serve(in_redis: bool) {
         redis.init().await.expect("Redis answers");
         let script: String = redis.script_load(WINDOW).await.expect("it takes the script");
         let window = Window { redis, script };
-        router.route(path, axum::routing::post(windowed)).with_state(window)
+        axum::Router::new().route(path, axum::routing::post(windowed)).with_state(window)
     } else {
-        router.route(path, axum::routing::post(plain))
+        axum::Router::new().route(path, axum::routing::post(plain))
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     println!("ready {}", listener.local_addr().expect("an address").port());
