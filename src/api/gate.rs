@@ -25,9 +25,12 @@ pub struct Gate {
     running: AtomicUsize,
     running_max: usize,
     time_max: Duration,
-    /// By route template, then by status and method: few of each.
-    meters: RwLock<HashMap<String, Vec<(u16, bool, Meter)>>>,
+    /// By route template.
+    meters: RwLock<HashMap<String, OfRoute>>,
 }
+
+/// By status and whether it changes something.
+type OfRoute = Vec<(u16, bool, Meter)>;
 
 #[derive(Clone)]
 struct Meter {

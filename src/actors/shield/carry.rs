@@ -101,7 +101,7 @@ impl BudgetActor {
                         }
                     }
                 } else {
-                    live.to_journal(*hold);
+                    live.queue_for_journal(*hold);
                 }
             }
             Effect::Spool { ticket, .. } => {
@@ -336,7 +336,7 @@ impl BudgetActor {
 
 impl Live {
     /// Queues a hold, as it stands, for the journal.
-    fn to_journal(&mut self, hold: Hold) {
+    fn queue_for_journal(&mut self, hold: Hold) {
         let id = hold.id;
         if self.journal.insert(id, hold).is_none() {
             // Holds that came and went leave their entry behind: swept before they outnumber the rest.
