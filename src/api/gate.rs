@@ -25,10 +25,12 @@ pub struct Gate {
     running: AtomicUsize,
     running_max: usize,
     time_max: Duration,
-    meters: RwLock<HashMap<(u16, bool, MatchedPathKey), Meter>>,
+    /// By route template.
+    meters: RwLock<HashMap<String, OfRoute>>,
 }
 
-type MatchedPathKey = String;
+/// By status and whether it changes something.
+type OfRoute = Vec<(u16, bool, Meter)>;
 
 #[derive(Clone)]
 struct Meter {
@@ -52,12 +54,18 @@ impl Gate {
         let known = {
             let meters = self.meters.read().unwrap_or_else(PoisonError::into_inner);
             let template = template.as_ref().map_or("", |t| t.as_str());
-            // Looked up by reference: a hit allocates nothing but the key's text.
-            meters.get(&(status, *post, template.to_owned())).cloned()
+            let of_route = meters.get(template).map_or(&[][..], Vec::as_slice);
+            match of_route.iter().find(|(s, p, _)| *s == status && p == post) {
+                Some((_, _, meter)) => {
+                    meter.record(took);
+                    true
+                }
+                None => false,
+            }
         };
-        let meter = known.unwrap_or_else(|| self.meter(request, status));
-        meter.count.increment(1);
-        meter.time.record(took.as_secs_f64());
+        if !known {
+            self.meter(request, status).record(took);
+        }
     }
 
     fn meter(&self, request: &Route, status: u16) -> Meter {
@@ -72,8 +80,15 @@ impl Gate {
                 "route" => route.clone(), "method" => method),
         };
         let mut meters = self.meters.write().unwrap_or_else(PoisonError::into_inner);
-        meters.insert((status, request.post, route), meter.clone());
+        meters.entry(route).or_default().push((status, request.post, meter.clone()));
         meter
+    }
+}
+
+impl Meter {
+    fn record(&self, took: Duration) {
+        self.count.increment(1);
+        self.time.record(took.as_secs_f64());
     }
 }
 

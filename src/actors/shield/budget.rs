@@ -2,7 +2,7 @@
 //! authority and, for a campaign, its purse. It takes messages, asks the rules, and carries out
 //! their effects; it decides nothing about money itself.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +58,9 @@ pub struct Live {
     pub hold_askers: HashMap<u64, HoldAsker>,
     pub effects: VecDeque<Effect>,
     /// Holds to be journaled, as they stand.
-    pub journal: BTreeMap<Op, Hold>,
+    pub journal: HashMap<Op, Hold>,
+    /// When each of them is due; ids that the journal lost meanwhile are skipped.
+    pub journal_order: VecDeque<(i64, Op)>,
     pub journaled: HashMap<Op, ()>,
     pub journaling: bool,
     /// The last holds that were released before they were journaled: for who releases them again.
@@ -144,7 +146,8 @@ impl BudgetActor {
             askers: HashMap::new(),
             hold_askers: HashMap::new(),
             effects: VecDeque::new(),
-            journal: BTreeMap::new(),
+            journal: HashMap::new(),
+            journal_order: VecDeque::new(),
             journaled: HashMap::new(),
             journaling: false,
             released: VecDeque::new(),

@@ -15,7 +15,7 @@ use crate::actors::kernel::{Cx, Fault};
 use crate::models::shield::ask::{Answer, Ticket};
 use crate::models::shield::effect::{Batch, Effect, Lane, Note};
 use crate::models::shield::entry::{HolderId, Op, SliceId};
-use crate::models::shield::hold::HoldState;
+use crate::models::shield::hold::{Hold, HoldState};
 use crate::models::shield::purse::HoldAnswer;
 use crate::store::{OperationRow, Outcome, Write};
 
@@ -23,8 +23,10 @@ use crate::store::{OperationRow, Outcome, Write};
 const JOURNAL_BATCH_MAX: usize = 512;
 /// Releases remembered for who repeats them.
 const RELEASED_KEPT: usize = 1_024;
-/// How long a hold may stand before it is journaled: most are over by then.
-const JOURNAL_EVERY_US: i64 = 500_000;
+/// How long a hold may stand before it is journaled: many are over by then.
+const JOURNAL_AFTER_US: i64 = 500_000;
+/// How often those that have stood so long are written.
+const JOURNAL_EVERY_US: i64 = 250_000;
 /// Longest patience with an account that does not count what was booked. The ledger has it.
 const TELL_TRIES_MAX: u32 = 20;
 /// Rounds of effects in a stop; each commits something, so a few suffice.
@@ -99,7 +101,7 @@ impl BudgetActor {
                         }
                     }
                 } else {
-                    live.journal.insert(hold.id, *hold);
+                    live.queue_for_journal(*hold);
                 }
             }
             Effect::Spool { ticket, .. } => {
@@ -250,9 +252,9 @@ impl BudgetActor {
         if live.journaling || at.mono_us < live.journal_due_us {
             return;
         }
-        let Some(write) = self.journal_write() else { return };
-        let State::Live(live) = &mut self.state else { return };
         live.journal_due_us = at.mono_us + JOURNAL_EVERY_US;
+        let Some(write) = self.journal_write(at.mono_us) else { return };
+        let State::Live(live) = &mut self.state else { return };
         match self.shared.committer.submit(write) {
             Ok(outcome) => {
                 live.journaling = true;
@@ -269,7 +271,8 @@ impl BudgetActor {
         }
     }
 
-    fn journal_write(&mut self) -> Option<Write> {
+    /// The holds whose turn has come by then.
+    fn journal_write(&mut self, until_us: i64) -> Option<Write> {
         let State::Live(live) = &mut self.state else { return None };
         let shard = self.name.shard();
         let mut write = Write {
@@ -280,7 +283,11 @@ impl BudgetActor {
             ..Write::default()
         };
         while write.holds.len() < JOURNAL_BATCH_MAX {
-            let Some((id, hold)) = live.journal.pop_first() else { break };
+            let Some((_, id)) = live.journal_order.pop_front_if(|(due, _)| *due <= until_us) else {
+                break;
+            };
+            // It may have come and gone.
+            let Some(hold) = live.journal.remove(&id) else { continue };
             let stands =
                 matches!(hold.state, HoldState::Open | HoldState::Settling(_) | HoldState::Won(_));
             match stands {
@@ -326,7 +333,7 @@ impl BudgetActor {
                 other => self.carry_simple(other),
             }
         }
-        while let Some(write) = self.journal_write() {
+        while let Some(write) = self.journal_write(i64::MAX) {
             let Ok(outcome) = self.shared.committer.submit(write) else { break };
             if !matches!(outcome.await, Ok(Outcome::Committed)) {
                 m::journal_lost();
@@ -336,6 +343,19 @@ impl BudgetActor {
 }
 
 impl Live {
+    /// Queues a hold, as it stands, for the journal.
+    fn queue_for_journal(&mut self, hold: Hold) {
+        let id = hold.id;
+        if self.journal.insert(id, hold).is_none() {
+            // Holds that came and went leave their entry behind: swept before they outnumber the rest.
+            if self.journal_order.len() > 4_096 + 4 * self.journal.len() {
+                let journal = &self.journal;
+                self.journal_order.retain(|(_, id)| journal.contains_key(id));
+            }
+            self.journal_order.push_back((now().mono_us + JOURNAL_AFTER_US, id));
+        }
+    }
+
     /// Whether any slice of this holder is still out.
     fn serves(&self, holder: HolderId) -> bool {
         self.authority.budget().core.slices.values().any(|s| s.holder == holder)

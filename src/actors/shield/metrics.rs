@@ -1,6 +1,8 @@
 //! SyncShield's metrics: names, meanings, and when they count.
 
-use metrics::{counter, describe_counter};
+use std::sync::LazyLock;
+
+use metrics::{Counter, counter, describe_counter};
 
 use crate::models::shield::ask::Answer;
 use crate::models::shield::budget::Core;
@@ -41,7 +43,11 @@ pub fn describe() {
 
 pub fn hold_answered(answer: &HoldAnswer) {
     match answer {
-        HoldAnswer::Held { replayed: false, .. } => counter!(AUTHORISATIONS).increment(1),
+        HoldAnswer::Held { replayed: false, .. } => {
+            // Looked up once: this is the path of every bid.
+            static GRANTED: LazyLock<Counter> = LazyLock::new(|| counter!(AUTHORISATIONS));
+            GRANTED.increment(1);
+        }
         HoldAnswer::Refused(refusal) => {
             counter!(REFUSALS, "reason" => refusal.reason.code()).increment(1);
         }

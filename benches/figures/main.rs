@@ -1,0 +1,66 @@
+//! The figures of the README, as interleaved rounds in one run.
+//!
+//!     cargo bench --bench figures               # all of them
+//!     cargo bench --bench figures -- rules      # the rule alone
+//!     cargo bench --bench figures -- kernel     # asks of actors
+//!     cargo bench --bench figures -- check      # HTTP beside a bare handler and a window in Redis
+//!     cargo bench --bench figures -- settle     # HTTP beside the raw group commit of the same rows
+//!     cargo bench --bench figures -- up         # start of an empty directory, idle memory
+//!
+//! `check` needs `KIKI_TEST_REDIS_URL` for its Redis part; `settle` takes PostgreSQL too when
+//! `KIKI_TEST_POSTGRES_URL` names a server. `--seconds N` is the length of a round over HTTP.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bare;
+mod check;
+mod kernel;
+mod load;
+mod report;
+mod rules;
+mod settle;
+mod up;
+
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+
+fn main() {
+    if std::env::var_os(load::SERVE).is_some() {
+        kiki::cli::main();
+        return;
+    }
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let has = |name: &str| args.iter().any(|a| a == name);
+    if has("serve") {
+        // As many threads as the service has.
+        let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        return runtime.block_on(bare::serve(has("redis")));
+    }
+    let seconds = args.iter().position(|a| a == "--seconds").and_then(|at| args.get(at + 1));
+    let seconds = seconds.map_or(2.0, |text| text.parse().expect("a number of seconds"));
+    let time = Duration::from_secs_f64(seconds);
+    let all = !["rules", "kernel", "check", "settle", "up"].into_iter().any(has);
+    if all || has("rules") {
+        rules::run();
+    }
+    if all || has("kernel") {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        runtime.block_on(async { tokio::spawn(kernel::run()).await.expect("figures") });
+    }
+    // The load comes from one thread: the servers have the rest of the machine.
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        if all || has("check") {
+            check::run(time).await;
+        }
+        if all || has("settle") {
+            settle::run(time).await;
+        }
+        if all || has("up") {
+            up::run().await;
+        }
+    });
+}

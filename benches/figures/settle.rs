@@ -1,0 +1,134 @@
+//! Durable settles over HTTP beside the raw group commit of the same rows, on both stores.
+
+use std::time::{Duration, Instant};
+
+use kiki::store::{Store, StoreConfig};
+use serde::Deserialize;
+
+use crate::common::settles::Settles;
+use crate::load::{CONNECTIONS, Client, SETTINGS, Server, allocate, bid, post};
+use crate::report::{Bar, PAIRS, figure, ratios};
+
+pub async fn run(time: Duration) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let kiki = Server::kiki(&dir.path().join("kiki"), &SETTINGS);
+    settle_on("SQLite", kiki, StoreConfig::sqlite(dir.path().join("raw")), time).await;
+    let Ok(url) = std::env::var("KIKI_TEST_POSTGRES_URL") else { return };
+    let databases = ["kiki", "raw"].map(|name| format!("{name}_bench_{}", std::process::id()));
+    for database in &databases {
+        admin(&url, &format!("CREATE DATABASE {database}")).await;
+    }
+    let [serve, raw] = databases.each_ref().map(|name| {
+        let (server, _) = url.rsplit_once('/').expect("a URL with a database");
+        format!("{server}/{name}")
+    });
+    let setting = format!("store.database_url={serve}");
+    let args: Vec<&str> = SETTINGS.iter().copied().chain(["--set", &setting]).collect();
+    let kiki = Server::kiki(&dir.path().join("kiki-postgres"), &args);
+    settle_on("PostgreSQL", kiki, StoreConfig::postgres(raw), time).await;
+    for database in &databases {
+        admin(&url, &format!("DROP DATABASE {database} WITH (FORCE)")).await;
+    }
+}
+
+async fn admin(url: &str, sql: &str) {
+    use sqlx::Connection;
+    sqlx::any::install_default_drivers();
+    let mut conn = sqlx::AnyConnection::connect(url).await.expect("the server is reachable");
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
+    sqlx::raw_sql(sql).execute(&mut conn).await.expect("it obeys");
+}
+
+async fn settle_on(name: &str, kiki: Server, raw: StoreConfig, time: Duration) {
+    allocate(kiki.port, CONNECTIONS).await;
+    let store = Store::open(raw).await.expect("the store opens");
+    let mut raw = Settles::new(&store, CONNECTIONS).await;
+    settle_load(kiki.port, time).await;
+    let (mut served, mut raws, mut batches) = (Vec::new(), Vec::new(), Vec::new());
+    let mut batch = settle_load(kiki.port, time).await.batch;
+    for pair in 0..PAIRS {
+        // Each goes first as often as second.
+        if pair % 2 == 0 {
+            raws.push(raw_rate(&store, &mut raw, batch, time).await);
+        }
+        let seen = settle_load(kiki.port, time).await;
+        batch = seen.batch;
+        served.push(seen.per_s);
+        batches.push(batch as f64);
+        if pair % 2 == 1 {
+            raws.push(raw_rate(&store, &mut raw, batch, time).await);
+        }
+    }
+    store.close().await;
+    let command = "cargo bench --bench figures -- settle";
+    let told = |text: &str, values: &[f64], unit| {
+        figure(&format!("{text}, {name}"), values, unit, Bar::Told, command);
+    };
+    told("durable settles over HTTP, each after its check, 64 connections", &served, "/s");
+    told("raw group commit of the same rows in batches as large", &raws, "/s");
+    told("writes of a batch", &batches, "");
+    let text = format!("settle over HTTP beside the raw commit, {name}");
+    figure(&text, &ratios(&served, &raws), "x", Bar::AtLeast(0.5), command);
+}
+
+async fn raw_rate(store: &Store, raw: &mut Settles, batch: usize, time: Duration) -> f64 {
+    let (began, mut settles) = (Instant::now(), 0);
+    while began.elapsed() < time {
+        raw.commit(store, batch, false, false).await;
+        settles += batch;
+    }
+    settles as f64 / began.elapsed().as_secs_f64()
+}
+
+struct Settled {
+    per_s: f64,
+    /// Writes that the server's committer had in a batch, on average.
+    batch: usize,
+}
+
+#[derive(Deserialize)]
+struct Held {
+    hold_id: String,
+}
+
+/// Every connection authorises a bid and settles it, again and again.
+async fn settle_load(port: u16, time: Duration) -> Settled {
+    let before = batches(port).await;
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..CONNECTIONS)
+        .map(|n| {
+            tokio::spawn(async move {
+                let mut client = Client::connect(port).await;
+                let (bid, mut settles) = (bid(n, 60.0), 0);
+                while began.elapsed() < time {
+                    let held: Held = serde_json::from_slice(client.expect(&bid, 200).await)
+                        .expect("an approval");
+                    let path = format!("/api/v1/holds/{}/settle", held.hold_id);
+                    client.expect(&post(&path, r#"{"amount":1.25}"#), 200).await;
+                    settles += 1;
+                }
+                settles
+            })
+        })
+        .collect();
+    let mut settles = 0;
+    for task in tasks {
+        settles += task.await.expect("a client");
+    }
+    let per_s = f64::from(settles) / began.elapsed().as_secs_f64();
+    let after = batches(port).await;
+    let batch = (after.1 - before.1) as f64 / (after.0 - before.0).max(1) as f64;
+    Settled { per_s, batch: (batch.round() as usize).max(1) }
+}
+
+/// Batches and writes that the committer has made durable, from its view.
+async fn batches(port: u16) -> (u64, u64) {
+    // Views are some 100 ms old.
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    let mut client = Client::connect(port + 9).await;
+    let request = b"GET /api/admin/actors/shield/committer HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let actor: serde_json::Value =
+        serde_json::from_slice(client.expect(request, 200).await).expect("an actor");
+    let number = |key: &str| actor["view"][key].as_u64().expect("a number in the view");
+    (number("batches_total"), number("committed_total"))
+}
