@@ -32,7 +32,7 @@ step "build"
 cargo bench --locked --no-run --bench figures
 step "servers"
 servers_start
-export KIKI_BENCH_ROWS=$rows
+export BENCH_ROWS=$rows
 for figures in rules kernel check settle up; do
     step "$figures"
     cargo bench --locked --quiet --bench figures -- "$figures"

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 pub const CONNECTIONS: usize = 64;
 /// Set for this program to be `kiki`.
-pub const SERVE: &str = "KIKI_BENCH_SERVE";
+pub const SERVE: &str = "BENCH_SERVES_KIKI";
 /// Enough that every bid is approved.
 pub const SETTINGS: [&str; 6] = [
     "--set",
@@ -59,7 +59,7 @@ impl Server {
         command.env(SERVE, "1");
         command.arg("up").arg("--data-dir").arg(dir);
         command.args(["--port-offset", &offset.to_string()]).args(args);
-        command.env_remove("DATABASE_URL").env("LOG_LEVEL", "warn");
+        command.env_remove("DATABASE_URL").env("LOG_LEVEL", "error");
         Server::start(command, Some(8081 + offset))
     }
 

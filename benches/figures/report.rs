@@ -20,7 +20,7 @@ pub fn middle(values: &[f64]) -> (f64, f64, f64) {
     (sorted[sorted.len() / 2], sorted[0], sorted[sorted.len() - 1])
 }
 
-/// Prints a figure, and appends its table row to the file that `KIKI_BENCH_ROWS` names.
+/// Prints a figure, and appends its table row to the file that `BENCH_ROWS` names.
 /// `unit` follows a bar in the table: `x`, `/s`, `ms`.
 pub fn figure(name: &str, values: &[f64], unit: &str, bar: Bar, command: &str) {
     let (median, min, max) = middle(values);
@@ -40,7 +40,7 @@ pub fn figure(name: &str, values: &[f64], unit: &str, bar: Bar, command: &str) {
     };
     let measured = format!("{}{unit} [{}–{}]", number(median), number(min), number(max));
     println!("{name}: {measured}   {bar}   {verdict}");
-    if let Some(path) = std::env::var_os("KIKI_BENCH_ROWS") {
+    if let Some(path) = std::env::var_os("BENCH_ROWS") {
         let row = format!("| {name} | {measured} | {bar} | {verdict} | `{command}` |\n");
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
         let wrote = file.and_then(|mut file| file.write_all(row.as_bytes()));
