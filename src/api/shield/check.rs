@@ -14,7 +14,7 @@ use crate::actors::shield::message::Authorised;
 use crate::actors::shield::{BudgetName, ShieldError, view};
 use crate::api::body::{self, Json, fields};
 use crate::api::docs::Problems;
-use crate::api::problem::{Code, Problem};
+use crate::api::problem::{Code, Problem, ProblemBody};
 use crate::models::shield::entry::Op;
 use crate::models::shield::money::{Currency, Micros};
 use crate::models::shield::purse::HoldAnswer;
@@ -32,8 +32,12 @@ const BATCH_MAX: usize = 100;
 /// 10 to 10,000.
 #[utoipa::path(get, path = "/check", tag = "documented",
     params(("ltv" = String, Query, description = "Lifetime value of the customer", example = "600")),
-    responses((status = 200, description = "Compliance check passed", body = String, content_type = "text/plain"),
-        Problems))]
+    responses(Problems,
+        (status = 200, description = "Compliance check passed", body = String, content_type = "text/plain"),
+        (status = 400, description = "Missing LTV parameter, Invalid LTV value, or a problem with a header",
+            content((String = "text/plain"), (ProblemBody = "application/problem+json"))),
+        (status = 403, description = "Bid validation failed",
+            content((String = "text/plain"), (ProblemBody = "application/problem+json")))))]
 pub async fn check_ltv(State(app): Ctx, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let Some(text) = query_value(query.as_deref().unwrap_or_default(), "ltv") else {
         return invalid("Missing LTV parameter");
@@ -111,8 +115,9 @@ pub struct CheckAnswer {
 /// Reserves the most that the bid can cost and answers with a hold, to be settled with the real
 /// price or released. With an `Idempotency-Key` the same request gets the same hold.
 #[utoipa::path(post, path = "/api/v1/check", tag = "documented", request_body = CheckBody,
-    responses((status = 200, description = "Approved", body = CheckAnswer),
-        (status = 403, description = "Refused, with the reason", body = CheckAnswer), Problems))]
+    responses(Problems, (status = 200, description = "Approved", body = CheckAnswer),
+        (status = 403, description = "Refused, with the reason",
+            content((CheckAnswer = "application/json"), (ProblemBody = "application/problem+json")))))]
 pub async fn authorise(
     State(app): Ctx,
     headers: HeaderMap,

@@ -12,7 +12,7 @@ use crate::actors::shield::BudgetName;
 use crate::actors::shield::message::SpendAsk;
 use crate::api::body::{self, Json, fields};
 use crate::api::docs::Problems;
-use crate::api::problem::{Code, Problem};
+use crate::api::problem::{Code, Problem, ProblemBody};
 use crate::models::shield::money::Micros;
 
 /// Record spending of the account
@@ -21,8 +21,10 @@ use crate::models::shield::money::Micros;
 /// `Idempotency-Key`.
 #[utoipa::path(get, path = "/spend", tag = "documented",
     params(("amount" = String, Query, description = "A decimal number; negative for a refund", example = "100")),
-    responses((status = 200, description = "Spend recorded: 100.00", body = String, content_type = "text/plain"),
-        Problems))]
+    responses(Problems,
+        (status = 200, description = "Spend recorded: 100.00", body = String, content_type = "text/plain"),
+        (status = 400, description = "Invalid amount, or a problem with a header",
+            content((String = "text/plain"), (ProblemBody = "application/problem+json")))))]
 pub async fn spend_get(app: Ctx, query: RawQuery, headers: HeaderMap) -> Response {
     spend(app, query, headers).await
 }
@@ -32,8 +34,10 @@ pub async fn spend_get(app: Ctx, query: RawQuery, headers: HeaderMap) -> Respons
 /// The same as GET, for clients that do not like to change things by it.
 #[utoipa::path(post, path = "/spend", tag = "documented",
     params(("amount" = String, Query, description = "A decimal number; negative for a refund", example = "100")),
-    responses((status = 200, description = "Spend recorded: 100.00", body = String, content_type = "text/plain"),
-        Problems))]
+    responses(Problems,
+        (status = 200, description = "Spend recorded: 100.00", body = String, content_type = "text/plain"),
+        (status = 400, description = "Invalid amount, or a problem with a header",
+            content((String = "text/plain"), (ProblemBody = "application/problem+json")))))]
 pub async fn spend_post(app: Ctx, query: RawQuery, headers: HeaderMap) -> Response {
     spend(app, query, headers).await
 }
