@@ -34,7 +34,7 @@ trap 'rm -rf "$report"' EXIT
 cd "$report"
 status=0
 # One worker: several of them trip over a fault of CPython 3.11's parser.
-seconds=${KIKI_FUZZ_SECONDS:-60}
+seconds=${KIKI_FUZZ_SECONDS:-45}
 timeout --kill-after=10 "$((seconds + 25))" \
     "$venv/bin/schemathesis" run "$base_url/openapi.json" --url "$base_url" \
     --seed "$seed" --max-time "$seconds" --max-examples "${KIKI_FUZZ_EXAMPLES:-25}" --workers 1 \

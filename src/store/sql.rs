@@ -204,7 +204,7 @@ mod tests {
                 statements += 1;
                 made += size;
             }
-            assert!(statements <= 3 + rows / 256, "{rows} rows took {statements} statements");
+            assert!(statements <= 4 + rows / 256, "{rows} rows took {statements} statements");
             assert!(made * 3 <= rows * 4, "{rows} rows were filled up to {made}");
         }
     }

@@ -45,7 +45,7 @@ impl Target {
 async fn panic_and_error_faults_fail_the_handler_until_their_ttl_ends() {
     for kind in [FaultKind::Panic, FaultKind::Error] {
         let mut t = target();
-        t.set(kind, 300);
+        t.set(kind, 2_000);
         assert_eq!(t.a.ask(SOON, Msg::Count).await, Err(AskError::Faulted));
         assert_eq!(count(&t.b).await, 0, "others are spared");
         assert!(t.registry.faults()[0].hits >= 1);
