@@ -208,6 +208,7 @@ impl BudgetActor {
             Msg::Spend { reply, .. } | Msg::Order { reply, .. } => reply.send(told(absent)),
             Msg::See { reply } => reply.send(told(absent)),
             Msg::SeeAccount { reply } => reply.send(told(absent)),
+            Msg::RatesChanged { reply } => reply.send(told(absent)),
             Msg::Notes { reply, .. } => reply.send(Answer::Unavailable),
             // Asked again by whoever waits for it, or news for a budget that is not here.
             _ => {}
@@ -305,13 +306,13 @@ impl Actor for BudgetActor {
             Msg::Recall { .. } => "Recall",
             Msg::Notes { .. } => "Notes",
             Msg::Recount => "Recount",
-            Msg::RatesChanged => "RatesChanged",
+            Msg::RatesChanged { .. } => "RatesChanged",
             Msg::Committed { .. } => "Committed",
             Msg::Reloaded(_) => "Reloaded",
             Msg::Loaded(_) => "Loaded",
             Msg::Revived(_) => "Revived",
             Msg::Recounted(_) => "Recounted",
-            Msg::RateRead(_) => "RateRead",
+            Msg::RateRead { .. } => "RateRead",
             Msg::AccountTold { .. } => "AccountTold",
             Msg::Resolved { .. } => "Resolved",
             Msg::Journaled => "Journaled",

@@ -140,7 +140,9 @@ pub enum Msg {
     /// A campaign's last life may have died before it told its account: the ledger knows.
     Recount,
     /// The exchange rates of the account have changed.
-    RatesChanged,
+    RatesChanged {
+        reply: Reply<Told<()>>,
+    },
 
     // What the actor tells itself.
     Committed {
@@ -151,7 +153,10 @@ pub enum Msg {
     Loaded(Result<Option<Box<Loaded>>, Fault>),
     Revived(Result<Box<Budget>, Fault>),
     Recounted(Result<Box<Budget>, Fault>),
-    RateRead(Result<Option<Rate>, Fault>),
+    RateRead {
+        rate: Result<Option<Rate>, Fault>,
+        reply: Reply<Told<()>>,
+    },
     AccountTold {
         then: Vec<(Ticket, Answer)>,
         ops: Vec<Op>,

@@ -99,18 +99,22 @@ impl BudgetActor {
                     self.recount(cx);
                 }
             },
-            Msg::RatesChanged => {
+            Msg::RatesChanged { reply } => {
                 let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
                 let (from, to) =
                     (live.authority.budget().core.terms.currency, live.account_currency);
                 let read = async move { load::rate(&shared, &account, from, to).await };
-                cx.pipe(read, Msg::RateRead);
+                cx.pipe(read, move |rate| Msg::RateRead { rate, reply });
             }
-            Msg::RateRead(Ok(rate)) => {
+            Msg::RateRead { rate: Ok(rate), reply } => {
                 live.rate = rate;
                 live.purse.set_rate(rate.unwrap_or(Rate::ONE));
+                reply.send(Told::Done(()));
             }
-            Msg::RateRead(Err(fault)) => live.last_error = Some(fault.to_string()),
+            Msg::RateRead { rate: Err(fault), reply } => {
+                live.last_error = Some(fault.to_string());
+                reply.send(Told::Unavailable);
+            }
             Msg::Revived(Ok(budget)) => {
                 let mut out = Vec::new();
                 live.authority.loaded(now(), *budget, &mut out);
