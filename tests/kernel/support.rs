@@ -209,5 +209,11 @@ pub fn resident_bytes() -> u64 {
     pages * 4_096
 }
 
+/// What this thread has computed so far: on a busy machine the time of a wall clock is others', too.
+pub fn computed() -> Duration {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
+}
+
 /// One at a time: tests that measure memory or fill the machine.
 pub static HEAVY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
