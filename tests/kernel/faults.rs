@@ -7,6 +7,8 @@ use kiki::actors::kernel::*;
 use crate::support::*;
 
 const LONG_MS: u64 = 60_000;
+/// Long enough for a busy machine to strike before it is over.
+const TTL_MS: u64 = 1_500;
 
 struct Target {
     registry: Registry,
@@ -35,7 +37,8 @@ impl Target {
     }
 
     async fn over(&mut self) {
-        event(&mut self.events, |kind| matches!(kind, EventKind::FaultEnded { .. })).await;
+        event(&mut self.events, |kind| matches!(kind, EventKind::FaultEnded { hits: 1.., .. }))
+            .await;
         assert!(self.registry.faults().is_empty());
         count(&self.a).await;
     }
@@ -45,10 +48,9 @@ impl Target {
 async fn panic_and_error_faults_fail_the_handler_until_their_ttl_ends() {
     for kind in [FaultKind::Panic, FaultKind::Error] {
         let mut t = target();
-        t.set(kind, 2_000);
+        t.set(kind, TTL_MS);
         assert_eq!(t.a.ask(SOON, Msg::Count).await, Err(AskError::Faulted));
         assert_eq!(count(&t.b).await, 0, "others are spared");
-        assert!(t.registry.faults()[0].hits >= 1);
         t.over().await;
         assert!(detail(&t.registry, "/s/a").last_errors[0].reason.contains("fault was set"));
     }
@@ -69,7 +71,7 @@ async fn a_delay_fault_delays_and_can_be_cleared() {
 #[tokio::test]
 async fn a_hang_fault_hangs_until_its_ttl_ends_and_an_operator_can_restart_meanwhile() {
     let mut t = target();
-    t.set(FaultKind::Hang, 200);
+    t.set(FaultKind::Hang, TTL_MS);
     t.a.tell(Msg::Add(1)).unwrap();
     eventually("it hangs", || detail(&t.registry, "/s/a").handling.is_some()).await;
     t.over().await;
@@ -87,7 +89,7 @@ async fn a_hang_fault_hangs_until_its_ttl_ends_and_an_operator_can_restart_meanw
 #[tokio::test]
 async fn a_drop_fault_loses_messages_to_the_dead_letters() {
     let mut t = target();
-    t.set(FaultKind::Drop, 200);
+    t.set(FaultKind::Drop, TTL_MS);
     t.a.tell(Msg::Add(1)).unwrap();
     assert_eq!(t.a.ask(SOON, Msg::Count).await, Err(AskError::Faulted));
     let letters = t.registry.dead_letters(10).1;
@@ -102,7 +104,7 @@ async fn a_drop_fault_loses_messages_to_the_dead_letters() {
 #[tokio::test]
 async fn a_duplicate_fault_has_copyable_messages_handled_twice() {
     let mut t = target();
-    t.set(FaultKind::Duplicate, 200);
+    t.set(FaultKind::Duplicate, TTL_MS);
     t.a.tell(Msg::Add(1)).unwrap();
     assert_eq!(count(&t.a).await, 2);
     t.over().await;
@@ -114,7 +116,7 @@ async fn a_duplicate_fault_has_copyable_messages_handled_twice() {
 async fn a_flood_fault_fills_the_mailbox_so_that_it_refuses() {
     let mut t = target();
     let gate = occupy(&t.a).await;
-    t.set(FaultKind::Flood { per_second: 1_000_000 }, 300);
+    t.set(FaultKind::Flood { per_second: 1_000_000 }, TTL_MS);
     eventually("it overflows", || matches!(t.a.tell(Msg::Add(1)), Err(Refused::Overloaded { .. })))
         .await;
     assert!(t.b.tell(Msg::Add(1)).is_ok());
