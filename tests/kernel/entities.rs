@@ -120,6 +120,9 @@ async fn a_message_that_races_a_passivation_is_not_lost() {
 async fn a_hundred_thousand_idle_entities_passivate_and_give_their_memory_back() {
     const ENTITIES: usize = 100_000;
     let _heavy = HEAVY.lock().await;
+    if !alone("entities::a_hundred_thousand_idle_entities_passivate_and_give_their_memory_back") {
+        return;
+    }
     let (registry, log) = (registry(), Log::default());
     let service = registry.service("s").start().unwrap();
     let awake = Arc::new(AtomicBool::new(true));

@@ -15,6 +15,11 @@ fn one(registry: &Registry, mailbox: u32, log: &Log) -> Handle<Msg> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_mailbox_refuses_at_once_and_memory_stays_flat_under_a_million_messages() {
     let _heavy = HEAVY.lock().await;
+    if !alone(
+        "mailbox::a_full_mailbox_refuses_at_once_and_memory_stays_flat_under_a_million_messages",
+    ) {
+        return;
+    }
     let (registry, log) = (registry(), Log::default());
     let a = one(&registry, 1_000, &log);
     let gate = occupy(&a).await;
@@ -43,6 +48,9 @@ async fn a_full_mailbox_refuses_at_once_and_memory_stays_flat_under_a_million_me
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_stays_flat_when_a_million_messages_pass_through() {
     let _heavy = HEAVY.lock().await;
+    if !alone("mailbox::memory_stays_flat_when_a_million_messages_pass_through") {
+        return;
+    }
     let (registry, log) = (registry(), Log::default());
     let a = one(&registry, 1_000, &log);
     let before = resident_bytes();

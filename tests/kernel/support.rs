@@ -215,5 +215,22 @@ pub fn computed() -> Duration {
     Duration::new(t.tv_sec.unsigned_abs(), u32::try_from(t.tv_nsec).unwrap_or(0))
 }
 
+/// Whether this test has its process for itself. If not, runs it again in one of its own, where no
+/// other test and no backtrace of one takes memory, and passes that run's outcome on.
+pub fn alone(test: &str) -> bool {
+    const MARK: &str = "KIKI_TEST_ALONE";
+    if std::env::var_os(MARK).is_some() {
+        return true;
+    }
+    let mut again = std::process::Command::new(std::env::current_exe().expect("this program"));
+    let again =
+        again.args([test, "--exact", "--nocapture"]).env(MARK, "1").output().expect("it runs");
+    let said = String::from_utf8_lossy(&again.stdout);
+    assert!(again.status.success(), "{said}\n{}", String::from_utf8_lossy(&again.stderr));
+    assert!(said.contains("1 passed"), "there is no test {test}: {said}");
+    println!("{said}");
+    false
+}
+
 /// One at a time: tests that measure memory or fill the machine.
 pub static HEAVY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

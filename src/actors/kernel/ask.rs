@@ -2,12 +2,13 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::expiry::{Expiry, Ticket};
+use super::expiry::{self, Place};
 use super::time::now_ns;
 
 /// Why a message was not taken.
@@ -81,12 +82,7 @@ pub(super) enum Waited<T> {
     Expired,
 }
 
-pub(super) async fn wait<T>(
-    mut rx: oneshot::Receiver<T>,
-    now: u64,
-    deadline_ns: u64,
-    expiry: &Expiry,
-) -> Waited<T> {
+pub(super) async fn wait<T>(mut rx: oneshot::Receiver<T>, now: u64, deadline_ns: u64) -> Waited<T> {
     let left = deadline_ns.saturating_sub(now);
     if left < EXACT_BELOW_NS {
         let timed = tokio::time::timeout(Duration::from_nanos(left), rx);
@@ -96,29 +92,28 @@ pub(super) async fn wait<T>(
             Err(_) => Waited::Expired,
         };
     }
-    let mut waiting = Waiting { deadline_ns, expiry, ticket: None };
+    let mut waiting = Waiting { deadline_ns, place: None };
     poll_fn(|cx| waiting.poll(&mut rx, cx)).await
 }
 
-struct Waiting<'a> {
+struct Waiting {
     deadline_ns: u64,
-    expiry: &'a Expiry,
-    ticket: Option<Ticket>,
+    place: Option<Arc<Place>>,
 }
 
-impl Waiting<'_> {
+impl Waiting {
     fn poll<T>(&mut self, rx: &mut oneshot::Receiver<T>, cx: &mut Context<'_>) -> Poll<Waited<T>> {
         match Pin::new(rx).poll(cx) {
             Poll::Ready(Ok(answer)) => Poll::Ready(Waited::Answer(answer)),
             Poll::Ready(Err(_)) => Poll::Ready(Waited::Dropped),
-            Poll::Pending => match self.ticket {
+            Poll::Pending => match &self.place {
                 None => {
-                    self.ticket = Some(self.expiry.register(self.deadline_ns, cx.waker()));
+                    self.place = Some(expiry::register(self.deadline_ns, cx.waker()));
                     Poll::Pending
                 }
                 Some(_) if now_ns() >= self.deadline_ns => Poll::Ready(Waited::Expired),
-                Some(ticket) => {
-                    self.expiry.renew(ticket, self.deadline_ns, cx.waker());
+                Some(place) => {
+                    expiry::renew(place, self.deadline_ns, cx.waker());
                     Poll::Pending
                 }
             },
@@ -126,10 +121,10 @@ impl Waiting<'_> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.expiry.forget(ticket);
+        if let Some(place) = self.place.take() {
+            expiry::forget(place);
         }
     }
 }

@@ -77,7 +77,7 @@ impl<A: Actor> Body<A> {
             Envelope::Passivate => self.passivate(),
             Envelope::HaltHere(ack) => self.cell.control.order(Order::Halt { ack }),
             Envelope::Noise => {
-                self.cell.gate.depth.fetch_sub(1, Relaxed);
+                self.cell.taken();
             }
             Envelope::Nudge | Envelope::Outer(_) | Envelope::Inner(_) => {}
         }
@@ -174,6 +174,10 @@ impl<A: Actor> Body<A> {
         books.handled.store(books.handled.load(Relaxed) + 1, Relaxed);
         if waited || self.handled.is_multiple_of(TIMED_ONE_IN) {
             let end = now_ns();
+            let depth = self.cell.depth();
+            if depth > books.depth_max.load(Relaxed) {
+                books.depth_max.store(depth, Relaxed);
+            }
             books.handle.record(end.saturating_sub(start));
             self.seen_ns = end;
             self.fresh = true;

@@ -128,14 +128,19 @@ impl<T> std::ops::Deref for Line<T> {
 /// Written by senders.
 #[derive(Default)]
 pub(super) struct Gate {
-    /// Letters that hold a permit.
-    pub depth: AtomicU32,
+    /// Permits ever taken.
+    sent: AtomicU64,
+    /// What senders last saw of `Books::taken`. They look again only when the mailbox seems full,
+    /// so that the actor's writing does not slow each sending down.
+    taken_seen: AtomicU64,
     pub inner_depth: AtomicU32,
     pub refused: AtomicU64,
 }
 
 /// Written by the actor's task alone.
 pub(super) struct Books {
+    /// Permits ever given back.
+    taken: AtomicU64,
     /// When the last message's turn came.
     pub active_ns: AtomicU64,
     /// When it last refused to be passivated.
@@ -153,6 +158,7 @@ pub(super) struct Books {
 impl Books {
     fn new() -> Self {
         Self {
+            taken: AtomicU64::new(0),
             active_ns: AtomicU64::new(super::time::now_ns()),
             stayed_ns: AtomicU64::new(0),
             busy: AtomicU32::new(0),
@@ -253,13 +259,39 @@ impl Cell {
         if self.state.load(Relaxed) > State::Restarting as u8 {
             return Err(self.unavailable());
         }
-        let depth = self.gate.depth.fetch_add(1, Relaxed);
-        if depth >= self.policy.mailbox {
-            self.gate.depth.fetch_sub(1, Relaxed);
-            self.gate.refused.fetch_add(1, Relaxed);
-            return Err(Refused::Overloaded { retry_after_ms: self.retry_after_ms() });
+        let gate = &self.gate;
+        let sent = gate.sent.fetch_add(1, Relaxed);
+        let capacity = u64::from(self.policy.mailbox);
+        if sent.wrapping_sub(gate.taken_seen.load(Relaxed)) < capacity {
+            return Ok(());
         }
-        Ok(())
+        let taken = self.books.taken.load(Relaxed);
+        gate.taken_seen.store(taken, Relaxed);
+        if sent.saturating_sub(taken) < capacity {
+            return Ok(());
+        }
+        self.unsend();
+        gate.refused.fetch_add(1, Relaxed);
+        self.books.depth_max.store(self.policy.mailbox, Relaxed);
+        Err(Refused::Overloaded { retry_after_ms: self.retry_after_ms() })
+    }
+
+    /// Gives a permit back that was not used.
+    pub fn unsend(&self) {
+        self.gate.sent.fetch_sub(1, Relaxed);
+    }
+
+    /// Gives the permit of a letter back whose turn has come. Only the actor calls this.
+    pub fn taken(&self) {
+        let taken = &self.books.taken;
+        taken.store(taken.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// Letters that wait.
+    pub fn depth(&self) -> u32 {
+        let taken = self.books.taken.load(Relaxed);
+        let waiting = self.gate.sent.load(Relaxed).saturating_sub(taken);
+        u32::try_from(waiting).unwrap_or(u32::MAX)
     }
 
     fn unavailable(&self) -> Refused {

@@ -46,7 +46,7 @@ impl<A: Actor> Cx<A> {
 
     /// Messages that wait behind this one.
     pub fn depth(&self) -> u32 {
-        self.handle.cell.gate.depth.load(Relaxed)
+        self.handle.cell.depth()
     }
 
     /// Sends a message to this actor after a while. A full mailbox cannot refuse it; the end of

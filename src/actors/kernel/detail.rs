@@ -123,7 +123,7 @@ impl Registry {
         for cell in read(&self.kernel.actors).values().filter(|cell| cell.port.get().is_some()) {
             let (active, depth, totals) = sums.entry(cell.kind).or_default();
             *active += 1;
-            *depth += u64::from(cell.gate.depth.load(Relaxed));
+            *depth += u64::from(cell.depth());
             totals.add(cell);
         }
         sums.into_iter()
@@ -192,7 +192,7 @@ fn detail(cell: &Cell, children: Vec<Arc<str>>) -> ActorDetail {
         lives: cell.life.load(Relaxed),
         idle_ms: if handling.is_some() { 0 } else { since_active_ms },
         handling,
-        depth_max: cell.books.depth_max.load(Relaxed).max(cell.gate.depth.load(Relaxed)),
+        depth_max: cell.books.depth_max.load(Relaxed).max(cell.depth()),
         inner_depth: cell.gate.inner_depth.load(Relaxed),
         failed: cell.books.failed.load(Relaxed),
         expired: cell.books.expired.load(Relaxed),

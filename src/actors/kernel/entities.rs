@@ -156,7 +156,7 @@ impl<A: Actor> Entities<A> {
         let (reply, rx) = Reply::pair();
         let letter = Letter { deadline_ns, ..Letter::new(make(reply), now) };
         let cell = self.inner.post(key, letter)?;
-        match ask::wait(rx, now, deadline_ns, &self.inner.group.kernel.expiry).await {
+        match ask::wait(rx, now, deadline_ns).await {
             Waited::Answer(answer) => Ok(answer),
             Waited::Expired => Err(AskError::Expired),
             Waited::Dropped => Err(unanswered(&cell, deadline_ns)),
@@ -397,7 +397,7 @@ impl<A: Actor> Sweep for Inner<A> {
             let books = &cell.books;
             let since = books.active_ns.load(Relaxed).max(books.stayed_ns.load(Relaxed));
             now_ns.saturating_sub(since) >= self.idle_ns
-                && cell.gate.depth.load(Relaxed) == 0
+                && cell.depth() == 0
                 && cell.books.busy.load(Relaxed) == 0
                 && cell.state() == State::Running
         };

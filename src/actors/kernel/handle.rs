@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use ractor::{ActorRef, MessagingErr};
 
@@ -38,7 +37,7 @@ impl<M: Send + 'static> Handle<M> {
 
     /// Messages that wait now.
     pub fn depth(&self) -> u32 {
-        self.cell.gate.depth.load(Relaxed)
+        self.cell.depth()
     }
 
     /// Sends without waiting for anything: a full mailbox refuses at once.
@@ -59,7 +58,7 @@ impl<M: Send + 'static> Handle<M> {
         let (reply, rx) = Reply::pair();
         let letter = Letter { deadline_ns, ..Letter::new(make(reply), now) };
         self.post(letter).map_err(|(letter, refused)| self.bury(letter, refused))?;
-        match ask::wait(rx, now, deadline_ns, &self.cell.kernel.expiry).await {
+        match ask::wait(rx, now, deadline_ns).await {
             Waited::Answer(answer) => Ok(answer),
             Waited::Expired => Err(AskError::Expired),
             Waited::Dropped => Err(unanswered(&self.cell, deadline_ns)),
@@ -74,7 +73,7 @@ impl<M: Send + 'static> Handle<M> {
         match self.actor.send_message(Envelope::Outer(letter)) {
             Ok(()) => Ok(()),
             Err(error) => {
-                self.cell.gate.depth.fetch_sub(1, Relaxed);
+                self.cell.unsend();
                 match error {
                     MessagingErr::SendErr(Envelope::Outer(letter)) => Err((letter, Refused::Gone)),
                     _ => unreachable!("the queue gives back what it was given"),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::cell::Cell;
+use super::expiry;
 use super::faults::FaultKind;
 use super::kernel::Kernel;
 use super::sync::{lock, read};
@@ -19,13 +20,12 @@ const VIEWS_EVERY_NS: u64 = 100_000_000;
 
 pub(super) async fn run(kernel: Weak<Kernel>) {
     let mut viewed = now_ns();
-    let mut last = now_ns();
+    let (mut last, mut busy) = (now_ns(), false);
     loop {
-        let busy = kernel.upgrade().is_some_and(|kernel| kernel.expiry.anyone());
         tokio::time::sleep(if busy { TICK_BUSY } else { TICK }).await;
         let Some(kernel) = kernel.upgrade() else { return };
         let now = now_ns();
-        kernel.expiry.sweep(now);
+        busy = expiry::sweep(now);
         if kernel.faults.any() {
             flood(&kernel, now.saturating_sub(last));
             kernel.faults.expire(&kernel.events, now);
@@ -70,7 +70,7 @@ fn flood(kernel: &Kernel, since_ns: u64) {
             let Some(port) = cell.port.get() else { continue };
             let taken = (0..letters).take_while(|_| cell.admit().is_ok()).map(|_| {
                 if !port.noise() {
-                    cell.gate.depth.fetch_sub(1, Relaxed);
+                    cell.unsend();
                 }
             });
             rule.hits.fetch_add(taken.count() as u64, Relaxed);

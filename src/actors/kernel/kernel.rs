@@ -11,7 +11,6 @@ use super::actor::Actor;
 use super::cell::{Cell, State};
 use super::dead::DeadLetters;
 use super::events::Events;
-use super::expiry::Expiry;
 use super::faults::Faults;
 use super::handle::Handle;
 use super::hist::Counts;
@@ -57,7 +56,6 @@ pub(super) struct Kernel {
     pub events: Events,
     pub dead: DeadLetters,
     pub faults: Faults,
-    pub expiry: Expiry,
     pub totals: Mutex<HashMap<&'static str, Totals>>,
     pub services: Mutex<Vec<Arc<Cell>>>,
     pub sweeps: Mutex<Vec<Weak<dyn Sweep>>>,
@@ -73,7 +71,6 @@ impl Kernel {
             events: Events::new(),
             dead: DeadLetters::default(),
             faults: Faults::new(chaos_enabled),
-            expiry: Expiry::default(),
             totals: Mutex::default(),
             services: Mutex::default(),
             sweeps: Mutex::default(),

@@ -65,6 +65,9 @@ mod sync;
 mod time;
 mod trace;
 
+/// Log directives for what the kernel stands on: starts and ends of actors are in the events.
+pub const LOG_DIRECTIVES: &str = "ractor=warn";
+
 pub use actor::{Actor, Fault};
 pub use ask::{AskError, Refused, Reply};
 pub use breaker::Breaker;

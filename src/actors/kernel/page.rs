@@ -153,7 +153,7 @@ impl Registry {
             }
             let number = match sort {
                 Sort::Restarts => cell.restarts.load(Relaxed),
-                _ => u64::from(cell.gate.depth.load(Relaxed)),
+                _ => u64::from(cell.depth()),
             };
             let full = heap.len() == limit;
             if full && heap.peek().is_some_and(|worst| worst.0 >= number) {
@@ -207,7 +207,7 @@ pub(super) fn summary(cell: &Cell) -> ActorSummary {
         path: Arc::clone(&cell.path),
         kind: cell.kind,
         state: cell.state(),
-        depth: cell.gate.depth.load(Relaxed),
+        depth: cell.depth(),
         capacity: cell.policy.mailbox,
         handled: cell.books.handled.load(Relaxed),
         restarts: cell.restarts.load(Relaxed),

@@ -87,17 +87,13 @@ impl<A: Actor> ractor::Actor for Shell<A> {
         if body.cell.control.anything() {
             Box::pin(body.obey()).await;
         }
-        let gate = &body.cell.gate;
         let letter = match envelope {
             Envelope::Outer(letter) => {
-                let depth = gate.depth.fetch_sub(1, Relaxed);
-                if depth > body.cell.books.depth_max.load(Relaxed) {
-                    body.cell.books.depth_max.store(depth, Relaxed);
-                }
+                body.cell.taken();
                 Some(letter)
             }
             Envelope::Inner(letter) => {
-                gate.inner_depth.fetch_sub(1, Relaxed);
+                body.cell.gate.inner_depth.fetch_sub(1, Relaxed);
                 Some(letter)
             }
             other => {
