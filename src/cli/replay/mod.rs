@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use futures_util::StreamExt;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use super::exit::{CliError, CliResult};
@@ -80,7 +81,9 @@ pub async fn run(args: ReplayArgs) -> CliResult {
         account: args.account,
         give_up_after: args.give_up_after,
     };
-    let (summary, end) = replay(&log, &target, concurrency).await;
+    // listens from now on: one between two listeners would be lost
+    let interrupts = signal(SignalKind::interrupt()).map_err(CliError::failed)?;
+    let (summary, end) = replay(&log, &target, concurrency, interrupts).await;
     writeln!(std::io::stdout(), "{summary}")?;
     match end {
         End::Interrupted => {
@@ -110,7 +113,12 @@ enum End {
     GivenUp(String),
 }
 
-async fn replay(log: &Log, target: &Target, concurrency: usize) -> (Summary, End) {
+async fn replay(
+    log: &Log,
+    target: &Target,
+    concurrency: usize,
+    mut interrupts: Signal,
+) -> (Summary, End) {
     let begun = Instant::now();
     let mut summary = Summary::of(log.len());
     let mut progress = Progress::new(log.len());
@@ -128,7 +136,7 @@ async fn replay(log: &Log, target: &Target, concurrency: usize) -> (Summary, End
     loop {
         let next: Option<(Purchase<'_>, Outcome)> = tokio::select! {
             next = calls.next() => next,
-            Ok(()) = tokio::signal::ctrl_c() => {
+            Some(()) = interrupts.recv() => {
                 // A second Ctrl-C does not wait for what is on the way.
                 if stop.send_replace(true) {
                     break;
