@@ -7,7 +7,7 @@ use super::error::{Result, StoreError};
 use super::export::{ExportWriter, Manifest, Source};
 use super::record::Args;
 use super::sql::Dialect;
-use super::{Store, commit, export};
+use super::{Store, export};
 use crate::clock::wall_us;
 
 /// A copy of the database may take this long.
@@ -52,7 +52,7 @@ impl Store {
         match tokio::time::timeout(COPY_LIMIT, copy).await {
             Ok(done) => done.map_err(|e| StoreError::sql(WHAT, &e))?,
             Err(_) => {
-                commit::discard(conn);
+                conn.discard();
                 return Err(StoreError::Timeout { what: WHAT, limit_ms: 3_600_000 });
             }
         };

@@ -64,7 +64,7 @@ impl Store {
         let mut usable = true;
         let outcomes = self.transaction(&mut conn, writes, fault, &mut usable).await;
         if !usable {
-            discard(conn);
+            conn.discard();
         }
         outcomes
     }
@@ -191,10 +191,4 @@ async fn limited<T>(
             Err(StoreError::Timeout { what: WHAT, limit_ms })
         }
     }
-}
-
-/// Drops a connection whose state is not known, instead of giving it back to the pool: the database
-/// undoes what it had not committed when it sees it close.
-pub(crate) fn discard(conn: sqlx::pool::PoolConnection<Any>) {
-    drop(conn.detach());
 }

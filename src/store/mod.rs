@@ -28,8 +28,7 @@ mod write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, Pool};
+use sqlx::{Any, AnyConnection, Pool};
 
 pub use batcher::{Committer, CommitterTerms, CommitterView, Driver, Full, QueueFull};
 pub use config::{Backend, StoreConfig};
@@ -142,19 +141,21 @@ impl Store {
         let _ = tokio::time::timeout(limit, both).await;
     }
 
-    async fn writer(&self) -> Result<PoolConnection<Any>> {
-        open::lend(&self.inner.writers, "a connection to write").await
+    async fn writer(&self) -> Result<open::Lent> {
+        let limit = self.inner.config.statements_limit;
+        open::lend(&self.inner.writers, "a connection to write", limit).await
     }
 
-    async fn reader(&self) -> Result<PoolConnection<Any>> {
-        open::lend(&self.inner.readers, "a connection to read").await
+    async fn reader(&self) -> Result<open::Lent> {
+        let limit = self.inner.config.read_limit;
+        open::lend(&self.inner.readers, "a connection to read", limit).await
     }
 
     /// Runs `work` on a connection that writes, within the limits of a transaction.
     async fn write_limited<T>(
         &self,
         what: &'static str,
-        work: impl AsyncFnOnce(&mut PoolConnection<Any>) -> sqlx::Result<T>,
+        work: impl AsyncFnOnce(&mut AnyConnection) -> sqlx::Result<T>,
     ) -> Result<T> {
         let limit = self.inner.config.statements_limit + self.inner.config.commit_limit;
         limited(what, limit, self.writer().await?, work).await
@@ -164,7 +165,7 @@ impl Store {
     async fn read_limited<T>(
         &self,
         what: &'static str,
-        work: impl AsyncFnOnce(&mut PoolConnection<Any>) -> sqlx::Result<T>,
+        work: impl AsyncFnOnce(&mut AnyConnection) -> sqlx::Result<T>,
     ) -> Result<T> {
         limited(what, self.inner.config.read_limit, self.reader().await?, work).await
     }
@@ -173,8 +174,8 @@ impl Store {
 async fn limited<T>(
     what: &'static str,
     limit: Duration,
-    mut conn: PoolConnection<Any>,
-    work: impl AsyncFnOnce(&mut PoolConnection<Any>) -> sqlx::Result<T>,
+    mut conn: open::Lent,
+    work: impl AsyncFnOnce(&mut AnyConnection) -> sqlx::Result<T>,
 ) -> Result<T> {
     let error = match tokio::time::timeout(limit, work(&mut conn)).await {
         Ok(Ok(done)) => return Ok(done),
@@ -184,6 +185,6 @@ async fn limited<T>(
             StoreError::Timeout { what, limit_ms }
         }
     };
-    commit::discard(conn);
+    conn.discard();
     Err(error)
 }

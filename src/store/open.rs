@@ -1,5 +1,6 @@
 //! Connections: how they are made, prepared and lent.
 
+use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -149,6 +150,59 @@ pub(crate) async fn prepare(
 }
 
 /// A connection within the limit, or why not.
-pub(crate) async fn lend(pool: &Pool<Any>, what: &'static str) -> Result<PoolConnection<Any>> {
-    pool.acquire().await.map_err(|error| StoreError::sql(what, &error))
+pub(crate) async fn lend(
+    pool: &Pool<Any>,
+    what: &'static str,
+    return_limit: Duration,
+) -> Result<Lent> {
+    let conn = pool.acquire().await.map_err(|error| StoreError::sql(what, &error))?;
+    Ok(Lent { conn: Some(conn), return_limit })
+}
+
+/// A connection on loan. It goes back to the pool when it is dropped; the pool tries it first, with a
+/// round trip, and would wait for that answer without a limit: a server that falls silent just then
+/// would keep the connection's place for as long as the kernel retries.
+pub(crate) struct Lent {
+    /// `None` once it is given back or thrown away.
+    conn: Option<PoolConnection<Any>>,
+    return_limit: Duration,
+}
+
+impl Lent {
+    /// Drops a connection whose state is not known, instead of giving it back to the pool: the
+    /// database undoes what it had not committed when it sees it close.
+    pub fn discard(mut self) {
+        if let Some(conn) = self.conn.take() {
+            drop(conn.detach());
+        }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let Some(mut conn) = self.conn.take() else { return };
+        let limit = self.return_limit;
+        // without a runtime the connection ends with the process
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if tokio::time::timeout(limit, conn.return_to_pool()).await.is_err() {
+                    tracing::warn!("a connection to the store was silent and is given up");
+                }
+            });
+        }
+    }
+}
+
+impl Deref for Lent {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        self.conn.as_ref().expect("it is on loan until it is dropped")
+    }
+}
+
+impl DerefMut for Lent {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        self.conn.as_mut().expect("it is on loan until it is dropped")
+    }
 }

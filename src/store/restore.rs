@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, Connection};
+use sqlx::Connection;
 
 use super::config::StoreConfig;
 use super::error::{Result, StoreError};
 use super::export::{ExportRow, Sink, Source, insert_rows};
+use super::open::Lent;
 use super::record::{Args, Kind};
 use super::sql::{Dialect, Template};
 use super::{Store, export};
@@ -62,7 +62,7 @@ impl Store {
             let sql = format!("SELECT account FROM {table} LIMIT 1");
             let rows = self
                 .read_limited(table, async |conn| {
-                    Args::default().query(sql.into()).fetch_all(&mut **conn).await
+                    Args::default().query(sql.into()).fetch_all(&mut *conn).await
                 })
                 .await?;
             if !rows.is_empty() {
@@ -131,7 +131,7 @@ impl Store {
 /// Writes the rows of a backup, all but the shards': those keep their own and only learn epochs.
 struct Loader {
     dialect: Dialect,
-    conn: PoolConnection<Any>,
+    conn: Lent,
     epochs: BTreeMap<i64, i64>,
     counts: BTreeMap<String, u64>,
 }

@@ -9,10 +9,10 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions, Connection};
 
 use super::{Each, ExportRow, Sink, each_chunk, file};
+use crate::store::Store;
 use crate::store::error::{Result, StoreError};
 use crate::store::open::sqlite_url;
 use crate::store::sql::Dialect;
-use crate::store::{Store, commit};
 
 /// A store, or a file that `kiki backup` wrote: a copy of the SQLite database or an export.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ impl Source<'_> {
                 let mut conn = store.reader().await?;
                 let done = each_chunk(&mut conn, store.dialect(), sink).await;
                 if done.is_err() {
-                    commit::discard(conn);
+                    conn.discard();
                 }
                 done
             }

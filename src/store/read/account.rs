@@ -67,7 +67,7 @@ impl Store {
                 args.text(account)?;
                 args.text(name)?;
                 let sql = "DELETE FROM meta WHERE account = $1 AND name = $2";
-                args.query(sql.into()).execute(&mut **conn).await?;
+                args.query(sql.into()).execute(&mut *conn).await?;
                 return Ok(());
             };
             let row = MetaRow {

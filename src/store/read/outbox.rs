@@ -56,7 +56,7 @@ impl Store {
             let mut args = Args::default();
             args.int(before)?;
             args.int(page(limit))?;
-            Ok(args.query(sql.into()).execute(&mut **conn).await?.rows_affected())
+            Ok(args.query(sql.into()).execute(&mut *conn).await?.rows_affected())
         })
         .await
     }
