@@ -6,6 +6,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use crate::actors::kernel;
 use crate::config::{Log, LogFormat};
 use crate::metrics_names;
 
@@ -29,7 +30,9 @@ pub enum TelemetryError {
 /// # Errors
 /// The filter is none, or logging was set up before.
 pub fn init_logging(log: &Log) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::builder().parse(log.level.as_str())?;
+    // Directives that are configured come later, and count.
+    let directives = format!("{},{}", kernel::LOG_DIRECTIVES, log.level.as_str());
+    let filter = EnvFilter::builder().parse(directives)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).finish().try_init()?,

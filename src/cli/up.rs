@@ -70,6 +70,7 @@ pub async fn run(args: UpArgs) -> CliResult {
         signer: Signer::new(&secret),
         metrics: metrics.clone(),
         redis: redis.clone(),
+        registry: registry.clone(),
     });
 
     let (stop, stopped) = watch::channel(false);
@@ -87,6 +88,7 @@ pub async fn run(args: UpArgs) -> CliResult {
 
     signal().await.map_err(CliError::failed)?;
     println!("stopping: finishing what runs");
+    registry.end_event_streams();
     tokio::time::sleep(LINGER).await;
     // Nobody is left to be told when every listener has ended by itself.
     let _ = stop.send(true);

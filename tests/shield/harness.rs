@@ -81,6 +81,7 @@ pub async fn api(settings: &[(&str, &str)]) -> Api {
         signer: Signer::new(&[7; 32]),
         metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         redis: Redis::default(),
+        registry: registry.clone(),
     });
     let http = HttpTerms {
         body_max_bytes: 64 * 1_024,

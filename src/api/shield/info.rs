@@ -91,6 +91,7 @@ pub async fn ready(State(app): Ctx) -> Response {
 #[utoipa::path(get, path = "/metrics", tag = "service",
     responses((status = 200, description = "Every metric", body = String, content_type = "text/plain")))]
 pub async fn metrics(State(app): Ctx) -> Response {
+    app.registry.publish_metrics();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render())
         .into_response()
 }

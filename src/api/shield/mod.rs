@@ -32,6 +32,7 @@ pub struct App {
     pub signer: Signer,
     pub metrics: PrometheusHandle,
     pub redis: crate::connectors::redis::Redis,
+    pub registry: crate::actors::kernel::Registry,
 }
 
 pub type Ctx = axum::extract::State<Arc<App>>;
