@@ -2,7 +2,8 @@
 //! authority and, for a campaign, its purse. It takes messages, asks the rules, and carries out
 //! their effects; it decides nothing about money itself.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,10 @@ use crate::models::shield::ask::{Answer, Ask, Order, Ticket};
 use crate::models::shield::authority::Authority;
 use crate::models::shield::budget::{Budget, Core};
 use crate::models::shield::effect::{Effect, Lane};
-use crate::models::shield::entry::{HolderId, Op, SliceId};
+use crate::models::shield::entry::{HolderId, Now, Op, SliceId};
 use crate::models::shield::hold::Hold;
 use crate::models::shield::money::{Currency, Micros, Rate};
-use crate::models::shield::purse::{HoldAnswer, Purse};
+use crate::models::shield::purse::{ById, HoldAnswer, IdHasher, Purse};
 use crate::models::shield::terms::Terms;
 use crate::models::shield::window::Window;
 
@@ -57,11 +58,14 @@ pub struct Live {
     pub askers: HashMap<u64, Asker>,
     pub hold_askers: HashMap<u64, HoldAsker>,
     pub effects: VecDeque<Effect>,
-    /// Holds to be journaled, as they stand.
-    pub journal: HashMap<Op, Hold>,
-    /// When each of them is due; ids that the journal lost meanwhile are skipped.
+    /// When the message arrived that is being handled, and what follows from it.
+    pub at: Now,
+    /// Holds whose turn to be journaled comes at that monotonic time.
     pub journal_order: VecDeque<(i64, Op)>,
-    pub journaled: HashMap<Op, ()>,
+    /// Holds that the journal has as standing.
+    pub journaled: HashSet<Op, BuildHasherDefault<IdHasher>>,
+    /// Of those, the ones that have ended since.
+    pub ended: ById<Hold>,
     pub journaling: bool,
     /// The last holds that were released before they were journaled: for who releases them again.
     pub released: VecDeque<Hold>,
@@ -124,7 +128,7 @@ struct LiveView {
 
 impl BudgetActor {
     pub fn new(shared: Arc<Shared>, name: BudgetName) -> BudgetActor {
-        let key = name.key(&shared.terms.default_account);
+        let key = name.key(&shared.terms.default_account).into_owned();
         BudgetActor { shared, name, key, state: State::Failed("not loaded".into()) }
     }
 
@@ -146,9 +150,10 @@ impl BudgetActor {
             askers: HashMap::new(),
             hold_askers: HashMap::new(),
             effects: VecDeque::new(),
-            journal: HashMap::new(),
+            at: now(),
             journal_order: VecDeque::new(),
-            journaled: HashMap::new(),
+            journaled: HashSet::default(),
+            ended: ById::default(),
             journaling: false,
             released: VecDeque::new(),
             journal_due_us: 0,
@@ -330,7 +335,7 @@ impl Live {
     pub fn is_idle(&self) -> bool {
         self.authority.is_idle()
             && self.purse.is_idle()
-            && self.journal.is_empty()
+            && self.ended.is_empty()
             && self.askers.is_empty()
             && self.hold_askers.is_empty()
     }
@@ -340,13 +345,13 @@ impl Live {
         let ticket = self.ticket();
         self.askers.insert(ticket.0, asker);
         let mut out = Vec::new();
-        self.authority.ask(now(), ticket, ask, &mut out);
+        self.authority.ask(self.at, ticket, ask, &mut out);
         self.effects.extend(out);
     }
 
-    pub fn with_purse(&mut self, act: impl FnOnce(&mut Purse, &mut Vec<Effect>)) {
+    pub fn with_purse(&mut self, act: impl FnOnce(&mut Purse, Now, &mut Vec<Effect>)) {
         let mut out = Vec::new();
-        act(&mut self.purse, &mut out);
+        act(&mut self.purse, self.at, &mut out);
         self.effects.extend(out);
     }
 
@@ -362,11 +367,11 @@ impl Live {
         match wish {
             Wish::Settle(amount) => {
                 self.hold_askers.insert(ticket.0, HoldAsker::Seek(seek));
-                self.with_purse(|p, out| p.settle(now(), Some(ticket), hold, amount, out));
+                self.with_purse(|p, at, out| p.settle(at, Some(ticket), hold, amount, out));
             }
             Wish::Release => {
                 self.hold_askers.insert(ticket.0, HoldAsker::Seek(seek));
-                self.with_purse(|p, out| p.release(now(), ticket, hold, out));
+                self.with_purse(|p, at, out| p.release(at, ticket, hold, out));
             }
             Wish::Look => {
                 let known = self.purse.hold(hold).cloned();
@@ -405,7 +410,7 @@ impl Live {
             requests_waiting: self.authority.waiting() + self.purse.waiting(),
             ledger_seq: core.seq,
             version: core.version,
-            journal_waiting: self.journal.len(),
+            journal_waiting: self.journal_order.len(),
         }
     }
 
@@ -420,6 +425,6 @@ impl Live {
     }
 
     pub fn answered(&mut self, lane: Lane, slice: SliceId, answer: Answer) {
-        self.with_purse(|p, out| p.answered(now(), lane, slice, answer, out));
+        self.with_purse(|p, at, out| p.answered(at, lane, slice, answer, out));
     }
 }

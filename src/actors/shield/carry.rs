@@ -59,17 +59,13 @@ impl BudgetActor {
                     self.reply(asker, answer);
                 }
             }
-            Effect::Hold(ticket, answer) => {
-                if let Some(asker) = live.hold_askers.remove(&ticket.0) {
-                    m::hold_answered(&answer);
-                    match asker {
-                        HoldAsker::Authorise(reply) => reply.send(live.authorised(answer)),
-                        HoldAsker::Seek(seek) => {
-                            seek.reply.send(Told::Done(HoldFate::Answer(answer)))
-                        }
-                    }
+            Effect::Hold(ticket, answer) => match live.hold_askers.remove(&ticket.0) {
+                Some(HoldAsker::Authorise(reply)) => live.authorise_answered(answer, reply),
+                Some(HoldAsker::Seek(seek)) => {
+                    seek.reply.send(Told::Done(HoldFate::Answer(answer)));
                 }
-            }
+                None => {}
+            },
             Effect::Ask { lane: Lane::Budget, ask } => {
                 if let Some(slice) = Live::lane_slice(&ask) {
                     live.ask(ask, Asker::OwnLane(slice));
@@ -86,24 +82,7 @@ impl BudgetActor {
             }
             Effect::Book { hold, ask } => live.ask(ask, Asker::Book(hold)),
             Effect::Recall { holder, slice } => self.recall(holder, slice),
-            Effect::Journal(hold) => {
-                let over = !matches!(
-                    hold.state,
-                    HoldState::Open | HoldState::Settling(_) | HoldState::Won(_)
-                );
-                if over && !live.journaled.contains_key(&hold.id) {
-                    // It came and went before it was written: nobody will ask the journal for it.
-                    live.journal.remove(&hold.id);
-                    if hold.state == HoldState::Released {
-                        live.released.push_back(*hold);
-                        if live.released.len() > RELEASED_KEPT {
-                            live.released.pop_front();
-                        }
-                    }
-                } else {
-                    live.queue_for_journal(*hold);
-                }
-            }
+            Effect::Journal(hold) => live.journal_turn(*hold),
             Effect::Spool { ticket, .. } => {
                 live.effects.push_back(Effect::Hold(ticket, HoldAnswer::Unavailable));
             }
@@ -134,7 +113,7 @@ impl BudgetActor {
             Asker::OwnLane(slice) => live.answered(Lane::Budget, slice, answer),
             Asker::Book(hold) => {
                 m::booked(&answer);
-                live.with_purse(|p, out| p.settled(now(), hold, answer, out));
+                live.with_purse(|p, at, out| p.settled(at, hold, answer, out));
             }
             Asker::Purse { key, holder, slice } => {
                 if matches!(answer, Answer::Returned(_)) && !live.serves(holder) {
@@ -152,7 +131,7 @@ impl BudgetActor {
     fn recall(&mut self, holder: HolderId, slice: SliceId) {
         let State::Live(live) = &mut self.state else { return };
         if holder == live.purse.holder() {
-            live.with_purse(|p, out| p.recall(now(), Lane::Budget, slice, out));
+            live.with_purse(|p, at, out| p.recall(at, Lane::Budget, slice, out));
         } else if let (Some(key), Some(budgets)) =
             (live.holders.get(&holder), self.shared.budgets.get())
         {
@@ -208,7 +187,7 @@ impl BudgetActor {
                 live.last_error = Some(full.to_string());
                 let mut out = Vec::new();
                 use crate::models::shield::authority::CommitOutcome;
-                live.authority.committed(now(), CommitOutcome::Failed, &mut out);
+                live.authority.committed(live.at, CommitOutcome::Failed, &mut out);
                 live.effects.extend(out);
             }
         }
@@ -236,7 +215,9 @@ impl BudgetActor {
                 let look = load::find_hold(shared, account, seek.hold);
                 cx.pipe(look, move |found| Msg::Resolved { seek, found });
             }
-            Some(HoldAsker::Authorise(reply)) => reply.send(live.authorised(HoldAnswer::Unknown)),
+            Some(HoldAsker::Authorise(reply)) => {
+                live.authorise_answered(HoldAnswer::Unknown, reply);
+            }
             None => {}
         }
     }
@@ -244,12 +225,8 @@ impl BudgetActor {
     /// Writes holds that have stood for a while; what cannot be written now is written later.
     fn journal(&mut self, cx: &mut Cx<Self>) {
         let State::Live(live) = &mut self.state else { return };
-        let at = now();
-        if live.journal.is_empty() {
-            live.journal_due_us = at.mono_us + JOURNAL_EVERY_US;
-            return;
-        }
-        if live.journaling || at.mono_us < live.journal_due_us {
+        let at = live.at;
+        if live.journal_order.is_empty() || live.journaling || at.mono_us < live.journal_due_us {
             return;
         }
         live.journal_due_us = at.mono_us + JOURNAL_EVERY_US;
@@ -286,15 +263,16 @@ impl BudgetActor {
             let Some((_, id)) = live.journal_order.pop_front_if(|(due, _)| *due <= until_us) else {
                 break;
             };
-            // It may have come and gone.
-            let Some(hold) = live.journal.remove(&id) else { continue };
-            let stands =
-                matches!(hold.state, HoldState::Open | HoldState::Settling(_) | HoldState::Won(_));
-            match stands {
-                true => live.journaled.insert(id, ()),
-                false => live.journaled.remove(&id),
-            };
-            write.holds.push(rows::hold_row(&self.name, &hold, now()));
+            let at = live.at;
+            let mut put = |hold: &Hold| write.holds.push(rows::hold_row(&self.name, hold, at));
+            if let Some(hold) = live.purse.hold(id) {
+                live.journaled.insert(id);
+                put(hold);
+            } else if let Some(hold) = live.ended.remove(&id) {
+                live.journaled.remove(&id);
+                put(&hold);
+            }
+            // else it came and went before its turn
         }
         (!write.holds.is_empty()).then_some(write)
     }
@@ -302,7 +280,8 @@ impl BudgetActor {
     /// An orderly end: slices go back, holds are journaled, and all of it is durable.
     pub(super) async fn wind_up(&mut self) {
         if let State::Live(live) = &mut self.state {
-            live.with_purse(|p, out| p.seal(now(), out));
+            live.at = now();
+            live.with_purse(|p, at, out| p.seal(at, out));
         }
         for _ in 0..WIND_UP_ROUNDS_MAX {
             let State::Live(live) = &mut self.state else { return };
@@ -315,11 +294,12 @@ impl BudgetActor {
                         _ => unknown(),
                     };
                     let State::Live(live) = &mut self.state else { return };
+                    live.at = now();
                     let done = matches!(outcome, Outcome::Committed);
                     let mut out = Vec::new();
                     use crate::models::shield::authority::CommitOutcome;
                     let outcome = if done { CommitOutcome::Done } else { CommitOutcome::Failed };
-                    live.authority.committed(now(), outcome, &mut out);
+                    live.authority.committed(live.at, outcome, &mut out);
                     live.effects.extend(out);
                 }
                 Effect::Tell { notes, then, .. } => {
@@ -327,6 +307,7 @@ impl BudgetActor {
                         (Arc::clone(&self.shared), Arc::clone(&self.name.account));
                     tell_account(shared, account, notes).await;
                     let State::Live(live) = &mut self.state else { return };
+                    live.at = now();
                     live.effects.extend(then.into_iter().map(|(t, a)| Effect::Reply(t, a)));
                 }
                 Effect::Reload => {}
@@ -343,17 +324,34 @@ impl BudgetActor {
 }
 
 impl Live {
-    /// Queues a hold, as it stands, for the journal.
-    fn queue_for_journal(&mut self, hold: Hold) {
-        let id = hold.id;
-        if self.journal.insert(id, hold).is_none() {
-            // Holds that came and went leave their entry behind: swept before they outnumber the rest.
-            if self.journal_order.len() > 4_096 + 4 * self.journal.len() {
-                let journal = &self.journal;
-                self.journal_order.retain(|(_, id)| journal.contains_key(id));
+    /// A hold has changed: what stands, and what the journal has as standing, is written in its turn.
+    fn journal_turn(&mut self, hold: Hold) {
+        let stands =
+            matches!(hold.state, HoldState::Open | HoldState::Settling(_) | HoldState::Won(_));
+        if stands {
+            self.queue_for_journal(hold.id);
+        } else if self.journaled.contains(&hold.id) {
+            let id = hold.id;
+            self.ended.insert(id, hold);
+            self.queue_for_journal(id);
+        } else if hold.state == HoldState::Released {
+            // It came and went before it was written: nobody will ask the journal for it.
+            self.released.push_back(hold);
+            if self.released.len() > RELEASED_KEPT {
+                self.released.pop_front();
             }
-            self.journal_order.push_back((now().mono_us + JOURNAL_AFTER_US, id));
         }
+    }
+
+    /// Its turn comes after a while; the journal then takes it as it stands by then.
+    pub(super) fn queue_for_journal(&mut self, id: Op) {
+        // Holds that came and went leave their entry behind: swept before they outnumber the rest.
+        if self.journal_order.len() > 4_096 + 4 * (self.ended.len() + self.purse.open_holds()) {
+            let (ended, purse) = (&self.ended, &self.purse);
+            self.journal_order
+                .retain(|(_, id)| ended.contains_key(id) || purse.hold(*id).is_some());
+        }
+        self.journal_order.push_back((self.at.mono_us + JOURNAL_AFTER_US, id));
     }
 
     /// Whether any slice of this holder is still out.

@@ -1,5 +1,6 @@
 //! Names of accounts and campaigns, and the actor that governs each.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,11 +37,11 @@ impl BudgetName {
     }
 
     /// The key of its actor: `camp_001`, or `account:camp_001` outside the default account.
-    pub fn key(&self, default_account: &str) -> String {
+    pub fn key(&self, default_account: &str) -> Cow<'_, str> {
         match (self.is_account(), &*self.account == default_account) {
-            (true, _) => self.account.to_string(),
-            (false, true) => self.budget.to_string(),
-            (false, false) => format!("{}:{}", self.account, self.budget),
+            (true, _) => Cow::Borrowed(&self.account),
+            (false, true) => Cow::Borrowed(&self.budget),
+            (false, false) => Cow::Owned(format!("{}:{}", self.account, self.budget)),
         }
     }
 

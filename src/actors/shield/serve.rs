@@ -7,6 +7,7 @@ use super::load;
 use super::message::{
     AccountSeen, Authorised, Booked, Found, HoldFate, Msg, Seek, SpendAsk, Told, Wish,
 };
+use super::metrics as m;
 use super::shared::now;
 use super::view;
 use crate::actors::kernel::{Cx, Fault, Reply};
@@ -27,6 +28,7 @@ use super::rows;
 impl BudgetActor {
     pub(super) fn serve(&mut self, msg: Msg, cx: &mut Cx<Self>) {
         let State::Live(live) = &mut self.state else { return };
+        live.at = now();
         match msg {
             Msg::Authorise { ask, currency, reply } => {
                 let terms = &live.authority.budget().core.terms;
@@ -40,16 +42,17 @@ impl BudgetActor {
                     }
                     () => None,
                 };
-                let ticket = live.ticket();
-                live.hold_askers.insert(ticket.0, HoldAsker::Authorise(reply));
-                match refused {
-                    Some(reason) => {
-                        live.effects.push_back(crate::models::shield::effect::Effect::Hold(
-                            ticket,
-                            HoldAnswer::Refused(Refusal::new(reason)),
-                        ))
+                let answer = match refused {
+                    Some(reason) => Some(HoldAnswer::Refused(Refusal::new(reason))),
+                    None => live.purse.ask_now(live.at, &ask),
+                };
+                match answer {
+                    Some(answer) => live.authorise_answered(answer, reply),
+                    None => {
+                        let ticket = live.ticket();
+                        live.hold_askers.insert(ticket.0, HoldAsker::Authorise(reply));
+                        live.with_purse(|p, at, out| p.wait(at, ticket, ask, out));
                     }
-                    None => live.with_purse(|p, out| p.ask(now(), ticket, ask, out)),
                 }
             }
             Msg::Settle { hold, amount, proof, reply } => {
@@ -66,7 +69,7 @@ impl BudgetActor {
                 &live.authority.budget().core,
                 live.purse.held(),
                 live.purse.open_holds(),
-                now(),
+                live.at,
             )))),
             Msg::SeeAccount { reply } => reply.send(Told::Done(live.see_account())),
             Msg::Lane { key, holder, ask } => {
@@ -81,7 +84,7 @@ impl BudgetActor {
             }
             Msg::Recall { holder, slice } => {
                 if holder == live.purse.holder() {
-                    live.with_purse(|p, out| p.recall(now(), Lane::Account, slice, out));
+                    live.with_purse(|p, at, out| p.recall(at, Lane::Account, slice, out));
                 }
             }
             Msg::Notes { notes, reply } => live.ask(Ask::Note(notes), Asker::Noted(reply)),
@@ -117,7 +120,7 @@ impl BudgetActor {
             }
             Msg::Revived(Ok(budget)) => {
                 let mut out = Vec::new();
-                live.authority.loaded(now(), *budget, &mut out);
+                live.authority.loaded(live.at, *budget, &mut out);
                 live.effects.extend(out);
             }
             Msg::Revived(Err(fault)) => {
@@ -136,9 +139,9 @@ impl BudgetActor {
             Msg::Tick => {
                 live.ticking = false;
                 let mut out = Vec::new();
-                live.authority.tick(now(), &mut out);
+                live.authority.tick(live.at, &mut out);
                 live.effects.extend(out);
-                live.with_purse(|p, out| p.tick(now(), out));
+                live.with_purse(|p, at, out| p.tick(at, out));
             }
             Msg::Loaded(_) => {}
         }
@@ -202,7 +205,7 @@ impl BudgetActor {
                 // Never stored: the order that would have done it did not happen.
                 let mut out = Vec::new();
                 let budget = live.authority.budget().clone();
-                live.authority.loaded(now(), budget, &mut out);
+                live.authority.loaded(live.at, budget, &mut out);
                 live.effects.extend(out);
             }
             Ok(Reloaded::Fenced) => {
@@ -272,7 +275,7 @@ impl Live {
     }
 
     fn see_account(&mut self) -> AccountSeen {
-        let used = self.authority.budget_mut().window_used(now());
+        let used = self.authority.budget_mut().window_used(self.at);
         let core = &self.authority.budget().core;
         AccountSeen {
             currency: core.terms.currency,
@@ -304,7 +307,7 @@ impl Live {
             }
         };
         let mut out = Vec::new();
-        self.authority.committed(now(), outcome, &mut out);
+        self.authority.committed(self.at, outcome, &mut out);
         self.effects.extend(out);
     }
 
@@ -361,7 +364,20 @@ impl Live {
         self.ask(ask, Asker::Settle(reply, Box::new(hold)));
     }
 
-    pub(super) fn authorised(&self, answer: HoldAnswer) -> Told<Authorised> {
+    /// Answers a bid, whose hold is journaled if it stands long enough.
+    pub(super) fn authorise_answered(
+        &mut self,
+        answer: HoldAnswer,
+        reply: Reply<Told<Authorised>>,
+    ) {
+        m::hold_answered(&answer);
+        if let HoldAnswer::Held { hold, replayed: false } = &answer {
+            self.queue_for_journal(hold.id);
+        }
+        reply.send(self.authorised(answer));
+    }
+
+    fn authorised(&self, answer: HoldAnswer) -> Told<Authorised> {
         Told::Done(Authorised {
             answer,
             remaining: self.remaining(),

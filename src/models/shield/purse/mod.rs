@@ -16,7 +16,7 @@ use crate::models::shield::lane::LaneState;
 use crate::models::shield::limits::{Bug, Limits};
 use crate::models::shield::money::{Micros, Rate};
 use crate::models::shield::refusal::{Reason, Refusal};
-use by_id::ById;
+pub use by_id::{ById, IdHasher};
 
 /// What a bidder asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,30 +216,41 @@ impl Purse {
         }
     }
 
-    /// Answers at once where the slices allow it, else as soon as the authorities have answered.
-    pub fn ask(&mut self, now: Now, ticket: Ticket, ask: Authorise, out: &mut Vec<Effect>) {
+    /// The answer, where slices and rules give one at once: the path of nearly every bid. Whoever
+    /// asks journals a hold that is granted. `None`: see [`Purse::ask`].
+    #[inline]
+    pub fn ask_now(&mut self, now: Now, ask: &Authorise) -> Option<HoldAnswer> {
         if let Some(hold) = self.holds.get(&ask.id) {
-            let answer = match hold.body == ask.body {
+            return Some(match hold.body == ask.body {
                 true => HoldAnswer::Held { hold: hold.clone(), replayed: true },
                 false => HoldAnswer::Mismatch,
-            };
-            out.push(Effect::Hold(ticket, answer));
-            return;
+            });
         }
-        match self.authorise(now, &ask).map(|hold| hold.cloned()) {
-            Ok(Some(hold)) => {
-                out.push(Effect::Journal(Box::new(hold.clone())));
-                out.push(Effect::Hold(ticket, HoldAnswer::Held { hold, replayed: false }));
-            }
-            Err(refusal) => out.push(Effect::Hold(ticket, HoldAnswer::Refused(refusal))),
-            Ok(None) if self.waiting.len() >= self.limits.pending_max => {
-                out.push(Effect::Hold(ticket, HoldAnswer::Overloaded));
-            }
-            Ok(None) => {
-                self.waiting.push_back(Waiting { ticket, ask });
-                self.seek(now, out);
-            }
+        let full = self.waiting.len() >= self.limits.pending_max;
+        match self.authorise(now, ask) {
+            Ok(Some(hold)) => Some(HoldAnswer::Held { hold: hold.clone(), replayed: false }),
+            Err(refusal) => Some(HoldAnswer::Refused(refusal)),
+            Ok(None) => full.then_some(HoldAnswer::Overloaded),
         }
+    }
+
+    /// Answers at once where the slices allow it, else as soon as the authorities have answered.
+    pub fn ask(&mut self, now: Now, ticket: Ticket, ask: Authorise, out: &mut Vec<Effect>) {
+        match self.ask_now(now, &ask) {
+            Some(answer) => {
+                if let HoldAnswer::Held { hold, replayed: false } = &answer {
+                    out.push(Effect::Journal(Box::new(hold.clone())));
+                }
+                out.push(Effect::Hold(ticket, answer));
+            }
+            None => self.wait(now, ticket, ask, out),
+        }
+    }
+
+    /// Waits for capacity, after [`Purse::ask_now`] has found none.
+    pub fn wait(&mut self, now: Now, ticket: Ticket, ask: Authorise, out: &mut Vec<Effect>) {
+        self.waiting.push_back(Waiting { ticket, ask });
+        self.seek(now, out);
     }
 
     /// Books the real amount. The hold waits, and cannot expire, until the ledger has answered.
