@@ -73,6 +73,7 @@ pub fn slice_of(row: &SliceRow, seen: Now) -> Result<Slice, Fault> {
         quota: Micros(row.quota),
         settled: Micros(row.settled),
         noted: Micros::ZERO,
+        since_seq: 0,
         day: Day(row.day.parse().map_err(|_| foreign("day", &row.day))?),
         seen_us: seen.mono_us,
         ttl_us: row.ttl_us,
@@ -94,6 +95,7 @@ pub fn entry_of(row: &EntryRow) -> Result<Entry, Fault> {
         day: Day(row.day.parse().map_err(|_| foreign("day", &row.day))?),
         hold: row.hold.as_deref().map(hex).transpose()?,
         slice: row.slice.as_deref().and_then(|s| u64::from_str_radix(s, 16).ok()).map(SliceId),
+        window_slice: None,
         body: body_of(&row.body_hash)?,
         memo: row.memo.clone(),
     })

@@ -226,6 +226,7 @@ impl Stage<'_> {
                 quota,
                 settled: Micros::ZERO,
                 noted: Micros::ZERO,
+                since_seq: self.core.seq,
                 day: self.day.day,
                 seen_us: self.now.mono_us,
                 ttl_us: self.limits.slice_ttl_us,
@@ -334,6 +335,7 @@ impl Stage<'_> {
             day,
             hold: Some(s.hold),
             slice: Some(s.slice),
+            window_slice: Some(s.window_slice),
             body: s.body,
             memo: s.memo.clone(),
         })
@@ -361,6 +363,7 @@ impl Stage<'_> {
             day,
             hold: None,
             slice: None,
+            window_slice: None,
             body: fact.body,
             memo: fact.memo.clone(),
         })

@@ -118,6 +118,8 @@ pub struct Entry {
     pub day: Day,
     pub hold: Option<Op>,
     pub slice: Option<SliceId>,
+    /// The slice of the account's window that covered the hold.
+    pub window_slice: Option<SliceId>,
     /// Fingerprint of the request, so that another body under the same key is told apart.
     pub body: u64,
     pub memo: Option<String>,

@@ -15,6 +15,9 @@ pub struct Slice {
     pub settled: Micros,
     /// Bookings of this slice that the authority was told of by [`super::budget::Stage::note`].
     pub noted: Micros,
+    /// The ledger's newest row when the slice was taken: its bookings come after. A request that is
+    /// repeated long after makes a slice of the same name anew.
+    pub since_seq: i64,
     pub day: Day,
     /// This authority's monotonic time when it first saw the slice.
     pub seen_us: i64,
