@@ -148,6 +148,7 @@ pub fn slice_row(budget: &str, slice: &str, quota: i64) -> SliceRow {
         mono_us: 10,
         boot: "boot".into(),
         ttl_us: 10_000_000,
+        since_seq: 0,
     }
 }
 
@@ -169,6 +170,7 @@ pub fn entry(budget: &str, seq: i64, op: &str, amount: i64) -> EntryRow {
         window_amount: amount,
         body_hash: format!("hash of {op}"),
         memo: None,
+        window_slice: None,
     }
 }
 

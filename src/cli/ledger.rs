@@ -116,6 +116,7 @@ fn plain(row: &ExportRow) -> Option<Row<'_>> {
             quota: r.quota,
             settled: r.settled,
             day: &r.day,
+            since_seq: r.since_seq,
         }),
         ExportRow::Hold(r) => Row::Hold(HoldRow {
             account: &r.account,

@@ -14,8 +14,10 @@ use super::sql::Dialect;
 use super::{Store, open};
 
 /// Version, name and text, in order. Once released, a text is never changed.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "core", include_str!("../../migrations/0001_core.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "core", include_str!("../../migrations/0001_core.sql")),
+    (2, "slices", include_str!("../../migrations/0002_slices.sql")),
+];
 
 /// A migration that failed is tried again this often: it may have met another process's.
 const TRIES_MAX: u32 = 5;

@@ -73,6 +73,10 @@ record! {
         pub mono_us: i64,
         pub boot: String,
         pub ttl_us: i64,
+        /// Sequence of the newest ledger row when it was taken: its bookings come after. Never
+        /// changed. Exports of the first version have none.
+        #[serde(default)]
+        pub since_seq: i64,
     }
 }
 
@@ -98,6 +102,10 @@ record! {
         pub window_amount: i64,
         pub body_hash: String,
         pub memo: Option<String>,
+        /// The slice of the account's window that covered the hold. Exports of the first version
+        /// have none.
+        #[serde(default)]
+        pub window_slice: Option<String>,
     }
 }
 

@@ -41,6 +41,7 @@ pub fn entry(budget: &str, seq: i64, kind: &str, amount: i64) -> EntryRow {
         window_amount: amount,
         body_hash: "00".into(),
         memo: None,
+        window_slice: of_hold.then(|| SLICE.to_owned()),
     }
 }
 
@@ -78,6 +79,7 @@ pub fn slice(budget: &str, quota: i64, settled: i64) -> SliceRow {
         mono_us: 1,
         boot: "boot".into(),
         ttl_us: 10_000_000,
+        since_seq: 0,
     }
 }
 

@@ -73,7 +73,7 @@ pub fn slice_of(row: &SliceRow, seen: Now) -> Result<Slice, Fault> {
         quota: Micros(row.quota),
         settled: Micros(row.settled),
         noted: Micros::ZERO,
-        since_seq: 0,
+        since_seq: row.since_seq,
         day: Day(row.day.parse().map_err(|_| foreign("day", &row.day))?),
         seen_us: seen.mono_us,
         ttl_us: row.ttl_us,
@@ -95,10 +95,17 @@ pub fn entry_of(row: &EntryRow) -> Result<Entry, Fault> {
         day: Day(row.day.parse().map_err(|_| foreign("day", &row.day))?),
         hold: row.hold.as_deref().map(hex).transpose()?,
         slice: row.slice.as_deref().and_then(|s| u64::from_str_radix(s, 16).ok()).map(SliceId),
-        window_slice: None,
+        window_slice: window_slice_of(row)?,
         body: body_of(&row.body_hash)?,
         memo: row.memo.clone(),
     })
+}
+
+/// The slice of the account's window that covered what the row books, if one did.
+pub fn window_slice_of(row: &EntryRow) -> Result<Option<SliceId>, Fault> {
+    let Some(text) = &row.window_slice else { return Ok(None) };
+    let id = u64::from_str_radix(text, 16).map_err(|_| foreign("window slice", text))?;
+    Ok(Some(SliceId(id)))
 }
 
 pub fn body_of(text: &str) -> Result<u64, Fault> {
@@ -196,6 +203,7 @@ fn entry_row(name: &BudgetName, e: &Entry) -> EntryRow {
         window_amount: e.window_amount.0,
         body_hash: format!("{:016x}", e.body),
         memo: e.memo.clone(),
+        window_slice: e.window_slice.map(|s| s.to_string()),
     }
 }
 
@@ -213,6 +221,7 @@ fn slice_row(name: &BudgetName, s: &Slice, now: Now, holder: String) -> SliceRow
         mono_us: now.mono_us,
         boot: clock::boot_id().to_owned(),
         ttl_us: s.ttl_us,
+        since_seq: s.since_seq,
     }
 }
 

@@ -36,6 +36,8 @@ pub struct SliceRow<'a> {
     pub quota: i64,
     pub settled: i64,
     pub day: &'a str,
+    /// Sequence of the newest ledger row when it was taken: its bookings come after.
+    pub since_seq: i64,
 }
 
 /// A journaled hold; it may be behind the ledger, never ahead of it.

@@ -43,6 +43,8 @@ struct Slice {
     quota: i64,
     settled: i64,
     day: String,
+    /// Rows up to this one are of an earlier life of the name.
+    since_seq: i64,
     /// By the ledger.
     booked: i128,
 }
@@ -99,8 +101,8 @@ impl Tally {
             let (settled, quota) = (Micros(row.settled), Micros(row.quota));
             findings.add(Bg1, name, id(), format!("has booked {settled} of its quota of {quota}"));
         }
-        let slice =
-            Slice { quota: row.quota, settled: row.settled, day: row.day.to_owned(), booked: 0 };
+        let (quota, settled, day) = (row.quota, row.settled, row.day.to_owned());
+        let slice = Slice { quota, settled, day, since_seq: row.since_seq, booked: 0 };
         if self.slices.insert(row.slice.to_owned(), slice).is_some() {
             findings.add(Bg4, name, id(), "is there twice".to_owned());
         }
@@ -159,7 +161,8 @@ impl Tally {
         match kind {
             Kind::Settle => {
                 self.settled += amount;
-                if let Some(slice) = row.slice.and_then(|slice| self.slices.get_mut(slice)) {
+                let slice = row.slice.and_then(|slice| self.slices.get_mut(slice));
+                if let Some(slice) = slice.filter(|slice| row.seq > slice.since_seq) {
                     slice.booked += amount;
                     if slice.day != row.day {
                         wrong(Bg1, format!("of day {}, its slice of day {}", row.day, slice.day));

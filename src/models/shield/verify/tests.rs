@@ -17,6 +17,7 @@ struct Ledger {
     seq: i64,
     state: String,
     slice: (i64, i64, String),
+    since_seq: i64,
     hold: Option<(Op, i64, Option<i64>)>,
     entries: Vec<Line>,
     orders: Vec<String>,
@@ -85,6 +86,7 @@ fn good() -> Ledger {
         seq: 5,
         state: r#"{"days":{"20260101":0,"20260102":32000000},"raised":[],"stopped":false}"#.into(),
         slice: (40 * UNIT, 30 * UNIT, "20260102".into()),
+        since_seq: 0,
         hold: Some((hold(2), 20 * UNIT, Some(20 * UNIT))),
         entries: vec![
             settle(1, 1, 10 * UNIT),
@@ -122,8 +124,15 @@ fn check(ledger: &Ledger) -> Report {
         state: &ledger.state,
     }));
     let (quota, settled, day) = &ledger.slice;
-    let (quota, settled) = (*quota, *settled);
-    checker.feed(&Row::Slice(SliceRow { account, budget, slice: SLICE, quota, settled, day }));
+    checker.feed(&Row::Slice(SliceRow {
+        account,
+        budget,
+        slice: SLICE,
+        quota: *quota,
+        settled: *settled,
+        day,
+        since_seq: ledger.since_seq,
+    }));
     if let Some((id, amount, settled)) = &ledger.hold {
         let (hold, amount, settled) = (&*id.to_string(), *amount, *settled);
         checker.feed(&Row::Hold(HoldRow { account, budget, hold, amount, settled }));
@@ -221,6 +230,18 @@ fn a_slice_never_books_more_than_its_quota() {
 fn a_slice_and_its_settles_agree() {
     broken(good(), |l| l.slice.1 = 25 * UNIT, Bg1, "says that 25 was booked from it");
     broken(good(), |l| l.slice.2 = "20260103".into(), Bg1, "its slice of day 20260103");
+}
+
+#[test]
+fn a_slice_made_anew_owns_only_the_rows_since() {
+    let mut anew = good();
+    (anew.slice.1, anew.since_seq) = (20 * UNIT, 1);
+    assert_eq!(check(&anew).violations, vec![]);
+    anew.entries[0].day = "20260101";
+    anew.state = r#"{"days":{"20260101":9000000,"20260102":22000000}}"#.into();
+    assert_eq!(check(&anew).violations, vec![], "its first life had a day of its own");
+    broken(anew.clone(), |l| l.since_seq = 0, Bg1, "says that 20 was booked from it, the ledger 30");
+    broken(anew, |l| l.since_seq = 2, Bg1, "says that 20 was booked from it, the ledger 0");
 }
 
 #[test]
