@@ -1,5 +1,6 @@
 //! Reading a budget from the store: at a start, after a doubt, and for an account's window.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::message::{Found, Loaded};
@@ -10,12 +11,14 @@ use crate::actors::kernel::Fault;
 use crate::clock;
 use crate::models::shield::budget::{Budget, Core};
 use crate::models::shield::day::DaySpan;
-use crate::models::shield::entry::{HolderId, Op};
+use crate::models::shield::effect::Note;
+use crate::models::shield::entry::{HolderId, Now, Op, SliceId};
 use crate::models::shield::hold::settle_op;
-use crate::models::shield::money::{Currency, Rate};
+use crate::models::shield::money::{Currency, Micros, Rate};
+use crate::models::shield::slice::Slice;
 use crate::models::shield::terms::{Terms, WindowCap};
 use crate::models::shield::window::{Past, Window};
-use crate::store::{AccountRow, BudgetRow, SliceRow};
+use crate::store::{AccountRow, BudgetRow, EntryRow, SliceRow, WindowRows};
 
 /// Wall clocks are trusted to this: rows of another boot that are older than two windows and this
 /// are certainly out of the window.
@@ -27,7 +30,7 @@ const WINDOW_ROWS_MAX: u32 = 500_000;
 #[derive(serde::Serialize, serde::Deserialize, Default)]
 pub struct AccountTerms {
     /// `None`: the cap of the configuration.
-    pub window_cap: Option<crate::models::shield::money::Micros>,
+    pub window_cap: Option<Micros>,
 }
 
 /// Reads a budget whole. `None`: there is no such campaign, or no such account.
@@ -80,7 +83,11 @@ pub async fn revive(
         core.slices.insert(slice.id, slice);
     }
     let window = match core.terms.window {
-        Some(cap) => window(shared, name, cap).await?,
+        Some(cap) => {
+            let rows = window_rows(shared, name, cap).await?;
+            note(&mut core.slices, &rows.rows)?;
+            rebuilt(shared, name, cap, &rows)?
+        }
         None => Window::default(),
     };
     Ok(Budget { core, window })
@@ -105,13 +112,76 @@ pub async fn window(
     name: &BudgetName,
     cap: WindowCap,
 ) -> Result<Window, Fault> {
-    let now = now();
-    let since_mono = now.mono_us - 2 * cap.length_us;
-    let since_at = now.wall_us - 2 * cap.length_us - CLOCK_DOUBT_US;
+    let rows = window_rows(shared, name, cap).await?;
+    rebuilt(shared, name, cap, &rows)
+}
+
+/// The account's rows of two lengths of its window: a refund cancels what was unexpired at its time.
+async fn window_rows(
+    shared: &Shared,
+    name: &BudgetName,
+    cap: WindowCap,
+) -> Result<WindowRows, Fault> {
+    let (since_at, since_mono) = since(now(), 2 * cap.length_us);
+    let of_boot = (clock::boot_id(), since_mono);
+    Ok(shared.store.window(&name.account, since_at, of_boot, WINDOW_ROWS_MAX).await?)
+}
+
+/// What is `length_us` old now, by the wall clock (with room for its doubt) and the monotonic one.
+fn since(now: Now, length_us: i64) -> (i64, i64) {
+    (now.wall_us - length_us - CLOCK_DOUBT_US, now.mono_us - length_us)
+}
+
+/// Tells the slices of a window what was booked from each, as far as the rows go back.
+fn note(slices: &mut BTreeMap<SliceId, Slice>, rows: &[EntryRow]) -> Result<(), Fault> {
+    for slice in slices.values_mut() {
+        slice.noted = Micros::ZERO;
+    }
+    for row in rows {
+        let slice = rows::window_slice_of(row)?.and_then(|id| slices.get_mut(&id));
+        if let Some(slice) = slice {
+            slice.noted += Micros(row.window_amount);
+        }
+    }
+    Ok(())
+}
+
+/// What a campaign's new authority must tell its account of: see [`Window::to_retell`].
+pub async fn retell(
+    shared: &Arc<Shared>,
+    name: &BudgetName,
+    window_length_us: i64,
+) -> Result<Vec<Note>, Fault> {
+    let (since_at, since_mono) = since(now(), window_length_us);
+    let of_boot = (clock::boot_id(), since_mono);
     let read = shared
         .store
-        .window(&name.account, since_at, (clock::boot_id(), since_mono), WINDOW_ROWS_MAX)
+        .budget_window(&name.account, &name.budget, since_at, of_boot, WINDOW_ROWS_MAX)
         .await?;
+    if read.cut {
+        // Untold bookings would leave the window too empty: better no authority than that.
+        return Err(Fault::new("more bookings than a window can be told of"));
+    }
+    let at = now();
+    let mut slices = HashMap::with_capacity(read.rows.len());
+    let mut past = Vec::with_capacity(read.rows.len());
+    for row in &read.rows {
+        let booked = rows::past_of(row, at)?;
+        slices.insert(booked.op, rows::window_slice_of(row)?);
+        past.push(booked);
+    }
+    let told = Window::to_retell(&past, window_length_us);
+    let note = |(op, amount)| Note { slice: slices.get(&op).copied().flatten(), op, amount };
+    Ok(told.into_iter().map(note).collect())
+}
+
+fn rebuilt(
+    shared: &Shared,
+    name: &BudgetName,
+    cap: WindowCap,
+    read: &WindowRows,
+) -> Result<Window, Fault> {
+    let now = now();
     let mut past: Vec<Past> =
         read.rows.iter().map(|r| rows::past_of(r, now)).collect::<Result<_, _>>()?;
     // Oldest first, by the clock that decides.
@@ -152,4 +222,60 @@ pub async fn find_hold(shared: Arc<Shared>, account: Arc<str>, hold: Op) -> Resu
         entry: entry.as_ref().map(rows::entry_of).transpose()?,
         journaled: journaled.as_ref().map(rows::hold_of).transpose()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::shield::entry::Day;
+
+    fn slice(id: u64) -> (SliceId, Slice) {
+        let slice = Slice {
+            id: SliceId(id),
+            holder: HolderId(1),
+            quota: Micros(100),
+            settled: Micros::ZERO,
+            noted: Micros(9),
+            since_seq: 0,
+            day: Day(20_260_101),
+            seen_us: 0,
+            ttl_us: 1,
+            sealed: false,
+            drained: false,
+        };
+        (slice.id, slice)
+    }
+
+    fn row(window_slice: Option<&str>, window_amount: i64) -> EntryRow {
+        EntryRow {
+            account: "acme".into(),
+            budget: "camp".into(),
+            seq: 1,
+            op: String::new(),
+            kind: "settle".into(),
+            amount: 1,
+            currency: "USD".into(),
+            at: 0,
+            mono_us: 0,
+            boot: String::new(),
+            hold: None,
+            slice: Some("00000000000000a1".into()),
+            day: "20260101".into(),
+            window_amount,
+            body_hash: "00".into(),
+            memo: None,
+            window_slice: window_slice.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_slice_of_the_window_knows_what_the_ledger_booked_from_it() {
+        let mut slices = BTreeMap::from([slice(0xa1), slice(0xa2)]);
+        let (first, gone) = (Some("00000000000000a1"), Some("00000000000000ff"));
+        let rows = [row(first, 5), row(None, 70), row(first, 7), row(gone, 30)];
+        note(&mut slices, &rows).expect("rows");
+        let noted: Vec<Micros> = slices.values().map(|s| s.noted).collect();
+        assert_eq!(noted, [Micros(12), Micros::ZERO]);
+        assert!(note(&mut slices, &[row(Some("no slice"), 1)]).is_err());
+    }
 }

@@ -240,7 +240,12 @@ fn a_slice_made_anew_owns_only_the_rows_since() {
     anew.entries[0].day = "20260101";
     anew.state = r#"{"days":{"20260101":9000000,"20260102":22000000}}"#.into();
     assert_eq!(check(&anew).violations, vec![], "its first life had a day of its own");
-    broken(anew.clone(), |l| l.since_seq = 0, Bg1, "says that 20 was booked from it, the ledger 30");
+    broken(
+        anew.clone(),
+        |l| l.since_seq = 0,
+        Bg1,
+        "says that 20 was booked from it, the ledger 30",
+    );
     broken(anew, |l| l.since_seq = 2, Bg1, "says that 20 was booked from it, the ledger 0");
 }
 
