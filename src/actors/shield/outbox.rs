@@ -12,13 +12,19 @@ use crate::store::OutboxRow;
 
 const EVERY: Duration = Duration::from_millis(250);
 const PAGE: u32 = 256;
-/// Delivered events are kept for a week.
+/// Delivered events and holds that are over are kept for a week.
 const KEPT_US: i64 = 7 * 86_400 * 1_000_000;
+/// How often the journal of holds is looked through for old ones.
+const HOLDS_EVERY_US: i64 = 60_000_000;
+/// Holds that are deleted at once: a look that finds more goes on with the next.
+const HOLDS_PRUNED: u32 = 1_000;
 
 pub struct OutboxActor {
     shared: Arc<Shared>,
     registry: Registry,
     view: View,
+    /// Monotonic time of the next look for old holds.
+    holds_due_us: i64,
 }
 
 pub enum Msg {
@@ -29,12 +35,15 @@ pub enum Msg {
 #[derive(Clone, Default, Serialize)]
 pub struct View {
     delivered: u64,
+    holds_pruned: u64,
     last_error: Option<String>,
 }
 
 impl OutboxActor {
     pub fn new(shared: Arc<Shared>, registry: Registry) -> OutboxActor {
-        OutboxActor { shared, registry, view: View::default() }
+        // Not at the start, when there is enough to do.
+        let holds_due_us = clock::mono_us() + HOLDS_EVERY_US;
+        OutboxActor { shared, registry, view: View::default(), holds_due_us }
     }
 }
 
@@ -57,6 +66,7 @@ impl Actor for OutboxActor {
             Msg::Read(Ok(rows)) => {
                 let again = if rows.len() as u32 == PAGE { Duration::ZERO } else { EVERY };
                 self.deliver(rows).await;
+                self.forget_holds().await;
                 cx.send_after(again, Msg::Look);
             }
             Msg::Read(Err(fault)) => {
@@ -100,6 +110,22 @@ impl OutboxActor {
         }
         if let Err(error) = self.shared.store.outbox_prune(now - KEPT_US, 1_000).await {
             self.view.last_error = Some(error.to_string());
+        }
+    }
+
+    /// Deletes holds that nobody can ask for any more.
+    async fn forget_holds(&mut self) {
+        let now_us = clock::mono_us();
+        if now_us < self.holds_due_us {
+            return;
+        }
+        let pruned = self.shared.store.holds_prune(clock::wall_us() - KEPT_US, HOLDS_PRUNED).await;
+        match pruned {
+            Ok(n) => self.view.holds_pruned += n,
+            Err(ref error) => self.view.last_error = Some(error.to_string()),
+        }
+        if pruned != Ok(u64::from(HOLDS_PRUNED)) {
+            self.holds_due_us = now_us + HOLDS_EVERY_US;
         }
     }
 }

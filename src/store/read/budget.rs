@@ -7,13 +7,11 @@ use super::{page, select};
 use crate::store::rows::{BudgetRow, HoldRow, SliceRow};
 use crate::store::{Result, Store, batch};
 
-/// A budget with everything that is open under it, read from one snapshot.
+/// A budget with its slices, read from one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     pub budget: BudgetRow,
     pub slices: Vec<SliceRow>,
-    /// By their creation, oldest first.
-    pub open_holds: Vec<HoldRow>,
 }
 
 /// What is true after an unknown outcome.
@@ -38,7 +36,7 @@ pub struct BudgetList {
 }
 
 impl Store {
-    /// Loads a budget, its slices and its open holds.
+    /// Loads a budget and its slices.
     pub async fn load_budget(&self, account: &str, budget: &str) -> Result<Option<Loaded>> {
         let begin = self.dialect().begin_snapshot();
         self.read_limited("a budget", async |conn| {
@@ -152,7 +150,5 @@ async fn load(
         return Ok(None);
     };
     let slices = select(conn, "WHERE account = $1 AND budget = $2 ORDER BY slice", key).await?;
-    let open = "WHERE account = $1 AND budget = $2 AND state = 'open' ORDER BY created_at, hold";
-    let open_holds = select(conn, open, key).await?;
-    Ok(Some(Loaded { budget: row, slices, open_holds }))
+    Ok(Some(Loaded { budget: row, slices }))
 }

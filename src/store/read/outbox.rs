@@ -43,11 +43,12 @@ impl Store {
         self.prune(sql, before, limit).await
     }
 
-    /// Deletes up to `limit` closed holds last changed before `before` (wall); returns how many.
-    /// Their settles stay in the ledger under the same key.
+    /// Deletes up to `limit` holds that were over before `before` (wall), the oldest first; returns
+    /// how many. One that is still open there is of a process that died. Their settles stay in the
+    /// ledger under the same key.
     pub async fn holds_prune(&self, before: i64, limit: u32) -> Result<u64> {
         let sql = "DELETE FROM hold WHERE (account, hold) IN (SELECT account, hold FROM hold \
-                   WHERE state <> 'open' AND updated_at < $1 LIMIT $2)";
+                   WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)";
         self.prune(sql, before, limit).await
     }
 
