@@ -15,8 +15,17 @@ use Kind::{Int, Text};
 
 /// Locks the shards of a batch until it ends, and tells their epochs. On PostgreSQL a batch whose
 /// outcome is unknown still holds the lock while it may commit: whoever passes here sees its end.
+/// There the rows are locked in the order of their numbers, so that two servers whose batches share
+/// shards cannot wait for each other; an UPDATE promises no order.
 const FENCE: Template = Template {
     name: "fence",
+    sql: "SELECT shard, epoch FROM shard WHERE shard IN (VALUES {values}) ORDER BY shard FOR UPDATE",
+    kinds: &[Int],
+};
+
+/// SQLite has one writer at a time: what has begun to write holds every lock.
+const FENCE_SQLITE: Template = Template {
+    name: "fence_sqlite",
     sql: "UPDATE shard SET epoch = epoch WHERE shard IN (VALUES {values}) RETURNING shard, epoch",
     kinds: &[Int],
 };
@@ -65,11 +74,7 @@ pub(crate) const ENTRIES: Conflict =
 const BUDGETS: Conflict = Conflict { name: "insert_budget", sql: "ON CONFLICT DO NOTHING" };
 const OPERATIONS: Conflict = Conflict { name: "insert_operation", sql: "ON CONFLICT DO NOTHING" };
 const OUTBOX: Conflict = Conflict { name: "insert_outbox", sql: "ON CONFLICT DO NOTHING" };
-pub(crate) const ACCOUNTS: Conflict = Conflict {
-    name: "put_account",
-    sql: "ON CONFLICT (account) DO UPDATE SET currency = excluded.currency, \
-          stopped = excluded.stopped, terms = excluded.terms, updated_at = excluded.updated_at",
-};
+const ACCOUNTS: Conflict = Conflict { name: "insert_account", sql: "ON CONFLICT DO NOTHING" };
 const SLICES: Conflict = Conflict {
     name: "put_slice",
     sql: "ON CONFLICT (account, budget, slice) DO UPDATE SET quota = excluded.quota, \
@@ -102,12 +107,17 @@ pub(crate) async fn fence(
     fence_shards(conn, dialect, &shards).await
 }
 
+/// The same; `shards` in ascending order, on whichever path they come.
 pub(crate) async fn fence_shards(
     conn: &mut AnyConnection,
     dialect: Dialect,
     shards: &[i64],
 ) -> sqlx::Result<HashMap<i64, i64>> {
-    let done = FENCE.run(conn, dialect, shards, |shard, args| args.int(*shard)).await?;
+    let fence = match dialect {
+        Dialect::Sqlite => &FENCE_SQLITE,
+        Dialect::Postgres => &FENCE,
+    };
+    let done = fence.run(conn, dialect, shards, |shard, args| args.int(*shard)).await?;
     done.rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
@@ -183,6 +193,8 @@ pub(crate) async fn apply(
 ) -> sqlx::Result<Result<(), Mismatch>> {
     let mut exact = Exact(true);
 
+    let accounts: Vec<_> = writes.iter().filter_map(|w| w.account_row.as_ref()).collect();
+    exact.rows(accounts.len(), insert(conn, dialect, &accounts, ACCOUNTS).await?);
     let entries: Vec<&EntryRow> = writes.iter().flat_map(|w| &w.entries).collect();
     exact.rows(entries.len(), insert(conn, dialect, &entries, ENTRIES).await?);
     let operations: Vec<&OperationRow> = writes.iter().flat_map(|w| &w.operations).collect();
@@ -254,10 +266,6 @@ async fn unconditional(
     dialect: Dialect,
     writes: &[&Write],
 ) -> sqlx::Result<()> {
-    let accounts: HashMap<_, _> =
-        writes.iter().filter_map(|w| w.account_row.as_ref()).map(|a| (&a.account, a)).collect();
-    let accounts: Vec<_> = accounts.into_values().collect();
-    insert(conn, dialect, &accounts, ACCOUNTS).await?;
     let outbox: Vec<_> = writes.iter().flat_map(|w| &w.outbox).collect();
     insert(conn, dialect, &outbox, OUTBOX).await?;
     let holds: BTreeMap<(&str, &str), &HoldRow> = writes

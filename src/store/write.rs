@@ -24,6 +24,7 @@ pub struct Write {
     pub slice_settles: Vec<(String, i64)>,
     /// Slices deleted, last. One that is gone already is no error.
     pub slices_gone: Vec<String>,
+    /// Inserted; finding one of its name is [`Outcome::Stale`].
     pub account_row: Option<AccountRow>,
     pub operations: Vec<OperationRow>,
     pub outbox: Vec<OutboxRow>,

@@ -78,6 +78,7 @@ impl Shield {
         let account = shared.terms.default_account.clone();
         if shared.store.account(&account).await?.is_none() {
             let currency = shared.terms.default_currency;
+            // Another server may have made it in this moment: then it is there as well.
             put_account(&shared, &account, currency, None).await?;
         }
         let service = tree::grow(registry, &shared, driver)?;
@@ -203,8 +204,7 @@ impl Shield {
         if self.shared.store.account(account).await?.is_some() {
             return Ok(false);
         }
-        put_account(&self.shared, account, currency, window_cap).await?;
-        Ok(true)
+        put_account(&self.shared, account, currency, window_cap).await
     }
 
     /// Enters exchange rates, and lets the account's campaigns know.
@@ -236,12 +236,13 @@ impl Shield {
     }
 }
 
+/// Makes an account. `false`: there is one of this name, as the store alone can tell for certain.
 async fn put_account(
     shared: &Shared,
     account: &str,
     currency: Currency,
     window_cap: Option<Micros>,
-) -> Result<()> {
+) -> Result<bool> {
     let now = clock::wall_us();
     let terms = AccountTerms { window_cap };
     let name = BudgetName::account(account);
@@ -262,7 +263,8 @@ async fn put_account(
         ..Write::default()
     };
     match shared.store.commit(vec![write]).await.pop() {
-        Some(Outcome::Committed) => Ok(()),
+        Some(Outcome::Committed) => Ok(true),
+        Some(Outcome::Stale) => Ok(false),
         Some(Outcome::Failed(error) | Outcome::Unknown(error)) => Err(error.into()),
         _ => Err(ShieldError::Unavailable),
     }
