@@ -71,6 +71,17 @@ impl Store {
         .await
     }
 
+    /// Waits until no earlier batch of these shards (ascending) can still commit.
+    pub(crate) async fn pass(&self, shards: &[i64]) -> Result<()> {
+        let dialect = self.dialect();
+        self.write_limited("the fence", async |conn| {
+            let mut tx = conn.begin_with(AssertSqlSafe(dialect.begin_write())).await?;
+            batch::fence_shards(&mut tx, dialect, shards).await?;
+            tx.rollback().await
+        })
+        .await
+    }
+
     /// All shards, in order.
     pub async fn shards(&self) -> Result<Vec<ShardRow>> {
         self.select("WHERE account = '*' ORDER BY shard", |_| Ok(())).await

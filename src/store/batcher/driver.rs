@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::queue::Waiting;
-use super::{Shared, micros};
+use super::queue::Taken;
+use super::{Shared, State, micros};
 use crate::clock::mono_us;
 use crate::models::breaker::{Admission, CallOutcome};
 use crate::store::write::Outcome;
@@ -22,7 +22,8 @@ pub struct Driver {
 
 /// What to do next.
 enum Next {
-    Commit(Vec<Waiting>, usize, bool),
+    Commit(Taken),
+    Fence(Vec<i64>),
     Probe,
     Wait(Option<Duration>),
     End,
@@ -38,7 +39,8 @@ impl Driver {
     pub async fn run(self) {
         loop {
             match self.next() {
-                Next::Commit(batch, rows, full) => self.commit(batch, rows, full).await,
+                Next::Commit(taken) => self.commit(taken).await,
+                Next::Fence(shards) => self.fence(&shards).await,
                 Next::Probe => self.probe().await,
                 Next::Wait(None) => self.shared.work.notified().await,
                 Next::Wait(Some(time)) => {
@@ -62,14 +64,25 @@ impl Driver {
                 let time = Duration::from_micros(u64::try_from(retry_after_us).unwrap_or(0));
                 Next::Wait(Some(time.clamp(Duration::from_millis(1), TICK)))
             }
-            Admission::Pass if state.queue.len() == 0 => Next::Wait(None),
-            Admission::Pass => {
-                let limit = state.view.batch_limit;
-                let (batch, rows, full) = state.queue.take(limit);
-                state.view.in_flight = true;
-                Next::Commit(batch, rows, full)
-            }
+            Admission::Pass => self.next_of(&mut state),
         }
+    }
+
+    fn next_of(&self, state: &mut State) -> Next {
+        if let Some(shards) = state.on_the_way.to_fence() {
+            return Next::Fence(shards);
+        }
+        let limit = state.view.batch_limit;
+        let taken = state.queue.take(limit);
+        state.view.abandoned_total += taken.abandoned;
+        if taken.batch.is_empty() {
+            state.release();
+            return if state.view.closed { Next::End } else { Next::Wait(None) };
+        }
+        state.on_the_way.start(taken.batch.iter().map(|w| (w.number(), w.write.shard)));
+        state.release();
+        state.view.in_flight = true;
+        Next::Commit(taken)
     }
 
     /// Runs `work`, and meanwhile tells those whose time is over.
@@ -84,7 +97,8 @@ impl Driver {
         }
     }
 
-    async fn commit(&self, batch: Vec<Waiting>, rows: usize, full: bool) {
+    async fn commit(&self, Taken { batch, rows, full, .. }: Taken) {
+        let numbers: Vec<_> = batch.iter().map(|w| (w.number(), w.write.shard)).collect();
         let (writes, tells): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|waiting| (waiting.write, waiting.tell)).unzip();
         let count = writes.len();
@@ -92,9 +106,32 @@ impl Driver {
         let outcomes = self.beside(self.shared.store.commit(writes)).await;
         let took = began.elapsed();
         self.record(&outcomes, (count, rows, full), took);
-        for (tell, outcome) in tells.into_iter().zip(outcomes) {
+        let mut unknown = Vec::new();
+        for ((tell, outcome), number) in tells.into_iter().zip(outcomes).zip(numbers) {
+            if matches!(outcome, Outcome::Unknown(_)) {
+                unknown.push(number);
+            }
             // a caller that is gone needs no answer
             let _ = tell.send(outcome);
+        }
+        let mut state = self.shared.lock();
+        state.on_the_way.end(unknown.into_iter());
+        state.release();
+    }
+
+    /// Waits until nothing is on its way any more to these shards, for those at a barrier.
+    async fn fence(&self, shards: &[i64]) {
+        let fenced = self.beside(self.shared.store.pass(shards)).await;
+        let mut state = self.shared.lock();
+        let Err(error) = fenced else {
+            state.on_the_way.fenced();
+            state.release();
+            return;
+        };
+        state.view.last_error = Some(error.to_string());
+        // a success would say nothing of commits; failures keep this from being tried in a circle
+        if let Some(change) = state.breaker.record(CallOutcome::Failure, mono_us()) {
+            tracing::warn!(to = change.to.as_str(), %error, "store breaker {}", change.to.as_str());
         }
     }
 
@@ -170,7 +207,10 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.shared.lock().view.in_flight = false;
+        let mut state = self.shared.lock();
+        state.view.in_flight = false;
+        state.on_the_way.abandon();
+        drop(state);
         self.shared.driven.store(false, Ordering::SeqCst);
     }
 }

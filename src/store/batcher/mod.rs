@@ -1,7 +1,9 @@
 //! Group commit: writes wait in a bounded queue, and one driver commits what is there, one batch in
 //! flight. Waiting is bounded: a write that waited beyond its deadline is `Failed`, never committed
-//! late. While the breaker is open, writes are refused at once and the driver probes the store.
+//! late, and one whose receiver is gone before its turn is thrown away. While the breaker is open,
+//! writes are refused at once and the driver probes the store.
 
+mod barrier;
 mod driver;
 mod queue;
 
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::{Notify, oneshot};
 
+use barrier::OnTheWay;
 pub use driver::Driver;
 use queue::{Queue, Waiting};
 
@@ -97,6 +100,8 @@ pub struct CommitterView {
     pub unknown_total: u64,
     /// Waited beyond their deadline.
     pub expired_total: u64,
+    /// Thrown away: whoever asked for them was gone before their turn.
+    pub abandoned_total: u64,
     pub refused_total: u64,
     pub closed: bool,
     pub last_error: Option<String>,
@@ -123,6 +128,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     queue: Queue,
+    on_the_way: OnTheWay,
     breaker: Breaker,
     view: CommitterView,
 }
@@ -148,12 +154,14 @@ impl Committer {
             failed_total: 0,
             unknown_total: 0,
             expired_total: 0,
+            abandoned_total: 0,
             refused_total: 0,
             closed: false,
             last_error: None,
             breaker: breaker.view(),
         };
-        let state = Mutex::new(State { queue: Queue::default(), breaker, view });
+        let (queue, on_the_way) = Default::default();
+        let state = Mutex::new(State { queue, on_the_way, breaker, view });
         let driven = AtomicBool::new(true);
         let shared = Arc::new(Shared { terms, state, work: Notify::new(), store, driven });
         (Self { shared: Arc::clone(&shared) }, Driver::new(shared))
@@ -171,6 +179,8 @@ impl Committer {
     /// limits of one commit. A receiver that reports closed means that the driver was dropped with
     /// the write in flight: its outcome is unknown, like [`Outcome::Unknown`].
     ///
+    /// Keep the receiver: a write whose receiver is dropped before its turn is thrown away.
+    ///
     /// # Errors
     /// Refused at once: full, store failing, or closed.
     pub fn submit(&self, write: Write) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
@@ -186,6 +196,22 @@ impl Committer {
         drop(state);
         self.shared.work.notify_one();
         Ok(outcome)
+    }
+
+    /// Returns when every write submitted before this call has ended: committed, failed or thrown
+    /// away, and none of them can become durable any more. A new life of an actor reads the store
+    /// behind it and sees all that its last life has done.
+    ///
+    /// It waits as long as the store takes no writes and no driver runs: give it a limit.
+    pub async fn barrier(&self) {
+        let mut state = self.shared.lock();
+        let until = state.queue.pushed();
+        let fallen = state.on_the_way.wait(until);
+        state.release();
+        drop(state);
+        self.shared.work.notify_one();
+        // the sender lives in the state, which this borrows: it is never dropped unsent
+        let _ = fallen.await;
     }
 
     pub fn view(&self) -> CommitterView {
@@ -239,6 +265,12 @@ impl State {
     /// Tells those whose time is over; returns how many.
     fn expire(&mut self, now: Instant) {
         self.view.expired_total += self.queue.expire(now);
+        self.release();
+    }
+
+    /// Lets those barriers fall that wait for nothing any more.
+    fn release(&mut self) {
+        self.on_the_way.release(self.queue.oldest());
     }
 }
 

@@ -13,6 +13,8 @@ use crate::store::write::{Outcome, Write};
 pub(super) struct Waiting {
     pub write: Write,
     pub tell: oneshot::Sender<Outcome>,
+    /// Ascends in the order of submission.
+    number: u64,
     since: Instant,
     deadline: Instant,
     bytes: usize,
@@ -22,6 +24,10 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     pub fn new(
         write: Write,
         bytes: usize,
@@ -31,14 +37,29 @@ impl Waiting {
         let mut hasher = DefaultHasher::new();
         (&write.account, &write.budget).hash(&mut hasher);
         let since = Instant::now();
-        Self { write, tell, since, deadline: since + wait_max, bytes, key: hasher.finish() }
+        let (deadline, key) = (since + wait_max, hasher.finish());
+        Self { write, tell, number: 0, since, deadline, bytes, key }
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Queue {
+    /// In the order of their numbers.
     waiting: VecDeque<Waiting>,
     bytes: usize,
+    /// How many were ever pushed: the number of the next.
+    pushed: u64,
+}
+
+/// What [`Queue::take`] took.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    pub batch: Vec<Waiting>,
+    pub rows: usize,
+    /// More waited than fitted in.
+    pub full: bool,
+    /// Writes thrown away: whoever asked for them is gone.
+    pub abandoned: u64,
 }
 
 impl Queue {
@@ -54,20 +75,37 @@ impl Queue {
         self.waiting.front().map(|w| w.since)
     }
 
-    pub fn push(&mut self, waiting: Waiting) {
+    /// The number of the oldest write that waits.
+    pub fn oldest(&self) -> Option<u64> {
+        self.waiting.front().map(|w| w.number)
+    }
+
+    /// The number of the next write.
+    pub fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    pub fn push(&mut self, mut waiting: Waiting) {
+        waiting.number = self.pushed;
+        self.pushed += 1;
         self.bytes += waiting.bytes;
         self.waiting.push_back(waiting);
     }
 
     /// The next batch: writes in their order, one per budget, up to `rows_max` rows (but at least
-    /// one write). Returns it with its rows, and whether more would have fitted in no more.
-    pub fn take(&mut self, rows_max: usize) -> (Vec<Waiting>, usize, bool) {
+    /// one write). A write that nobody waits for any more is thrown away: the actor that asked for
+    /// it is dead, and its next life goes on from what the store has.
+    pub fn take(&mut self, rows_max: usize) -> Taken {
         let mut batch = Vec::new();
-        let mut rows = 0;
+        let (mut rows, mut full, mut abandoned) = (0, false, 0);
         let mut taken = HashSet::new();
         let mut later = Vec::new();
-        let mut full = false;
         while let Some(next) = self.waiting.pop_front() {
+            if next.tell.is_closed() {
+                self.bytes -= next.bytes;
+                abandoned += 1;
+                continue;
+            }
             let weight = next.write.weight();
             if !batch.is_empty() && rows + weight > rows_max {
                 self.waiting.push_front(next);
@@ -85,7 +123,7 @@ impl Queue {
         for waiting in later.into_iter().rev() {
             self.waiting.push_front(waiting);
         }
-        (batch, rows, full)
+        Taken { batch, rows, full, abandoned }
     }
 
     /// Fails those whose deadline is over; returns how many.
@@ -133,29 +171,49 @@ mod tests {
     #[test]
     fn a_batch_takes_one_write_per_budget_and_keeps_the_order_of_the_rest() {
         let mut queue = Queue::default();
-        for budget in ["a", "a", "b", "a", "c"] {
-            queue.push(waiting(budget, 1).0);
-        }
+        let _outcomes = ["a", "a", "b", "a", "c"].map(|budget| {
+            let (waiting, outcome) = waiting(budget, 1);
+            queue.push(waiting);
+            outcome
+        });
         let names =
-            |batch: Vec<Waiting>| -> String { batch.into_iter().map(|w| w.write.budget).collect() };
-        let (batch, rows, full) = queue.take(10);
-        assert_eq!((names(batch).as_str(), rows, full), ("abc", 3, false));
-        assert_eq!((queue.len(), queue.bytes()), (2, 20));
-        assert_eq!(names(queue.take(10).0), "a");
-        assert_eq!(names(queue.take(10).0), "a");
-        assert_eq!((queue.len(), queue.bytes()), (0, 0));
+            |taken: Taken| -> String { taken.batch.into_iter().map(|w| w.write.budget).collect() };
+        let taken = queue.take(10);
+        assert_eq!((taken.rows, taken.full), (3, false));
+        assert_eq!(names(taken), "abc");
+        assert_eq!((queue.len(), queue.bytes(), queue.oldest()), (2, 20, Some(1)));
+        assert_eq!(names(queue.take(10)), "a");
+        assert_eq!(queue.oldest(), Some(3));
+        assert_eq!(names(queue.take(10)), "a");
+        assert_eq!((queue.len(), queue.bytes(), queue.oldest()), (0, 0, None));
     }
 
     #[test]
     fn a_batch_ends_at_its_rows_but_a_large_write_goes_alone() {
         let mut queue = Queue::default();
-        for (budget, rows) in [("a", 50), ("b", 3), ("c", 3), ("d", 3)] {
-            queue.push(waiting(budget, rows).0);
-        }
-        assert_eq!(queue.take(7).1, 50);
-        let (batch, rows, full) = queue.take(7);
-        assert_eq!((batch.len(), rows, full), (2, 6, true));
-        assert!(!queue.take(7).2);
+        let _outcomes = [("a", 50), ("b", 3), ("c", 3), ("d", 3)].map(|(budget, rows)| {
+            let (waiting, outcome) = waiting(budget, rows);
+            queue.push(waiting);
+            outcome
+        });
+        assert_eq!(queue.take(7).rows, 50);
+        let taken = queue.take(7);
+        assert_eq!((taken.batch.len(), taken.rows, taken.full), (2, 6, true));
+        assert!(!queue.take(7).full);
+    }
+
+    #[test]
+    fn a_write_that_nobody_waits_for_is_thrown_away_before_its_batch() {
+        let mut queue = Queue::default();
+        let (first, outcome) = waiting("a", 1);
+        let (second, kept) = waiting("a", 1);
+        queue.push(first);
+        queue.push(second);
+        drop(outcome);
+        let taken = queue.take(10);
+        assert_eq!((taken.batch.len(), taken.abandoned), (1, 1));
+        assert_eq!((taken.batch[0].number(), queue.bytes()), (1, 0));
+        drop(kept);
     }
 
     #[test]
