@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use kiki::store::{Fault, Found, Outcome, Reloaded, Store, StoreError, Write};
+use kiki::store::{AccountRow, Fault, Found, Outcome, Reloaded, Store, StoreError, Write};
 
 use crate::{
     ACCOUNT, Db, account_row, budget_row, entry, hold, hurried, on_every_store, operation, outbox,
@@ -19,6 +19,9 @@ on_every_store!(
     one_operation_in_two_budgets_of_a_batch_is_booked_once,
     two_writes_of_one_budget_in_a_batch_keep_their_order,
     a_closed_hold_is_never_opened_again,
+    of_two_accounts_of_one_name_made_at_once_only_one_is_made,
+    a_booking_and_a_slice_keep_where_they_belong,
+    batches_of_two_servers_that_share_shards_do_not_block_each_other,
     a_failure_before_the_commit_writes_nothing,
     an_unknown_outcome_is_seen_by_a_reload_both_ways,
     a_slow_store_is_waited_for_no_longer_than_the_limits,
@@ -74,7 +77,7 @@ async fn all_parts_of_a_write_are_durable_together(db: &Db) {
     let mut settled = slice_row("b", "s1", 100);
     settled.settled = 30;
     assert_eq!(loaded.slices, vec![settled, slice_row("b", "s2", 50)]);
-    assert_eq!(loaded.open_holds, vec![hold("b", "h3", "open")]);
+    assert_eq!(store.hold(ACCOUNT, "h3").await, Ok(Some(hold("b", "h3", "open"))));
     let rows = store.ledger(ACCOUNT, "b", 0, 10).await.expect("a read");
     assert_eq!(rows, vec![entry("b", 1, "h1", 10), entry("b", 2, "h2", 20)]);
     assert_eq!(store.account(ACCOUNT).await.expect("a read"), Some(account_row()));
@@ -275,6 +278,65 @@ async fn a_closed_hold_is_never_opened_again(db: &Db) {
     assert_eq!(store.hold(ACCOUNT, "h").await, Ok(Some(hold("b", "h", "expired"))));
     assert_eq!(one(&store, journal(&["settled"])).await, Outcome::Committed);
     assert_eq!(store.hold(ACCOUNT, "h").await, Ok(Some(hold("b", "h", "settled"))));
+}
+
+async fn of_two_accounts_of_one_name_made_at_once_only_one_is_made(db: &Db) {
+    let (a, b) = (db.open().await, db.open().await);
+    let epoch = own(&a).await;
+    for n in 0..10 {
+        let name = format!("twice-{n}");
+        let make = |currency: &str| {
+            let row =
+                AccountRow { account: name.clone(), currency: currency.into(), ..account_row() };
+            Write { account: name.clone(), account_row: Some(row), ..write("@account", epoch) }
+        };
+        let (x, y) = tokio::join!(one(&a, make("USD")), one(&b, make("EUR")));
+        let made = match (&x, &y) {
+            (Outcome::Committed, Outcome::Stale) => "USD",
+            (Outcome::Stale, Outcome::Committed) => "EUR",
+            other => panic!("{other:?}"),
+        };
+        let row = a.account(&name).await.expect("a read").expect("the account");
+        assert_eq!(row.currency, made);
+    }
+}
+
+async fn a_booking_and_a_slice_keep_where_they_belong(db: &Db) {
+    let (store, epoch) = start(db).await;
+    let mut row = entry("b", 1, "k1", 5);
+    row.window_slice = Some("00000000000000a1".into());
+    let mut slice = slice_row("b", "s2", 50);
+    slice.since_seq = 17;
+    let first =
+        Write { entries: vec![row.clone()], slices_put: vec![slice.clone()], ..write("b", epoch) };
+    assert_eq!(one(&store, first).await, Outcome::Committed);
+    (slice.quota, slice.since_seq) = (60, 99);
+    let grown = Write { slices_put: vec![slice], ..write("b", epoch) };
+    assert_eq!(one(&store, grown).await, Outcome::Committed);
+    assert_eq!(store.entry(ACCOUNT, "k1").await, Ok(Some(row)));
+    let slices = store.slices(ACCOUNT, "b").await.expect("a read");
+    assert_eq!((slices[1].quota, slices[1].since_seq), (60, 17), "it lives on since then");
+}
+
+async fn batches_of_two_servers_that_share_shards_do_not_block_each_other(db: &Db) {
+    let (a, b) = (db.open().await, db.open().await);
+    let epoch = own(&a).await;
+    let many = async |store: &Store, name: &str, backwards: bool| {
+        for round in 0..10 {
+            let mut writes: Vec<Write> = (0..40)
+                .map(|n| {
+                    let name = format!("{name}-{round}-{n}");
+                    let budget_row = put(0, budget_row(&name));
+                    Write { budget_row, shard: n * 6, ..write(&name, epoch) }
+                })
+                .collect();
+            if backwards {
+                writes.reverse();
+            }
+            assert_eq!(store.commit(writes).await, vec![Outcome::Committed; 40]);
+        }
+    };
+    tokio::join!(many(&a, "a", false), many(&b, "b", true));
 }
 
 async fn a_failure_before_the_commit_writes_nothing(db: &Db) {

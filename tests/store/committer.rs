@@ -13,6 +13,9 @@ on_every_store!(
     a_write_that_waited_too_long_fails_and_is_never_written,
     what_waits_survives_the_end_of_its_driver,
     a_failing_store_opens_the_breaker_which_closes_after_a_probe,
+    a_write_that_nobody_waits_for_is_never_written,
+    behind_a_barrier_everything_before_it_has_ended,
+    a_barrier_waits_for_what_a_lost_driver_left_behind,
 );
 
 fn start(store: &Store, terms: CommitterTerms) -> (Committer, JoinHandle<()>) {
@@ -145,5 +148,65 @@ async fn what_waits_survives_the_end_of_its_driver(db: &Db) {
     committer.close();
     again.run().await;
     assert_eq!(waiting.await, Ok(Outcome::Committed));
+    assert_eq!(store.budget(ACCOUNT, "a").await, Ok(None));
+}
+
+async fn a_write_that_nobody_waits_for_is_never_written(db: &Db) {
+    let store = db.open().await;
+    let epoch = own(&store).await;
+    let (committer, driver) = Committer::new(store.clone(), CommitterTerms::default());
+    drop(committer.submit(make("a", epoch, 0)).expect("taken"));
+    let kept = committer.submit(make("b", epoch, 0)).expect("taken");
+    let driver = tokio::spawn(driver.run());
+    assert_eq!(kept.await, Ok(Outcome::Committed));
+    assert_eq!(store.budget(ACCOUNT, "a").await, Ok(None));
+    assert_eq!((committer.view().abandoned_total, committer.view().committed_total), (1, 1));
+    drop(committer.submit(make("a", epoch, 0)).expect("taken"));
+    committer.close();
+    driver.await.expect("it ends");
+    committer.barrier().await;
+}
+
+async fn behind_a_barrier_everything_before_it_has_ended(db: &Db) {
+    let store = db.open().await;
+    let epoch = own(&store).await;
+    let (committer, _driver) = start(&store, CommitterTerms::default());
+    committer.barrier().await;
+    store.faults().set(Fault::SlowCommit(Duration::from_millis(300)), 1);
+    let mut first = committer.submit(make("a", epoch, 0)).expect("taken");
+    while !committer.view().in_flight {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(committer.submit(make("b", epoch, 0)).expect("taken"));
+    committer.barrier().await;
+    assert_eq!(first.try_recv(), Ok(Outcome::Committed));
+    assert_eq!(store.budget(ACCOUNT, "b").await, Ok(None));
+
+    // its outcome is unknown to us, but not to whoever reads behind the barrier
+    store.faults().set(Fault::UnknownDone, 1);
+    let unknown = committer.submit(make("c", epoch, 0)).expect("taken");
+    committer.barrier().await;
+    assert!(matches!(unknown.await, Ok(Outcome::Unknown(_))));
+    assert!(store.budget(ACCOUNT, "c").await.expect("a read").is_some());
+}
+
+async fn a_barrier_waits_for_what_a_lost_driver_left_behind(db: &Db) {
+    let store = db.open().await;
+    let epoch = own(&store).await;
+    let (committer, driver) = start(&store, CommitterTerms::default());
+    store.faults().set(Fault::SlowStatements(Duration::from_secs(60)), 1);
+    let lost = committer.submit(make("a", epoch, 0)).expect("taken");
+    while !committer.view().in_flight {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    driver.abort();
+    assert!(lost.await.is_err(), "its outcome is unknown");
+    let short = Duration::from_millis(200);
+    let alone = tokio::time::timeout(short, committer.barrier()).await;
+    assert!(alone.is_err(), "nobody has looked at what became of it");
+    let again = committer.drive_again().expect("the first is gone");
+    let _again = tokio::spawn(again.run());
+    let long = Duration::from_secs(5);
+    tokio::time::timeout(long, committer.barrier()).await.expect("a fence has passed");
     assert_eq!(store.budget(ACCOUNT, "a").await, Ok(None));
 }

@@ -1,4 +1,4 @@
-use kiki::store::{BudgetList, Outcome, RateRow, Store, Write};
+use kiki::store::{BudgetList, HoldRow, Outcome, RateRow, Store, Write};
 
 use crate::{ACCOUNT, Db, budget_row, entry, hold, on_every_store, outbox, own, put, write};
 
@@ -7,7 +7,8 @@ on_every_store!(
     the_ledger_comes_in_pages_by_sequence,
     a_window_has_the_rows_of_this_boot_exactly_and_older_ones_by_wall_time,
     outbox_events_leave_in_order_once_and_are_pruned,
-    closed_holds_are_pruned_and_open_ones_stay,
+    a_window_of_this_boot_does_not_look_at_the_wall_clock,
+    holds_that_are_over_are_pruned_whatever_their_state,
     rates_and_named_facts_are_replaced,
 );
 
@@ -75,14 +76,41 @@ async fn a_window_has_the_rows_of_this_boot_exactly_and_older_ones_by_wall_time(
     {
         let mut row = entry("b", seq, &format!("op{seq}"), 1);
         (row.at, row.boot, row.mono_us) = (at, boot.into(), mono);
+        row.window_slice = Some(format!("slice {seq}"));
         entries.push(row);
     }
     commit(&store, Write { entries, ..write("b", epoch) }).await;
+    let mut other = entry("c", 1, "other", 1);
+    (other.at, other.boot, other.mono_us) = (960, "new".into(), 55);
+    commit(&store, Write { entries: vec![other], ..write("c", epoch) }).await;
     let window = store.window(ACCOUNT, 500, ("new", 50), 10).await.expect("a read");
-    assert_eq!(window.rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [4, 2]);
+    let seen: Vec<_> = window.rows.iter().map(|row| (row.budget.as_str(), row.seq)).collect();
+    assert_eq!(seen, [("b", 4), ("c", 1), ("b", 2)]);
+    assert_eq!(window.rows[0].window_slice.as_deref(), Some("slice 4"));
     assert!(!window.cut);
-    let window = store.window(ACCOUNT, 0, ("new", 0), 3).await.expect("a read");
-    assert_eq!((window.rows.len(), window.cut), (3, true));
+    let window = store.window(ACCOUNT, 0, ("new", 0), 4).await.expect("a read");
+    assert_eq!((window.rows.len(), window.cut), (4, true));
+    let of_one = store.budget_window(ACCOUNT, "b", 500, ("new", 50), 10).await.expect("a read");
+    assert_eq!(of_one.rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [4]);
+    let of_one = store.budget_window(ACCOUNT, "b", 500, ("new", 40), 10).await.expect("a read");
+    assert_eq!(of_one.rows.iter().map(|row| row.seq).collect::<Vec<_>>(), [4, 3, 2]);
+    let of_one = store.budget_window(ACCOUNT, "b", 0, ("new", 0), 3).await.expect("a read");
+    assert_eq!((of_one.rows.len(), of_one.cut), (3, true));
+}
+
+async fn a_window_of_this_boot_does_not_look_at_the_wall_clock(db: &Db) {
+    let (store, epoch) = ready(db).await;
+    let entries = [(1, 9_000), (2, -9_000), (3, 700)].map(|(seq, at)| {
+        let mut row = entry("b", seq, &format!("op{seq}"), 1);
+        (row.at, row.boot, row.mono_us) = (at, "new".into(), 100 + seq);
+        row
+    });
+    commit(&store, Write { entries: entries.to_vec(), ..write("b", epoch) }).await;
+    let (this, seqs) = (("new", 102), [3, 2]);
+    let window = store.window(ACCOUNT, 500, this, 10).await.expect("a read");
+    assert!(window.rows.iter().map(|row| row.seq).eq(seqs));
+    let window = store.budget_window(ACCOUNT, "b", 500, this, 10).await.expect("a read");
+    assert!(window.rows.iter().map(|row| row.seq).eq(seqs));
 }
 
 async fn outbox_events_leave_in_order_once_and_are_pruned(db: &Db) {
@@ -101,12 +129,17 @@ async fn outbox_events_leave_in_order_once_and_are_pruned(db: &Db) {
     assert_eq!(store.outbox_pending(9).await.expect("a page").len(), 1);
 }
 
-async fn closed_holds_are_pruned_and_open_ones_stay(db: &Db) {
+async fn holds_that_are_over_are_pruned_whatever_their_state(db: &Db) {
     let (store, epoch) = ready(db).await;
-    let holds = vec![hold("b", "h1", "open"), hold("b", "h2", "settled")];
+    let over =
+        |id: &str, state: &str, expires_at: i64| HoldRow { expires_at, ..hold("b", id, state) };
+    let holds = vec![over("h1", "open", 80), over("h2", "settled", 90), over("h3", "open", 100)];
     commit(&store, Write { holds, ..write("b", epoch) }).await;
+    assert_eq!(store.holds_prune(100, 1).await, Ok(1));
+    assert_eq!(store.hold(ACCOUNT, "h1").await, Ok(None), "the oldest goes first");
     assert_eq!(store.holds_prune(100, 10).await, Ok(1));
-    assert!(store.hold(ACCOUNT, "h1").await.expect("a read").is_some());
+    assert_eq!(store.holds_prune(100, 10).await, Ok(0));
+    assert!(store.hold(ACCOUNT, "h3").await.expect("a read").is_some());
 }
 
 async fn rates_and_named_facts_are_replaced(db: &Db) {
