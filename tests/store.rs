@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kiki::store::{
-    AccountRow, BudgetPut, BudgetRow, EntryRow, HoldRow, OperationRow, OutboxRow, SliceRow, Store,
-    StoreConfig, Write,
+    AccountRow, Backend, BudgetPut, BudgetRow, EntryRow, HoldRow, OperationRow, OutboxRow,
+    SQLITE_FILE, SliceRow, Store, StoreConfig, Write,
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
@@ -55,6 +55,15 @@ impl Db {
 
     pub fn path(&self, name: &str) -> std::path::PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Changes the database behind the store's back.
+    pub async fn tamper(&self, sql: &str) {
+        let url = match &self.config.backend {
+            Backend::Sqlite { dir } => format!("sqlite://{}", dir.join(SQLITE_FILE).display()),
+            Backend::Postgres { url, .. } => url.clone(),
+        };
+        admin(&url, sql).await;
     }
 
     pub async fn open(&self) -> Store {

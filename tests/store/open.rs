@@ -1,13 +1,14 @@
 use std::time::{Duration, Instant};
 
-use kiki::store::{Holder, ServerLock, Store, StoreConfig, StoreError};
+use kiki::store::{Holder, Outcome, ServerLock, Store, StoreConfig, StoreError, Write};
 
-use crate::{Db, hurried, on_every_store, own};
+use crate::{ACCOUNT, Db, entry, hurried, on_every_store, own, slice_row, write};
 
 on_every_store!(
     migrations_run_once_however_often_they_are_asked_for,
     opening_from_several_places_at_once_works,
     every_shard_exists_from_the_start,
+    a_store_of_the_first_version_is_brought_up_to_date_with_its_rows,
 );
 
 async fn migrations_run_once_however_often_they_are_asked_for(db: &Db) {
@@ -23,6 +24,28 @@ async fn opening_from_several_places_at_once_works(db: &Db) {
     for store in [a, b, c] {
         own(&store).await;
     }
+}
+
+async fn a_store_of_the_first_version_is_brought_up_to_date_with_its_rows(db: &Db) {
+    let store = db.open().await;
+    let whole = Write {
+        entries: vec![entry("b", 1, "k1", 5)],
+        slices_put: vec![slice_row("b", "s1", 100)],
+        ..write("b", own(&store).await)
+    };
+    assert_eq!(store.commit(vec![whole]).await, vec![Outcome::Committed]);
+    store.close().await;
+    db.tamper(
+        "DROP INDEX ledger_mono; DROP INDEX hold_expires; \
+         ALTER TABLE ledger DROP COLUMN window_slice; ALTER TABLE slice DROP COLUMN since_seq; \
+         DELETE FROM _sqlx_migrations WHERE version = 2",
+    )
+    .await;
+    let migrated = Store::migrate(&db.config).await.expect("migrations");
+    assert_eq!((migrated.before, migrated.applied), (vec![1], vec![2]));
+    let store = db.open().await;
+    assert_eq!(store.entry(ACCOUNT, "k1").await, Ok(Some(entry("b", 1, "k1", 5))));
+    assert_eq!(store.slices(ACCOUNT, "b").await, Ok(vec![slice_row("b", "s1", 100)]));
 }
 
 async fn every_shard_exists_from_the_start(db: &Db) {
