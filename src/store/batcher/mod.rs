@@ -204,11 +204,13 @@ impl Committer {
     ///
     /// It waits as long as the store takes no writes and no driver runs: give it a limit.
     pub async fn barrier(&self) {
-        let mut state = self.shared.lock();
-        let until = state.queue.pushed();
-        let fallen = state.on_the_way.wait(until);
-        state.release();
-        drop(state);
+        let fallen = {
+            let mut state = self.shared.lock();
+            let until = state.queue.pushed();
+            let fallen = state.on_the_way.wait(until);
+            state.release();
+            fallen
+        };
         self.shared.work.notify_one();
         // the sender lives in the state, which this borrows: it is never dropped unsent
         let _ = fallen.await;
