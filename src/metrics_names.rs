@@ -64,8 +64,6 @@ metrics! {
         "1 while the service can serve, else 0.";
     BUILD_INFO = "kiki_build_info" Gauge Count
         "Always 1; the label says the version.";
-    INVARIANT_VIOLATIONS = "kiki_invariant_violations_total" Counter Count
-        "Broken invariants by their id (BG-1 and so on). Anything but 0 is an incident.";
 }
 
 /// Describes every metric to the recorder that is installed, once at start.

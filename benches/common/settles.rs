@@ -27,6 +27,7 @@ fn slice(budget: &str) -> SliceRow {
         mono_us: 0,
         boot: "boot".into(),
         ttl_us: 10_000_000,
+        since_seq: 0,
     }
 }
 
@@ -141,5 +142,6 @@ fn entry(budget: &str, seq: i64, op: u64, amount: i64) -> EntryRow {
         window_amount: amount,
         body_hash: format!("{op:016x}{op:016x}"),
         memo: None,
+        window_slice: None,
     }
 }

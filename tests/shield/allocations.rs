@@ -111,4 +111,15 @@ async fn allocations_are_listed_in_pages() {
         uri = format!("/api/v1/allocations?prefix=camp_&limit=2&cursor={cursor}");
     }
     assert_eq!(seen, ["camp_0", "camp_1", "camp_2", "camp_3", "camp_4"]);
+
+    // The account's own row is in nobody's way.
+    api.get("/spend?amount=1").await.is(200);
+    let (mut uri, mut seen) = ("/api/v1/allocations?limit=1".to_owned(), 0);
+    loop {
+        let page = api.get(&uri).await.is(200);
+        seen += page["allocations"].as_array().expect("a list").len();
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        uri = format!("/api/v1/allocations?limit=1&cursor={cursor}");
+    }
+    assert_eq!(seen, 6);
 }

@@ -35,6 +35,13 @@ async fn the_same_key_gets_the_same_hold() {
     let (first, _) = Api::hold_of(api.post_as("/api/v1/check", &key, body.clone()).await);
     let (again, _) = Api::hold_of(api.post_as("/api/v1/check", &key, body).await);
     assert_eq!(first, again);
+    api.settle(&first, 20.0).await.is(200);
+    let body = json!({"campaign_id": "c", "bid_amount": 60});
+    let (settled, _) = Api::hold_of(api.post_as("/api/v1/check", &key, body).await);
+    assert_eq!(settled, first);
+    let budget = api.get("/api/v1/budget/c").await.is(200);
+    assert_eq!((&budget["open_holds"], &budget["held"]), (&json!(0), &json!(0)), "{budget}");
+    api.settle(&first, 21.0).await.problem(422, "idempotency_mismatch");
     let other = json!({"campaign_id": "c", "bid_amount": 61});
     api.post_as("/api/v1/check", &key, other).await.problem(422, "idempotency_mismatch");
 }

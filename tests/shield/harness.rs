@@ -24,7 +24,6 @@ pub const WIDE: (&str, &str) = ("shield.window_cap", "1000000");
 pub struct Api {
     pub app: Arc<App>,
     router: Router,
-    _registry: Registry,
     _dir: tempfile::TempDir,
 }
 
@@ -63,7 +62,7 @@ pub async fn api(settings: &[(&str, &str)]) -> Api {
     let config = loader.load().expect("a configuration").config;
     let store = StoreConfig::sqlite(dir.path());
     let store = Store::open(store).await.expect("the store opens");
-    let registry = Registry::new(KernelConfig { chaos_enabled: false });
+    let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let shield = &config.shield;
     let terms = ShieldTerms {
         limits: shield.limits(),
@@ -88,7 +87,7 @@ pub async fn api(settings: &[(&str, &str)]) -> Api {
         running_max: config.server.concurrency_max,
         time_max: patience,
     };
-    Api { router: router(Arc::clone(&app), http), app, _registry: registry, _dir: dir }
+    Api { router: router(Arc::clone(&app), http), app, _dir: dir }
 }
 
 impl Api {

@@ -1,7 +1,7 @@
 //! A circuit breaker that belongs to an actor: kept in its cell, so that it outlives restarts and
 //! operators can see and reset it.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use super::cell::Cell;
 use super::events::EventKind;
@@ -12,8 +12,20 @@ use crate::models::breaker::{
 };
 
 pub(super) struct BreakerCell {
-    machine: Mutex<Machine>,
+    source: Source,
     owner: Weak<Cell>,
+}
+
+enum Source {
+    Own(Mutex<Machine>),
+    Shown(Box<dyn ShownBreaker>),
+}
+
+/// A breaker that an actor's resource keeps itself, for operators to see and reset like any other.
+pub trait ShownBreaker: Send + Sync + 'static {
+    fn view(&self) -> BreakerView;
+    /// Closes it. What changed by that is told by [`super::Cx::announce_breaker`].
+    fn reset(&self);
 }
 
 /// A handle to an actor's breaker. May be moved into futures that make the calls.
@@ -23,16 +35,23 @@ pub struct Breaker(Arc<BreakerCell>);
 impl Breaker {
     pub(super) fn of(cell: &Arc<Cell>, terms: BreakerTerms) -> Self {
         let made = || {
-            let machine = Mutex::new(Machine::new(terms));
-            Arc::new(BreakerCell { machine, owner: Arc::downgrade(cell) })
+            let source = Source::Own(Mutex::new(Machine::new(terms)));
+            Arc::new(BreakerCell { source, owner: Arc::downgrade(cell) })
         };
         Self(Arc::clone(cell.breaker.get_or_init(made)))
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        match &self.0.source {
+            Source::Own(machine) => lock(machine),
+            Source::Shown(_) => unreachable!("an actor shows a breaker or has one of its own"),
+        }
     }
 
     /// May a call be made now? Whoever may owes one [`Breaker::record`].
     pub fn admit(&self) -> Admission {
         let (before, admission, after) = {
-            let mut machine = lock(&self.0.machine);
+            let mut machine = self.machine();
             let before = machine.view().state;
             let admission = machine.admit(clock::mono_us());
             (before, admission, machine.view())
@@ -45,7 +64,7 @@ impl Breaker {
 
     /// Books how an admitted call ended; a change of state is announced.
     pub fn record(&self, outcome: CallOutcome) -> Option<Change> {
-        let change = lock(&self.0.machine).record(outcome, clock::mono_us());
+        let change = self.machine().record(outcome, clock::mono_us());
         change.inspect(|change| self.0.announce(*change))
     }
 
@@ -56,17 +75,33 @@ impl Breaker {
 
 impl BreakerCell {
     pub fn view(&self) -> BreakerView {
-        lock(&self.machine).view()
-    }
-
-    pub fn reset(&self) {
-        let change = lock(&self.machine).reset(clock::mono_us());
-        if let Some(change) = change {
-            self.announce(change);
+        match &self.source {
+            Source::Own(machine) => lock(machine).view(),
+            Source::Shown(shown) => shown.view(),
         }
     }
 
-    fn announce(&self, change: Change) {
+    pub fn reset(&self) {
+        match &self.source {
+            Source::Own(machine) => {
+                let change = lock(machine).reset(clock::mono_us());
+                if let Some(change) = change {
+                    self.announce(change);
+                }
+            }
+            Source::Shown(shown) => shown.reset(),
+        }
+    }
+
+    /// Shows a breaker that is kept elsewhere as this actor's.
+    pub fn show(cell: &Arc<Cell>, shown: impl ShownBreaker) {
+        let owner = Arc::downgrade(cell);
+        cell.breaker.get_or_init(|| {
+            Arc::new(BreakerCell { source: Source::Shown(Box::new(shown)), owner })
+        });
+    }
+
+    pub fn announce(&self, change: Change) {
         if let Some(cell) = self.owner.upgrade() {
             let (from, to) = (change.from.as_str(), change.to.as_str());
             tracing::warn!(path = %cell.path, from, to, "breaker of {} turned from {from} to {to}", cell.path);

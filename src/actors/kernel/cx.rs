@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::actor::Actor;
-use super::breaker::Breaker;
+use super::breaker::{Breaker, BreakerCell, ShownBreaker};
 use super::cell::Cell;
 use super::handle::Handle;
 use super::late::Late;
@@ -15,7 +15,7 @@ use super::letter::{Envelope, Letter};
 use super::supervisor::Supervisor;
 use super::time::{Deadline, NEVER, now_ns};
 use super::trace::Trace;
-use crate::models::breaker::BreakerTerms;
+use crate::models::breaker::{BreakerTerms, Change};
 
 pub struct Cx<A: Actor> {
     pub(super) handle: Handle<A::Msg>,
@@ -99,6 +99,18 @@ impl<A: Actor> Cx<A> {
     /// For children of this actor. They end before this actor does, and with each of its lives.
     pub fn supervisor(&self) -> Supervisor {
         Supervisor { cell: Arc::clone(&self.handle.cell) }
+    }
+
+    /// Shows a breaker that is kept elsewhere as this actor's: the first one shown stays.
+    pub fn show_breaker(&self, shown: impl ShownBreaker) {
+        BreakerCell::show(&self.handle.cell, shown);
+    }
+
+    /// Tells operators that the breaker shown has changed.
+    pub fn announce_breaker(&self, change: Change) {
+        if let Some(breaker) = self.handle.cell.breaker.get() {
+            breaker.announce(change);
+        }
     }
 
     /// This actor's breaker, made at the first call. It outlives restarts.

@@ -70,7 +70,7 @@ pub const LOG_DIRECTIVES: &str = "ractor=warn";
 
 pub use actor::{Actor, Fault};
 pub use ask::{AskError, Refused, Reply};
-pub use breaker::Breaker;
+pub use breaker::{Breaker, ShownBreaker};
 pub use cell::{Incident, State};
 pub use cx::Cx;
 pub use dead::{DeadLetter, Why};

@@ -32,6 +32,8 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// How long a store that could not be read is left alone.
 pub const LOAD_AGAIN: Duration = Duration::from_millis(250);
 
+pub const DAY_US: i64 = 86_400_000_000;
+
 /// Who waits for an authority's answer.
 pub enum Asker {
     Reply(Reply<Told<Booked>>),
@@ -74,6 +76,10 @@ pub struct Live {
     pub holders: HashMap<HolderId, String>,
     pub stored_terms: Option<Arc<Terms>>,
     pub tickets: u64,
+    /// Times that the account is being told of bookings just now.
+    pub tells: u32,
+    /// The day, UTC, of which the exchange rate is.
+    pub rate_day: i64,
     pub generation: u64,
     pub ticking: bool,
     pub last_error: Option<String>,
@@ -90,6 +96,8 @@ pub struct BudgetActor {
     pub name: BudgetName,
     pub key: String,
     pub state: State,
+    /// The last life ended in disorder, and the account has not been told everything since.
+    pub unclean: bool,
 }
 
 /// A budget as operators see it in the actor's view.
@@ -129,7 +137,7 @@ struct LiveView {
 impl BudgetActor {
     pub fn new(shared: Arc<Shared>, name: BudgetName) -> BudgetActor {
         let key = name.key(&shared.terms.default_account).into_owned();
-        BudgetActor { shared, name, key, state: State::Failed("not loaded".into()) }
+        BudgetActor { shared, name, key, state: State::Failed("not loaded".into()), unclean: false }
     }
 
     fn come_alive(&mut self, loaded: Option<Box<Loaded>>) {
@@ -137,7 +145,7 @@ impl BudgetActor {
             self.state = State::Absent;
             return;
         };
-        let Loaded { budget, account_currency, rate, stored } = *loaded;
+        let Loaded { budget, account_currency, rate, holders, stored } = *loaded;
         let limits = self.shared.terms.limits.clone();
         let mut purse = Purse::new(self.shared.next_holder(), Rate::ONE, limits.clone());
         purse.set_rate(rate.unwrap_or(Rate::ONE));
@@ -157,13 +165,22 @@ impl BudgetActor {
             journaling: false,
             released: VecDeque::new(),
             journal_due_us: 0,
-            holders: HashMap::new(),
+            holders,
             stored_terms,
             tickets: 0,
+            tells: 0,
+            rate_day: now().wall_us.div_euclid(DAY_US),
             generation: 0,
             ticking: false,
             last_error: None,
         }));
+        if self.unclean
+            && let State::Live(live) = &mut self.state
+        {
+            // It may have died between a booking and telling the account of it.
+            live.retell();
+            self.unclean = false;
+        }
     }
 
     /// A campaign that nobody has allocated yet begins in memory; its first order stores it.
@@ -174,13 +191,14 @@ impl BudgetActor {
             row.currency.parse().map_err(|_| Fault::new("stored currency is not understood"))?;
         let rate = load::rate(&self.shared, account, terms.currency, account_currency).await?;
         let budget = Budget { core: Core::new(terms.clone()), window: Window::default() };
-        let loaded = Loaded { budget, account_currency, rate, stored: false };
+        let holders = HashMap::new();
+        let loaded = Loaded { budget, account_currency, rate, holders, stored: false };
         self.come_alive(Some(Box::new(loaded)));
         Ok(())
     }
 
     async fn read(&mut self, cx: &mut Cx<Self>) {
-        match load::load(Arc::clone(&self.shared), self.name.clone()).await {
+        match load::load(Arc::clone(&self.shared), self.name.clone(), self.unclean).await {
             Ok(loaded) => self.come_alive(loaded),
             Err(fault) => self.fail(cx, fault),
         }
@@ -190,10 +208,11 @@ impl BudgetActor {
         tracing::warn!(budget = %self.name, error = %fault, "budget {} could not be read", self.name);
         self.state = State::Failed(fault.reason().to_owned());
         let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        let unclean = self.unclean;
         cx.pipe(
             async move {
                 tokio::time::sleep(LOAD_AGAIN).await;
-                load::load(shared, name).await
+                load::load(shared, name, unclean).await
             },
             Msg::Loaded,
         );
@@ -227,15 +246,9 @@ impl Actor for BudgetActor {
     const TYPE: &'static str = "budget";
 
     async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
-        let crashed = self.shared.begins(cx.path());
+        self.unclean = self.shared.begins(cx.path());
         self.read(cx).await;
-        if crashed && !self.name.is_account() {
-            // It may have died between a booking and telling the account of it.
-            if let Some(accounts) = self.shared.accounts.get() {
-                accounts.tell_if_active(&self.name.account, Msg::Recount);
-            }
-        }
-        Ok(())
+        self.carry_out(cx)
     }
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
@@ -244,7 +257,7 @@ impl Actor for BudgetActor {
                 Ok(loaded) => self.come_alive(loaded),
                 Err(fault) => self.fail(cx, fault),
             }
-            return Ok(());
+            return self.carry_out(cx);
         }
         if let (State::Absent, Msg::Order { order: Order::Allocate(terms), .. }) =
             (&self.state, &msg)
@@ -269,8 +282,13 @@ impl Actor for BudgetActor {
     }
 
     async fn stopping(&mut self, cx: &mut Cx<Self>) {
-        self.wind_up().await;
-        self.shared.ended(cx.path());
+        let finished = match &self.state {
+            State::Live(_) => self.wind_up().await,
+            State::Failed(_) | State::Absent => !self.unclean,
+        };
+        if finished {
+            self.shared.ended(cx.path());
+        }
     }
 
     fn view(&self) -> ActorView {
@@ -310,17 +328,16 @@ impl Actor for BudgetActor {
             Msg::LaneAnswer { .. } => "LaneAnswer",
             Msg::Recall { .. } => "Recall",
             Msg::Notes { .. } => "Notes",
-            Msg::Recount => "Recount",
             Msg::RatesChanged { .. } => "RatesChanged",
             Msg::Committed { .. } => "Committed",
             Msg::Reloaded(_) => "Reloaded",
             Msg::Loaded(_) => "Loaded",
             Msg::Revived(_) => "Revived",
-            Msg::Recounted(_) => "Recounted",
+            Msg::Retold(_) => "Retold",
             Msg::RateRead { .. } => "RateRead",
             Msg::AccountTold { .. } => "AccountTold",
             Msg::Resolved { .. } => "Resolved",
-            Msg::Journaled => "Journaled",
+            Msg::Journaled(_) => "Journaled",
             Msg::Tick => "Tick",
         }
     }
@@ -334,10 +351,19 @@ impl Live {
 
     pub fn is_idle(&self) -> bool {
         self.authority.is_idle()
+            && !self.authority.is_owing()
+            && self.tells == 0
             && self.purse.is_idle()
             && self.ended.is_empty()
             && self.askers.is_empty()
             && self.hold_askers.is_empty()
+    }
+
+    /// The account is to be told everything once more.
+    pub fn retell(&mut self) {
+        let mut out = Vec::new();
+        self.authority.retell(&mut out);
+        self.effects.extend(out);
     }
 
     /// Asks this budget's authority.

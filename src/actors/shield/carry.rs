@@ -1,23 +1,28 @@
 //! The effects of the rules, carried out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::budget::{Asker, BudgetActor, HoldAsker, Live, State};
 use super::load;
 use super::message::{HoldFate, Msg, Told};
 use super::metrics as m;
+use super::names::BudgetName;
 use super::rows;
 use super::serve::booked;
 use super::shared::{Shared, now};
 use super::view;
 use crate::actors::kernel::{Cx, Fault};
 use crate::models::shield::ask::{Answer, Ticket};
+use crate::models::shield::authority::Phase;
 use crate::models::shield::effect::{Batch, Effect, Lane, Note};
 use crate::models::shield::entry::{HolderId, Op, SliceId};
 use crate::models::shield::hold::{Hold, HoldState};
 use crate::models::shield::purse::HoldAnswer;
-use crate::store::{OperationRow, Outcome, Write};
+use crate::store::{OperationRow, Outcome, Reloaded, StoreError, Write};
 
 /// Holds journaled in one go.
 const JOURNAL_BATCH_MAX: usize = 512;
@@ -31,6 +36,13 @@ const JOURNAL_EVERY_US: i64 = 250_000;
 const TELL_TRIES_MAX: u32 = 20;
 /// Rounds of effects in a stop; each commits something, so a few suffice.
 const WIND_UP_ROUNDS_MAX: usize = 64;
+/// Longest wait, in a stop, for a commit that is under way.
+const FLIGHT_MAX: Duration = Duration::from_secs(5);
+/// Bookings told in one message.
+const NOTES_MAX: usize = 4_096;
+
+/// Holds that were given to the journal; those that have ended as they ended.
+type Sent = Vec<(Op, Option<Hold>)>;
 
 impl BudgetActor {
     pub(super) fn carry_out(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
@@ -41,6 +53,7 @@ impl BudgetActor {
                 Effect::Commit(batch) => self.commit(&batch, cx)?,
                 Effect::Reload => self.reload(cx),
                 Effect::Tell { notes, then, ops } => self.tell(notes, then, ops, cx),
+                Effect::Retell => self.retell(Duration::ZERO, cx),
                 Effect::Hold(ticket, HoldAnswer::Unknown) => self.look_further(ticket, cx),
                 other => self.carry_simple(other),
             }
@@ -86,7 +99,7 @@ impl BudgetActor {
             Effect::Spool { ticket, .. } => {
                 live.effects.push_back(Effect::Hold(ticket, HoldAnswer::Unavailable));
             }
-            Effect::Commit(_) | Effect::Reload | Effect::Tell { .. } => {}
+            Effect::Commit(_) | Effect::Reload | Effect::Tell { .. } | Effect::Retell => {}
         }
     }
 
@@ -175,7 +188,7 @@ impl BudgetActor {
     fn commit(&mut self, batch: &Batch, cx: &mut Cx<Self>) -> Result<(), Fault> {
         let write = self.write(batch)?;
         let State::Live(live) = &mut self.state else { return Ok(()) };
-        m::checked(&batch.core);
+        m::checked(&live.authority.budget().core, batch);
         live.generation += 1;
         let generation = live.generation;
         match self.shared.committer.submit(write) {
@@ -202,8 +215,12 @@ impl BudgetActor {
         ops: Vec<Op>,
         cx: &mut Cx<Self>,
     ) {
+        if let State::Live(live) = &mut self.state {
+            live.tells += 1;
+        }
         let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
-        cx.pipe(tell_account(shared, account, notes), move |()| Msg::AccountTold { then, ops });
+        let tell = async move { tell_account(&shared, &account, notes).await };
+        cx.pipe(tell, move |counted| Msg::AccountTold { counted, then, ops });
     }
 
     /// The purse does not know the hold: the ledger and the journal may.
@@ -230,26 +247,31 @@ impl BudgetActor {
             return;
         }
         live.journal_due_us = at.mono_us + JOURNAL_EVERY_US;
-        let Some(write) = self.journal_write(at.mono_us) else { return };
+        let Some((write, sent)) = self.journal_write(at.mono_us) else { return };
         let State::Live(live) = &mut self.state else { return };
         match self.shared.committer.submit(write) {
             Ok(outcome) => {
                 live.journaling = true;
                 cx.pipe(
                     async move {
-                        if !matches!(outcome.await, Ok(Outcome::Committed)) {
-                            m::journal_lost();
+                        if matches!(outcome.await, Ok(Outcome::Committed)) {
+                            return Vec::new();
                         }
+                        m::journal_lost();
+                        sent
                     },
-                    |()| Msg::Journaled,
+                    Msg::Journaled,
                 );
             }
-            Err(_) => m::journal_lost(),
+            Err(_) => {
+                m::journal_lost();
+                live.journal_again(sent);
+            }
         }
     }
 
     /// The holds whose turn has come by then.
-    fn journal_write(&mut self, until_us: i64) -> Option<Write> {
+    fn journal_write(&mut self, until_us: i64) -> Option<(Write, Sent)> {
         let State::Live(live) = &mut self.state else { return None };
         let shard = self.name.shard();
         let mut write = Write {
@@ -259,6 +281,7 @@ impl BudgetActor {
             epoch: self.shared.epoch(shard),
             ..Write::default()
         };
+        let mut sent = Sent::new();
         while write.holds.len() < JOURNAL_BATCH_MAX {
             let Some((_, id)) = live.journal_order.pop_front_if(|(due, _)| *due <= until_us) else {
                 break;
@@ -268,58 +291,110 @@ impl BudgetActor {
             if let Some(hold) = live.purse.hold(id) {
                 live.journaled.insert(id);
                 put(hold);
+                sent.push((id, None));
             } else if let Some(hold) = live.ended.remove(&id) {
                 live.journaled.remove(&id);
                 put(&hold);
+                sent.push((id, Some(hold)));
             }
             // else it came and went before its turn
         }
-        (!write.holds.is_empty()).then_some(write)
+        (!sent.is_empty()).then_some((write, sent))
     }
 
-    /// An orderly end: slices go back, holds are journaled, and all of it is durable.
-    pub(super) async fn wind_up(&mut self) {
-        if let State::Live(live) = &mut self.state {
+    /// An orderly end: slices go back, holds are journaled, and all of it is durable and told. Whether
+    /// that is so; if not, the next life looks for what is missing.
+    pub(super) async fn wind_up(&mut self) -> bool {
+        let State::Live(live) = &mut self.state else { return true };
+        live.at = now();
+        let mut finished = true;
+        if live.authority.is_flying() {
+            // Its outcome is told to a continuation that ends with this life: look for it.
+            if timeout(FLIGHT_MAX, self.shared.committer.barrier()).await.is_err() {
+                return false;
+            }
             live.at = now();
-            live.with_purse(|p, at, out| p.seal(at, out));
+            live.committed(unknown());
+        } else if live.authority.phase() == Phase::Loading {
+            live.effects.push_back(Effect::Reload);
         }
+        if live.tells > 0 {
+            live.retell();
+        }
+        live.with_purse(|p, at, out| p.seal(at, out));
         for _ in 0..WIND_UP_ROUNDS_MAX {
-            let State::Live(live) = &mut self.state else { return };
+            let State::Live(live) = &mut self.state else { return false };
             let Some(effect) = live.effects.pop_front() else { break };
             match effect {
                 Effect::Commit(batch) => {
-                    let outcome = match self.write(&batch).map(|w| self.shared.committer.submit(w))
-                    {
+                    let submitted = self.write(&batch).map(|w| self.shared.committer.submit(w));
+                    let outcome = match submitted {
                         Ok(Ok(outcome)) => outcome.await.unwrap_or_else(|_| unknown()),
-                        _ => unknown(),
+                        Ok(Err(full)) => Outcome::Failed(StoreError::Unavailable {
+                            what: "the committer",
+                            cause: full.to_string(),
+                        }),
+                        Err(_) => unknown(),
                     };
-                    let State::Live(live) = &mut self.state else { return };
+                    let State::Live(live) = &mut self.state else { return false };
                     live.at = now();
-                    let done = matches!(outcome, Outcome::Committed);
-                    let mut out = Vec::new();
-                    use crate::models::shield::authority::CommitOutcome;
-                    let outcome = if done { CommitOutcome::Done } else { CommitOutcome::Failed };
-                    live.authority.committed(live.at, outcome, &mut out);
-                    live.effects.extend(out);
+                    live.committed(outcome);
                 }
-                Effect::Tell { notes, then, .. } => {
-                    let (shared, account) =
-                        (Arc::clone(&self.shared), Arc::clone(&self.name.account));
-                    tell_account(shared, account, notes).await;
-                    let State::Live(live) = &mut self.state else { return };
+                Effect::Tell { notes, then, ops } => {
+                    finished &= tell_account(&self.shared, &self.name.account, notes).await;
+                    let State::Live(live) = &mut self.state else { return false };
                     live.at = now();
+                    live.authority.told(&ops);
                     live.effects.extend(then.into_iter().map(|(t, a)| Effect::Reply(t, a)));
                 }
-                Effect::Reload => {}
+                Effect::Reload => finished &= self.reload_here().await,
+                Effect::Retell => {
+                    finished &= retell(&self.shared, &self.name).await.is_ok();
+                    let State::Live(live) = &mut self.state else { return false };
+                    live.at = now();
+                    let mut out = Vec::new();
+                    live.authority.retold(live.at, &mut out);
+                    live.effects.extend(out);
+                }
                 other => self.carry_simple(other),
             }
         }
-        while let Some(write) = self.journal_write(i64::MAX) {
+        while let Some((write, _)) = self.journal_write(i64::MAX) {
             let Ok(outcome) = self.shared.committer.submit(write) else { break };
             if !matches!(outcome.await, Ok(Outcome::Committed)) {
                 m::journal_lost();
             }
         }
+        let State::Live(live) = &self.state else { return false };
+        finished && live.effects.is_empty() && !live.authority.is_owing()
+    }
+
+    /// Reads the state behind a doubt, waiting for it. Whether it could be read.
+    async fn reload_here(&mut self) -> bool {
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        let shard = name.shard();
+        let State::Live(live) = &mut self.state else { return false };
+        let me = live.purse.holder();
+        let read =
+            shared.store.reload_budget(&name.account, &name.budget, shard, shared.epoch(shard));
+        let mut out = Vec::new();
+        match read.await {
+            Ok(Reloaded::Current(Some(loaded))) => {
+                let Ok(budget) = load::revived(&shared, &name, &loaded, me).await else {
+                    return false;
+                };
+                live.at = now();
+                live.authority.loaded(live.at, budget, &mut out);
+            }
+            Ok(Reloaded::Current(None)) => {
+                let budget = live.authority.budget().clone();
+                live.authority.loaded(live.at, budget, &mut out);
+            }
+            Ok(Reloaded::Fenced) => live.authority.lose(&mut out),
+            Err(_) => return false,
+        }
+        live.effects.extend(out);
+        true
     }
 }
 
@@ -343,6 +418,17 @@ impl Live {
         }
     }
 
+    /// What could not be journaled has its turn once more.
+    pub(super) fn journal_again(&mut self, lost: Sent) {
+        for (id, ended) in lost {
+            if let Some(hold) = ended {
+                self.journaled.insert(id);
+                self.ended.insert(id, hold);
+            }
+            self.queue_for_journal(id);
+        }
+    }
+
     /// Its turn comes after a while; the journal then takes it as it stands by then.
     pub(super) fn queue_for_journal(&mut self, id: Op) {
         // Holds that came and went leave their entry behind: swept before they outnumber the rest.
@@ -354,6 +440,13 @@ impl Live {
         self.journal_order.push_back((self.at.mono_us + JOURNAL_AFTER_US, id));
     }
 
+    /// Keeps the holders of slices, and this one.
+    pub(super) fn forget_holders(&mut self, but: HolderId) {
+        let slices = self.authority.budget().core.slices.values();
+        let serving: HashSet<HolderId> = slices.map(|s| s.holder).collect();
+        self.holders.retain(|holder, _| *holder == but || serving.contains(holder));
+    }
+
     /// Whether any slice of this holder is still out.
     fn serves(&self, holder: HolderId) -> bool {
         self.authority.budget().core.slices.values().any(|s| s.holder == holder)
@@ -362,26 +455,39 @@ impl Live {
 
 /// The committer's driver died with the write in its hands.
 fn unknown() -> Outcome {
-    Outcome::Unknown(crate::store::StoreError::Unavailable {
+    Outcome::Unknown(StoreError::Unavailable {
         what: "the committer",
         cause: "it ended before it could say".to_owned(),
     })
 }
 
-async fn tell_account(shared: Arc<Shared>, account: Arc<str>, notes: Vec<Note>) {
-    let Some(accounts) = shared.accounts.get() else { return };
+/// Tells the account of bookings until it has counted them. Whether it has.
+async fn tell_account(shared: &Shared, account: &str, notes: Vec<Note>) -> bool {
+    let Some(accounts) = shared.accounts.get() else { return false };
     for attempt in 1..=TELL_TRIES_MAX {
         let mine = notes.clone();
         let asked = accounts
-            .ask(&account, Duration::from_secs(15), |reply| Msg::Notes { notes: mine, reply })
+            .ask(account, Duration::from_secs(15), |reply| Msg::Notes { notes: mine, reply })
             .await;
         match asked {
-            Ok(Answer::Noted) => return,
+            Ok(Answer::Noted) => return true,
             Ok(_) | Err(_) => {
                 tokio::time::sleep(Duration::from_millis(50 * u64::from(attempt))).await
             }
         }
     }
     m::untold();
-    tracing::error!(%account, "account {account} could not be told of {} bookings; its next start counts them", notes.len());
+    tracing::error!(%account, "account {account} could not be told of {} bookings yet", notes.len());
+    false
+}
+
+/// Tells the account everything of a campaign that its window still counts, as the ledger has it.
+pub(super) async fn retell(shared: &Arc<Shared>, name: &BudgetName) -> Result<(), Fault> {
+    let notes = load::retell(shared, name, shared.terms.window.length_us).await?;
+    for notes in notes.chunks(NOTES_MAX) {
+        if !tell_account(shared, &name.account, notes.to_vec()).await {
+            return Err(Fault::new("the account could not be told of all bookings"));
+        }
+    }
+    Ok(())
 }

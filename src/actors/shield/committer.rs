@@ -1,7 +1,8 @@
 //! `/shield/committer`: drives group commit. Its breaker says how the store is.
 
 use super::shared::Shared;
-use crate::actors::kernel::{Actor, Cx, Fault};
+use crate::actors::kernel::{Actor, Cx, Fault, ShownBreaker};
+use crate::models::breaker::{BreakerState, BreakerView, Change};
 use crate::store::{Committer, CommitterView, Driver};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,22 @@ use tokio::task::JoinHandle;
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// The store's breaker, which the committer keeps.
+struct StoreBreaker(Committer);
+
+impl ShownBreaker for StoreBreaker {
+    fn view(&self) -> BreakerView {
+        self.0.view().breaker
+    }
+
+    fn reset(&self) {
+        self.0.reset_breaker();
+    }
+}
+
 pub struct CommitterActor {
+    /// The state of the breaker when it was last looked at.
+    seen: BreakerState,
     committer: Committer,
     shared: Arc<Shared>,
     first: Arc<Mutex<Option<Driver>>>,
@@ -34,7 +50,9 @@ impl Drop for Driving {
 
 impl CommitterActor {
     pub fn new(shared: Arc<Shared>, first: Arc<Mutex<Option<Driver>>>) -> CommitterActor {
-        CommitterActor { committer: shared.committer.clone(), shared, first, driving: None }
+        let committer = shared.committer.clone();
+        let seen = committer.view().breaker.state;
+        CommitterActor { seen, committer, shared, first, driving: None }
     }
 }
 
@@ -49,6 +67,7 @@ impl Actor for CommitterActor {
         let driver = driver.ok_or_else(|| Fault::new("the committer is driven already"))?;
         // Not a continuation: a drain would wait for it, and it ends only when the drain closes it.
         self.driving = Some(Driving(tokio::spawn(driver.run())));
+        cx.show_breaker(StoreBreaker(self.committer.clone()));
         cx.send_after(LOOK_EVERY, Msg::Look);
         Ok(())
     }
@@ -57,6 +76,11 @@ impl Actor for CommitterActor {
         let Msg::Look = msg;
         if self.driving.as_ref().is_none_or(|d| d.0.is_finished()) {
             return Err(Fault::new("the driver ended"));
+        }
+        let breaker = self.committer.view().breaker;
+        if let (true, Some(reason)) = (breaker.state != self.seen, breaker.last_change) {
+            let from = std::mem::replace(&mut self.seen, breaker.state);
+            cx.announce_breaker(Change { from, to: breaker.state, reason });
         }
         cx.send_after(LOOK_EVERY, Msg::Look);
         Ok(())
@@ -86,6 +110,5 @@ impl Actor for CommitterActor {
 
 /// Whether writes can be expected to succeed now.
 pub fn accepts(shared: &Shared) -> bool {
-    use crate::models::breaker::BreakerState;
     !matches!(shared.committer.view().breaker.state, BreakerState::Open)
 }

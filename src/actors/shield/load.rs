@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::message::{Found, Loaded};
 use super::names::BudgetName;
@@ -18,7 +21,7 @@ use crate::models::shield::money::{Currency, Micros, Rate};
 use crate::models::shield::slice::Slice;
 use crate::models::shield::terms::{Terms, WindowCap};
 use crate::models::shield::window::{Past, Window};
-use crate::store::{AccountRow, BudgetRow, EntryRow, SliceRow, WindowRows};
+use crate::store::{AccountRow, BudgetRow, EntryRow, Loaded as LoadedBudget, SliceRow, WindowRows};
 
 /// Wall clocks are trusted to this: rows of another boot that are older than two windows and this
 /// are certainly out of the window.
@@ -33,8 +36,19 @@ pub struct AccountTerms {
     pub window_cap: Option<Micros>,
 }
 
-/// Reads a budget whole. `None`: there is no such campaign, or no such account.
-pub async fn load(shared: Arc<Shared>, name: BudgetName) -> Result<Option<Box<Loaded>>, Fault> {
+/// Longest wait for what a budget's last life has written.
+const LAST_LIFE_MAX: Duration = Duration::from_secs(15);
+
+/// Reads a budget whole. `None`: there is no such campaign, or no such account. `unclean`: its last
+/// life did not end in order, and what it wrote may still be on its way.
+pub async fn load(
+    shared: Arc<Shared>,
+    name: BudgetName,
+    unclean: bool,
+) -> Result<Option<Box<Loaded>>, Fault> {
+    if unclean && timeout(LAST_LIFE_MAX, shared.committer.barrier()).await.is_err() {
+        return Err(Fault::new("what the last life wrote is still on its way"));
+    }
     let Some(account) = shared.store.account(&name.account).await? else { return Ok(None) };
     let account_currency: Currency =
         account.currency.parse().map_err(|_| Fault::new("stored currency is not understood"))?;
@@ -53,7 +67,33 @@ pub async fn load(shared: Arc<Shared>, name: BudgetName) -> Result<Option<Box<Lo
         true => Some(Rate::ONE),
         false => rate(&shared, &name.account, budget.core.terms.currency, account_currency).await?,
     };
-    Ok(Some(Box::new(Loaded { budget, account_currency, rate, stored: stored.is_some() })))
+    let holders = match &stored {
+        Some(loaded) if name.is_account() => holders(&shared, &loaded.slices),
+        _ => HashMap::new(),
+    };
+    let stored = stored.is_some();
+    Ok(Some(Box::new(Loaded { budget, account_currency, rate, holders, stored })))
+}
+
+/// The purses of this process that hold slices of an account, by the keys of their actors: whoever
+/// loads the account can recall from them.
+fn holders(shared: &Shared, slices: &[SliceRow]) -> HashMap<HolderId, String> {
+    let parts = slices.iter().filter_map(|row| rows::holder_parts(&row.holder));
+    parts
+        .filter(|(incarnation, ..)| *incarnation == shared.incarnation)
+        .map(|(_, holder, key)| (holder, key.to_owned()))
+        .collect()
+}
+
+/// The state behind a doubt, as it was read again; `me` is the purse that lives on through it.
+pub async fn revived(
+    shared: &Arc<Shared>,
+    name: &BudgetName,
+    loaded: &LoadedBudget,
+    me: HolderId,
+) -> Result<Budget, Fault> {
+    let account = shared.store.account(&name.account).await?;
+    revive(shared, name, account.as_ref(), &loaded.budget, &loaded.slices, Some(me)).await
 }
 
 /// Builds the state from rows. `me` is the purse that lives on through a reload: its slices stay open.
@@ -104,16 +144,6 @@ fn account_terms(shared: &Shared, row: &AccountRow, currency: Currency) -> Resul
     let amount = own.window_cap.unwrap_or(shared.terms.window.amount);
     let cap = WindowCap { amount, length_us: shared.terms.window.length_us };
     Ok(Terms::account(currency, Some(cap)))
-}
-
-/// The window of an account, from the ledger (rule 8).
-pub async fn window(
-    shared: &Arc<Shared>,
-    name: &BudgetName,
-    cap: WindowCap,
-) -> Result<Window, Fault> {
-    let rows = window_rows(shared, name, cap).await?;
-    rebuilt(shared, name, cap, &rows)
 }
 
 /// The account's rows of two lengths of its window: a refund cancels what was unexpired at its time.

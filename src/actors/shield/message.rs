@@ -1,5 +1,7 @@
 //! What a budget's actor can be told.
 
+use std::collections::HashMap;
+
 use crate::actors::kernel::{Fault, Reply};
 use crate::models::shield::ask::{Answer, Ask, Order, Ticket};
 use crate::models::shield::budget::Budget;
@@ -137,8 +139,6 @@ pub enum Msg {
         notes: Vec<Note>,
         reply: Reply<Answer>,
     },
-    /// A campaign's last life may have died before it told its account: the ledger knows.
-    Recount,
     /// The exchange rates of the account have changed.
     RatesChanged {
         reply: Reply<Told<()>>,
@@ -152,12 +152,15 @@ pub enum Msg {
     Reloaded(Result<Reloaded, Fault>),
     Loaded(Result<Option<Box<Loaded>>, Fault>),
     Revived(Result<Box<Budget>, Fault>),
-    Recounted(Result<Box<Budget>, Fault>),
+    /// The account has been told everything once more.
+    Retold(Result<(), Fault>),
     RateRead {
         rate: Result<Option<Rate>, Fault>,
         reply: Reply<Told<()>>,
     },
     AccountTold {
+        /// Whether it has counted it.
+        counted: bool,
         then: Vec<(Ticket, Answer)>,
         ops: Vec<Op>,
     },
@@ -165,7 +168,8 @@ pub enum Msg {
         seek: Box<Seek>,
         found: Result<Found, Fault>,
     },
-    Journaled,
+    /// Holds that could not be journaled; of those that ended, as they ended.
+    Journaled(Vec<(Op, Option<Hold>)>),
     Tick,
 }
 
@@ -195,5 +199,7 @@ pub struct Loaded {
     pub budget: Budget,
     pub account_currency: Currency,
     pub rate: Option<Rate>,
+    /// Keys of the purses that hold slices of it, where it is an account.
+    pub holders: HashMap<HolderId, String>,
     pub stored: bool,
 }

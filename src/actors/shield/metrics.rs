@@ -6,8 +6,10 @@ use metrics::{Counter, counter, describe_counter};
 
 use crate::models::shield::ask::Answer;
 use crate::models::shield::budget::Core;
+use crate::models::shield::effect::Batch;
 use crate::models::shield::entry::Kind;
 use crate::models::shield::purse::HoldAnswer;
+use crate::models::shield::watch;
 
 pub const AUTHORISATIONS: &str = "shield_authorisations_total";
 pub const REFUSALS: &str = "shield_refusals_total";
@@ -15,9 +17,6 @@ pub const BOOKINGS: &str = "shield_ledger_rows_total";
 pub const JOURNAL_LOST: &str = "shield_journal_lost_total";
 pub const UNTOLD: &str = "shield_account_untold_total";
 pub const VIOLATIONS: &str = "shield_invariant_violations_total";
-
-/// The invariants that are checked as the service runs.
-const WATCHED: [&str; 2] = ["BG-1", "BG-4"];
 
 /// Describes every metric and makes it present from the start.
 pub fn describe() {
@@ -36,7 +35,7 @@ pub fn describe() {
     }
     counter!(JOURNAL_LOST).absolute(0);
     counter!(UNTOLD).absolute(0);
-    for id in WATCHED {
+    for id in watch::WATCHED {
         counter!(VIOLATIONS, "invariant" => id).absolute(0);
     }
 }
@@ -69,22 +68,11 @@ pub fn untold() {
     counter!(UNTOLD).increment(1);
 }
 
-/// Checks a state before it is written. A violation is counted and told, never hidden.
-pub fn checked(core: &Core) {
-    let broken = |id: &'static str| {
+/// Checks a batch before it is written. A violation is counted and told, never hidden.
+pub fn checked(before: &Core, batch: &Batch) {
+    for id in watch::broken(before, batch) {
         counter!(VIOLATIONS, "invariant" => id).increment(1);
-        tracing::error!(
-            invariant = id,
-            seq = core.seq,
-            "invariant {id} is broken at row {}",
-            core.seq
-        );
-    };
-    if core.slices.values().any(|s| s.settled > s.quota) {
-        broken("BG-1");
-    }
-    let sum = core.available() + core.reserved() + core.settled + core.facts;
-    if core.funded + core.refunded != sum || core.late > core.facts {
-        broken("BG-4");
+        let seq = batch.core.seq;
+        tracing::error!(invariant = id, seq, "invariant {id} is broken at row {seq}");
     }
 }

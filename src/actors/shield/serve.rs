@@ -1,8 +1,9 @@
 //! Messages of a budget's actor: each is put to the rules, and what they want done is queued.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::budget::{Asker, BudgetActor, HoldAsker, Live, State, TICK};
+use super::budget::{Asker, BudgetActor, DAY_US, HoldAsker, Live, State, TICK};
 use super::load;
 use super::message::{
     AccountSeen, Authorised, Booked, Found, HoldFate, Msg, Seek, SpendAsk, Told, Wish,
@@ -25,10 +26,22 @@ use crate::store::{self, Outcome, Reloaded};
 
 use super::rows;
 
+/// The most that one fact may be in the account's currency, in micros.
+const WINDOW_AMOUNT_MAX: u64 = 1 << 53;
+
+/// Holders are looked through when there are more than this, and more than twice as many as slices.
+const HOLDERS_MIN: usize = 1_024;
+
 impl BudgetActor {
     pub(super) fn serve(&mut self, msg: Msg, cx: &mut Cx<Self>) {
         let State::Live(live) = &mut self.state else { return };
         live.at = now();
+        let day = live.at.wall_us.div_euclid(DAY_US);
+        if live.rate_day != day {
+            live.rate_day = day;
+            self.read_rate(Reply::detached(), cx);
+        }
+        let State::Live(live) = &mut self.state else { return };
         match msg {
             Msg::Authorise { ask, currency, reply } => {
                 let terms = &live.authority.budget().core.terms;
@@ -75,6 +88,11 @@ impl BudgetActor {
             Msg::Lane { key, holder, ask } => {
                 let Some(slice) = Live::lane_slice(&ask) else { return };
                 live.holders.insert(holder, key.clone());
+                if live.holders.len() > HOLDERS_MIN + 2 * live.authority.budget().core.slices.len()
+                {
+                    // Purses that ended without a word.
+                    live.forget_holders(holder);
+                }
                 live.ask(ask, Asker::Purse { key, holder, slice });
             }
             Msg::LaneAnswer { holder, slice, answer } => {
@@ -94,21 +112,16 @@ impl BudgetActor {
                 }
             }
             Msg::Reloaded(outcome) => self.reloaded(outcome, cx),
-            Msg::Recount => self.recount(cx),
-            Msg::Recounted(outcome) => match outcome {
-                Ok(budget) => live.authority.budget_mut().window = budget.window,
-                Err(fault) => {
-                    live.last_error = Some(fault.to_string());
-                    self.recount(cx);
-                }
-            },
-            Msg::RatesChanged { reply } => {
-                let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
-                let (from, to) =
-                    (live.authority.budget().core.terms.currency, live.account_currency);
-                let read = async move { load::rate(&shared, &account, from, to).await };
-                cx.pipe(read, move |rate| Msg::RateRead { rate, reply });
+            Msg::Retold(Ok(())) => {
+                let mut out = Vec::new();
+                live.authority.retold(live.at, &mut out);
+                live.effects.extend(out);
             }
+            Msg::Retold(Err(fault)) => {
+                live.last_error = Some(fault.to_string());
+                self.retell(super::budget::LOAD_AGAIN, cx);
+            }
+            Msg::RatesChanged { reply } => self.read_rate(reply, cx),
             Msg::RateRead { rate: Ok(rate), reply } => {
                 live.rate = rate;
                 live.purse.set_rate(rate.unwrap_or(Rate::ONE));
@@ -116,6 +129,7 @@ impl BudgetActor {
             }
             Msg::RateRead { rate: Err(fault), reply } => {
                 live.last_error = Some(fault.to_string());
+                live.rate_day = i64::MIN;
                 reply.send(Told::Unavailable);
             }
             Msg::Revived(Ok(budget)) => {
@@ -129,13 +143,20 @@ impl BudgetActor {
                 live.authority.load_failed(&mut out);
                 live.effects.extend(out);
             }
-            Msg::AccountTold { then, ops } => {
+            Msg::AccountTold { counted, then, ops } => {
+                live.tells = live.tells.saturating_sub(1);
                 live.authority.told(&ops);
+                if !counted {
+                    live.retell();
+                }
                 use crate::models::shield::effect::Effect;
                 live.effects.extend(then.into_iter().map(|(t, a)| Effect::Reply(t, a)));
             }
             Msg::Resolved { seek, found } => live.resolved(*seek, found),
-            Msg::Journaled => live.journaling = false,
+            Msg::Journaled(lost) => {
+                live.journaling = false;
+                live.journal_again(lost);
+            }
             Msg::Tick => {
                 live.ticking = false;
                 let mut out = Vec::new();
@@ -145,6 +166,15 @@ impl BudgetActor {
             }
             Msg::Loaded(_) => {}
         }
+    }
+
+    /// A rate that was entered for a later day counts from that day on.
+    fn read_rate(&self, reply: Reply<Told<()>>, cx: &mut Cx<Self>) {
+        let State::Live(live) = &self.state else { return };
+        let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
+        let (from, to) = (live.authority.budget().core.terms.currency, live.account_currency);
+        let read = async move { load::rate(&shared, &account, from, to).await };
+        cx.pipe(read, move |rate| Msg::RateRead { rate, reply });
     }
 
     /// Time is looked at for as long as anything is under way.
@@ -176,65 +206,41 @@ impl BudgetActor {
         );
     }
 
+    /// Tells the account everything once more that its window still counts.
+    pub(super) fn retell(&mut self, after: Duration, cx: &mut Cx<Self>) {
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        cx.pipe(
+            async move {
+                tokio::time::sleep(after).await;
+                super::carry::retell(&shared, &name).await
+            },
+            Msg::Retold,
+        );
+    }
+
     fn reloaded(&mut self, outcome: Result<Reloaded, Fault>, cx: &mut Cx<Self>) {
         let State::Live(live) = &mut self.state else { return };
+        let mut out = Vec::new();
         match outcome {
             Ok(Reloaded::Current(Some(loaded))) => {
                 // The rows are here; an account's window is in its ledger.
-                let (shared, name, me) =
-                    (Arc::clone(&self.shared), self.name.clone(), live.purse.holder());
-                cx.pipe(
-                    async move {
-                        let account = shared.store.account(&name.account).await?;
-                        let rows = &loaded.slices;
-                        let budget = load::revive(
-                            &shared,
-                            &name,
-                            account.as_ref(),
-                            &loaded.budget,
-                            rows,
-                            Some(me),
-                        )
-                        .await?;
-                        Ok::<_, Fault>(Box::new(budget))
-                    },
-                    Msg::Revived,
-                );
+                let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+                let me = live.purse.holder();
+                let revive = async move { load::revived(&shared, &name, &loaded, me).await };
+                cx.pipe(revive, |budget| Msg::Revived(budget.map(Box::new)));
             }
             Ok(Reloaded::Current(None)) => {
                 // Never stored: the order that would have done it did not happen.
-                let mut out = Vec::new();
                 let budget = live.authority.budget().clone();
                 live.authority.loaded(live.at, budget, &mut out);
-                live.effects.extend(out);
             }
-            Ok(Reloaded::Fenced) => {
-                let mut out = Vec::new();
-                live.authority.lose(&mut out);
-                live.effects.extend(out);
-            }
+            Ok(Reloaded::Fenced) => live.authority.lose(&mut out),
             Err(fault) => {
                 live.last_error = Some(fault.to_string());
-                let mut out = Vec::new();
                 live.authority.load_failed(&mut out);
-                live.effects.extend(out);
             }
         }
-    }
-
-    /// Counts the account's window anew from the ledger.
-    fn recount(&mut self, cx: &mut Cx<Self>) {
-        let State::Live(live) = &self.state else { return };
-        let Some(cap) = live.authority.budget().core.terms.window else { return };
-        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
-        let core = live.authority.budget().core.clone();
-        cx.pipe(
-            async move {
-                let window = load::window(&shared, &name, cap).await?;
-                Ok::<_, Fault>(Box::new(crate::models::shield::budget::Budget { core, window }))
-            },
-            Msg::Recounted,
-        );
+        live.effects.extend(out);
     }
 }
 
@@ -247,13 +253,13 @@ impl Live {
         let Some(rate) = self.rate else {
             return reply.send(Told::Done(Booked::Refused(Reason::NoExchangeRate)));
         };
-        let fact = Fact {
-            op: ask.op,
-            amount: ask.amount,
-            window_amount: rate.convert(ask.amount),
-            body: ask.body,
-            memo: ask.memo,
-        };
+        let window_amount = rate.convert(ask.amount);
+        let counted = window_amount.0.unsigned_abs() <= WINDOW_AMOUNT_MAX;
+        if !counted || self.authority.budget().core.is_full() {
+            return reply.send(Told::Done(Booked::Refused(Reason::BeyondBounds)));
+        }
+        let fact =
+            Fact { op: ask.op, amount: ask.amount, window_amount, body: ask.body, memo: ask.memo };
         self.ask(Ask::Spend(fact), Asker::Reply(reply));
     }
 
@@ -262,6 +268,9 @@ impl Live {
         let ended = core.status == Status::Ended && matches!(order, Order::Resume | Order::Pause);
         if ended {
             return reply.send(Told::Done(Booked::Refused(Reason::Ended)));
+        }
+        if matches!(order, Order::TopUp(_)) && core.is_full() {
+            return reply.send(Told::Done(Booked::Refused(Reason::BeyondBounds)));
         }
         let mut order = order;
         if let Order::Allocate(terms) = &mut order {
@@ -288,7 +297,7 @@ impl Live {
         }
     }
 
-    fn committed(&mut self, outcome: Outcome) {
+    pub(super) fn committed(&mut self, outcome: Outcome) {
         let outcome = match outcome {
             Outcome::Committed => CommitOutcome::Done,
             Outcome::Duplicate(found) => duplicate(&found).unwrap_or_else(|fault| {

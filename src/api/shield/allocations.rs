@@ -196,18 +196,26 @@ pub async fn list(
     if !status.is_empty() && Status::parse(&status).is_none() {
         return Err(Problem::field("status", "is not active, paused or ended"));
     }
-    let page = BudgetList { account: account.into_owned(), prefix, status, after: cursor, limit };
-    let rows = app.shield.store().budgets(&page).await.map_err(|_| common::unavailable())?;
-    let next_cursor =
-        (rows.len() as u32 == limit).then(|| rows.last().map(|r| r.budget.clone())).flatten();
+    let mut page =
+        BudgetList { account: account.into_owned(), prefix, status, after: cursor, limit };
+    let (rows, more) = loop {
+        let read = app.shield.store().budgets(&page).await.map_err(|_| common::unavailable())?;
+        let more = read.len() as u32 == limit;
+        let campaigns: Vec<_> = read.into_iter().filter(|r| r.budget != ACCOUNT_BUDGET).collect();
+        if !more || !campaigns.is_empty() {
+            break (campaigns, more);
+        }
+        // A page of the account's own row alone.
+        page.after = ACCOUNT_BUDGET.to_owned();
+    };
+    let next_cursor = rows.last().filter(|_| more).map(|r| r.budget.clone());
     let allocations = rows
         .into_iter()
-        .filter(|r| r.budget != ACCOUNT_BUDGET)
         .map(|r| Listed {
             campaign_id: r.budget,
             status: r.status,
             budget: Micros(r.funded),
-            spent: Micros(r.settled + r.facts - r.refunded),
+            spent: Micros(r.settled) + Micros(r.facts) - Micros(r.refunded),
             ledger_seq: r.seq,
             updated_at: rfc3339(r.updated_at),
         })

@@ -103,7 +103,7 @@ pub struct CheckAnswer {
     #[schema(value_type = f64)]
     remaining: Option<Micros>,
     /// Why not: budget_exceeded, window_exceeded, daily_exceeded, paused, ended, not_started,
-    /// stopped, unknown_campaign, currency_mismatch, no_exchange_rate or too_many_holds.
+    /// stopped, unknown_campaign, currency_mismatch, no_exchange_rate, too_many_holds or beyond_bounds.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,6 +17,10 @@ use super::slice::Slice;
 use super::terms::Status;
 use super::window::Window;
 
+/// Slices that are drained, for each that may serve: a slice drains for up to the longest hold with
+/// its graces, seven times as long as it serves.
+const DRAINED_PER_SERVING: usize = 8;
+
 /// A budget: its durable state and its window, which is rebuilt from the ledger at a start.
 #[derive(Clone, Debug)]
 pub struct Budget {
@@ -43,6 +47,14 @@ pub struct Settlement {
     pub again: bool,
     pub body: u64,
     pub memo: Option<String>,
+}
+
+impl Settlement {
+    /// The slice of the window that the booking comes out of: none, if nobody vouches that the hold
+    /// still has its part of it.
+    pub fn window_slice(&self) -> Option<SliceId> {
+        self.confirmed.then_some(self.window_slice)
+    }
 }
 
 /// A spend (or, negative, a refund) that happened elsewhere.
@@ -78,6 +90,8 @@ pub struct Stage<'a> {
     pub events: Vec<Event>,
     pub window_ops: Vec<(Micros, Op)>,
     pub dirty: bool,
+    /// What was counted in the window out of no slice of it.
+    pub window_facts: Micros,
     window: &'a Window,
     window_sum: Micros,
     day: DaySpan,
@@ -100,6 +114,7 @@ impl Budget {
             events: Vec::new(),
             window_ops: Vec::new(),
             dirty: false,
+            window_facts: Micros::ZERO,
             window_sum: self.window.sum(),
             window: &self.window,
             day,
@@ -204,7 +219,8 @@ impl Stage<'_> {
     ) -> Result<Grant, Refusal> {
         if let Some(known) = self.core.slices.get(&id) {
             // Asked again because the answer was lost: the same slice, as it stands.
-            let usable = !known.drained && !known.sealed && known.holder == holder;
+            let today = known.day == self.day.day;
+            let usable = today && !known.drained && !known.sealed && known.holder == holder;
             let (quota, day) = (known.quota, known.day);
             let serves_us = self.serves_us()?;
             return match usable {
@@ -214,7 +230,12 @@ impl Stage<'_> {
         }
         self.open()?;
         let serves_us = self.serves_us()?;
-        if self.core.slices.len() >= self.limits.slices_max {
+        // Slices that only wait for their last holds are many where bids are lost without a word:
+        // they keep nobody from bidding, up to a bound of their own.
+        let slices = self.core.slices.values();
+        let serving = slices.filter(|s| !s.drained && !s.sealed).count();
+        let drained_max = self.limits.slices_max.saturating_mul(DRAINED_PER_SERVING);
+        if serving >= self.limits.slices_max || self.core.slices.len() - serving >= drained_max {
             return Err(Refusal::new(Reason::TooManyHolds));
         }
         let quota = self.portion(needed, want)?;
@@ -280,6 +301,7 @@ impl Stage<'_> {
         let Some(slice) = self.core.slices.get_mut(&id) else {
             return;
         };
+        // A restart may have found more in the ledger than the holder has heard of.
         let missed = booked - slice.noted;
         let counts_notes = self.core.terms.window.is_some();
         if counts_notes && missed > Micros::ZERO {
@@ -290,7 +312,7 @@ impl Stage<'_> {
         let Some(slice) = self.core.slices.get_mut(&id) else {
             return;
         };
-        slice.quota = slice.quota.min(slice.settled + keep.max(Micros::ZERO));
+        slice.quota = slice.quota.min(slice.settled + slice.noted + keep.max(Micros::ZERO));
         slice.drained = true;
         if slice.reserved() <= Micros::ZERO {
             self.drop_slice(id);
@@ -335,7 +357,7 @@ impl Stage<'_> {
             day,
             hold: Some(s.hold),
             slice: Some(s.slice),
-            window_slice: Some(s.window_slice),
+            window_slice: s.window_slice(),
             body: s.body,
             memo: s.memo.clone(),
         })
@@ -351,6 +373,7 @@ impl Stage<'_> {
         let day = self.day.day;
         self.core.use_day(day, fact.amount);
         self.window_op(fact.window_amount, fact.op);
+        self.window_facts += fact.window_amount.max(Micros::ZERO);
         self.core.seq += 1;
         self.entry(Entry {
             seq: self.core.seq,
@@ -376,10 +399,12 @@ impl Stage<'_> {
         if self.window.knows(op) || self.window_ops.iter().any(|(_, known)| *known == op) {
             return;
         }
+        let mut fact = amount;
         if let Some(slice) = slice.and_then(|id| self.core.slices.get_mut(&id)) {
+            fact -= amount.min(slice.reserved());
             slice.noted += amount;
-            slice.quota -= amount.min(slice.reserved()).max(Micros::ZERO);
         }
+        self.window_facts += fact.max(Micros::ZERO);
         self.window_op(amount, op);
     }
 

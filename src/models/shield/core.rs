@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::entry::{Day, SliceId};
-use super::money::Micros;
+use super::money::{Micros, TOTAL_MAX};
 use super::slice::Slice;
 use super::terms::{Status, Terms};
 
@@ -58,6 +58,12 @@ impl Core {
     /// Escrow of all slices: held and unheld.
     pub fn reserved(&self) -> Micros {
         self.slices.values().map(Slice::reserved).sum()
+    }
+
+    /// Whether a total has become so large that nothing may be added to any.
+    pub fn is_full(&self) -> bool {
+        let totals = [self.funded, self.refunded, self.settled, self.facts];
+        totals.iter().any(|total| total.0.unsigned_abs() > TOTAL_MAX.unsigned_abs())
     }
 
     /// What was spent in the end: bookings less refunds.

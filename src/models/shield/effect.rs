@@ -21,6 +21,10 @@ pub struct Batch {
     pub slices_put: Vec<Slice>,
     pub slice_settles: Vec<(SliceId, Micros)>,
     pub slices_gone: Vec<SliceId>,
+    /// What the window counts with the batch, where there is one.
+    pub window_used: Micros,
+    /// The part of it that came with this batch and out of no slice.
+    pub window_facts: Micros,
     pub events: Vec<Event>,
     /// Operations that book no ledger row, with the fingerprint of their request; the shell adds the
     /// answer that it will give.
@@ -65,6 +69,9 @@ pub enum Effect {
     /// Tell the account's authority what was booked; give the answers once it has counted it, and
     /// tell this authority by `told`: until then these operations are still being worked on.
     Tell { notes: Vec<Note>, then: Vec<(Ticket, Answer)>, ops: Vec<Op> },
+    /// Tell the account everything of this campaign that its window still counts, as the ledger has
+    /// it, then tell this authority by `retold`: somebody may have died before telling it.
+    Retell,
     /// The purse asks an authority; the answer comes back by `answered`.
     Ask { lane: Lane, ask: Ask },
     /// The purse books a hold at the campaign's authority; the answer comes back by `settled`.

@@ -86,6 +86,14 @@ impl LaneState {
             share.until_us = i64::MIN;
             share.until_wall_us = i64::MIN;
         }
+        // The life of one that is on its way counts from before the clocks parted, too.
+        if let Some(asking) = &mut self.asking {
+            asking.recalled = true;
+        }
+    }
+
+    pub fn asks_for(&self, slice: SliceId) -> bool {
+        self.asking.is_some_and(|a| a.slice == slice)
     }
 
     pub fn is_asking(&self) -> bool {

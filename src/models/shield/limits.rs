@@ -13,7 +13,7 @@ pub struct Limits {
     pub grace_us: i64,
     /// Open holds a budget may have on one node.
     pub holds_max: usize,
-    /// Slices of one budget that may be out at the same time.
+    /// Slices of one budget that may be served from at the same time.
     pub slices_max: usize,
     /// Requests of one commit.
     pub batch_max: usize,
@@ -37,7 +37,7 @@ impl Default for Limits {
             hold_ttl_max_us: 60_000_000,
             grace_us: 5_000_000,
             holds_max: 100_000,
-            slices_max: 1_024,
+            slices_max: 2_048,
             batch_max: 512,
             pending_max: 8_192,
             recall_wait_us: 1_000_000,

@@ -25,4 +25,5 @@ pub mod slice;
 pub mod terms;
 pub mod token;
 pub mod verify;
+pub mod watch;
 pub mod window;

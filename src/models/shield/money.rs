@@ -11,6 +11,9 @@ pub const UNIT: i64 = 1_000_000;
 /// The largest magnitude of a single amount: one billion units. Sums of thousands of such amounts
 /// still fit an `i64`, and anything larger in a request is a mistake.
 pub const AMOUNT_MAX: i64 = 1_000_000_000 * UNIT;
+/// A budget whose totals have passed this takes no more money, either way: with all the requests that
+/// may wait at the time, each of [`AMOUNT_MAX`], its sums still fit.
+pub const TOTAL_MAX: i64 = 1 << 59;
 /// Digits accepted after the decimal point.
 pub const DECIMALS_MAX: usize = 6;
 
@@ -99,9 +102,14 @@ impl Micros {
         }
     }
 
-    /// `self + other`, refused where it would leave the range of an `i64`.
-    pub fn plus(self, other: Micros) -> Option<Micros> {
-        self.0.checked_add(other.0).map(Micros)
+    /// The part of this that `part` is of `whole`, rounded away from zero. `whole` is not zero.
+    pub fn share(self, part: Micros, whole: Micros) -> Micros {
+        let (part, whole) = (i128::from(part.0), i128::from(whole.0));
+        let product = i128::from(self.0) * part;
+        let rounded = (product.abs() + whole.abs() - 1) / whole.abs();
+        let sign = product.signum() * whole.signum();
+        let amount = (rounded * sign).clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+        Micros(amount as i64)
     }
 
     pub fn min(self, other: Micros) -> Micros {
@@ -115,7 +123,7 @@ impl Micros {
 
 impl std::ops::Add for Micros {
     type Output = Micros;
-    /// Saturates: totals are kept far below the limit by [`AMOUNT_MAX`] and `plus`.
+    /// Saturates; nothing gets there: [`AMOUNT_MAX`] and [`TOTAL_MAX`] keep sums far below.
     fn add(self, o: Micros) -> Micros {
         Micros(self.0.saturating_add(o.0))
     }
@@ -276,6 +284,14 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_exact_where_it_can_be_and_never_too_small() {
+        assert_eq!(Micros(110).share(Micros(100), Micros(100)), Micros(110));
+        assert_eq!(Micros(110).share(Micros(0), Micros(100)), Micros(0));
+        assert_eq!(Micros(110).share(Micros(33), Micros(100)), Micros(37));
+        assert_eq!(Micros(i64::MAX).share(Micros(2), Micros(1)), Micros(i64::MAX));
+    }
 
     #[test]
     fn decimal_text_is_read_exactly() {

@@ -27,10 +27,12 @@ pub enum Reason {
     NoExchangeRate,
     /// The budget has as many open holds as it may have.
     TooManyHolds,
+    /// The amount in the account's currency, or a total of the budget, is beyond what is counted.
+    BeyondBounds,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 11] = [
+    pub const ALL: [Reason; 12] = [
         Reason::BudgetExceeded,
         Reason::WindowExceeded,
         Reason::DailyExceeded,
@@ -42,6 +44,7 @@ impl Reason {
         Reason::CurrencyMismatch,
         Reason::NoExchangeRate,
         Reason::TooManyHolds,
+        Reason::BeyondBounds,
     ];
 
     /// The code as it stands in answers and metric labels.
@@ -58,6 +61,7 @@ impl Reason {
             Reason::CurrencyMismatch => "currency_mismatch",
             Reason::NoExchangeRate => "no_exchange_rate",
             Reason::TooManyHolds => "too_many_holds",
+            Reason::BeyondBounds => "beyond_bounds",
         }
     }
 
@@ -77,6 +81,7 @@ impl Reason {
             Reason::CurrencyMismatch => "use the currency of the allocation",
             Reason::NoExchangeRate => "enter an exchange rate to the account's currency",
             Reason::TooManyHolds => "settle or release open holds",
+            Reason::BeyondBounds => "use another campaign: totals end at 576,460,752,303 units",
         }
     }
 }

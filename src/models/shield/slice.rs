@@ -13,7 +13,9 @@ pub struct Slice {
     pub quota: Micros,
     /// Booked against the quota.
     pub settled: Micros,
-    /// Bookings of this slice that the authority was told of by [`super::budget::Stage::note`].
+    /// What was booked elsewhere from this slice of a window, as far as the authority was told of it
+    /// ([`super::budget::Stage::note`]); a restart finds it in the ledger. It counts in the window,
+    /// and so no more here.
     pub noted: Micros,
     /// The ledger's newest row when the slice was taken: its bookings come after. A request that is
     /// repeated long after makes a slice of the same name anew.
@@ -31,7 +33,7 @@ pub struct Slice {
 impl Slice {
     /// Escrow: what the slice keeps from everybody else.
     pub fn reserved(&self) -> Micros {
-        self.quota - self.settled
+        (self.quota - self.settled - self.noted).max(Micros::ZERO)
     }
 
     /// Whether the holder may still authorise from it, as far as the authority can tell.

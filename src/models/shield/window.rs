@@ -11,7 +11,8 @@ use super::money::Micros;
 pub struct Window {
     entries: VecDeque<(i64, Micros, Op)>,
     seen: HashSet<Op>,
-    sum: Micros,
+    /// Wider than what it sums: facts are never refused, and no sum of them is cut off.
+    sum: i128,
     /// Entries before this one are cancelled: a refund need not walk over them again.
     live_from: usize,
 }
@@ -34,7 +35,7 @@ impl Window {
             self.entries.pop_front();
             self.live_from = self.live_from.saturating_sub(1);
             self.seen.remove(&op);
-            self.sum -= amount;
+            self.sum -= i128::from(amount.0);
         }
     }
 
@@ -47,7 +48,7 @@ impl Window {
         }
         if amount >= Micros::ZERO || limits.has(Bug::RefundBelowZero) {
             self.entries.push_back((now_us, amount, op));
-            self.sum += amount;
+            self.sum += i128::from(amount.0);
             return;
         }
         // The operation stays known for as long as an entry of its time would.
@@ -56,7 +57,7 @@ impl Window {
         while let Some((_, entry, _)) = self.entries.get_mut(self.live_from) {
             let cancelled = (*entry).min(left);
             *entry -= cancelled;
-            self.sum -= cancelled;
+            self.sum -= i128::from(cancelled.0);
             left -= cancelled;
             if left == Micros::ZERO {
                 break;
@@ -111,7 +112,7 @@ impl Window {
 
     /// What is booked in the window, as of the last [`Window::expire`].
     pub fn sum(&self) -> Micros {
-        self.sum
+        Micros(i64::try_from(self.sum).unwrap_or(if self.sum > 0 { i64::MAX } else { i64::MIN }))
     }
 
     /// Monotonic time at which the oldest entry leaves, if any.

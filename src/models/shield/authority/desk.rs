@@ -51,7 +51,7 @@ impl Desk<'_> {
                 // The holder vouches for the hold: it cannot have been settled before.
                 self.check_ops |= !s.confirmed || s.again;
                 let entry = stage.settle(s);
-                self.note(Some(s.window_slice), s.op, s.window_amount);
+                self.note(s.window_slice(), s.op, s.window_amount);
                 let late = entry.kind == Kind::Late;
                 let answer = Answer::Booked { entry, replayed: false };
                 match late {

@@ -3,7 +3,7 @@
 
 mod desk;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use desk::Desk;
 
@@ -86,8 +86,14 @@ pub struct Authority {
     parked: Vec<Parked>,
     /// Operations being worked on, with the fingerprint of their request.
     busy: HashMap<Op, u64>,
-    /// After a doubt every operation is looked up before it is booked again.
-    doubtful: bool,
+    /// Operations whose commit ended in doubt: looked up before they are booked again.
+    doubted: HashSet<Op>,
+    /// The account may not have heard of everything: what was booked before is answered once it has.
+    retelling: bool,
+    /// There was a new doubt meanwhile: it is to be told once more.
+    retell_again: bool,
+    /// Such answers.
+    replays: Vec<(Ticket, Ask, Answer)>,
     /// Requests that have waited for a recall already.
     retried: HashMap<Ticket, ()>,
 }
@@ -102,7 +108,10 @@ impl Authority {
             flight: None,
             parked: Vec::new(),
             busy: HashMap::new(),
-            doubtful: false,
+            doubted: HashSet::new(),
+            retelling: false,
+            retell_again: false,
+            replays: Vec::new(),
             retried: HashMap::new(),
         }
     }
@@ -121,7 +130,44 @@ impl Authority {
 
     /// Requests that wait, in any way.
     pub fn waiting(&self) -> usize {
-        self.pending.len() + self.parked.len() + self.flight.as_ref().map_or(0, |f| f.jobs.len())
+        let flying = self.flight.as_ref().map_or(0, |f| f.jobs.len());
+        self.pending.len() + self.parked.len() + self.replays.len() + flying
+    }
+
+    /// A commit is under way.
+    pub fn is_flying(&self) -> bool {
+        self.flight.is_some()
+    }
+
+    /// A commit is under way, or the account is still being told of something.
+    pub fn is_owing(&self) -> bool {
+        self.flight.is_some() || self.retelling || self.phase == Phase::Loading
+    }
+
+    /// An earlier life may have ended between a booking and telling the account of it.
+    pub fn retell(&mut self, out: &mut Vec<Effect>) {
+        let campaign = self.budget.core.terms.window.is_none();
+        if !campaign {
+            return;
+        }
+        if self.retelling {
+            self.retell_again = true;
+        } else {
+            self.retelling = true;
+            out.push(Effect::Retell);
+        }
+    }
+
+    /// The account has counted everything that was booked by the time it was told.
+    pub fn retold(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.retelling = false;
+        if std::mem::take(&mut self.retell_again) {
+            return self.retell(out);
+        }
+        for (ticket, ask, answer) in std::mem::take(&mut self.replays) {
+            self.finish(&ask);
+            self.answer_replay(now, ticket, &ask, answer, out);
+        }
     }
 
     /// Nothing waits and no slice is out: the authority may be put away.
@@ -178,12 +224,13 @@ impl Authority {
             CommitOutcome::Failed => {
                 for (ticket, ask) in flight.jobs {
                     self.finish(&ask);
+                    self.retried.remove(&ticket);
                     out.push(Effect::Reply(ticket, Answer::Unavailable));
                 }
             }
             CommitOutcome::Unknown => {
                 self.phase = Phase::Loading;
-                self.doubtful = true;
+                self.doubted.extend(flight.jobs.iter().filter_map(|(_, a)| Some(a.op()?.0)));
                 self.requeue(flight.jobs);
                 out.push(Effect::Reload);
             }
@@ -215,6 +262,8 @@ impl Authority {
         }
         self.budget = budget;
         self.phase = Phase::Serving;
+        // What was in doubt may be booked, and nobody has told the account.
+        self.retell(out);
         self.pump(now, out);
     }
 
@@ -222,6 +271,7 @@ impl Authority {
     pub fn load_failed(&mut self, out: &mut Vec<Effect>) {
         for (ticket, ask) in std::mem::take(&mut self.pending) {
             self.finish(&ask);
+            self.retried.remove(&ticket);
             out.push(Effect::Reply(ticket, Answer::Unavailable));
         }
         out.push(Effect::Reload);
@@ -231,7 +281,12 @@ impl Authority {
     pub fn lose(&mut self, out: &mut Vec<Effect>) {
         self.phase = Phase::Lost;
         self.busy.clear();
+        self.retried.clear();
+        self.retelling = false;
         let parked = std::mem::take(&mut self.parked);
+        for (ticket, _, _) in std::mem::take(&mut self.replays) {
+            out.push(Effect::Reply(ticket, Answer::NotOwner));
+        }
         for (ticket, _) in std::mem::take(&mut self.pending) {
             out.push(Effect::Reply(ticket, Answer::NotOwner));
         }
@@ -271,6 +326,8 @@ impl Authority {
 
     fn requeue(&mut self, jobs: Vec<(Ticket, Ask)>) {
         for job in jobs.into_iter().rev() {
+            // Where it waits for a recall, it is to wait anew.
+            self.retried.remove(&job.0);
             self.pending.push_front(job);
         }
     }
@@ -281,6 +338,11 @@ impl Authority {
         // first.
         let mut ops = Vec::new();
         for (_, ask) in &flight.jobs {
+            if !self.doubted.is_empty()
+                && let Some((op, _)) = ask.op()
+            {
+                self.doubted.remove(&op);
+            }
             match ask {
                 Ask::Spend(fact) if !flight.notes.is_empty() => ops.push(fact.op),
                 _ => self.finish(ask),
@@ -313,7 +375,9 @@ impl Authority {
                 rest.push((ticket, ask));
                 continue;
             };
-            self.finish(&ask);
+            if let Some((op, _)) = ask.op() {
+                self.doubted.remove(&op);
+            }
             let answer = match found {
                 Found::Row { entry } if entry.body == body => {
                     Answer::Booked { entry: *entry, replayed: true }
@@ -323,6 +387,12 @@ impl Authority {
                 }
                 Found::Row { .. } | Found::Answer { .. } => Answer::Mismatch,
             };
+            if self.retelling {
+                // It stays busy: whoever repeats it waits like this one.
+                self.replays.push((ticket, ask, answer));
+                continue;
+            }
+            self.finish(&ask);
             self.answer_replay(now, ticket, &ask, answer, out);
         }
         self.requeue(rest);
@@ -401,7 +471,8 @@ impl Authority {
             parked: Vec::new(),
             recalls: Vec::new(),
             operations: Vec::new(),
-            check_ops: self.doubtful,
+            check_ops: !self.doubted.is_empty()
+                && jobs.iter().any(|(_, a)| a.op().is_some_and(|o| self.doubted.contains(&o.0))),
             tell_account: parent_window,
         };
         for (ticket, ask) in &jobs {
@@ -409,6 +480,7 @@ impl Authority {
         }
         let Desk { answers, notes, parked, recalls, operations, check_ops, .. } = desk;
         out.extend(recalls);
+        let (window_used, window_facts) = (stage.window_sum(), stage.window_facts);
         let Stage {
             mut core,
             entries,
@@ -432,6 +504,8 @@ impl Authority {
                 slices_put,
                 slice_settles,
                 slices_gone,
+                window_used,
+                window_facts,
                 events,
                 operations,
                 check_ops,

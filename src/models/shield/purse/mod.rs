@@ -2,6 +2,8 @@
 //! covers them. Nothing here waits for a store or another node while the slices last.
 
 mod by_id;
+#[cfg(test)]
+mod tests;
 mod time;
 mod waiting;
 
@@ -79,9 +81,15 @@ pub struct Purse {
     waiting: VecDeque<Waiting>,
     /// Who asked for a settle that is on its way, and when it was last sent.
     settling: BTreeMap<Op, (Option<Ticket>, i64)>,
+    /// The last holds that were settled, for whoever authorises or settles them once more.
+    over: ById<Hold>,
+    over_order: VecDeque<Op>,
     slices_made: u64,
     last: Option<Now>,
 }
+
+/// Settled holds that are remembered.
+const OVER_KEPT: usize = 4_096;
 
 impl Purse {
     pub fn new(holder: HolderId, rate: Rate, limits: Limits) -> Purse {
@@ -95,6 +103,8 @@ impl Purse {
             odd: BTreeSet::new(),
             waiting: VecDeque::new(),
             settling: BTreeMap::new(),
+            over: ById::default(),
+            over_order: VecDeque::new(),
             slices_made: 0,
             last: None,
         }
@@ -192,6 +202,9 @@ impl Purse {
     /// clock may have stood still while slices ran out elsewhere.
     #[inline]
     fn mind_the_clocks(&mut self, now: Now) {
+        if self.limits.has(Bug::ServeByWallClock) {
+            return;
+        }
         if let Some(last) = self.last.replace(now) {
             let (mono, wall) = (now.mono_us - last.mono_us, now.wall_us - last.wall_us);
             if (mono - wall).abs() > self.limits.drift_max_us {
@@ -220,7 +233,7 @@ impl Purse {
     /// asks journals a hold that is granted. `None`: see [`Purse::ask`].
     #[inline]
     pub fn ask_now(&mut self, now: Now, ask: &Authorise) -> Option<HoldAnswer> {
-        if let Some(hold) = self.holds.get(&ask.id) {
+        if let Some(hold) = self.holds.get(&ask.id).or_else(|| self.over.get(&ask.id)) {
             return Some(match hold.body == ask.body {
                 true => HoldAnswer::Held { hold: hold.clone(), replayed: true },
                 false => HoldAnswer::Mismatch,
@@ -307,18 +320,25 @@ impl Purse {
             Answer::Booked { entry, replayed } => {
                 hold.state = HoldState::Settled(entry.amount);
                 let hold = hold.clone();
-                let booked = [hold.amount.min(entry.amount), self.rate.convert(entry.amount)];
+                let booked = [hold.amount.min(entry.amount), entry.window_amount];
                 self.end(&hold, booked, out);
+                self.remember(&hold);
                 out.push(Effect::Journal(Box::new(hold.clone())));
                 self.serve_waiting(now, out);
                 HoldAnswer::Settled { hold, entry, replayed }
+            }
+            Answer::Mismatch => {
+                // Its key was granted, and settled for another amount, before this purse was: that
+                // booking stands, and this hold has nothing to wait for.
+                self.void(now, id, HoldState::Expired, out);
+                self.serve_waiting(now, out);
+                HoldAnswer::Mismatch
             }
             other => {
                 // Nothing was booked. It was to be booked: so it does not expire to nothing.
                 hold.state = HoldState::Won(amount);
                 self.enqueue_retry(now, id);
                 match other {
-                    Answer::Mismatch => HoldAnswer::Mismatch,
                     Answer::Overloaded => HoldAnswer::Overloaded,
                     _ => HoldAnswer::Unavailable,
                 }
@@ -326,6 +346,18 @@ impl Purse {
         };
         if let Some(ticket) = ticket {
             out.push(Effect::Hold(ticket, answer));
+        }
+    }
+
+    /// One key, one hold, one settle: also when the same request comes once more.
+    fn remember(&mut self, hold: &Hold) {
+        if self.over.insert(hold.id, hold.clone()).is_none() {
+            self.over_order.push_back(hold.id);
+        }
+        if self.over_order.len() > OVER_KEPT
+            && let Some(oldest) = self.over_order.pop_front()
+        {
+            self.over.remove(&oldest);
         }
     }
 
@@ -396,7 +428,13 @@ impl Purse {
             }
             Answer::SliceGone(slice) => state.gone(slice, now, &mut asks),
             Answer::Returned(slice) => state.returned(slice),
-            // Sent again by the tick, until the authority is there.
+            // Sent again by the tick, until the authority is there; nobody waits for that long.
+            Answer::Unavailable | Answer::NotOwner if state.asks_for(asked) => {
+                self.give_up(now, &HoldAnswer::Unavailable, out);
+            }
+            Answer::Overloaded if state.asks_for(asked) => {
+                self.give_up(now, &HoldAnswer::Overloaded, out);
+            }
             _ => {}
         }
         send(lane, asks, out);
@@ -444,15 +482,20 @@ fn send(lane: Lane, asks: Vec<Ask>, out: &mut Vec<Effect>) {
     out.extend(asks.into_iter().map(|ask| Effect::Ask { lane, ask }));
 }
 
-/// The settle of a hold as its authority is asked for it.
+/// The settle of a hold as its authority is asked for it. A hold that is open counts at the rate at
+/// which it was granted: what the window set aside for it suffices.
 pub fn settlement(hold: &Hold, amount: Micros, rate: Rate, confirmed: bool) -> Settlement {
+    let window_amount = match confirmed && hold.amount > Micros::ZERO {
+        true => hold.window_amount.share(amount, hold.amount),
+        false => rate.convert(amount),
+    };
     Settlement {
         hold: hold.id,
         op: settle_op(hold.id),
         slice: hold.slice,
         window_slice: hold.window_slice,
         amount,
-        window_amount: rate.convert(amount),
+        window_amount,
         day: hold.day,
         confirmed,
         again: false,

@@ -53,6 +53,13 @@ impl Purse {
         self.seek(now, out);
     }
 
+    /// Answers whatever waits for capacity that cannot be had now.
+    pub(super) fn give_up(&mut self, now: Now, answer: &HoldAnswer, out: &mut Vec<Effect>) {
+        self.serve_waiting(now, out);
+        let waiting = self.waiting.drain(..);
+        out.extend(waiting.map(|w| Effect::Hold(w.ticket, answer.clone())));
+    }
+
     /// Whether a refusal that just came in settles the fate of this request too: the head of the
     /// queue is what was asked for, and others fall with it when they need more than there is.
     fn hopeless(
@@ -92,7 +99,7 @@ impl Purse {
             let holder = self.holder;
             let fresh = || {
                 *made += 1;
-                SliceId(mix(holder.0 ^ (*made).rotate_left(32) ^ i as u64))
+                SliceId(mix(mix(holder.0) ^ (*made << 1 | i as u64)))
             };
             self.lanes[i].request(now, holder, amounts[i], fresh, &self.limits, &mut asks);
             send(lane, asks, out);

@@ -9,6 +9,7 @@ use crate::models::shield::effect::{Batch, Effect, Lane};
 use crate::models::shield::entry::{Op, SliceId};
 use crate::models::shield::hold::HoldState;
 use crate::models::shield::limits::Bug;
+use crate::models::shield::watch;
 
 impl World {
     pub fn authority_effects(&mut self, node: usize, budget: usize, effects: Vec<Effect>) {
@@ -35,8 +36,9 @@ impl World {
                     }
                 }
                 Effect::Tell { notes, then, ops } => {
-                    self.tell(node, Tell { budget, notes, then, ops })
+                    self.tell(node, Tell { budget, notes, then, ops, again: false })
                 }
+                Effect::Retell => self.tell_again(node, budget),
                 other => unreachable!("an authority does not {other:?}"),
             }
         }
@@ -158,6 +160,13 @@ impl World {
             return;
         };
         let incarnation = n.incarnation;
+        if let (None, Some(h)) = (self.limits.bug, n.hosted.get(&budget)) {
+            // The checks that the service runs find nothing where nothing is wrong.
+            let broken = watch::broken(&h.authority.budget().core, &batch);
+            if !broken.is_empty() {
+                self.check.fail(format!("{broken:?}: a batch of budget {budget}"));
+            }
+        }
         let outcome = |outcome| Event::Committed { node, incarnation, budget, generation, outcome };
         let meets = self.between(200, 3 * MS);
         let hears = self.between(100, 2 * MS);

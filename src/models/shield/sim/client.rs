@@ -27,6 +27,8 @@ pub struct Clients {
     orders: BTreeMap<Op, (usize, Order)>,
     /// When the last order of a budget was given, and not answered yet.
     ordering: [Option<i64>; BUDGETS],
+    /// The newest order of each budget that was answered.
+    ordered: [Option<Op>; BUDGETS],
     pub acked: HashSet<Op>,
     made: u128,
     /// Probes of the calm after the faults: they must all be answered.
@@ -211,8 +213,14 @@ impl World {
             Answer::Ordered { .. } | Answer::OrderReplayed { .. } => {
                 if let Some((budget, order)) = self.clients.orders.remove(&op) {
                     self.clients.ordering[budget] = None;
+                    // The answer to an older order, come late, says nothing of what holds now.
+                    let newest =
+                        self.clients.orders.iter().all(|(o, (b, _))| *b != budget || *o < op);
                     let Self { check, store, .. } = self;
-                    check.ordered(budget, store, &order);
+                    if newest && self.clients.ordered[budget] < Some(op) {
+                        self.clients.ordered[budget] = Some(op);
+                        check.ordered(budget, store, &order);
+                    }
                 }
             }
             _ => {}

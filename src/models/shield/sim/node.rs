@@ -1,7 +1,7 @@
 //! A simulated node: authorities of the shards it owns, purses of the campaigns it bids for, and a
 //! disk for its notices. It carries effects out as an actor would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::store::reading;
 use super::world::{ACCOUNT, Asker, BUDGETS, Event, MS, Message, World};
@@ -9,7 +9,7 @@ use crate::models::shield::ask::{Answer, Ask, Ticket};
 use crate::models::shield::authority::Authority;
 use crate::models::shield::budget::Budget;
 use crate::models::shield::effect::{Lane, Note};
-use crate::models::shield::entry::{HolderId, Now, Op};
+use crate::models::shield::entry::{HolderId, Now, Op, SliceId};
 use crate::models::shield::hold::{Hold, HoldState};
 use crate::models::shield::lane::Share;
 use crate::models::shield::limits::Bug;
@@ -29,6 +29,8 @@ pub struct Tell {
     pub notes: Vec<Note>,
     pub then: Vec<(Ticket, Answer)>,
     pub ops: Vec<Op>,
+    /// Everything once more, not the news of one commit.
+    pub again: bool,
 }
 
 pub struct Node {
@@ -160,7 +162,10 @@ impl World {
         let alive: Vec<u64> = self.nodes.iter().filter(|n| n.up).map(|n| n.incarnation).collect();
         for slice in core.slices.values_mut() {
             slice.seen_us = now.mono_us;
-            slice.noted = Micros::ZERO;
+            slice.noted = match budget {
+                ACCOUNT => self.store.booked_from(slice.id),
+                _ => Micros::ZERO,
+            };
             slice.sealed |= !alive.contains(&(slice.holder.0 / 64));
         }
         let window = match core.terms.window {
@@ -181,29 +186,28 @@ impl World {
             Some(hosted) => hosted.authority.loaded(now, budget_state, &mut out),
             None => {
                 let generation = n.next();
-                let authority = Authority::new(budget_state, limits);
+                let mut authority = Authority::new(budget_state, limits);
+                authority.retell(&mut out);
                 n.hosted.insert(budget, Hosted { authority, epoch, generation });
             }
         }
         self.authority_effects(node, budget, out);
-        if budget != ACCOUNT {
-            self.tell_again(node, budget);
-        }
     }
 
     /// What the account may not have heard of because the campaign's authority died first.
     pub fn tell_again(&mut self, node: usize, budget: usize) {
         let rows = self.past(node, super::store::WINDOW_US);
-        let own: Vec<Op> =
-            self.store.ledger[budget].iter().rev().take(rows.len()).map(|r| r.entry.op).collect();
+        let own: HashMap<Op, Option<SliceId>> = self.store.ledger[budget]
+            .iter()
+            .rev()
+            .take(rows.len())
+            .map(|r| (r.entry.op, r.entry.window_slice))
+            .collect();
         let notes: Vec<Note> = Window::to_retell(&rows, super::store::WINDOW_US)
             .into_iter()
-            .filter(|(op, _)| own.contains(op))
-            .map(|(op, amount)| Note { slice: None, op, amount })
+            .filter_map(|(op, amount)| Some(Note { slice: *own.get(&op)?, op, amount }))
             .collect();
-        if !notes.is_empty() {
-            self.tell(node, Tell { budget, notes, then: Vec::new(), ops: Vec::new() });
-        }
+        self.tell(node, Tell { budget, notes, then: Vec::new(), ops: Vec::new(), again: true });
     }
 
     pub fn past(&self, node: usize, length_us: i64) -> Vec<Past> {

@@ -32,6 +32,7 @@ pub fn verify(store: &Store) -> Report {
                 quota: slice.quota.0,
                 settled: slice.settled.0,
                 day: &slice.day.0.to_string(),
+                since_seq: slice.since_seq,
             }));
         }
     }

@@ -20,10 +20,14 @@ impl World {
             Message::Notes { notes, from } => self.asked(node, ACCOUNT, Ask::Note(notes), from),
             Message::ToldAnswer { tell } => {
                 if let Some(tell) = self.nodes[node].tells.remove(&tell) {
+                    let mut effects: Vec<Effect> =
+                        tell.then.into_iter().map(|(t, a)| Effect::Reply(t, a)).collect();
                     if let Some(h) = self.nodes[node].hosted.get_mut(&tell.budget) {
                         h.authority.told(&tell.ops);
+                        if tell.again {
+                            h.authority.retold(now, &mut effects);
+                        }
                     }
-                    let effects = tell.then.into_iter().map(|(t, a)| Effect::Reply(t, a)).collect();
                     self.authority_effects(node, tell.budget, effects);
                 }
             }

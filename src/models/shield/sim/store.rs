@@ -6,7 +6,7 @@ use super::world::{BUDGETS, NODES, SECOND};
 use crate::models::shield::authority::Found;
 use crate::models::shield::budget::Core;
 use crate::models::shield::effect::Batch;
-use crate::models::shield::entry::{Day, Entry, Kind, Now, Op};
+use crate::models::shield::entry::{Day, Entry, Kind, Now, Op, SliceId};
 use crate::models::shield::money::{Currency, Micros};
 use crate::models::shield::slice::Slice;
 use crate::models::shield::terms::{Terms, WindowCap};
@@ -150,6 +150,12 @@ impl Store {
             .collect();
         rows.sort_by_key(|r| r.true_us);
         rows
+    }
+
+    /// What the ledger has of one slice of the account's window.
+    pub fn booked_from(&self, slice: SliceId) -> Micros {
+        let rows = self.ledger.iter().flatten().map(|row| &row.entry);
+        rows.filter(|e| e.window_slice == Some(slice)).map(|e| e.window_amount).sum()
     }
 
     pub fn core(&self, budget: usize) -> Core {
