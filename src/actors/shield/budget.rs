@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -207,6 +208,10 @@ impl BudgetActor {
     fn fail(&mut self, cx: &mut Cx<Self>, fault: Fault) {
         tracing::warn!(budget = %self.name, error = %fault, "budget {} could not be read", self.name);
         self.state = State::Failed(fault.reason().to_owned());
+        if self.shared.draining.load(Ordering::Relaxed) {
+            // The end of the service does not wait for it.
+            return;
+        }
         let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
         let unclean = self.unclean;
         cx.pipe(

@@ -89,6 +89,11 @@ impl Actor for CommitterActor {
     async fn stopping(&mut self, _cx: &mut Cx<Self>) {
         if !self.shared.draining.load(Ordering::Relaxed) {
             // An operator's order, not the end: the queue waits for the next life.
+            if let Some(mut driving) = self.driving.take() {
+                driving.0.abort();
+                // It ends where it waits; a batch in its hands has an unknown outcome.
+                let _ = (&mut driving.0).await;
+            }
             return;
         }
         self.committer.close();

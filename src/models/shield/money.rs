@@ -38,6 +38,11 @@ impl Micros {
     /// Reads a JSON number exactly: optional sign, digits, fraction, exponent. What cannot be told
     /// in whole micros is refused rather than rounded.
     pub fn parse(text: &str) -> Result<Micros, AmountError> {
+        Micros::parse_to(text, AMOUNT_MAX)
+    }
+
+    /// The same, up to `most` micros.
+    fn parse_to(text: &str, most: i64) -> Result<Micros, AmountError> {
         use AmountError::{NotANumber, OutOfRange, TooFine};
         let (negative, body) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -85,7 +90,7 @@ impl Micros {
         } else {
             digits.checked_mul(10i128.pow(shift as u32)).ok_or(OutOfRange)?
         };
-        if micros > i128::from(AMOUNT_MAX) {
+        if micros > i128::from(most) {
             return Err(OutOfRange);
         }
         let micros = micros as i64;
@@ -194,12 +199,14 @@ impl Serialize for Micros {
 }
 
 impl<'de> Deserialize<'de> for Micros {
-    /// From the decimal text of a JSON number, or a string holding one.
+    /// From the decimal text of a JSON number, or a string holding one: a total that was stored, not
+    /// an amount that somebody asks for, so [`AMOUNT_MAX`] does not bound it.
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(d)?;
         let text = raw.get();
         let text = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
-        Micros::parse(text).map_err(|e| serde::de::Error::custom(format!("amount {e}")))
+        Micros::parse_to(text, i64::MAX)
+            .map_err(|e| serde::de::Error::custom(format!("amount {e}")))
     }
 }
 
@@ -284,6 +291,15 @@ impl Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stored_total_may_be_larger_than_any_amount() {
+        for micros in [AMOUNT_MAX + 1, TOTAL_MAX, -TOTAL_MAX, i64::MAX] {
+            let stored = serde_json::to_string(&Micros(micros)).expect("json");
+            assert_eq!(serde_json::from_str::<Micros>(&stored).ok(), Some(Micros(micros)));
+        }
+        assert_eq!(Micros::parse("1000000000.000001"), Err(AmountError::OutOfRange));
+    }
 
     #[test]
     fn a_share_is_exact_where_it_can_be_and_never_too_small() {
