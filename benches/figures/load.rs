@@ -207,9 +207,18 @@ pub async fn allocate(port: u16, campaigns: usize) {
 
 /// A bid whose hold is soon over: what is open stays bounded.
 pub fn bid(n: usize, ttl_s: f64) -> Vec<u8> {
-    let body = format!(
+    post("/api/v1/check", &bid_body(n, ttl_s))
+}
+
+/// Several bids for one campaign in a request.
+pub fn bids(n: usize, count: usize, ttl_s: f64) -> Vec<u8> {
+    let bids = vec![bid_body(n, ttl_s); count].join(",");
+    post("/api/v1/check/batch", &format!(r#"{{"bids":[{bids}]}}"#))
+}
+
+fn bid_body(n: usize, ttl_s: f64) -> String {
+    format!(
         r#"{{"campaign_id":"{}","bid_amount":1.25,"platform":"google","currency":"USD","ttl_s":{ttl_s}}}"#,
         campaign(n)
-    );
-    post("/api/v1/check", &body)
+    )
 }

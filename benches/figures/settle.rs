@@ -6,7 +6,7 @@ use kiki::store::{Store, StoreConfig};
 use serde::Deserialize;
 
 use crate::common::settles::Settles;
-use crate::load::{CONNECTIONS, Client, SETTINGS, Server, allocate, bid, post};
+use crate::load::{CONNECTIONS, Client, SETTINGS, Server, allocate, bids, post};
 use crate::report::{Bar, PAIRS, figure, ratios};
 
 pub async fn run(time: Duration) {
@@ -64,7 +64,7 @@ async fn settle_on(name: &str, kiki: Server, raw: StoreConfig, time: Duration) {
     let told = |text: &str, values: &[f64], unit| {
         figure(&format!("{text}, {name}"), values, unit, Bar::Told, command);
     };
-    told("durable settles over HTTP, each after its check, 64 connections", &served, "/s");
+    told("durable settles over HTTP, 32 bids authorised at a time, 64 connections", &served, "/s");
     told("raw group commit of the same rows in batches as large", &raws, "/s");
     told("writes of a batch", &batches, "");
     let text = format!("settle over HTTP beside the raw commit, {name}");
@@ -87,11 +87,19 @@ struct Settled {
 }
 
 #[derive(Deserialize)]
+struct Approved {
+    answers: Vec<Held>,
+}
+
+#[derive(Deserialize)]
 struct Held {
     hold_id: String,
 }
 
-/// Every connection authorises a bid and settles it, again and again.
+/// Bids that a connection authorises in one request, before it settles each in one of its own.
+const BIDS: usize = 32;
+
+/// Every connection authorises bids and settles them, again and again.
 async fn settle_load(port: u16, time: Duration) -> Settled {
     let before = batches(port).await;
     let began = Instant::now();
@@ -99,13 +107,15 @@ async fn settle_load(port: u16, time: Duration) -> Settled {
         .map(|n| {
             tokio::spawn(async move {
                 let mut client = Client::connect(port).await;
-                let (bid, mut settles) = (bid(n, 60.0), 0);
+                let (bids, mut settles) = (bids(n, BIDS, 60.0), 0);
                 while began.elapsed() < time {
-                    let held: Held = serde_json::from_slice(client.expect(&bid, 200).await)
-                        .expect("an approval");
-                    let path = format!("/api/v1/holds/{}/settle", held.hold_id);
-                    client.expect(&post(&path, r#"{"amount":1.25}"#), 200).await;
-                    settles += 1;
+                    let approved: Approved =
+                        serde_json::from_slice(client.expect(&bids, 200).await).expect("approvals");
+                    for held in approved.answers {
+                        let path = format!("/api/v1/holds/{}/settle", held.hold_id);
+                        client.expect(&post(&path, r#"{"amount":1.25}"#), 200).await;
+                        settles += 1;
+                    }
                 }
                 settles
             })

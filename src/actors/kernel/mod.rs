@@ -69,7 +69,7 @@ mod trace;
 pub const LOG_DIRECTIVES: &str = "ractor=warn";
 
 pub use actor::{Actor, Fault};
-pub use ask::{AskError, Refused, Reply};
+pub use ask::{AskError, Refused, Reply, run_within};
 pub use breaker::{Breaker, ShownBreaker};
 pub use cell::{Incident, State};
 pub use cx::Cx;

@@ -264,8 +264,8 @@ impl Actor for BudgetActor {
             }
             return self.carry_out(cx);
         }
-        if let (State::Absent, Msg::Order { order: Order::Allocate(terms), .. }) =
-            (&self.state, &msg)
+        if let (State::Absent, Msg::Order { order, .. }) = (&self.state, &msg)
+            && let Order::Allocate(terms) = &**order
             && !self.name.is_account()
         {
             let terms = terms.clone();

@@ -85,7 +85,8 @@ impl BudgetActor {
                 }
             }
             Effect::Ask { lane: Lane::Account, ask } => {
-                let msg = Msg::Lane { key: self.key.clone(), holder: live.purse.holder(), ask };
+                let (holder, ask) = (live.purse.holder(), Box::new(ask));
+                let msg = Msg::Lane { key: self.key.clone(), holder, ask };
                 if let Some(accounts) = self.shared.accounts.get()
                     && let Err(refused) = accounts.tell(&self.name.account, msg)
                 {
@@ -134,6 +135,7 @@ impl BudgetActor {
                 }
                 if let Some(budgets) = self.shared.budgets.get() {
                     // A purse that is gone needs no answer; its slices end by themselves.
+                    let answer = Box::new(answer);
                     budgets.tell_if_active(&key, Msg::LaneAnswer { holder, slice, answer });
                 }
             }
@@ -230,7 +232,7 @@ impl BudgetActor {
             Some(HoldAsker::Seek(seek)) => {
                 let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
                 let look = load::find_hold(shared, account, seek.hold);
-                cx.pipe(look, move |found| Msg::Resolved { seek, found });
+                cx.pipe(look, move |found| Msg::Resolved { seek, found: found.map(Box::new) });
             }
             Some(HoldAsker::Authorise(reply)) => {
                 live.authorise_answered(HoldAnswer::Unknown, reply);

@@ -42,7 +42,7 @@ pub enum HoldFate {
     /// Settled, with this row; `replayed`: by an earlier request.
     Booked {
         hold: Option<Hold>,
-        entry: Entry,
+        entry: Box<Entry>,
         replayed: bool,
     },
 }
@@ -103,13 +103,13 @@ pub enum Msg {
         reply: Reply<Told<HoldFate>>,
     },
     Spend {
-        ask: SpendAsk,
+        ask: Box<SpendAsk>,
         reply: Reply<Told<Booked>>,
     },
     Order {
         op: Op,
         body: u64,
-        order: Order,
+        order: Box<Order>,
         reply: Reply<Told<Booked>>,
     },
     See {
@@ -123,12 +123,12 @@ pub enum Msg {
     Lane {
         key: String,
         holder: HolderId,
-        ask: Ask,
+        ask: Box<Ask>,
     },
     LaneAnswer {
         holder: HolderId,
         slice: SliceId,
-        answer: Answer,
+        answer: Box<Answer>,
     },
     Recall {
         holder: HolderId,
@@ -166,7 +166,7 @@ pub enum Msg {
     },
     Resolved {
         seek: Box<Seek>,
-        found: Result<Found, Fault>,
+        found: Result<Box<Found>, Fault>,
     },
     /// Holds that could not be journaled; of those that ended, as they ended.
     Journaled(Vec<(Op, Option<Hold>)>),
@@ -203,3 +203,7 @@ pub struct Loaded {
     pub holders: HashMap<HolderId, String>,
     pub stored: bool,
 }
+
+/// Every message is moved several times on its way: what is large and rare goes in a box.
+const _: () =
+    assert!(std::mem::size_of::<Msg>() <= 88 && std::mem::size_of::<Told<Authorised>>() <= 144);

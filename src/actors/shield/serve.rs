@@ -73,9 +73,9 @@ impl BudgetActor {
             }
             Msg::Release { hold, reply } => live.seek(hold, Wish::Release, None, reply),
             Msg::FindHold { hold, reply } => live.seek(hold, Wish::Look, None, reply),
-            Msg::Spend { ask, reply } => live.spend(ask, reply),
+            Msg::Spend { ask, reply } => live.spend(*ask, reply),
             Msg::Order { op, body, order, reply } => {
-                live.order(op, body, order, reply);
+                live.order(op, body, *order, reply);
             }
             Msg::See { reply } => reply.send(Told::Done(Box::new(view::budget_view(
                 &self.name,
@@ -93,11 +93,11 @@ impl BudgetActor {
                     // Purses that ended without a word.
                     live.forget_holders(holder);
                 }
-                live.ask(ask, Asker::Purse { key, holder, slice });
+                live.ask(*ask, Asker::Purse { key, holder, slice });
             }
             Msg::LaneAnswer { holder, slice, answer } => {
                 if holder == live.purse.holder() {
-                    live.answered(Lane::Account, slice, answer);
+                    live.answered(Lane::Account, slice, *answer);
                 }
             }
             Msg::Recall { holder, slice } => {
@@ -152,7 +152,7 @@ impl BudgetActor {
                 use crate::models::shield::effect::Effect;
                 live.effects.extend(then.into_iter().map(|(t, a)| Effect::Reply(t, a)));
             }
-            Msg::Resolved { seek, found } => live.resolved(*seek, found),
+            Msg::Resolved { seek, found } => live.resolved(*seek, found.map(|found| *found)),
             Msg::Journaled(lost) => {
                 live.journaling = false;
                 live.journal_again(lost);
@@ -260,7 +260,7 @@ impl Live {
         }
         let fact =
             Fact { op: ask.op, amount: ask.amount, window_amount, body: ask.body, memo: ask.memo };
-        self.ask(Ask::Spend(fact), Asker::Reply(reply));
+        self.ask(Ask::Spend(Box::new(fact)), Asker::Reply(reply));
     }
 
     fn order(&mut self, op: Op, body: u64, order: Order, reply: Reply<Told<Booked>>) {
@@ -280,7 +280,7 @@ impl Live {
             }
             terms.rate = self.rate.unwrap_or(Rate::ONE);
         }
-        self.ask(Ask::Order { op, body, order }, Asker::Reply(reply));
+        self.ask(Ask::Order { op, body, order: Box::new(order) }, Asker::Reply(reply));
     }
 
     fn see_account(&mut self) -> AccountSeen {
@@ -338,7 +338,7 @@ impl Live {
                 Wish::Release => HoldFate::Over(settled_hold(id, found.journaled, &entry)),
                 _ => HoldFate::Booked {
                     hold: found.journaled.or(proof.map(|p| *p)),
-                    entry,
+                    entry: Box::new(entry),
                     replayed: true,
                 },
             };
@@ -369,7 +369,7 @@ impl Live {
             return reply.send(Told::Done(HoldFate::Answer(answer)));
         }
         let rate = self.rate.unwrap_or(Rate::ONE);
-        let ask = Ask::Settle(settlement(&hold, amount, rate, false));
+        let ask = Ask::Settle(Box::new(settlement(&hold, amount, rate, false)));
         self.ask(ask, Asker::Settle(reply, Box::new(hold)));
     }
 

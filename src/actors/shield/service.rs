@@ -173,7 +173,7 @@ impl Shield {
     }
 
     pub async fn spend(&self, name: &BudgetName, ask: SpendAsk) -> Result<Booked> {
-        self.ask(name, |reply| Msg::Spend { ask, reply }).await
+        self.ask(name, |reply| Msg::Spend { ask: Box::new(ask), reply }).await
     }
 
     pub async fn order(
@@ -183,7 +183,7 @@ impl Shield {
         body: u64,
         order: Order,
     ) -> Result<Booked> {
-        self.ask(name, |reply| Msg::Order { op, body, order, reply }).await
+        self.ask(name, |reply| Msg::Order { op, body, order: Box::new(order), reply }).await
     }
 
     pub async fn budget(&self, name: &BudgetName) -> Result<Box<BudgetView>> {

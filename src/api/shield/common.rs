@@ -115,7 +115,7 @@ pub fn refused(reason: Reason) -> Problem {
 /// The row of a booking, or why there is none.
 pub fn row(booked: Booked) -> Result<(Entry, bool), Problem> {
     match booked {
-        Booked::Answer(Answer::Booked { entry, replayed }) => Ok((entry, replayed)),
+        Booked::Answer(Answer::Booked { entry, replayed }) => Ok((*entry, replayed)),
         Booked::Answer(answer) => Err(not_booked(&answer)),
         Booked::Refused(reason) => Err(refused(reason)),
         Booked::Ordered { .. } => {

@@ -51,14 +51,14 @@ pub enum Ask {
         keep: Micros,
         booked: Micros,
     },
-    Settle(Settlement),
-    Spend(Fact),
+    Settle(Box<Settlement>),
+    Spend(Box<Fact>),
     /// Booked in another budget of the account: it counts in this window.
     Note(Vec<Note>),
     Order {
         op: Op,
         body: u64,
-        order: Order,
+        order: Box<Order>,
     },
 }
 
@@ -83,7 +83,7 @@ pub enum Answer {
     Returned(SliceId),
     /// Durable. `replayed`: it was booked by an earlier request of the same key.
     Booked {
-        entry: Entry,
+        entry: Box<Entry>,
         replayed: bool,
     },
     Noted,

@@ -223,6 +223,21 @@ NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR 
 SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES \
 VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG";
 
+/// [`CODES`] as a sorted table: every bid names its currency.
+const TABLE: [[u8; 3]; CODES.len().div_ceil(4)] = {
+    let (codes, mut table, mut i) = (CODES.as_bytes(), [[0; 3]; CODES.len().div_ceil(4)], 0);
+    while i < table.len() {
+        table[i] = [codes[4 * i], codes[4 * i + 1], codes[4 * i + 2]];
+        assert!(i == 0 || before(table[i - 1], table[i]), "the codes are sorted");
+        i += 1;
+    }
+    table
+};
+
+const fn before(a: [u8; 3], b: [u8; 3]) -> bool {
+    u32::from_be_bytes([0, a[0], a[1], a[2]]) < u32::from_be_bytes([0, b[0], b[1], b[2]])
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not an ISO 4217 currency code")]
 pub struct UnknownCurrency;
@@ -238,8 +253,8 @@ impl Currency {
 impl FromStr for Currency {
     type Err = UnknownCurrency;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let known = s.len() == 3 && CODES.split_ascii_whitespace().any(|c| c == s);
         let bytes: [u8; 3] = s.as_bytes().try_into().map_err(|_| UnknownCurrency)?;
+        let known = TABLE.binary_search(&bytes).is_ok();
         known.then_some(Currency(bytes)).ok_or(UnknownCurrency)
     }
 }

@@ -106,7 +106,13 @@ mod tests {
 
     fn fact(op: u128, amount: i64) -> Ask {
         let amount = Micros(amount);
-        Ask::Spend(Fact { op: Op(op), amount, window_amount: amount, body: 0, memo: None })
+        Ask::Spend(Box::new(Fact {
+            op: Op(op),
+            amount,
+            window_amount: amount,
+            body: 0,
+            memo: None,
+        }))
     }
 
     fn take(needed: i64) -> Ask {
@@ -144,7 +150,7 @@ mod tests {
         assert_eq!(judged(&authority, &grant, quota), ["BG-1"]);
         authority.committed(NOW, CommitOutcome::Done, &mut Vec::new());
 
-        let settle = Ask::Settle(Settlement {
+        let settle = Ask::Settle(Box::new(Settlement {
             hold: Op(7),
             op: Op(8),
             slice: SliceId(1),
@@ -156,7 +162,7 @@ mod tests {
             again: false,
             body: 0,
             memo: None,
-        });
+        }));
         let booked = batch_of(&mut authority, vec![settle]);
         assert_eq!(judged(&authority, &booked, |b| b.entries[0].seq = 2), ["BG-3"]);
         assert_eq!(judged(&authority, &booked, |b| b.entries.clear()), ["BG-3", "BG-4"]);

@@ -53,7 +53,7 @@ impl Desk<'_> {
                 let entry = stage.settle(s);
                 self.note(s.window_slice(), s.op, s.window_amount);
                 let late = entry.kind == Kind::Late;
-                let answer = Answer::Booked { entry, replayed: false };
+                let answer = Answer::Booked { entry: Box::new(entry), replayed: false };
                 match late {
                     true => self.settle_down(stage, ticket, answer),
                     false => self.answer(ticket, answer),
@@ -63,7 +63,11 @@ impl Desk<'_> {
                 self.check_ops = true;
                 let entry = stage.spend(fact);
                 self.note(None, fact.op, fact.window_amount);
-                self.settle_down(stage, ticket, Answer::Booked { entry, replayed: false });
+                self.settle_down(
+                    stage,
+                    ticket,
+                    Answer::Booked { entry: Box::new(entry), replayed: false },
+                );
             }
             Ask::Note(notes) => {
                 for note in notes {

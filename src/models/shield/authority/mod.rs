@@ -380,7 +380,7 @@ impl Authority {
             }
             let answer = match found {
                 Found::Row { entry } if entry.body == body => {
-                    Answer::Booked { entry: *entry, replayed: true }
+                    Answer::Booked { entry, replayed: true }
                 }
                 Found::Answer { body: stored, status, answer } if stored == body => {
                     Answer::OrderReplayed { status, answer }

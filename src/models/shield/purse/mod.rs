@@ -44,7 +44,7 @@ pub enum HoldAnswer {
     Refused(Refusal),
     Settled {
         hold: Hold,
-        entry: Entry,
+        entry: Box<Entry>,
         replayed: bool,
     },
     Released(Hold),
@@ -299,7 +299,7 @@ impl Purse {
         hold.state = HoldState::Settling(amount);
         self.settling.insert(id, (ticket, now.mono_us));
         let settlement = settlement(hold, amount, self.rate, true);
-        out.push(Effect::Book { hold: id, ask: Ask::Settle(settlement) });
+        out.push(Effect::Book { hold: id, ask: Ask::Settle(Box::new(settlement)) });
     }
 
     /// The ledger's answer to a settle.

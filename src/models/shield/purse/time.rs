@@ -70,7 +70,7 @@ impl Purse {
             if let HoldState::Settling(amount) = hold.state {
                 *sent_us = now.mono_us;
                 let s = Settlement { again: true, ..settlement(hold, amount, self.rate, true) };
-                out.push(Effect::Book { hold: *id, ask: Ask::Settle(s) });
+                out.push(Effect::Book { hold: *id, ask: Ask::Settle(Box::new(s)) });
             }
         }
     }

@@ -132,7 +132,8 @@ impl World {
 
     fn send_fact(&mut self, op: Op, budget: usize, amount: Micros) {
         let fact = Fact { op, amount, window_amount: amount, body: amount.0 as u64, memo: None };
-        let message = Message::Ask { budget, ask: Ask::Spend(fact), from: Asker::Client { op } };
+        let message =
+            Message::Ask { budget, ask: Ask::Spend(Box::new(fact)), from: Asker::Client { op } };
         let owner = self.owner(budget);
         self.send(NODES_OUTSIDE, owner, None, message);
     }
@@ -193,7 +194,7 @@ impl World {
         self.clients.ordering[budget] = Some(self.t);
         self.clients.orders.insert(op, (budget, order.clone()));
         self.check.may_run(budget, &order);
-        let ask = Ask::Order { op, body: 1, order };
+        let ask = Ask::Order { op, body: 1, order: Box::new(order) };
         let owner = self.owner(budget);
         self.send(
             NODES_OUTSIDE,
@@ -251,7 +252,7 @@ impl World {
                     return;
                 };
                 let h = self.clients.held.swap_remove(i);
-                let ask = Ask::Settle(settlement(&h.hold, amount, Rate::ONE, false));
+                let ask = Ask::Settle(Box::new(settlement(&h.hold, amount, Rate::ONE, false)));
                 let from = Asker::Client { op: crate::models::shield::hold::settle_op(hold) };
                 let owner = self.owner(campaign);
                 self.send(NODES_OUTSIDE, owner, None, Message::Ask { budget: campaign, ask, from });

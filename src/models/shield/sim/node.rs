@@ -255,7 +255,7 @@ impl World {
             let lives =
                 self.nodes[node].purses.get(&campaign).is_some_and(|p| p.hold(hold.id).is_some());
             if let (HoldState::Won(price), false) = (hold.state, lives) {
-                let ask = Ask::Settle(settlement(&hold, price, Rate::ONE, false));
+                let ask = Ask::Settle(Box::new(settlement(&hold, price, Rate::ONE, false)));
                 let from = Asker::Notice { hold: hold.id };
                 let owner = self.owner(campaign);
                 self.send(node, owner, None, Message::Ask { budget: campaign, ask, from });

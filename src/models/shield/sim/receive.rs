@@ -133,7 +133,8 @@ impl World {
             self.limits.clone(),
         );
         let mut out = Vec::new();
-        let ask = Ask::Settle(settlement(&held, amount.min(held.amount), Rate::ONE, true));
+        let ask =
+            Ask::Settle(Box::new(settlement(&held, amount.min(held.amount), Rate::ONE, true)));
         authority.ask(now, Ticket(0), ask, &mut out);
         for effect in out {
             if let Effect::Commit(batch) = effect {

@@ -92,7 +92,6 @@ pub enum Message {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "events live in the queue, one at a time")]
 pub enum Event {
     Deliver {
         node: usize,
