@@ -3,6 +3,7 @@
 mod budget;
 mod carry;
 pub mod committer;
+mod journal;
 mod load;
 pub mod message;
 pub mod metrics;
