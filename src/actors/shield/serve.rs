@@ -346,6 +346,12 @@ impl Live {
         }
         let released = self.released.iter().rfind(|h| h.id == id).cloned();
         let mut known = match (found.journaled.or(released), proof) {
+            // A key that was granted once more after its release: the token is of the later grant.
+            (Some(hold), Some(proof))
+                if proof.id == id && proof.expires_wall_us > hold.expires_wall_us =>
+            {
+                *proof
+            }
             (Some(hold), _) => hold,
             (None, Some(proof)) if proof.id == id => *proof,
             (None, _) => return reply.send(Told::Done(HoldFate::Answer(HoldAnswer::Unknown))),
