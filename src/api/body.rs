@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -24,32 +23,55 @@ const KEY_CHARS_MAX: usize = 255;
 /// A JSON body, as it came.
 pub struct Json(pub Bytes);
 
-impl<S: Send + Sync> FromRequest<S> for Json {
+/// A JSON body with the headers of its request.
+pub struct Call {
+    pub headers: HeaderMap,
+    pub json: Json,
+}
+
+/// What the service knows about its limits.
+pub trait Bounds: Send + Sync {
+    /// The largest body, in bytes.
+    fn body_max(&self) -> usize;
+}
+
+impl<S: Bounds> FromRequest<S> for Call {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).map(|v| v.as_bytes().to_vec());
-        let bytes = tokio::time::timeout(ARRIVES_WITHIN, Bytes::from_request(request, state))
+        let (parts, body) = request.into_parts();
+        let read = axum::body::to_bytes(body, state.body_max());
+        let bytes = tokio::time::timeout(ARRIVES_WITHIN, read)
             .await
             .map_err(|_| Problem::new(Code::Timeout, "the body did not arrive in time"))?
             .map_err(refused)?;
-        if !kind.as_deref().is_some_and(is_json) {
+        if !parts.headers.get(header::CONTENT_TYPE).is_some_and(|v| is_json(v.as_bytes())) {
             return Err(Problem::new(
                 Code::UnsupportedMediaType,
                 "the body is not declared as JSON",
             ));
         }
-        Ok(Json(bytes))
+        Ok(Call { headers: parts.headers, json: Json(bytes) })
     }
 }
 
-fn refused(rejection: BytesRejection) -> Problem {
-    match rejection.status() {
-        axum::http::StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(Code::BodyTooLarge, "the body is larger than it may be")
-        }
-        _ => Problem::new(Code::MalformedBody, "the body could not be read"),
+impl<S: Bounds> FromRequest<S> for Json {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Call::from_request(request, state).await.map(|call| call.json)
     }
+}
+
+fn refused(error: axum::Error) -> Problem {
+    let mut cause: Option<&dyn std::error::Error> = Some(&error);
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return Problem::new(Code::BodyTooLarge, "the body is larger than it may be");
+        }
+        cause = error.source();
+    }
+    Problem::new(Code::MalformedBody, "the body could not be read")
 }
 
 fn is_json(kind: &[u8]) -> bool {
@@ -65,10 +87,28 @@ impl Json {
         if !bytes.trim_ascii_start().starts_with(b"{") {
             return Err(Problem::new(Code::MalformedBody, "the body is not a JSON object"));
         }
-        serde_json::from_slice(bytes).map_err(|e| {
-            Problem::new(Code::MalformedBody, format!("the body is not valid JSON: {e}"))
-        })
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| Problem::new(Code::MalformedBody, "the body is not UTF-8"))?;
+        serde_json::from_str(text).map_err(|e| unreadable(text, &e))
     }
+}
+
+/// Why JSON cannot be read; a field that is there twice, or is none, is named.
+pub fn unreadable(text: &str, error: &serde_json::Error) -> Problem {
+    let malformed =
+        |why: &str| Problem::new(Code::MalformedBody, format!("the body is not valid JSON: {why}"));
+    if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        return malformed(&error.to_string());
+    }
+    let why = error.to_string();
+    for (begin, says) in
+        [("duplicate field `", "is there twice"), ("unknown field `", "is no field")]
+    {
+        if let Some(field) = why.strip_prefix(begin).and_then(|rest| rest.split('`').next()) {
+            return Problem::field(field, says);
+        }
+    }
+    malformed(&why)
 }
 
 /// The one variable part of a path, decoded.
@@ -89,7 +129,21 @@ pub type Raw<'a> = Option<&'a RawValue>;
 /// Declares the fields of a body; each is read, and named when it is wrong, by the functions here.
 macro_rules! fields {
     ($name:ident { $($field:ident),* $(,)? }) => {
+        $crate::api::body::fields!($name { $($field),* } ignores_others);
+    };
+    // A misspelt field is refused, not ignored.
+    ($name:ident { $($field:ident),* $(,)? } only) => {
+        $crate::api::body::fields!($name { $($field),* } deny_unknown_fields);
+    };
+    ($name:ident { $($field:ident),* $(,)? } ignores_others) => {
         #[derive(serde::Deserialize)]
+        struct $name<'a> {
+            $(#[serde(borrow, default)] $field: $crate::api::body::Raw<'a>,)*
+        }
+    };
+    ($name:ident { $($field:ident),* $(,)? } deny_unknown_fields) => {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
         struct $name<'a> {
             $(#[serde(borrow, default)] $field: $crate::api::body::Raw<'a>,)*
         }

@@ -7,12 +7,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::{Code, Problem};
-use crate::actors::kernel::Trace;
+use crate::actors::kernel::{Trace, run_within};
 use crate::metrics_names::{HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_SHED};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,8 +29,8 @@ pub struct Gate {
     meters: RwLock<HashMap<String, OfRoute>>,
 }
 
-/// By status and whether it changes something.
-type OfRoute = Vec<(u16, bool, Meter)>;
+/// By status and method.
+type OfRoute = Vec<(u16, &'static str, Meter)>;
 
 #[derive(Clone)]
 struct Meter {
@@ -50,12 +50,12 @@ impl Gate {
     }
 
     fn measure(&self, request: &Route, status: u16, took: Duration) {
-        let Route { post, template } = request;
+        let Route { method, template } = request;
         let known = {
             let meters = self.meters.read().unwrap_or_else(PoisonError::into_inner);
             let template = template.as_ref().map_or("", |t| t.as_str());
             let of_route = meters.get(template).map_or(&[][..], Vec::as_slice);
-            match of_route.iter().find(|(s, p, _)| *s == status && p == post) {
+            match of_route.iter().find(|(s, m, _)| *s == status && m == method) {
                 Some((_, _, meter)) => {
                     meter.record(took);
                     true
@@ -71,7 +71,7 @@ impl Gate {
     fn meter(&self, request: &Route, status: u16) -> Meter {
         // Unknown paths share one label: a stranger must not be able to make up series.
         let route = request.template.as_ref().map_or("", |t| t.as_str()).to_owned();
-        let method = if request.post { "POST" } else { "GET" };
+        let method = request.method;
         let service = self.service;
         let meter = Meter {
             count: metrics::counter!(HTTP_REQUESTS, "service" => service, "route" => route.clone(),
@@ -80,7 +80,7 @@ impl Gate {
                 "route" => route.clone(), "method" => method),
         };
         let mut meters = self.meters.write().unwrap_or_else(PoisonError::into_inner);
-        meters.entry(route).or_default().push((status, request.post, meter.clone()));
+        meters.entry(route).or_default().push((status, method, meter.clone()));
         meter
     }
 }
@@ -93,7 +93,8 @@ impl Meter {
 }
 
 struct Route {
-    post: bool,
+    /// As a label: a stranger must not be able to make up series.
+    method: &'static str,
     template: Option<MatchedPath>,
 }
 
@@ -110,7 +111,7 @@ impl Drop for Place<'_> {
 pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = Route {
-        post: request.method() != axum::http::Method::GET,
+        method: label(request.method()),
         template: request.extensions().get::<MatchedPath>().cloned(),
     };
     let id = request.headers().get(REQUEST_ID).filter(|id| is_id(id)).cloned();
@@ -121,12 +122,12 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
         metrics::counter!(HTTP_REQUESTS_SHED, "service" => gate.service).increment(1);
         Problem::new(Code::Busy, "too many requests are running").into_response()
     } else {
-        let handled = tokio::time::timeout(gate.time_max, next.run(request));
+        let handled = run_within(gate.time_max, next.run(request));
         let handled = match trace {
             Some(trace) => trace.child().scope(handled).await,
             None => handled.await,
         };
-        handled.unwrap_or_else(|_| {
+        handled.unwrap_or_else(|| {
             Problem::new(Code::Unanswered, "the answer took too long").into_response()
         })
     };
@@ -134,6 +135,19 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
     response.headers_mut().insert(REQUEST_ID, id);
     gate.measure(&route, response.status().as_u16(), began.elapsed());
     response
+}
+
+fn label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        _ => "other",
+    }
 }
 
 /// Visible ASCII and not too long: it is written to logs and sent back.

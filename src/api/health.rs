@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::shield::App;
+use super::shield::{App, observed, with_fallbacks};
 use crate::actors::shield::view::rfc3339;
 use crate::clock;
 
@@ -24,10 +24,16 @@ struct Summary {
     timestamp: String,
 }
 
-/// `GET /health` on the summary's own port. A service that this version does not have, or that this
+/// `GET /health` on the summary's own port, with `/ready` and `/metrics`. A service that this version does not have, or that this
 /// node does not play, says `not_running`: it is no fault.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new().route("/health", get(summary)).with_state(app)
+    with_fallbacks(routes(app))
+}
+
+/// The same without an answer to what is not there, to be merged into another listener.
+pub fn routes(app: Arc<App>) -> Router {
+    let summary = Router::new().route("/health", get(summary)).with_state(Arc::clone(&app));
+    summary.merge(observed(app))
 }
 
 async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {

@@ -116,6 +116,22 @@ impl Problem {
         Problem { field, ..Problem::new(Code::InvalidHeader, format!("header {name} {why}")) }
     }
 
+    /// Names the field that is wrong.
+    pub fn at(mut self, field: impl Into<String>) -> Problem {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// The same of a part of the body: `currency` becomes `bids[1].currency`.
+    pub fn within(mut self, part: &str) -> Problem {
+        self.detail = format!("{part}: {}", self.detail);
+        self.field = Some(match self.field {
+            Some(field) => format!("{part}.{field}"),
+            None => part.to_owned(),
+        });
+        self
+    }
+
     pub fn retry_after(mut self, ms: u64) -> Problem {
         self.retry_after_ms = Some(ms);
         self

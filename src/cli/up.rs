@@ -71,6 +71,7 @@ pub async fn run(args: UpArgs) -> CliResult {
         metrics: metrics.clone(),
         redis: redis.clone(),
         registry: registry.clone(),
+        body_max: config.server.body_limit_bytes,
     });
 
     let (stop, stopped) = watch::channel(false);
@@ -142,7 +143,6 @@ impl Listeners {
         let head = config.server.header_timeout_ms.duration();
         let grace = config.server.drain_grace_ms.duration();
         let http = HttpTerms {
-            body_max_bytes: config.server.body_limit_bytes,
             running_max: config.server.concurrency_max,
             time_max: config.server.request_timeout_ms.duration(),
         };
@@ -150,7 +150,11 @@ impl Listeners {
         let routers = [
             (self.shield, crate::api::shield::router(Arc::clone(app), http)),
             (self.health, health::router(Arc::clone(app))),
-            (self.admin, admin::router(registry.clone(), config.chaos.enabled)),
+            (
+                self.admin,
+                admin::router(registry.clone(), config.chaos.enabled)
+                    .merge(health::routes(Arc::clone(app))),
+            ),
         ];
         for (listener, router) in routers {
             tasks.spawn(server::serve(listener, router, head, grace, stopped.clone()));

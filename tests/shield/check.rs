@@ -42,6 +42,14 @@ async fn the_same_key_gets_the_same_hold() {
     let budget = api.get("/api/v1/budget/c").await.is(200);
     assert_eq!((&budget["open_holds"], &budget["held"]), (&json!(0), &json!(0)), "{budget}");
     api.settle(&first, 21.0).await.problem(422, "idempotency_mismatch");
+
+    // A key counts within its campaign: the holds are two, and both can be settled.
+    api.allocate("d", 100).await;
+    let body = json!({"campaign_id": "d", "bid_amount": 60});
+    let (of_d, _) = Api::hold_of(api.post_as("/api/v1/check", &key, body).await);
+    assert_ne!(of_d.split('.').next(), first.split('.').next());
+    api.settle(&of_d, 20.0).await.is(200);
+    assert_eq!(api.get("/api/v1/budget/d").await.is(200)["spent"], 20);
     let other = json!({"campaign_id": "c", "bid_amount": 61});
     api.post_as("/api/v1/check", &key, other).await.problem(422, "idempotency_mismatch");
 }

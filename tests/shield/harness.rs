@@ -81,12 +81,9 @@ pub async fn api(settings: &[(&str, &str)]) -> Api {
         metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         redis: Redis::default(),
         registry: registry.clone(),
+        body_max: 64 * 1_024,
     });
-    let http = HttpTerms {
-        body_max_bytes: 64 * 1_024,
-        running_max: config.server.concurrency_max,
-        time_max: patience,
-    };
+    let http = HttpTerms { running_max: config.server.concurrency_max, time_max: patience };
     Api { router: router(Arc::clone(&app), http), app, _dir: dir }
 }
 

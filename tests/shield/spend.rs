@@ -73,3 +73,19 @@ async fn the_exact_digits_of_an_amount_survive() {
     let budget = api.get("/api/v1/budget/c").await.is(200);
     assert_eq!(budget["spent"].to_string(), "1.000001");
 }
+
+#[tokio::test]
+async fn looking_at_a_spend_books_nothing() {
+    let api = api(&[WIDE]).await;
+    let head = api.call(axum::http::Method::HEAD, "/spend?amount=3", &[], "").await;
+    assert_eq!(head.status, 405);
+    for (text, said) in [(".5", "0.50"), ("5.", "5.00"), ("-.5", "-0.50")] {
+        let answer = api.get(&format!("/spend?amount={text}")).await;
+        assert_eq!((answer.status, &*answer.text), (200, &*format!("Spend recorded: {said}")));
+    }
+    for text in [".", "", "-", "1..", "."] {
+        assert_eq!(api.get(&format!("/spend?amount={text}")).await.status, 400, "{text}");
+    }
+    let account = api.get("/api/v1/accounts/default").await.is(200);
+    assert_eq!(account["ledger_seq"], 3, "{account}");
+}

@@ -17,10 +17,12 @@ pub struct BudgetName {
     pub budget: Arc<str>,
 }
 
-/// Letters, digits, `_`, `-` and `.`, at most 128 of them: safe in paths, logs and labels.
+/// Letters, digits, `_`, `-` and `.`, at most 128 of them and not dots alone: safe in paths, logs and labels.
 pub fn is_name(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-    (1..=NAME_CHARS_MAX).contains(&text.len()) && text.bytes().all(plain)
+    // Of dots alone, a path segment means another place.
+    let dots = text.bytes().all(|b| b == b'.');
+    (1..=NAME_CHARS_MAX).contains(&text.len()) && !dots && text.bytes().all(plain)
 }
 
 impl BudgetName {
@@ -79,6 +81,7 @@ mod tests {
             assert_eq!(BudgetName::of_campaign_key(&name.key("default"), "default"), name);
         }
         assert!(!is_name(ACCOUNT_BUDGET) && !is_name("a:b") && !is_name("") && !is_name("a/b"));
+        assert!(!is_name(".") && !is_name("..") && is_name(".a") && is_name("a.b."));
         assert!(!is_name(&"x".repeat(129)) && is_name("camp_001") && !is_name("caf\u{e9}"));
     }
 }

@@ -337,7 +337,10 @@ impl Live {
                 }
                 Wish::Release => HoldFate::Over(settled_hold(id, found.journaled, &entry)),
                 _ => HoldFate::Booked {
-                    hold: found.journaled.or(proof.map(|p| *p)),
+                    hold: found
+                        .journaled
+                        .or(proof.map(|p| *p))
+                        .or_else(|| self.purse.settled_hold(id).cloned()),
                     entry: Box::new(entry),
                     replayed: true,
                 },

@@ -18,7 +18,10 @@ use axum::routing::{delete, get, post};
 use tokio::sync::Semaphore;
 use utoipa::OpenApi;
 
+use utoipa_swagger_ui::SwaggerUi;
+
 use super::problem::ProblemBody;
+use super::shield::with_fallbacks;
 use crate::actors::kernel::Registry;
 
 /// Event streams that may be open at a time.
@@ -28,6 +31,15 @@ pub(super) struct Admin {
     registry: Registry,
     chaos_enabled: bool,
     streams: Arc<Semaphore>,
+}
+
+/// The largest body of a request: a fault rule.
+const BODY_MAX: usize = 64 * 1024;
+
+impl super::body::Bounds for Arc<Admin> {
+    fn body_max(&self) -> usize {
+        BODY_MAX
+    }
 }
 
 pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
@@ -63,7 +75,7 @@ pub struct AdminDoc;
 /// Every admin route. Faults are refused unless `chaos_enabled`, whatever the kernel would allow.
 pub fn router(registry: Registry, chaos_enabled: bool) -> Router {
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
-    Router::new()
+    let router = Router::new()
         .route("/api/admin/actors", get(actors::list))
         // The path has slashes: an order is its last part.
         .route("/api/admin/actors/{*path}", get(actors::show).post(orders::order))
@@ -75,5 +87,7 @@ pub fn router(registry: Registry, chaos_enabled: bool) -> Router {
         .route("/api/admin/faults", get(faults::list).post(faults::set).delete(faults::clear))
         .route("/api/admin/faults/{id}", delete(faults::clear_one))
         .route("/api/admin/events", get(events::events))
-        .with_state(Arc::new(Admin { registry, chaos_enabled, streams }))
+        .with_state(Arc::new(Admin { registry, chaos_enabled, streams }));
+    let docs = SwaggerUi::new("/docs").url("/openapi.json", AdminDoc::openapi());
+    with_fallbacks(router.merge(docs))
 }

@@ -109,7 +109,7 @@ pub async fn list(
     Ok(axum::Json(AccountPage { accounts, next_cursor }))
 }
 
-fields!(CreateFields { account, currency, window_cap });
+fields!(CreateFields { account, currency, window_cap } only);
 
 /// A new advertiser.
 #[derive(ToSchema)]
@@ -124,8 +124,11 @@ pub struct CreateBody {
 }
 
 /// Create an account
+///
+/// The same request again answers with the account as it stands (200).
 #[utoipa::path(post, path = "/api/v1/accounts", tag = "accounts", request_body = CreateBody,
-    responses((status = 201, description = "Made", body = AccountBody), Problems))]
+    responses((status = 201, description = "Made", body = AccountBody),
+        (status = 200, description = "It was made before", body = AccountBody), Problems))]
 pub async fn create(State(app): Ctx, json: Json) -> Result<Response, Problem> {
     let f: CreateFields = json.fields()?;
     let account = body::name("account", f.account)?;
@@ -140,10 +143,22 @@ pub async fn create(State(app): Ctx, json: Json) -> Result<Response, Problem> {
         .create_account(&account, currency, cap)
         .await
         .map_err(|e| common::failed(e, &name))?;
-    if !made {
-        return Err(Problem::new(Code::AlreadyExists, format!("there is an account {account}")));
-    }
-    Ok((StatusCode::CREATED, axum::Json(see(&app, &account).await?)).into_response())
+    let body = see(&app, &account).await?;
+    let status = match made {
+        true => StatusCode::CREATED,
+        // Asked for once more: it is as it was asked for.
+        false
+            if body.currency == currency.as_str()
+                && cap.is_none_or(|c| body.window.cap == Some(c)) =>
+        {
+            StatusCode::OK
+        }
+        false => {
+            let why = format!("there is an account {account}, of another currency or cap");
+            return Err(Problem::new(Code::AlreadyExists, why).at("account"));
+        }
+    };
+    Ok((status, axum::Json(body)).into_response())
 }
 
 async fn switch(
@@ -217,6 +232,9 @@ pub async fn rates(
 ) -> Result<axum::Json<Vec<RateBody>>, Problem> {
     let account = common::account(&app, &headers, None)?;
     let rows = app.shield.store().rates(&account).await.map_err(|_| common::unavailable())?;
+    if rows.is_empty() {
+        common::known_account(&app, &account).await?;
+    }
     let rates = rows
         .into_iter()
         .map(|r| RateBody {
@@ -233,7 +251,7 @@ pub async fn rates(
     Ok(axum::Json(rates))
 }
 
-fields!(RateFields { currency, day, rate });
+fields!(RateFields { currency, day, rate } only);
 
 /// A rate to enter.
 #[derive(ToSchema)]
@@ -255,8 +273,7 @@ pub struct PutRateBody {
     responses((status = 200, description = "Entered", body = RateBody), Problems))]
 pub async fn put_rates(
     State(app): Ctx,
-    headers: HeaderMap,
-    json: Json,
+    body::Call { headers, json }: body::Call,
 ) -> Result<axum::Json<RateBody>, Problem> {
     let f: RateFields = json.fields()?;
     let account = common::account(&app, &headers, None)?;
@@ -269,14 +286,25 @@ pub async fn put_rates(
     }
     let day: jiff::civil::Date = match body::opt_text("day", f.day)? {
         Some(text) => {
-            text.parse().map_err(|_| Problem::field("day", "is not a day as in 2026-11-21"))?
+            let bad = || Problem::field("day", "is not a day as in 2026-11-21");
+            let shape = |(i, b): (usize, u8)| {
+                if i == 4 || i == 7 { b == b'-' } else { b.is_ascii_digit() }
+            };
+            let shaped = text.len() == 10 && text.bytes().enumerate().all(shape);
+            let day: jiff::civil::Date = text.parse().ok().filter(|_| shaped).ok_or_else(bad)?;
+            if day.year() < 1970 {
+                return Err(Problem::field("day", "is before 1970"));
+            }
+            day
         }
         None => jiff::Timestamp::from_microsecond(clock::wall_us())
             .map(|t| t.to_zoned(jiff::tz::TimeZone::UTC).date())
             .map_err(|_| Problem::new(Code::Internal, "the clock is out of range"))?,
     };
-    // The account must exist.
-    app.shield.account(&account).await.map_err(|e| common::failed(e, &name))?;
+    let seen = app.shield.account(&account).await.map_err(|e| common::failed(e, &name))?;
+    if seen.currency == currency {
+        return Err(Problem::field("currency", "is the account's own: its rate is 1"));
+    }
     let row = RateRow {
         account: account.to_string(),
         currency: currency.to_string(),

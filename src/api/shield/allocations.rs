@@ -10,7 +10,7 @@ use super::spend::query_value;
 use super::{App, Ctx, common};
 use crate::actors::shield::view::{Allocation, rfc3339};
 use crate::actors::shield::{ACCOUNT_BUDGET, BudgetName};
-use crate::api::body::{self, Json, Raw, fields};
+use crate::api::body::{self, Raw, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::Problem;
 use crate::models::shield::ask::Order;
@@ -34,7 +34,7 @@ fields!(AllocateFields {
     pacing,
     thresholds,
     account,
-});
+} only);
 
 /// What a campaign may spend.
 #[derive(ToSchema)]
@@ -69,8 +69,7 @@ pub struct AllocateBody {
         Problems))]
 pub async fn allocate(
     State(app): Ctx,
-    headers: HeaderMap,
-    json: Json,
+    body::Call { headers, json }: body::Call,
 ) -> Result<Response, Problem> {
     let f: AllocateFields = json.fields()?;
     let account = common::account(&app, &headers, f.account)?;
@@ -88,9 +87,10 @@ async fn order(
     body: u64,
     order: Order,
 ) -> Result<Response, Problem> {
-    let booked =
-        app.shield.order(name, op, body, order).await.map_err(|e| common::failed(e, name))?;
-    common::ordered(booked)
+    match app.shield.order(name, op, body, order).await {
+        Ok(booked) => common::ordered(booked),
+        Err(error) => Err(common::failed_at(app, error, name).await),
+    }
 }
 
 async fn terms(app: &App, account: &str, f: &AllocateFields<'_>) -> Result<Terms, Problem> {
@@ -208,6 +208,9 @@ pub async fn list(
         // A page of the account's own row alone.
         page.after = ACCOUNT_BUDGET.to_owned();
     };
+    if rows.is_empty() {
+        common::known_account(&app, &page.account).await?;
+    }
     let next_cursor = rows.last().filter(|_| more).map(|r| r.budget.clone());
     let allocations = rows
         .into_iter()
@@ -272,7 +275,7 @@ simple_order!(
     "End a campaign\n\nAnswered when no bid can be authorised any more. A new allocation starts it again."
 );
 
-fields!(TopUpFields { amount });
+fields!(TopUpFields { amount } only);
 
 /// More money.
 #[derive(ToSchema)]
@@ -292,8 +295,7 @@ pub struct TopUpBody {
 pub async fn top_up(
     State(app): Ctx,
     body::InPath(campaign): body::InPath,
-    headers: HeaderMap,
-    json: Json,
+    body::Call { headers, json }: body::Call,
 ) -> Result<Response, Problem> {
     let f: TopUpFields = json.fields()?;
     let amount = body::positive("amount", body::amount("amount", f.amount)?, false)?;

@@ -49,7 +49,10 @@ pub async fn budget(
     headers: HeaderMap,
 ) -> Result<axum::Json<BudgetBody>, Problem> {
     let name = common::campaign(&app, &headers, &campaign)?;
-    let budget = app.shield.budget(&name).await.map_err(|e| common::failed(e, &name))?;
+    let budget = match app.shield.budget(&name).await {
+        Ok(budget) => budget,
+        Err(error) => return Err(common::failed_at(&app, error, &name).await),
+    };
     let account = BudgetName::account(&name.account);
     let seen = app.shield.account(&name.account).await.map_err(|e| common::failed(e, &account))?;
     let window = WindowBody {

@@ -12,7 +12,7 @@ use super::spend::{invalid, query_value};
 use super::{App, Ctx};
 use crate::actors::shield::message::Authorised;
 use crate::actors::shield::{BudgetName, ShieldError, view};
-use crate::api::body::{self, Json, fields};
+use crate::api::body::{self, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem, ProblemBody};
 use crate::models::shield::entry::Op;
@@ -57,7 +57,8 @@ async fn may_bid(app: &App, headers: &HeaderMap, ltv: f64) -> Result<bool, Probl
     let name = BudgetName::account(&account);
     let seen = app.shield.account(&account).await.map_err(|e| common::failed(e, &name))?;
     let room = seen.window_cap.is_none_or(|cap| seen.window_spent < cap);
-    Ok(room && !seen.stopped && (LTV_MIN..=LTV_MAX).contains(&ltv))
+    let paused = app.shield.paused_by_restore();
+    Ok(room && !paused && !seen.stopped && (LTV_MIN..=LTV_MAX).contains(&ltv))
 }
 
 fields!(CheckFields { campaign_id, bid_amount, platform, currency, ttl_s, account });
@@ -113,49 +114,73 @@ pub struct CheckAnswer {
 /// Authorise a bid
 ///
 /// Reserves the most that the bid can cost and answers with a hold, to be settled with the real
-/// price or released. With an `Idempotency-Key` the same request gets the same hold.
+/// price or released. With an `Idempotency-Key` the same request gets the same hold; a key counts
+/// within its account and campaign.
 #[utoipa::path(post, path = "/api/v1/check", tag = "documented", request_body = CheckBody,
     responses(Problems, (status = 200, description = "Approved", body = CheckAnswer),
         (status = 403, description = "Refused, with the reason",
             content((CheckAnswer = "application/json"), (ProblemBody = "application/problem+json")))))]
 pub async fn authorise(
     State(app): Ctx,
-    headers: HeaderMap,
-    json: Json,
+    body::Call { headers, json }: body::Call,
 ) -> Result<Response, Problem> {
-    let f: CheckFields = json.fields()?;
+    let bid = Bid::read(&app, &headers, json.fields()?)?;
     let key = body::idempotency_key(&headers)?;
-    let answer = one(&app, &headers, f, key, &json.0).await?;
+    let answer = bid.authorise(&app, key, &json.0).await?;
     let status = if answer.approved { StatusCode::OK } else { StatusCode::FORBIDDEN };
     Ok((status, axum::Json(answer)).into_response())
 }
 
-async fn one(
-    app: &App,
-    headers: &HeaderMap,
-    f: CheckFields<'_>,
-    key: Option<&str>,
-    bytes: &[u8],
-) -> Result<CheckAnswer, Problem> {
-    let account = common::account(app, headers, f.account)?;
-    let name = BudgetName::campaign(&account, &body::name("campaign_id", f.campaign_id)?);
-    let amount = body::positive("bid_amount", body::amount("bid_amount", f.bid_amount)?, false)?;
-    body::opt_text("platform", f.platform)?;
-    let currency = body::opt_currency("currency", f.currency)?;
-    let ttl_us = body::opt_seconds("ttl_s", f.ttl_s, app.shield.terms().limits.hold_ttl_max_us)?;
-    let operation = match key {
-        Some(_) => common::operation(&account, "api/v1/check", key, bytes),
-        // Nobody can repeat it: its fingerprint says nothing.
-        None => (Op(rand::random()), 0),
-    };
-    match app.shield.authorise(&name, operation, amount, currency, ttl_us).await {
-        Ok(authorised) => answered(app, &name, amount, authorised),
-        Err(ShieldError::Absent) => {
-            let none =
-                Authorised { answer: HoldAnswer::Unknown, remaining: Micros::ZERO, currency: None };
-            Ok(refusal(&name, amount, Reason::UnknownCampaign, &none))
+/// A bid whose every field is in order.
+struct Bid {
+    name: BudgetName,
+    amount: Micros,
+    currency: Option<Currency>,
+    ttl_us: Option<i64>,
+}
+
+impl Bid {
+    fn read(app: &App, headers: &HeaderMap, f: CheckFields<'_>) -> Result<Bid, Problem> {
+        let account = common::account(app, headers, f.account)?;
+        let name = BudgetName::campaign(&account, &body::name("campaign_id", f.campaign_id)?);
+        let amount = body::amount("bid_amount", f.bid_amount)?;
+        let amount = body::positive("bid_amount", amount, false)?;
+        body::opt_text("platform", f.platform)?;
+        let currency = body::opt_currency("currency", f.currency)?;
+        let longest = app.shield.terms().limits.hold_ttl_max_us;
+        let ttl_us = body::opt_seconds("ttl_s", f.ttl_s, longest)?;
+        Ok(Bid { name, amount, currency, ttl_us })
+    }
+
+    async fn authorise(
+        &self,
+        app: &App,
+        key: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<CheckAnswer, Problem> {
+        let Bid { name, amount, .. } = self;
+        let operation = match key {
+            Some(_) => {
+                // A settle is one by its hold: what two campaigns are asked under one key are two.
+                let route = format!("api/v1/check/{}", name.budget);
+                common::operation(&name.account, &route, key, bytes)
+            }
+            // Nobody can repeat it: its fingerprint says nothing.
+            None => (Op(rand::random()), 0),
+        };
+        match app.shield.authorise(name, operation, *amount, self.currency, self.ttl_us).await {
+            Ok(authorised) => answered(app, name, *amount, authorised),
+            Err(ShieldError::Absent) => {
+                common::known_account(app, &name.account).await?;
+                let none = Authorised {
+                    answer: HoldAnswer::Unknown,
+                    remaining: Micros::ZERO,
+                    currency: None,
+                };
+                Ok(refusal(name, *amount, Reason::UnknownCampaign, &none))
+            }
+            Err(error) => Err(common::failed(error, name)),
         }
-        Err(error) => Err(common::failed(error, &name)),
     }
 }
 
@@ -206,7 +231,7 @@ fn refusal(name: &BudgetName, amount: Micros, reason: Reason, a: &Authorised) ->
     }
 }
 
-fields!(BatchFields { bids });
+fields!(BatchFields { bids } only);
 
 /// Several bids at once; each is answered by itself.
 #[derive(ToSchema)]
@@ -229,39 +254,52 @@ pub struct BatchAnswer {
     responses((status = 200, description = "Answers in the order of the bids", body = BatchAnswer), Problems))]
 pub async fn authorise_batch(
     State(app): Ctx,
-    headers: HeaderMap,
-    json: Json,
+    body::Call { headers, json }: body::Call,
 ) -> Result<axum::Json<BatchAnswer>, Problem> {
     let f: BatchFields = json.fields()?;
     let raw = f.bids.ok_or_else(|| Problem::missing("bids"))?;
-    let bids: Vec<&RawValue> =
+    let texts: Vec<&RawValue> =
         serde_json::from_str(raw.get()).map_err(|_| Problem::field("bids", "is not a list"))?;
-    if bids.is_empty() || bids.len() > BATCH_MAX {
+    if texts.is_empty() || texts.len() > BATCH_MAX {
         return Err(Problem::field("bids", format!("has not 1 to {BATCH_MAX} elements")));
     }
     let key = body::idempotency_key(&headers)?;
-    let mut parsed = Vec::with_capacity(bids.len());
-    for (i, bid) in bids.iter().enumerate() {
-        parsed.push((bid, parse_bid(i, bid)?));
-    }
+    // All are read before any is granted: a batch with a mistake holds nothing.
+    let read = |(i, text): (usize, &&RawValue)| {
+        bid_of(&app, &headers, text).map_err(|problem| problem.within(&format!("bids[{i}]")))
+    };
+    let bids: Vec<Bid> = texts.iter().enumerate().map(read).collect::<Result<_, _>>()?;
     let mut answers = Vec::with_capacity(bids.len());
-    for (i, (bid, fields)) in parsed.into_iter().enumerate() {
+    for (i, (bid, text)) in bids.iter().zip(&texts).enumerate() {
         let key = key.map(|key| format!("{key}#{i}"));
-        answers.push(one(&app, &headers, fields, key.as_deref(), bid.get().as_bytes()).await?);
+        match bid.authorise(&app, key.as_deref(), text.get().as_bytes()).await {
+            Ok(answer) => answers.push(answer),
+            Err(problem) => {
+                give_back(&app, &bids, &answers).await;
+                return Err(problem.within(&format!("bids[{i}]")));
+            }
+        }
     }
     Ok(axum::Json(BatchAnswer { answers }))
 }
 
-/// Checks a bid of a batch whole before any of them is answered.
-fn parse_bid<'a>(i: usize, bid: &'a RawValue) -> Result<CheckFields<'a>, Problem> {
-    let at = |field: &str| format!("bids[{i}].{field}");
-    if !bid.get().starts_with('{') {
-        return Err(Problem::field(format!("bids[{i}]"), "is not an object"));
+fn bid_of(app: &App, headers: &HeaderMap, text: &RawValue) -> Result<Bid, Problem> {
+    if !text.get().starts_with('{') {
+        return Err(Problem::new(Code::InvalidField, "is not an object"));
     }
-    let f: CheckFields = serde_json::from_str(bid.get())
-        .map_err(|e| Problem::field(format!("bids[{i}]"), format!("cannot be read: {e}")))?;
-    body::name(&at("campaign_id"), f.campaign_id)?;
-    let amount = body::amount(&at("bid_amount"), f.bid_amount)?;
-    body::positive(&at("bid_amount"), amount, false)?;
-    Ok(f)
+    let fields = serde_json::from_str(text.get()).map_err(|e| body::unreadable(text.get(), &e))?;
+    Bid::read(app, headers, fields)
+}
+
+/// Releases what a batch was granted whose answer nobody will get. What cannot be released now
+/// expires by itself.
+async fn give_back(app: &App, bids: &[Bid], answers: &[CheckAnswer]) {
+    for (bid, answer) in bids.iter().zip(answers) {
+        let hold = answer.hold_id.as_deref().and_then(|id| Op::from_hex(id.split('.').next()?));
+        if let Some(hold) = hold
+            && let Err(error) = app.shield.release(&bid.name, hold).await
+        {
+            tracing::debug!(budget = %bid.name, %error, "a hold of {} is left to expire", bid.name);
+        }
+    }
 }

@@ -59,6 +59,7 @@ pub fn failed(error: ShieldError, name: &BudgetName) -> Problem {
         ShieldError::Absent if name.is_account() => unknown_account(&name.account),
         ShieldError::Absent => {
             Problem::new(Code::UnknownCampaign, format!("{} has no budget", name.budget))
+                .at("campaign_id")
         }
         ShieldError::Overloaded { retry_after_ms } => {
             Problem::new(Code::Overloaded, "too many requests wait for this budget")
@@ -75,8 +76,24 @@ pub fn failed(error: ShieldError, name: &BudgetName) -> Problem {
     }
 }
 
+/// The same, and which of the two is not there: the campaign, or its account.
+pub async fn failed_at(app: &App, error: ShieldError, name: &BudgetName) -> Problem {
+    if error == ShieldError::Absent
+        && let Err(problem) = known_account(app, &name.account).await
+    {
+        return problem;
+    }
+    failed(error, name)
+}
+
+/// Refuses an account that is not there.
+pub async fn known_account(app: &App, account: &str) -> Result<(), Problem> {
+    let seen = app.shield.account(account).await;
+    seen.map(|_| ()).map_err(|e| failed(e, &BudgetName::account(account)))
+}
+
 pub fn unknown_account(account: &str) -> Problem {
-    Problem::new(Code::UnknownAccount, format!("there is no account {account}"))
+    Problem::new(Code::UnknownAccount, format!("there is no account {account}")).at("account")
 }
 
 pub fn unavailable() -> Problem {
@@ -103,11 +120,14 @@ pub fn refused(reason: Reason) -> Problem {
     match reason {
         Reason::CurrencyMismatch => {
             Problem::new(Code::CurrencyMismatch, "the currency is not that of the allocation")
+                .at("currency")
         }
         Reason::NoExchangeRate => Problem::new(
             Code::NoExchangeRate,
             "no exchange rate leads from this currency to the account's",
-        ),
+        )
+        .at("currency"),
+        Reason::BeyondBounds => Problem::field("amount", "is beyond what a budget counts"),
         other => Problem::new(Code::Conflict, other.help()),
     }
 }

@@ -9,7 +9,7 @@ use super::Ctx;
 use super::common::{self, Row};
 use crate::actors::shield::message::HoldFate;
 use crate::actors::shield::view;
-use crate::api::body::{self, Json, fields};
+use crate::api::body::{self, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
 use crate::models::shield::hold::{Hold, HoldState};
@@ -78,7 +78,11 @@ fn answer(id: &str, campaign: &str, fate: HoldFate, looking: bool) -> Result<Hol
         }
         HoldFate::Answer(HoldAnswer::TooMuch(hold)) => {
             let held = hold.amount;
-            Err(Problem::new(Code::SettleExceedsHold, format!("{held} was held")))
+            Err(Problem::new(
+                Code::SettleExceedsHold,
+                format!("amount is more than the {held} held"),
+            )
+            .at("amount"))
         }
         HoldFate::Answer(HoldAnswer::Mismatch) => {
             Err(Problem::new(Code::IdempotencyMismatch, "the hold was settled for another amount"))
@@ -93,7 +97,7 @@ fn answer(id: &str, campaign: &str, fate: HoldFate, looking: bool) -> Result<Hol
     }
 }
 
-fields!(SettleFields { amount, token });
+fields!(SettleFields { amount, token } only);
 
 /// The real price of a hold.
 #[derive(ToSchema)]
@@ -117,10 +121,11 @@ pub struct SettleBody {
 pub async fn settle(
     State(app): Ctx,
     body::InPath(id): body::InPath,
-    headers: HeaderMap,
-    json: Json,
+    body::Call { headers, json }: body::Call,
 ) -> Result<axum::Json<HoldBody>, Problem> {
     let f: SettleFields = json.fields()?;
+    // A settle is one by its hold; a key says nothing more, but must be one.
+    body::idempotency_key(&headers)?;
     let amount = body::positive("amount", body::amount("amount", f.amount)?, true)?;
     let (name, hold, campaign) = common::parse_hold(&app, &headers, &id)?;
     let proof = match f.token {
@@ -148,6 +153,7 @@ pub async fn release(
     headers: HeaderMap,
 ) -> Result<axum::Json<HoldBody>, Problem> {
     let (name, hold, campaign) = common::parse_hold(&app, &headers, &id)?;
+    body::idempotency_key(&headers)?;
     let fate = app.shield.release(&name, hold).await.map_err(|e| lost(e, &name))?;
     if let HoldFate::Over(hold) = &fate
         && matches!(hold.state, HoldState::Released | HoldState::Expired)

@@ -58,7 +58,11 @@ pub async fn ledger(
     let known = store.budget(&account, &campaign).await.map_err(|_| common::unavailable())?;
     if known.is_none() && campaign != ACCOUNT_BUDGET {
         let name = BudgetName::campaign(&account, &campaign);
-        return Err(common::failed(crate::actors::shield::ShieldError::Absent, &name));
+        let absent = crate::actors::shield::ShieldError::Absent;
+        return Err(common::failed_at(&app, absent, &name).await);
+    }
+    if known.is_none() {
+        common::known_account(&app, &account).await?;
     }
     let rows =
         store.ledger(&account, &campaign, after, limit).await.map_err(|_| common::unavailable())?;

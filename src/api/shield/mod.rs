@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -33,6 +33,14 @@ pub struct App {
     pub metrics: PrometheusHandle,
     pub redis: crate::connectors::redis::Redis,
     pub registry: crate::actors::kernel::Registry,
+    /// The largest body of a request, in bytes.
+    pub body_max: usize,
+}
+
+impl crate::api::body::Bounds for Arc<App> {
+    fn body_max(&self) -> usize {
+        self.body_max
+    }
 }
 
 pub type Ctx = axum::extract::State<Arc<App>>;
@@ -53,7 +61,6 @@ struct Doc;
 /// Limits of the HTTP service.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpTerms {
-    pub body_max_bytes: usize,
     pub running_max: usize,
     pub time_max: Duration,
 }
@@ -95,13 +102,23 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
         .routes(routes!(info::metrics))
         .split_for_parts();
     let gate = Gate::new("syncshield", terms.running_max, terms.time_max);
+    with_fallbacks(router.merge(SwaggerUi::new("/docs").url("/openapi.json", api)))
+        .layer(axum::middleware::from_fn_with_state(gate, gate::pass))
+        .with_state(app)
+}
+
+/// What every listener of the process tells: whether it can serve, and its metrics.
+pub fn observed(app: Arc<App>) -> Router {
+    let routes =
+        Router::new().route("/ready", get(info::ready)).route("/metrics", get(info::metrics));
+    routes.with_state(app)
+}
+
+/// What is not there is answered like any other mistake.
+pub fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", api))
         .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(Code::MethodNotAllowed, "this path does not take this method")
         })
-        .layer(DefaultBodyLimit::max(terms.body_max_bytes))
-        .layer(axum::middleware::from_fn_with_state(gate, gate::pass))
-        .with_state(app)
 }

@@ -1,7 +1,7 @@
 //! Spends: facts that happened elsewhere. They are never refused by a cap.
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,7 +10,7 @@ use super::common::{self, Row};
 use super::{App, Ctx};
 use crate::actors::shield::BudgetName;
 use crate::actors::shield::message::SpendAsk;
-use crate::api::body::{self, Json, fields};
+use crate::api::body::{self, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem, ProblemBody};
 use crate::models::shield::money::Micros;
@@ -25,7 +25,12 @@ use crate::models::shield::money::Micros;
         (status = 200, description = "Spend recorded: 100.00", body = String, content_type = "text/plain"),
         (status = 400, description = "Invalid amount, or a problem with a header",
             content((String = "text/plain"), (ProblemBody = "application/problem+json")))))]
-pub async fn spend_get(app: Ctx, query: RawQuery, headers: HeaderMap) -> Response {
+pub async fn spend_get(app: Ctx, method: Method, query: RawQuery, headers: HeaderMap) -> Response {
+    if method == Method::HEAD {
+        // It is a GET to the router, and must change nothing.
+        let problem = Problem::new(Code::MethodNotAllowed, "HEAD cannot book");
+        return ([(header::ALLOW, "GET, POST")], problem).into_response();
+    }
     spend(app, query, headers).await
 }
 
@@ -44,12 +49,27 @@ pub async fn spend_post(app: Ctx, query: RawQuery, headers: HeaderMap) -> Respon
 
 async fn spend(State(app): Ctx, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let text = query_value(query.as_deref().unwrap_or_default(), "amount").unwrap_or_default();
-    let Ok(amount) = Micros::parse(&text) else {
+    let Ok(amount) = Micros::parse(&plain(&text)) else {
         return (StatusCode::BAD_REQUEST, "Invalid amount").into_response();
     };
     match record(&app, &headers, amount).await {
         Ok(()) => format!("Spend recorded: {}", amount.display_2()).into_response(),
         Err(problem) => problem.into_response(),
+    }
+}
+
+/// `.5` and `5.` are numbers outside of JSON.
+fn plain(text: &str) -> String {
+    let (sign, digits) = match text.strip_prefix(['+', '-']) {
+        Some(rest) => (&text[..1], rest),
+        None => ("", text),
+    };
+    let lone = digits.len() < 2;
+    match digits {
+        _ if lone => text.to_owned(),
+        d if d.starts_with('.') => format!("{sign}0{d}"),
+        d if d.ends_with('.') => text[..text.len() - 1].to_owned(),
+        _ => text.to_owned(),
     }
 }
 
@@ -87,7 +107,7 @@ fn decode(text: &str) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-fields!(SpendFields { campaign_id, amount, currency, memo, account });
+fields!(SpendFields { campaign_id, amount, currency, memo, account } only);
 
 /// A spend of a campaign.
 #[derive(ToSchema)]
@@ -122,7 +142,10 @@ pub struct BookedBody {
 #[utoipa::path(post, path = "/api/v1/spend", tag = "bookings", request_body = SpendBody,
     responses((status = 201, description = "Booked, durably", body = BookedBody),
         (status = 200, description = "Booked by an earlier request with this key", body = BookedBody), Problems))]
-pub async fn book(State(app): Ctx, headers: HeaderMap, json: Json) -> Result<Response, Problem> {
+pub async fn book(
+    State(app): Ctx,
+    body::Call { headers, json }: body::Call,
+) -> Result<Response, Problem> {
     let f: SpendFields = json.fields()?;
     let account = common::account(&app, &headers, f.account)?;
     let name = BudgetName::campaign(&account, &body::name("campaign_id", f.campaign_id)?);
@@ -135,7 +158,10 @@ pub async fn book(State(app): Ctx, headers: HeaderMap, json: Json) -> Result<Res
         body,
         memo: body::opt_text("memo", f.memo)?.map(Into::into),
     };
-    let booked = app.shield.spend(&name, ask).await.map_err(|e| common::failed(e, &name))?;
+    let booked = match app.shield.spend(&name, ask).await {
+        Ok(booked) => booked,
+        Err(error) => return Err(common::failed_at(&app, error, &name).await),
+    };
     let (entry, replayed) = common::row(booked)?;
     let row = Row::of(&entry, &name.budget);
     let status = if replayed { StatusCode::OK } else { StatusCode::CREATED };

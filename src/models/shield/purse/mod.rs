@@ -91,6 +91,11 @@ impl Purse {
         self.holds.get(&id)
     }
 
+    /// One of the last that were settled.
+    pub fn settled_hold(&self, id: Op) -> Option<&Hold> {
+        self.over.get(&id)
+    }
+
     pub fn holds(&self) -> impl Iterator<Item = &Hold> {
         self.holds.values()
     }
