@@ -7,6 +7,7 @@ use clap::Args;
 use sha2::{Digest, Sha256};
 
 use super::config_args::ConfigArgs;
+use super::database;
 use super::exit::{CliError, CliResult};
 use super::format::{grouped, table};
 use crate::store::Store;
@@ -42,6 +43,7 @@ pub async fn run(args: BackupArgs) -> CliResult {
     if args.file.exists() {
         return Err(CliError::failed(format!("{file} exists already: name another file")));
     }
+    database::must_be_one(&config)?;
     let store = Store::open_existing(config).await?;
     let mut out = io::stdout().lock();
     if args.copy {

@@ -41,6 +41,8 @@ impl ConfigArgs {
     pub fn loader(&self) -> Result<Loader, CliError> {
         let environment = Environment::process().map_err(|problem| Problems(vec![problem]))?;
         let mut loader = Loader::new().file(self.config.as_deref()).environment(environment);
+        // SyncShield is the one role over HTTP that a process of this version plays.
+        loader = loader.one_role("shield");
         for (key, value) in &self.set {
             loader = loader.flag(key, value, "--set");
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::config_args::ConfigArgs;
+use super::database;
 use super::exit::{CliError, CliResult};
 use super::format::{grouped, table};
 use crate::models::shield::money::Micros;
@@ -59,9 +60,17 @@ pub struct LedgerVerifyArgs {
 pub async fn run(args: LedgerCommand) -> CliResult {
     let LedgerAction::Verify(args) = args.command;
     let report = match &args.export {
-        Some(file) => check(Source::File(file), args.account.as_deref()).await?,
+        Some(file) => {
+            let checked = check(Source::File(file), args.account.as_deref()).await;
+            checked.map_err(|e| CliError {
+                message: format!("{}: {}", file.display(), e.message),
+                ..e
+            })?
+        }
         None => {
-            let store = Store::open_existing(args.config.load()?.config.store.opening()).await?;
+            let config = args.config.load()?.config.store.opening();
+            database::must_be_one(&config)?;
+            let store = Store::open_existing(config).await?;
             let report = check(Source::Store(&store), args.account.as_deref()).await?;
             store.close().await;
             report

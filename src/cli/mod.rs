@@ -7,6 +7,7 @@ mod admin;
 mod completions;
 mod config;
 mod config_args;
+mod database;
 mod exit;
 mod format;
 mod replay;

@@ -1,7 +1,7 @@
 //! `kiki restore`.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -28,6 +28,34 @@ pub struct RestoreArgs {
     pub config: ConfigArgs,
 }
 
+/// The folders that a restore makes for itself; a restore that fails leaves none of them behind.
+struct NewFolder {
+    /// The uppermost folder that is not there yet.
+    first: Option<PathBuf>,
+}
+
+impl NewFolder {
+    fn of(dir: &Path) -> NewFolder {
+        let missing = dir.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists());
+        NewFolder { first: missing.last().map(Path::to_owned) }
+    }
+
+    fn keep(&mut self) {
+        self.first = None;
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if let Some(first) = &self.first
+            && first.exists()
+            && let Err(error) = std::fs::remove_dir_all(first)
+        {
+            tracing::warn!(%error, "{} could not be removed", first.display());
+        }
+    }
+}
+
 /// Runs the command.
 pub async fn run(args: RestoreArgs) -> CliResult {
     let settings = args.config.load()?.config.store;
@@ -44,6 +72,8 @@ pub async fn run(args: RestoreArgs) -> CliResult {
     if let Some(holder) = ServerLock::holder(&settings.data_dir)? {
         return Err(in_use(holder.pid, &holder.address));
     }
+    // Before anything makes it.
+    let mut made = NewFolder::of(&settings.data_dir);
     // Held until the end: no server starts on a store that is half there.
     let _lock = match ServerLock::acquire(&settings.data_dir, "") {
         Err(StoreError::Locked { pid, address }) => return Err(in_use(pid, &address)),
@@ -57,6 +87,7 @@ pub async fn run(args: RestoreArgs) -> CliResult {
             other => other.to_string(),
         })
     })?;
+    made.keep();
     let mut out = io::stdout().lock();
     let counts = restored.rows.iter().map(|(name, rows)| (name.as_str(), *rows));
     write!(out, "{}", table(&["TABLE", "ROWS"], &rows(counts)))?;

@@ -1,7 +1,7 @@
 //! What must hold between keys, and what a reader should be told.
 
 use super::keys::Config;
-use super::problem::Problem;
+use super::problem::{Problem, Source};
 use super::values::Values;
 
 /// Shortest secret that may sign tokens, in characters.
@@ -10,6 +10,12 @@ pub const TOKEN_SECRET_CHARS_MIN: usize = 32;
 /// Everything that is wrong between keys that are each right by themselves.
 pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     let mut found = Vec::new();
+    // The default of a key is never what is wrong: whoever set the other one is told.
+    let set = |key: &str| values.source(key) != Source::Default;
+    let blamed = |key: &'static str, other: &'static str| match set(key) || !set(other) {
+        true => key,
+        false => other,
+    };
     let mut wrong = |key: &str, message: String| {
         let source = values.source(key);
         found.push(Problem { source, key: Some(key.to_owned()), message });
@@ -23,15 +29,21 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
         );
         wrong("server.bind", message);
     }
-    let ports = server.ports();
-    for (at, (key, port)) in ports.iter().enumerate() {
-        if port.checked_add(server.port_offset).is_none() {
-            let message = format!("{port} + port_offset {} is beyond 65535", server.port_offset);
-            wrong(key, message);
+    let (ports, offset) = (server.ports(), server.port_offset);
+    for (at, (key, port)) in ports.into_iter().enumerate() {
+        if port.checked_add(offset).is_none() && set(key) {
+            wrong(key, format!("{port} + server.port_offset {offset} is beyond 65535"));
         }
-        if let Some((other, _)) = ports[..at].iter().find(|(_, other)| other == port) {
-            wrong(key, format!("{port} is {other} already"));
+        if let Some((other, _)) = ports[..at].iter().find(|(_, other)| *other == port) {
+            let blamed = blamed(key, other);
+            let first = if blamed == key { other } else { key };
+            wrong(blamed, format!("{port} is {first} already"));
         }
+    }
+    let beyond =
+        |(key, port): &(&'static str, u16)| !set(key) && port.checked_add(offset).is_none();
+    if let Some((key, port)) = ports.into_iter().filter(beyond).max_by_key(|(_, port)| *port) {
+        wrong("server.port_offset", format!("{offset} + {key} {port} is beyond 65535"));
     }
     let store = &config.store;
     if store.data_dir.as_os_str().is_empty() {
@@ -39,16 +51,26 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     }
     let shield = &config.shield;
     if shield.hold_ttl_s > shield.hold_ttl_max_s {
-        wrong("shield.hold_ttl_s", "is longer than shield.hold_ttl_max_s".to_owned());
+        let (key, message) = match blamed("shield.hold_ttl_s", "shield.hold_ttl_max_s") {
+            key @ "shield.hold_ttl_s" => (key, "is longer than shield.hold_ttl_max_s"),
+            key => (key, "is shorter than shield.hold_ttl_s"),
+        };
+        wrong(key, message.to_owned());
     }
     if shield.slice_margin_ms.micros() >= shield.slice_ttl_s.micros() {
-        let message = "leaves a slice no time: it must be shorter than shield.slice_ttl_s";
-        wrong("shield.slice_margin_ms", message.to_owned());
+        let (key, message) = match blamed("shield.slice_margin_ms", "shield.slice_ttl_s") {
+            key @ "shield.slice_margin_ms" => {
+                (key, "leaves a slice no time: it must be shorter than shield.slice_ttl_s")
+            }
+            key => (key, "is no longer than shield.slice_margin_ms, which leaves a slice no time"),
+        };
+        wrong(key, message.to_owned());
     }
     let account = &shield.default_account;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-    if account.is_empty() || account.len() > 64 || !account.bytes().all(plain) {
-        let message = "expected 1 to 64 letters, digits, '-', '_' or '.'";
+    let dots = account.bytes().all(|b| b == b'.');
+    if dots || account.len() > 64 || !account.bytes().all(plain) {
+        let message = "expected 1 to 64 letters, digits, '-', '_' or '.', and not dots alone";
         wrong("shield.default_account", message.to_owned());
     }
     let secret = shield.token_secret.expose().chars().count();

@@ -29,7 +29,15 @@ pub type Limits = Option<(&'static str, &'static str)>;
 
 /// Reads a value and checks its limits; the error says what was expected.
 pub fn read<T: Setting>(raw: &Raw, limits: Limits) -> Result<T, String> {
-    let value = T::parse(raw)?.ok_or_else(|| match raw.is_string() {
+    let number = raw.text.trim().parse::<i128>().is_ok();
+    let parsed = T::parse(raw).map_err(|wrong| match limits {
+        // The key's own limits, not those of the type that it is kept in.
+        Some((low, high)) if number => {
+            format!("must be between {low} and {high}, got {}", raw.text)
+        }
+        _ => wrong,
+    })?;
+    let value = parsed.ok_or_else(|| match raw.is_string() {
         true => format!("expected {}, got {:?}", T::EXPECTS, raw.text),
         false => format!("expected {}, got {}", T::EXPECTS, raw.form.words()),
     })?;

@@ -10,6 +10,9 @@ use super::values::Values;
 /// Variables that begin with `KIKI_` but are no keys.
 const OTHER_VARIABLES: [&str; 2] = ["KIKI_CONFIG", "KIKI_ADMIN_URL"];
 
+/// Where Redis listens unless it was told otherwise.
+const REDIS_PORT: &str = "6379";
+
 /// Places what the variables say. `one_role` names the only HTTP role that the process plays,
 /// which is when `PORT` counts.
 pub fn place(
@@ -31,9 +34,11 @@ pub fn place(
     {
         set(port.path, text, source);
     }
-    if let (Some((host, source)), Some((port, _))) =
-        (environment.get("REDIS_HOST"), environment.get("REDIS_PORT"))
-    {
+    if let Some((host, source)) = environment.get("REDIS_HOST") {
+        let port = environment.get("REDIS_PORT").map_or(REDIS_PORT, |(port, _)| port.trim());
+        let host = host.trim();
+        let bare_v6 = host.matches(':').count() > 1 && !host.contains(['[', '/']);
+        let host = if bare_v6 { format!("[{host}]") } else { host.to_owned() };
         set("redis.addr", &format!("{host}:{port}"), source);
     }
     let database = database_url(environment);

@@ -26,8 +26,9 @@ pub enum Outcome {
     Booked { replayed: bool, took: Duration },
     /// Refused for good, with the reason.
     Refused(String),
-    /// The campaign does not exist: no other line can be booked either.
-    UnknownCampaign,
+    /// The campaign or its account does not exist, as the server says: no other line can be booked
+    /// either.
+    Unknown { account: bool, reason: String },
     /// No answer within the time for trying, with the last reason.
     GivenUp(String),
     /// The run was stopped before an answer: it may be booked or not.
@@ -164,8 +165,10 @@ fn judge(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Try {
         code => format!("{} {code}: {words}", status.as_u16()),
     };
     match status {
-        StatusCode::NOT_FOUND if refusal.code == "unknown_campaign" => {
-            Try::Done(Outcome::UnknownCampaign)
+        StatusCode::NOT_FOUND
+            if matches!(refusal.code.as_str(), "unknown_campaign" | "unknown_account") =>
+        {
+            Try::Done(Outcome::Unknown { account: refusal.code == "unknown_account", reason })
         }
         // 409 is the same key in progress on another connection; the rest are passing, too.
         StatusCode::CONFLICT

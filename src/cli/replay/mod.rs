@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::exit::{CliError, CliResult};
 use super::server_args::ServerArgs;
+use crate::actors::shield::is_name;
 use client::{Outcome, Target};
 use log::{Log, Purchase};
 use progress::Progress;
@@ -64,6 +65,13 @@ pub struct ReplayArgs {
 
 /// Runs the command.
 pub async fn run(args: ReplayArgs) -> CliResult {
+    for (flag, name) in [("--campaign", Some(&args.campaign)), ("--account", args.account.as_ref())]
+    {
+        if let Some(name) = name.filter(|name| !is_name(name)) {
+            let rule = "1 to 128 of the characters A-Z a-z 0-9 _ - ., not dots alone";
+            return Err(CliError::usage(format!("{flag} {name:?}: expected {rule}")));
+        }
+    }
     let base = args.server.url(args.url.as_deref(), |server| server.shield_addr())?;
     let log = Log::open(&args.transactions).map_err(CliError::usage)?;
     let concurrency = usize::from(args.concurrency);
@@ -89,27 +97,50 @@ pub async fn run(args: ReplayArgs) -> CliResult {
         End::Interrupted => {
             Err(CliError::interrupted("stopped; run the same command again to go on"))
         }
-        End::UnknownCampaign => Err(CliError::failed(format!(
-            "the campaign {0:?} does not exist. Create it first:\n  curl -X POST {base}/api/v1/allocate \
-             -H 'content-type: application/json' \\\n    -d '{{\"campaign_id\":\"{0}\",\"budget\":3000000,\
-             \"currency\":\"USD\"}}'",
-            target.campaign
-        ))),
+        End::Unknown { account, reason } => {
+            Err(CliError::failed(missing(&base, &target, account, &reason)))
+        }
         End::GivenUp(reason) => Err(CliError::failed(format!(
             "gave up after {} s without an answer from {base}: {reason}\nrun the same command again \
              to go on",
             target.give_up_after.as_secs()
         ))),
         End::Reached if summary.complete() => Ok(()),
-        End::Reached => Err(CliError::failed("not every line was booked")),
+        End::Reached => Err(CliError::failed(match summary.first_refusal() {
+            Some((line, reason)) => format!("not every line was booked: line {line}: {reason}"),
+            None => "not every line was booked".to_owned(),
+        })),
     }
+}
+
+/// What to do about a campaign, or an account, that does not exist.
+fn missing(base: &str, target: &Target, account: bool, reason: &str) -> String {
+    let campaign = &target.campaign;
+    let (what, path, body) = match (&target.account, account) {
+        (Some(name), true) => (
+            format!("account {name:?}"),
+            "accounts",
+            format!("{{\"account\":\"{name}\",\"currency\":\"USD\"}}"),
+        ),
+        (named, _) => {
+            let of = named.as_ref().map(|name| format!(",\"account\":\"{name}\""));
+            let terms = "\"budget\":3000000,\"currency\":\"USD\"";
+            let of = of.unwrap_or_default();
+            let body = format!("{{\"campaign_id\":\"{campaign}\",{terms}{of}}}");
+            (format!("campaign {campaign:?}"), "allocate", body)
+        }
+    };
+    format!(
+        "the {what} does not exist ({reason}). Create it first:\n  curl -X POST {base}/api/v1/{path} \
+         -H 'content-type: application/json' \\\n    -d '{body}'"
+    )
 }
 
 /// Why a run ended.
 enum End {
     Reached,
     Interrupted,
-    UnknownCampaign,
+    Unknown { account: bool, reason: String },
     GivenUp(String),
 }
 
@@ -152,7 +183,7 @@ async fn replay(
         summary.count(purchase.line, purchase.micros, &outcome);
         progress.advance();
         let over = match outcome {
-            Outcome::UnknownCampaign => End::UnknownCampaign,
+            Outcome::Unknown { account, reason } => End::Unknown { account, reason },
             Outcome::GivenUp(reason) => End::GivenUp(reason),
             _ => continue,
         };

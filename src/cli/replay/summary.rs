@@ -38,7 +38,7 @@ impl Summary {
                 self.took_us.push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
             }
             Outcome::Refused(reason) => self.refuse(reason, line),
-            Outcome::UnknownCampaign => self.refuse("404 unknown_campaign", line),
+            Outcome::Unknown { reason, .. } => self.refuse(reason, line),
             Outcome::GivenUp(_) | Outcome::Stopped => self.unanswered += 1,
         }
     }
@@ -47,6 +47,12 @@ impl Summary {
         let (count, first) = self.refused.entry(reason.to_owned()).or_insert((0, line));
         *count += 1;
         *first = line.min(*first);
+    }
+
+    /// The first line that was refused, with the reason.
+    pub fn first_refusal(&self) -> Option<(usize, &str)> {
+        let refusals = self.refused.iter().map(|(reason, (_, first))| (*first, reason.as_str()));
+        refusals.min()
     }
 
     /// True where every line of the log is in the ledger.
