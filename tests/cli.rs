@@ -113,3 +113,41 @@ fn what_is_shown_can_be_kept_as_a_file_and_the_dotenv_file_counts() {
     assert!(said.starts_with(".env:2:1: ") && said.contains("REDIS_PASSWORD"), "{said}");
     assert!(!said.contains("hunter2"), "{said}");
 }
+
+#[test]
+fn port_is_the_port_of_the_only_service() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join(".env"), "PORT=9000\n").expect("written");
+    let shown = kiki(folder.path(), &["config", "show"]);
+    let line = "shield_port = 9000";
+    assert!(text(&shown.stdout).contains(line), "{}", text(&shown.stdout));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_called_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("data")).expect("made");
+    std::fs::write(folder.path().join("data/kiki.sqlite"), "garbage").expect("written");
+    for args in [&["ledger", "verify"][..], &["backup", "out.gz"]] {
+        let output = kiki(folder.path(), args);
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let said = text(&output.stderr);
+        assert!(said.contains("data/kiki.sqlite is not a database"), "{args:?}: {said}");
+    }
+    let export = kiki(folder.path(), &["ledger", "verify", "--export", "data/kiki.sqlite"]);
+    let said = text(&export.stderr);
+    assert!(said.starts_with("data/kiki.sqlite: ") && said.contains("not a backup"), "{said}");
+}
+
+#[test]
+fn a_restore_that_fails_leaves_no_folder_behind_and_takes_none_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("bad.gz"), "garbage").expect("written");
+    let restore = |data: &str| kiki(folder.path(), &["restore", "bad.gz", "--data-dir", data]);
+    assert_eq!(restore("deep/er/data").status.code(), Some(1));
+    assert!(!folder.path().join("deep").exists());
+    std::fs::create_dir(folder.path().join("kept")).expect("made");
+    std::fs::write(folder.path().join("kept/notes"), "mine").expect("written");
+    assert_eq!(restore("kept").status.code(), Some(1));
+    assert!(folder.path().join("kept/notes").exists());
+}

@@ -161,7 +161,7 @@ fn everything_wrong_in_a_file_is_said_at_once_with_its_place() {
         said,
         [
             "2:1: server.shield_prot: unknown key; did you mean server.shield_port?",
-            "3:14: server.admin_port: must be between 0 and 65535, got 70000",
+            "3:14: server.admin_port: must be between 1 and 65535, got 70000",
             "6:16: shield.window_cap: expected an amount such as 500.00, got a boolean",
             "7:18: shield.window_seconds: must be between 1 and 86400, got 0.5",
             "8:14: shield.hold_ttl_s: expected seconds such as 60 or 0.5, got \"60\"",
@@ -317,6 +317,8 @@ fn redis_telemetry_and_audit_variables_are_read() {
     assert_eq!(config.log.format, LogFormat::Json);
     let split = with(&[("REDIS_HOST", "cache"), ("REDIS_PORT", "6380")]);
     assert_eq!(split.redis.addr.as_str(), "cache:6380");
+    assert_eq!(with(&[("REDIS_HOST", "cache")]).redis.addr.as_str(), "cache:6379");
+    assert_eq!(with(&[("REDIS_HOST", "::1")]).redis.addr.as_str(), "[::1]:6379");
 }
 
 #[test]
@@ -356,9 +358,7 @@ fn keys_that_contradict_each_other_are_refused_at_the_one_that_was_set() {
     assert_eq!(
         places,
         [
-            "server.shield_port",
-            "server.health_port",
-            "server.admin_port",
+            "server.port_offset",
             "shield.hold_ttl_s",
             "shield.slice_margin_ms",
             "shield.token_secret",
@@ -368,6 +368,29 @@ fn keys_that_contradict_each_other_are_refused_at_the_one_that_was_set() {
     assert_eq!(
         complaints_about("[server]\nadmin_port = 8081\n"),
         ["2:14: server.admin_port: 8081 is server.shield_port already"]
+    );
+    assert_eq!(
+        complaints_about(
+            "[server]\nshield_port = 8090\nhealth_port = 50000\nport_offset = 20000\n"
+        ),
+        [
+            "3:15: server.health_port: 50000 + server.port_offset 20000 is beyond 65535",
+            "2:15: server.shield_port: 8090 is server.admin_port already",
+        ]
+    );
+    assert_eq!(
+        complaints_about("[server]\nport_offset = 60000\n"),
+        ["2:15: server.port_offset: 60000 + server.admin_port 8090 is beyond 65535"]
+    );
+    assert_eq!(
+        complaints_about(
+            "[shield]\nhold_ttl_max_s = 30\nslice_ttl_s = 0.1\nslice_margin_ms = 100\n"
+        ),
+        [
+            "2:18: shield.hold_ttl_max_s: is shorter than shield.hold_ttl_s",
+            "4:19: shield.slice_margin_ms: leaves a slice no time: it must be shorter than \
+             shield.slice_ttl_s",
+        ]
     );
 }
 

@@ -126,7 +126,9 @@ fn refusals_are_counted_by_reason_and_end_with_code_1() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     let reason = "  1 × 422 amount_invalid: the amount is out of range (first on line 3)\n";
     assert!(said.contains("booked      2") && said.contains(reason), "{said}");
-    assert!(said.contains("not every line was booked"), "{said}");
+    let last =
+        "not every line was booked: line 3: 422 amount_invalid: the amount is out of range\n";
+    assert!(said.ends_with(last), "{said}");
 }
 
 #[test]
@@ -139,6 +141,40 @@ fn an_unknown_campaign_ends_the_run_and_says_how_to_create_it() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("does not exist") && said.contains("/api/v1/allocate"), "{said}");
     assert_eq!(peer.lock().expect("fine").tries, 1, "the other lines are not sent");
+}
+
+#[test]
+fn what_is_to_be_created_names_the_account_and_repeats_the_servers_reason() {
+    for (code, what) in [
+        ("unknown_campaign", "\"currency\":\"USD\",\"account\":\"acme\"}'"),
+        ("unknown_account", "/api/v1/accounts -H"),
+    ] {
+        let peer = Shared::default();
+        let body: &'static str = match code {
+            "unknown_campaign" => r#"{"code":"unknown_campaign","detail":"so it is"}"#,
+            _ => r#"{"code":"unknown_account","detail":"so it is"}"#,
+        };
+        peer.lock().expect("fine").first = (2..5).map(|line| (line, vec![(404, body)])).collect();
+        let more = ["--concurrency", "1", "--account", "acme"];
+        let said = words(&replay(LOG, &serve(peer.clone()), &more));
+        assert!(said.contains(what) && said.contains(&format!("404 {code}: so it is")), "{said}");
+        assert_eq!(peer.lock().expect("fine").tries, 1);
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_one_is_refused_before_anything_is_sent() {
+    let peer = Shared::default();
+    for more in [["--account", "a/b"], ["--account", ".."]] {
+        let output = replay(LOG, &serve(peer.clone()), &more);
+        assert_eq!(output.status.code(), Some(2), "{}", words(&output));
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiki"));
+    command.args(["replay", "--transactions", "none.txt", "--campaign", "a b"]).env_clear();
+    let output = command.output().expect("kiki runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(words(&output).contains("--campaign \"a b\""), "{}", words(&output));
+    assert_eq!(peer.lock().expect("fine").tries, 0);
 }
 
 #[test]

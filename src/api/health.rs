@@ -27,7 +27,12 @@ struct Summary {
 /// `GET /health` on the summary's own port, with `/ready` and `/metrics`. A service that this version does not have, or that this
 /// node does not play, says `not_running`: it is no fault.
 pub fn router(app: Arc<App>) -> Router {
-    with_fallbacks(routes(app))
+    let about = || async {
+        Json(
+            json!({ "service": "health", "version": env!("CARGO_PKG_VERSION"), "health": "/health" }),
+        )
+    };
+    with_fallbacks(routes(app).route("/", get(about)))
 }
 
 /// The same without an answer to what is not there, to be merged into another listener.

@@ -152,8 +152,10 @@ impl Listeners {
             (self.health, health::router(Arc::clone(app))),
             (
                 self.admin,
-                admin::router(registry.clone(), config.chaos.enabled)
-                    .merge(health::routes(Arc::clone(app))),
+                crate::api::shield::with_fallbacks(
+                    admin::router(registry.clone(), config.chaos.enabled)
+                        .merge(health::routes(Arc::clone(app))),
+                ),
             ),
         ];
         for (listener, router) in routers {

@@ -17,7 +17,11 @@ async fn a_hold_settles_once_for_at_most_its_amount_and_gives_the_rest_back() {
     let (hold, _) = Api::hold_of(api.check("c", 60.0).await);
     let budget = api.get("/api/v1/budget/c").await.is(200);
     assert_eq!((&budget["held"], &budget["remaining"]), (&json!(60), &json!(40)));
-    api.settle(&hold, 60.000001).await.problem(422, "settle_exceeds_hold");
+    let more = api.settle(&hold, 60.000001).await;
+    assert_eq!(more.json["field"], "amount");
+    let why = more.json["detail"].as_str().expect("a detail");
+    assert!(why.contains("the 60 held"), "{why}");
+    more.problem(422, "settle_exceeds_hold");
     let settled = api.settle(&hold, 25.5).await.is(200);
     assert_eq!((&settled["state"], &settled["replayed"]), (&json!("settled"), &json!(false)));
     assert_eq!(settled["booked"]["kind"], "settle");
@@ -56,6 +60,19 @@ async fn an_expired_hold_gives_its_money_back_and_is_booked_late_by_its_token() 
     assert_eq!(late["booked"]["kind"], "late");
     let budget = api.get("/api/v1/budget/c").await.is(200);
     assert_eq!(budget["spent"], 40);
+}
+
+#[tokio::test]
+async fn a_replayed_settle_with_its_token_answers_all_that_the_first_did() {
+    let api = api(&[WIDE]).await;
+    api.allocate("c", 100).await;
+    let (hold, token) = Api::hold_of(api.check("c", 10.0).await);
+    let proof = json!({"amount": 4, "token": token});
+    let uri = format!("/api/v1/holds/{hold}/settle");
+    let mut first = api.post(&uri, proof.clone()).await.is(200);
+    let again = api.post(&uri, proof).await.is(200);
+    first["replayed"] = json!(true);
+    assert_eq!(first, again);
 }
 
 #[tokio::test]

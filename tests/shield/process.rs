@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use kiki::store::{PAUSED_BY_RESTORE, Store, StoreConfig};
 use serde_json::json;
 
 use crate::common::Server;
@@ -44,6 +45,49 @@ async fn a_hold_of_a_killed_server_settles_late_by_its_token() {
         assert_eq!(settled["replayed"], replayed);
     }
     assert_eq!(server.get("/api/v1/budget/c").await.1["spent"], 30);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_passes_while_a_restore_has_paused_spending() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = Server::start(&folder.path().join("data"), &[]);
+    server.allocate("c", 100).await;
+    assert!(server.terminate().success());
+    let store = Store::open(StoreConfig::sqlite(&server.data)).await.expect("the store opens");
+    let restored = json!({"at": 0, "rows": {}, "slices_closed": 0}).to_string();
+    store.put_meta("*", PAUSED_BY_RESTORE, Some(&restored)).await.expect("paused");
+    store.close().await;
+    server.restart();
+    let bid = json!({"campaign_id": "c", "bid_amount": 1});
+    assert_eq!(server.post("/api/v1/check", &bid).await.1["reason"], "paused");
+    assert_eq!(server.get("/check?ltv=600").await.0, 403);
+    assert_eq!(server.post("/api/v1/restore/resume", &json!({})).await.0, 200);
+    assert_eq!(server.get("/check?ltv=600").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_port_says_what_it_is_whether_it_serves_and_what_it_lacks() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&folder.path().join("data"), &[]);
+    let client = reqwest::Client::new();
+    for (port, paths) in [
+        (8080, &["/", "/health", "/ready", "/metrics"][..]),
+        (8081, &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs"]),
+        (8090, &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs"]),
+    ] {
+        let url = |path: &str| format!("http://127.0.0.1:{}{path}", port + server.offset);
+        for path in paths {
+            let answer = client.get(url(path)).send().await.expect("an answer");
+            assert_eq!(answer.status(), 200, "{port}{path}");
+        }
+        for (request, status) in
+            [(client.get(url("/nothing")), 404), (client.delete(url("/health")), 405)]
+        {
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status(), status, "{port}");
+            assert_eq!(answer.headers()["content-type"], "application/problem+json", "{port}");
+        }
+    }
 }
 
 #[test]

@@ -87,7 +87,18 @@ pub fn router(registry: Registry, chaos_enabled: bool) -> Router {
         .route("/api/admin/faults", get(faults::list).post(faults::set).delete(faults::clear))
         .route("/api/admin/faults/{id}", delete(faults::clear_one))
         .route("/api/admin/events", get(events::events))
+        .route("/", get(about))
         .with_state(Arc::new(Admin { registry, chaos_enabled, streams }));
     let docs = SwaggerUi::new("/docs").url("/openapi.json", AdminDoc::openapi());
     with_fallbacks(router.merge(docs))
+}
+
+/// What answers here.
+async fn about() -> axum::Json<serde_json::Value> {
+    axum::Json(serde_json::json!({
+        "service": "admin",
+        "version": env!("CARGO_PKG_VERSION"),
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+    }))
 }

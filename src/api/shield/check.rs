@@ -275,7 +275,9 @@ pub async fn authorise_batch(
         match bid.authorise(&app, key.as_deref(), text.get().as_bytes()).await {
             Ok(answer) => answers.push(answer),
             Err(problem) => {
-                give_back(&app, &bids, &answers).await;
+                if key.is_none() {
+                    give_back(&app, &bids, &answers).await;
+                }
                 return Err(problem.within(&format!("bids[{i}]")));
             }
         }
@@ -291,8 +293,8 @@ fn bid_of(app: &App, headers: &HeaderMap, text: &RawValue) -> Result<Bid, Proble
     Bid::read(app, headers, fields)
 }
 
-/// Releases what a batch was granted whose answer nobody will get. What cannot be released now
-/// expires by itself.
+/// Releases what a batch was granted whose answer nobody will get; under a key, whoever repeats it
+/// gets it. What cannot be released now expires by itself.
 async fn give_back(app: &App, bids: &[Bid], answers: &[CheckAnswer]) {
     for (bid, answer) in bids.iter().zip(answers) {
         let hold = answer.hold_id.as_deref().and_then(|id| Op::from_hex(id.split('.').next()?));
