@@ -25,7 +25,7 @@ use crate::store::{OperationRow, Outcome, Reloaded, StoreError, Write};
 
 /// Longest patience with an account that does not count what was booked. The ledger has it.
 const TELL_TRIES_MAX: u32 = 20;
-/// Rounds of effects in a stop; each commits something, so a few suffice.
+/// Effects in a stop that wait for the store or the account; a few suffice.
 const WIND_UP_ROUNDS_MAX: usize = 64;
 /// Longest wait, in a stop, for a commit that is under way.
 const FLIGHT_MAX: Duration = Duration::from_secs(5);
@@ -235,6 +235,10 @@ impl BudgetActor {
         let State::Live(live) = &mut self.state else { return true };
         live.at = now();
         let mut finished = true;
+        let journaling = live.journaling && !live.authority.is_flying();
+        if journaling && timeout(FLIGHT_MAX, self.shared.committer.barrier()).await.is_err() {
+            m::journal_lost();
+        }
         if live.authority.is_flying() {
             // Its outcome is told to a continuation that ends with this life: look for it.
             if timeout(FLIGHT_MAX, self.shared.committer.barrier()).await.is_err() {
@@ -249,9 +253,15 @@ impl BudgetActor {
             live.retell();
         }
         live.with_purse(|p, at, out| p.seal(at, out));
-        for _ in 0..WIND_UP_ROUNDS_MAX {
+        let mut rounds = 0;
+        while rounds < WIND_UP_ROUNDS_MAX {
             let State::Live(live) = &mut self.state else { return false };
             let Some(effect) = live.effects.pop_front() else { break };
+            let waits = matches!(
+                effect,
+                Effect::Commit(_) | Effect::Reload | Effect::Retell | Effect::Tell { .. }
+            );
+            rounds += usize::from(waits);
             match effect {
                 Effect::Commit(batch) => {
                     let submitted = self.write(&batch).map(|w| self.shared.committer.submit(w));
@@ -287,7 +297,10 @@ impl BudgetActor {
             }
         }
         while let Some((write, _)) = self.journal_write(i64::MAX) {
-            let Ok(outcome) = self.shared.committer.submit(write) else { break };
+            let Ok(outcome) = self.shared.committer.submit(write) else {
+                m::journal_lost();
+                break;
+            };
             if !matches!(outcome.await, Ok(Outcome::Committed)) {
                 m::journal_lost();
             }

@@ -73,6 +73,7 @@ pub fn slice_of(row: &SliceRow, seen: Now) -> Result<Slice, Fault> {
         quota: Micros(row.quota),
         settled: Micros(row.settled),
         noted: Micros::ZERO,
+        missed: Micros::ZERO,
         since_seq: row.since_seq,
         day: Day(row.day.parse().map_err(|_| foreign("day", &row.day))?),
         seen_us: seen.mono_us,

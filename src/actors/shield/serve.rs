@@ -226,7 +226,13 @@ impl BudgetActor {
                 // The rows are here; an account's window is in its ledger.
                 let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
                 let me = live.purse.holder();
-                let revive = async move { load::revived(&shared, &name, &loaded, me).await };
+                let revive = async move {
+                    let budget = load::revived(&shared, &name, &loaded, me).await;
+                    if budget.is_err() {
+                        tokio::time::sleep(super::budget::LOAD_AGAIN).await;
+                    }
+                    budget
+                };
                 cx.pipe(revive, |budget| Msg::Revived(budget.map(Box::new)));
             }
             Ok(Reloaded::Current(None)) => {
@@ -331,6 +337,10 @@ impl Live {
             }
         };
         if let Some(entry) = found.entry {
+            if self.authority.is_telling(entry.op) {
+                // Answered once the account has counted it.
+                return reply.send(Told::Done(HoldFate::Answer(HoldAnswer::Busy)));
+            }
             let fate = match wish {
                 Wish::Settle(amount) if entry.amount != amount => {
                     HoldFate::Answer(HoldAnswer::Mismatch)

@@ -247,6 +247,7 @@ impl Stage<'_> {
                 quota,
                 settled: Micros::ZERO,
                 noted: Micros::ZERO,
+                missed: Micros::ZERO,
                 since_seq: self.core.seq,
                 day: self.day.day,
                 seen_us: self.now.mono_us,
@@ -306,6 +307,7 @@ impl Stage<'_> {
         let counts_notes = self.core.terms.window.is_some();
         if counts_notes && missed > Micros::ZERO {
             slice.noted = booked;
+            slice.missed += missed;
             let op = Op::of(&["returned", &id.to_string(), &booked.to_string()]);
             self.window_op(missed, op);
         }
@@ -399,9 +401,14 @@ impl Stage<'_> {
         if self.window.knows(op) || self.window_ops.iter().any(|(_, known)| *known == op) {
             return;
         }
+        let mut amount = amount;
         let mut fact = amount;
         if let Some(slice) = slice.and_then(|id| self.core.slices.get_mut(&id)) {
-            fact -= amount.min(slice.reserved());
+            // The holder's return was here first: it counts already.
+            let counted = slice.missed.min(amount).max(Micros::ZERO);
+            slice.missed -= counted;
+            amount -= counted;
+            fact = amount - amount.min(slice.reserved());
             slice.noted += amount;
         }
         self.window_facts += fact.max(Micros::ZERO);

@@ -17,6 +17,8 @@ pub struct Slice {
     /// ([`super::budget::Stage::note`]); a restart finds it in the ledger. It counts in the window,
     /// and so no more here.
     pub noted: Micros,
+    /// The part of it that only the holder's return has told of: the news of each booking follows.
+    pub missed: Micros,
     /// The ledger's newest row when the slice was taken: its bookings come after. A request that is
     /// repeated long after makes a slice of the same name anew.
     pub since_seq: i64,

@@ -114,3 +114,71 @@ impl Authority {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::shield::authority::CommitOutcome;
+    use crate::models::shield::budget::{Budget, Fact};
+    use crate::models::shield::core::Core;
+    use crate::models::shield::limits::Limits;
+    use crate::models::shield::terms::Terms;
+    use crate::models::shield::window::Window;
+
+    fn campaign() -> Authority {
+        let terms = Terms::campaign("USD".parse().expect("a currency"), Micros(100));
+        let budget = Budget { core: Core::new(terms), window: Window::default() };
+        Authority::new(budget, Limits::default())
+    }
+
+    fn at(mono_us: i64) -> Now {
+        Now { mono_us, wall_us: 1_700_000_000_000_000 + mono_us }
+    }
+
+    fn commits(out: &[Effect]) -> usize {
+        out.iter().filter(|e| matches!(e, Effect::Commit(_))).count()
+    }
+
+    #[test]
+    fn a_slice_that_is_over_is_not_asked_for_on_and_on_while_the_store_is_away() {
+        let mut authority = campaign();
+        let mut out = Vec::new();
+        let (slice, holder) = (SliceId(1), HolderId(1));
+        let take = Ask::Take { slice, holder, needed: Micros(10), want: Micros(10) };
+        authority.ask(at(0), Ticket(1), take, &mut out);
+        authority.committed(at(0), CommitOutcome::Done, &mut out);
+        let over = Limits::default().slice_life_us();
+        out.clear();
+        authority.tick(at(over), &mut out);
+        assert_eq!(commits(&out), 1);
+        authority.committed(at(over), CommitOutcome::Failed, &mut out);
+        assert_eq!(commits(&out), 1, "not at once again");
+        authority.tick(at(over + Limits::default().resend_us), &mut out);
+        assert_eq!(commits(&out), 2, "but after a while");
+    }
+
+    #[test]
+    fn what_was_booked_in_doubt_is_answered_when_the_account_has_been_told_again() {
+        let mut authority = campaign();
+        let mut out = Vec::new();
+        let amount = Micros(7);
+        let fact = Fact { op: Op(1), amount, window_amount: amount, body: 3, memo: None };
+        authority.ask(at(0), Ticket(1), Ask::Spend(Box::new(fact)), &mut out);
+        let Some(Effect::Commit(batch)) = out.pop() else { panic!("{out:?}") };
+        authority.committed(at(1), CommitOutcome::Unknown, &mut out);
+        assert!(matches!(out.pop(), Some(Effect::Reload)));
+        let durable = Budget { core: batch.core.clone(), window: Window::default() };
+        authority.loaded(at(2), durable, &mut out);
+        assert!(out.iter().any(|e| matches!(e, Effect::Retell)), "{out:?}");
+        out.clear();
+        let entry = Box::new(batch.entries[0].clone());
+        let found = vec![(Op(1), Found::Row { entry })];
+        authority.committed(at(3), CommitOutcome::Duplicate(found), &mut out);
+        assert!(out.is_empty() && authority.is_telling(Op(1)), "{out:?}");
+        authority.retold(at(4), &mut out);
+        let answered = |e: &Effect| {
+            matches!(e, Effect::Reply(Ticket(1), Answer::Booked { replayed: true, .. }))
+        };
+        assert!(out.iter().any(answered) && !authority.is_telling(Op(1)), "{out:?}");
+    }
+}

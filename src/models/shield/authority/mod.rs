@@ -95,6 +95,9 @@ pub struct Authority {
     retell_again: bool,
     /// Such answers.
     replays: Vec<(Ticket, Ask, Answer)>,
+    /// Slices that are over are looked at again from then on: a store that is away is not asked on
+    /// and on.
+    reclaim_after_us: i64,
     /// Requests that have waited for a recall already.
     retried: HashMap<Ticket, ()>,
 }
@@ -113,6 +116,7 @@ impl Authority {
             retelling: false,
             retell_again: false,
             replays: Vec::new(),
+            reclaim_after_us: i64::MIN,
             retried: HashMap::new(),
         }
     }
@@ -133,6 +137,11 @@ impl Authority {
     pub fn waiting(&self) -> usize {
         let flying = self.flight.as_ref().map_or(0, |f| f.jobs.len());
         self.pending.len() + self.parked.len() + self.replays.len() + flying
+    }
+
+    /// Whether the account may not have counted this operation, though the ledger has it.
+    pub fn is_telling(&self, op: Op) -> bool {
+        self.retelling || self.phase == Phase::Loading || self.busy.contains_key(&op)
     }
 
     /// A commit is under way.
@@ -197,6 +206,7 @@ impl Authority {
             CommitOutcome::Done => self.adopt(flight, out),
             CommitOutcome::Duplicate(found) => self.sort_out(now, flight, found, out),
             CommitOutcome::Failed => {
+                self.reclaim_after_us = now.mono_us + self.limits.resend_us;
                 for (ticket, ask) in flight.jobs {
                     self.finish(&ask);
                     self.retried.remove(&ticket);
@@ -232,7 +242,8 @@ impl Authority {
                 slice.seen_us = known.seen_us;
                 slice.drained |= known.drained;
                 slice.sealed |= known.sealed;
-                slice.noted = known.noted;
+                // Either may have heard of more: the ledger, which was read just now, or memory.
+                slice.noted = slice.noted.max(known.noted);
             }
         }
         self.budget = budget;
@@ -320,6 +331,7 @@ impl Authority {
             }
             match ask {
                 Ask::Spend(fact) if !flight.notes.is_empty() => ops.push(fact.op),
+                Ask::Settle(settle) if !flight.notes.is_empty() => ops.push(settle.op),
                 _ => self.finish(ask),
             }
         }
@@ -338,12 +350,13 @@ impl Authority {
     fn pump(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.unpark(now, out);
         while self.phase == Phase::Serving && self.flight.is_none() {
-            let reclaims = self.budget.core.slices.values().any(|s| {
-                let window = self.budget.core.terms.window.map_or(0, |w| w.length_us);
-                let early = self.limits.has(Bug::ReclaimAtTtl);
-                let life = if early { s.ttl_us } else { self.limits.slice_life_us() + window };
-                now.mono_us - s.seen_us >= life
-            });
+            let reclaims = now.mono_us >= self.reclaim_after_us
+                && self.budget.core.slices.values().any(|s| {
+                    let window = self.budget.core.terms.window.map_or(0, |w| w.length_us);
+                    let early = self.limits.has(Bug::ReclaimAtTtl);
+                    let life = if early { s.ttl_us } else { self.limits.slice_life_us() + window };
+                    now.mono_us - s.seen_us >= life
+                });
             if self.pending.is_empty() && !reclaims {
                 return;
             }

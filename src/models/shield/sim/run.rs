@@ -125,7 +125,7 @@ fn every_planted_bug_is_found_and_the_table_in_docs_says_how() {
     );
     let mut missed = Vec::new();
     for (bug, rule, what) in PLANTED {
-        let found = (1..=200u64).find_map(|seed| {
+        let found = (1..=1_000u64).find_map(|seed| {
             let failure = run(seed, Some(bug), &mut Outcome::default()).err()?;
             Some((seed, failure))
         });
