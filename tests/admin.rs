@@ -340,6 +340,13 @@ async fn the_openapi_document_names_every_route() {
         ]
     );
     let json = api.to_json().expect("JSON");
+    let document: Value = serde_json::from_str(&json).expect("JSON");
+    let references = json.split("\"$ref\":\"#").skip(1);
+    let pointers: Vec<&str> = references.filter_map(|r| r.split('"').next()).collect();
+    assert!(pointers.len() > 10, "{pointers:?}");
+    for pointer in pointers {
+        assert!(document.pointer(pointer).is_some(), "{pointer} is nowhere");
+    }
     for schema in [
         "ActorDetail",
         "ActorPage",

@@ -174,7 +174,7 @@ fn announce(config: &Config, shield: &Shield, took: Duration) {
     println!("kiki {}", env!("CARGO_PKG_VERSION"));
     println!("  syncshield  http://{}   (docs at /docs)", server.shield_addr());
     println!("  health      http://{}/health", server.health_addr());
-    println!("  admin       http://{}/api/admin", server.admin_addr());
+    println!("  admin       http://{}   (docs at /docs)", server.admin_addr());
     println!("  store       {store}");
     if shield.paused_by_restore() {
         println!(

@@ -22,7 +22,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use super::problem::ProblemBody;
 use super::shield::with_fallbacks;
-use crate::actors::kernel::Registry;
+use crate::actors::kernel::{Registry, Sort};
 
 /// Event streams that may be open at a time.
 const STREAMS_MAX: usize = 64;
@@ -68,7 +68,7 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
         faults::clear_one,
         events::events
     ),
-    components(schemas(ProblemBody))
+    components(schemas(ProblemBody, Sort))
 )]
 pub struct AdminDoc;
 
