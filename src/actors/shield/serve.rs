@@ -337,8 +337,8 @@ impl Live {
             }
         };
         if let Some(entry) = found.entry {
-            if self.authority.is_telling(entry.op) {
-                // Answered once the account has counted it.
+            if wish != Wish::Look && self.authority.is_telling(entry.op) {
+                // Acknowledged once the account has counted it; whoever looks sees what is booked.
                 return reply.send(Told::Done(HoldFate::Answer(HoldAnswer::Busy)));
             }
             let fate = match wish {
