@@ -254,6 +254,9 @@ pub(crate) async fn apply(
         })
         .await?;
 
+    exact.0 &= super::put::put_all(conn, dialect, writes).await?;
+    super::put::drop_all(conn, writes).await?;
+
     if exact.0 {
         unconditional(conn, dialect, writes).await?;
     }

@@ -17,6 +17,7 @@ use super::{Store, open};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "core", include_str!("../../migrations/0001_core.sql")),
     (2, "slices", include_str!("../../migrations/0002_slices.sql")),
+    (3, "compliance", include_str!("../../migrations/0003_compliance.sql")),
 ];
 
 /// A migration that failed is tried again this often: it may have met another process's.

@@ -17,6 +17,7 @@ mod faults;
 mod lock;
 mod migrate;
 mod open;
+mod put;
 mod read;
 mod record;
 mod restore;
@@ -37,12 +38,13 @@ pub use faults::{Fault, Faults};
 pub use lock::{Holder, LOCK_FILE, ServerLock};
 pub use migrate::Migrated;
 pub use open::SQLITE_FILE;
-pub use read::{BudgetList, Loaded, PAGE_MAX, Reloaded, WindowRows};
-pub use restore::{PAUSED_BY_RESTORE, Restored};
-pub use rows::{
-    AccountRow, BudgetRow, EntryRow, HoldRow, MetaRow, OperationRow, OutboxRow, RateRow, ShardRow,
-    SliceRow,
+pub use put::{Gone, PERSON_TABLES, Put};
+pub use read::{
+    API_KEYS_MAX, Behind, BlockSummary, BudgetList, CHANGES_MAX, DsrList, Loaded, PAGE_MAX,
+    Reloaded, WindowRows,
 };
+pub use restore::{PAUSED_BY_RESTORE, Restored};
+pub use rows::*;
 pub use shards::SHARDS;
 pub use sql::Dialect;
 pub use write::{BudgetPut, Found, Outcome, Write};

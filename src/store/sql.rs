@@ -153,7 +153,7 @@ pub(crate) struct Conflict {
     pub sql: &'static str,
 }
 
-async fn run<T>(
+pub(crate) async fn run<T>(
     conn: &mut AnyConnection,
     (dialect, name): (Dialect, &'static str),
     kinds: impl Iterator<Item = Kind> + Clone,

@@ -1,6 +1,7 @@
 //! What is written together, and how that can end.
 
 use super::error::StoreError;
+use super::put::{Gone, Put};
 use super::rows::{AccountRow, BudgetRow, EntryRow, HoldRow, OperationRow, OutboxRow, SliceRow};
 
 /// One atomic change of one budget (or, without a `budget_row`, of its account): all of it is
@@ -30,6 +31,10 @@ pub struct Write {
     pub outbox: Vec<OutboxRow>,
     /// Journaled: inserted or overwritten, but a closed hold is never opened again.
     pub holds: Vec<HoldRow>,
+    /// Rows that are written whole, each under the rule of its table.
+    pub puts: Vec<Put>,
+    /// Deleted, last.
+    pub gone: Vec<Gone>,
 }
 
 /// The budget's row as it shall be, if its version is still the expected one.
@@ -87,8 +92,12 @@ impl Found {
 impl Write {
     /// Rows that this write changes: the unit in which batches are counted. At least 1.
     pub fn weight(&self) -> usize {
-        (self.entries.len() + self.operations.len() + self.holds.len() + self.slices_put.len())
-            .max(1)
+        (self.entries.len()
+            + self.operations.len()
+            + self.holds.len()
+            + self.slices_put.len()
+            + self.puts.len())
+        .max(1)
     }
 
     /// Roughly the bytes that it occupies while it waits.
@@ -111,6 +120,7 @@ impl Write {
             .iter()
             .map(|h| 288 + texts(&[&h.hold, h.memo.as_deref().unwrap_or("")]))
             .sum();
-        256 + entries + budget + operations + outbox + holds + 288 * self.slices_put.len()
+        let puts: usize = self.puts.iter().map(Put::bytes).sum();
+        256 + entries + budget + operations + outbox + holds + puts + 288 * self.slices_put.len()
     }
 }

@@ -170,7 +170,8 @@ pub(crate) async fn each_chunk(path: &Path, sink: &mut impl Sink) -> Result<Mani
             return Err(corrupt("its tables are out of order"));
         }
         sums.add(row.table(), line);
-        if chunk.len() == super::CHUNK || (table > last_table && !chunk.is_empty()) {
+        let full = chunk.len() >= super::chunk_of(row.table());
+        if !chunk.is_empty() && (full || table > last_table) {
             sink.take(std::mem::take(&mut chunk)).await?;
         }
         last_table = table;

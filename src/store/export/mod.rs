@@ -17,8 +17,10 @@ pub use source::Source;
 use super::error::{Result, StoreError};
 use super::record::Record;
 use super::rows::{
-    AccountRow, BudgetRow, EntryRow, HoldRow, MetaRow, OperationRow, OutboxRow, RateRow, ShardRow,
-    SliceRow,
+    AccountRow, ApiKeyRow, AttributeRow, AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow,
+    AuditNodeRow, AuditPendingRow, AuditPersonRow, BudgetRow, ConsentRow, CorrectionRow,
+    DeliveryRow, DsrPackageRow, DsrRow, EntryRow, HoldRow, KeyringRow, MetaRow, OperationRow,
+    OutboxRow, PersonRow, RateRow, ShardRow, SliceRow, WebhookRow,
 };
 use super::sql::{Conflict, Dialect, insert};
 
@@ -27,6 +29,17 @@ const ROW_LIMIT: Duration = Duration::from_secs(120);
 
 /// Rows that are handed over together.
 const CHUNK: usize = 2048;
+
+/// The same for tables whose rows are large.
+const CHUNK_OF_LARGE: usize = 16;
+
+/// How many rows of a table are handed over together.
+fn chunk_of(table: &str) -> usize {
+    match table {
+        "audit_block" | "dsr_package" => CHUNK_OF_LARGE,
+        _ => CHUNK,
+    }
+}
 
 /// Where rows go. (A trait of our own: a generic async closure is not `Send` for the compiler.)
 pub(crate) trait Sink: Send {
@@ -108,6 +121,23 @@ tables! {
     Ledger(EntryRow) = "ledger",
     Operation(OperationRow) = "operation",
     Outbox(OutboxRow) = "outbox",
+    Person(PersonRow) = "person",
+    Consent(ConsentRow) = "consent",
+    Attribute(AttributeRow) = "attribute",
+    Dsr(DsrRow) = "dsr",
+    DsrPackage(DsrPackageRow) = "dsr_package",
+    AuditLog(AuditLogRow) = "audit_log",
+    AuditBlock(AuditBlockRow) = "audit_block",
+    AuditNode(AuditNodeRow) = "audit_node",
+    AuditHead(AuditHeadRow) = "audit_head",
+    AuditPerson(AuditPersonRow) = "audit_person",
+    AuditCursor(AuditCursorRow) = "audit_cursor",
+    AuditPending(AuditPendingRow) = "audit_pending",
+    ApiKey(ApiKeyRow) = "api_key",
+    Keyring(KeyringRow) = "keyring",
+    Correction(CorrectionRow) = "correction",
+    Webhook(WebhookRow) = "webhook",
+    Delivery(DeliveryRow) = "delivery",
 }
 
 /// Hands over every row, by table and primary key (bytes), all from one snapshot. A chunk holds
@@ -146,7 +176,7 @@ async fn each_record<R: Record>(
             None if chunk.is_empty() => return Ok(()),
             None => return sink.take(chunk).await,
         }
-        if chunk.len() == CHUNK {
+        if chunk.len() == chunk_of(R::TABLE) {
             sink.take(std::mem::take(&mut chunk)).await?;
         }
     }

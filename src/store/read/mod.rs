@@ -1,14 +1,20 @@
 //! Reads: each within the read limit, each page bounded.
 
+mod access;
 mod account;
+mod audit;
 mod budget;
 mod ledger;
 mod outbox;
+mod person;
 
 use sqlx::AnyConnection;
 
+pub use access::API_KEYS_MAX;
+pub use audit::{Behind, BlockSummary};
 pub use budget::{BudgetList, Loaded, Reloaded};
 pub use ledger::WindowRows;
+pub use person::{CHANGES_MAX, DsrList};
 
 use super::Store;
 use super::error::Result;

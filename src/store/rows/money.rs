@@ -1,8 +1,8 @@
-//! The rows, column by column as in `migrations/`. Money is micros of the row's currency, times are
-//! microseconds: `*_at` and `at` of the wall clock (since 1970 UTC), `mono_us` of the machine's
-//! monotonic clock under the boot named beside it.
+//! The rows of budgets. Money is micros of the row's currency, times are microseconds: `*_at` and
+//! `at` of the wall clock (since 1970 UTC), `mono_us` of the machine's monotonic clock under the boot
+//! named beside it.
 
-use super::record::record;
+use crate::store::record::record;
 
 record! {
     /// The owner of a shard and its epoch, which never decreases (OW-1).

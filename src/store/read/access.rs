@@ -1,0 +1,95 @@
+//! Keys, secrets, corrections and webhooks.
+
+use super::page;
+use crate::store::rows::{ApiKeyRow, CorrectionRow, DeliveryRow, KeyringRow, WebhookRow};
+use crate::store::{Result, Store};
+
+/// API keys of an installation at most.
+pub const API_KEYS_MAX: u32 = 10_000;
+
+impl Store {
+    /// Every API key, by id.
+    pub async fn api_keys(&self) -> Result<Vec<ApiKeyRow>> {
+        self.select("WHERE account = '*' ORDER BY key LIMIT $1", |args| {
+            args.int(i64::from(API_KEYS_MAX))
+        })
+        .await
+    }
+
+    pub async fn api_key(&self, key: &str) -> Result<Option<ApiKeyRow>> {
+        self.select_one("WHERE account = '*' AND key = $1", |args| args.text(key)).await
+    }
+
+    /// The secrets of a purpose, newest first.
+    pub async fn keyring(&self, purpose: &str) -> Result<Vec<KeyringRow>> {
+        let tail = "WHERE account = '*' AND purpose = $1 ORDER BY created_at DESC, key LIMIT 1000";
+        self.select(tail, |args| args.text(purpose)).await
+    }
+
+    pub async fn correction(&self, account: &str, id: &str) -> Result<Option<CorrectionRow>> {
+        self.select_one("WHERE account = $1 AND correction = $2", |args| {
+            args.text(account)?;
+            args.text(id)
+        })
+        .await
+    }
+
+    /// A page of an account's corrections, newest first; an empty status means all.
+    pub async fn corrections(
+        &self,
+        account: &str,
+        (status, before): (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<CorrectionRow>> {
+        let tail = "WHERE account = $1 AND ($2 = '' OR status = $3) \
+                    AND ($4 = '' OR correction < $5) ORDER BY correction DESC LIMIT $6";
+        self.select(tail, |args| {
+            args.text(account)?;
+            for text in [status, before] {
+                args.text(text)?;
+                args.text(text)?;
+            }
+            args.int(page(limit))
+        })
+        .await
+    }
+
+    /// All webhooks of all accounts. At most 10,000.
+    pub async fn webhooks(&self) -> Result<Vec<WebhookRow>> {
+        self.select("ORDER BY account, webhook LIMIT 10000", |_| Ok(())).await
+    }
+
+    pub async fn webhook(&self, account: &str, webhook: &str) -> Result<Option<WebhookRow>> {
+        self.select_one("WHERE account = $1 AND webhook = $2", |args| {
+            args.text(account)?;
+            args.text(webhook)
+        })
+        .await
+    }
+
+    /// Deliveries that are due, the longest due first.
+    pub async fn deliveries_due(&self, now: i64, limit: u32) -> Result<Vec<DeliveryRow>> {
+        let tail = "WHERE status = 'waiting' AND next_at <= $1 ORDER BY next_at LIMIT $2";
+        self.select(tail, |args| {
+            args.int(now)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+
+    /// A webhook's newest deliveries.
+    pub async fn deliveries(
+        &self,
+        account: &str,
+        webhook: &str,
+        limit: u32,
+    ) -> Result<Vec<DeliveryRow>> {
+        let tail = "WHERE account = $1 AND webhook = $2 ORDER BY created_at DESC, event LIMIT $3";
+        self.select(tail, |args| {
+            args.text(account)?;
+            args.text(webhook)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+}

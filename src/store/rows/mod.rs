@@ -1,0 +1,17 @@
+//! The rows of all tables, column by column as in `migrations/`.
+
+mod access;
+mod audit;
+mod money;
+mod person;
+
+pub use access::{ApiKeyRow, CorrectionRow, DeliveryRow, KeyringRow, WebhookRow};
+pub use audit::{
+    AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow, AuditNodeRow, AuditPendingRow,
+    AuditPersonRow,
+};
+pub use money::{
+    AccountRow, BudgetRow, EntryRow, HoldRow, MetaRow, OperationRow, OutboxRow, RateRow, ShardRow,
+    SliceRow,
+};
+pub use person::{AttributeRow, ConsentRow, DsrPackageRow, DsrRow, PersonRow};
