@@ -2,6 +2,7 @@
 //! The layers and what may be touched where are explained in `docs/ARCHITECTURE.md`.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod actors;
 pub mod api;
 pub mod cli;
