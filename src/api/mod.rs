@@ -6,5 +6,6 @@ pub mod docs;
 pub mod gate;
 pub mod health;
 pub mod problem;
+pub mod query;
 pub mod server;
 pub mod shield;

@@ -4,6 +4,7 @@
 //! comment is its help, and an arm in [`dispatch`]. A test asks for complete help everywhere.
 
 mod admin;
+mod audit;
 mod completions;
 mod config;
 mod config_args;
@@ -49,6 +50,7 @@ enum Command {
     Admin(admin::AdminCommand),
     Replay(replay::ReplayArgs),
     Ledger(ledger::LedgerCommand),
+    Audit(audit::AuditCommand),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
     Migrate(migrate::MigrateCommand),
@@ -62,6 +64,7 @@ fn dispatch(command: Command) -> CliResult {
         Command::Admin(args) => exit::block_on(admin::run(args))?,
         Command::Replay(args) => exit::block_on(replay::run(args))?,
         Command::Ledger(args) => exit::block_on(ledger::run(args))?,
+        Command::Audit(args) => exit::block_on(audit::run(args))?,
         Command::Backup(args) => exit::block_on(backup::run(args))?,
         Command::Restore(args) => exit::block_on(restore::run(args))?,
         Command::Migrate(args) => exit::block_on(migrate::run(args))?,

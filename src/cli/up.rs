@@ -10,11 +10,12 @@ use tokio::task::JoinSet;
 use super::config_args::ConfigArgs;
 use super::exit::{CliError, CliResult};
 use crate::actors::kernel::{KernelConfig, Registry};
+use crate::actors::shield::audit::AuditTerms;
 use crate::actors::shield::{Shield, ShieldTerms};
 use crate::api::server::{self, Listener};
 use crate::api::shield::{App, HttpTerms};
 use crate::api::{admin, health};
-use crate::config::{Config, Loaded, token_secret};
+use crate::config::{Config, Loaded, master_key, token_secret};
 use crate::connectors::redis::Redis;
 use crate::models::shield::terms::WindowCap;
 use crate::models::shield::token::Signer;
@@ -57,14 +58,21 @@ pub async fn run(args: UpArgs) -> CliResult {
 
     let listeners = Listeners::bind(&config).await?;
     let secret = token_secret(&config).map_err(CliError::failed)?;
+    let master = master_key(&config).map_err(CliError::failed)?;
     let redis = Redis::connect(&config.redis).map_err(CliError::failed)?;
     let store = Store::open(config.store.opening()).await.map_err(CliError::failed)?;
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let patience = config.server.request_timeout_ms.duration();
-    let shield =
-        Shield::start(&registry, store.clone(), terms(&config), config.store.committer(), patience)
-            .await
-            .map_err(|e| CliError::failed(format!("syncshield: {e}")))?;
+    let shield = Shield::start(
+        &registry,
+        store.clone(),
+        terms(&config),
+        master,
+        config.store.committer(),
+        patience,
+    )
+    .await
+    .map_err(|e| CliError::failed(format!("syncshield: {e}")))?;
     let app = Arc::new(App {
         shield: shield.clone(),
         signer: Signer::new(&secret),
@@ -72,6 +80,7 @@ pub async fn run(args: UpArgs) -> CliResult {
         redis: redis.clone(),
         registry: registry.clone(),
         body_max: config.server.body_limit_bytes,
+        verifying: tokio::sync::Mutex::new(()),
     });
 
     let (stop, stopped) = watch::channel(false);
@@ -103,7 +112,8 @@ pub async fn run(args: UpArgs) -> CliResult {
     Ok(())
 }
 
-fn terms(config: &Config) -> ShieldTerms {
+/// SyncShield's settings.
+pub fn terms(config: &Config) -> ShieldTerms {
     let shield = &config.shield;
     ShieldTerms {
         limits: shield.limits(),
@@ -113,6 +123,10 @@ fn terms(config: &Config) -> ShieldTerms {
         hold_ttl_us: shield.hold_ttl_s.micros(),
         idle_after: config.kernel.passivate_after_s.duration(),
         mailbox_max: u32::try_from(config.kernel.entity_mailbox_capacity).unwrap_or(u32::MAX),
+        audit: AuditTerms {
+            dir: config.audit.dir_or(&config.store.data_dir).to_owned(),
+            retention_us: i64::from(config.audit.retention_days) * 86_400_000_000,
+        },
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::audit::Feed;
 use super::load;
 use super::message::{Loaded, Msg, Seek, Told, Wish};
 use super::names::BudgetName;
@@ -53,6 +54,9 @@ pub enum HoldAsker {
 
 /// A budget in memory.
 pub struct Live {
+    /// Where the audit hears of bookings and refusals.
+    pub feed: Arc<Feed>,
+    pub budget: Arc<str>,
     pub authority: Authority,
     pub purse: Purse,
     pub account_currency: Currency,
@@ -152,6 +156,8 @@ impl BudgetActor {
         purse.set_rate(rate.unwrap_or(Rate::ONE));
         let stored_terms = stored.then(|| Arc::clone(&budget.core.terms));
         self.state = State::Live(Box::new(Live {
+            feed: self.shared.audit.feeds.of(&self.name.account),
+            budget: Arc::clone(&self.name.budget),
             authority: Authority::new(budget, limits),
             purse,
             account_currency,

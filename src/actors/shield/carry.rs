@@ -182,10 +182,18 @@ impl BudgetActor {
         live.generation += 1;
         let generation = live.generation;
         match self.shared.committer.submit(write) {
-            Ok(outcome) => cx
-                .pipe(async move { outcome.await.unwrap_or_else(|_| unknown()) }, move |outcome| {
-                    Msg::Committed { generation, outcome }
-                }),
+            Ok(outcome) => {
+                let (feed, budget) = (Arc::clone(&live.feed), Arc::clone(&self.name.budget));
+                let entries = batch.entries.clone();
+                let committed = async move {
+                    let outcome = outcome.await.unwrap_or_else(|_| unknown());
+                    if outcome == Outcome::Committed {
+                        feed.booked(&budget, entries);
+                    }
+                    outcome
+                };
+                cx.pipe(committed, move |outcome| Msg::Committed { generation, outcome });
+            }
             Err(full) => {
                 live.last_error = Some(full.to_string());
                 let mut out = Vec::new();
@@ -274,6 +282,9 @@ impl BudgetActor {
                         Err(_) => unknown(),
                     };
                     let State::Live(live) = &mut self.state else { return false };
+                    if outcome == Outcome::Committed {
+                        live.feed.booked(&self.name.budget, batch.entries.clone());
+                    }
                     live.at = now();
                     live.committed(outcome);
                 }

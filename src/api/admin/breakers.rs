@@ -6,10 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Ctx;
-use super::query::{ActorPath, unknown};
 use crate::actors::kernel::BreakerEntry;
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
+use crate::api::query::{ActorPath, unknown};
 
 #[derive(Serialize, ToSchema)]
 pub struct Breakers {

@@ -7,7 +7,6 @@ mod dead_letters;
 mod events;
 mod faults;
 mod orders;
-mod query;
 mod services;
 mod tree;
 
