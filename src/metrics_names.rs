@@ -62,6 +62,8 @@ metrics! {
         "Messages that no handler saw.";
     SERVICE_READY = "kiki_service_ready" Gauge Count
         "1 while the service can serve, else 0.";
+    TLS_CERTIFICATE_EXPIRY = "kiki_tls_certificate_expiry_seconds" Gauge Seconds
+        "Time until the TLS certificate in use ends; below 0 when it has ended.";
     BUILD_INFO = "kiki_build_info" Gauge Count
         "Always 1; the label says the version.";
 }

@@ -4,6 +4,7 @@
 //! comment is its help, and an arm in [`dispatch`]. A test asks for complete help everywhere.
 
 mod admin;
+mod certificates;
 mod completions;
 mod config;
 mod config_args;
@@ -12,6 +13,7 @@ mod exit;
 mod format;
 mod replay;
 mod server_args;
+mod tls_args;
 
 pub mod backup;
 pub mod ledger;
@@ -72,6 +74,7 @@ fn dispatch(command: Command) -> CliResult {
 /// Parses the process's arguments, runs the command and returns its exit code: 0 done, 1 failed,
 /// 2 wrong arguments or configuration, 130 interrupted.
 pub fn main() -> ExitCode {
+    crate::connectors::http::install_crypto();
     exit::report(dispatch(Cli::parse().command))
 }
 

@@ -7,6 +7,7 @@ use clap::Args;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::certificates::Certificates;
 use super::config_args::ConfigArgs;
 use super::exit::{CliError, CliResult};
 use crate::actors::kernel::{KernelConfig, Registry};
@@ -55,6 +56,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     let address = config.server.shield_addr().to_string();
     let lock = ServerLock::acquire(&config.store.data_dir, &address).map_err(CliError::failed)?;
 
+    let certificates = Certificates::load(&config.server).map_err(CliError::usage)?;
     let listeners = Listeners::bind(&config).await?;
     let secret = token_secret(&config).map_err(CliError::failed)?;
     let redis = Redis::connect(&config.redis).map_err(CliError::failed)?;
@@ -75,7 +77,8 @@ pub async fn run(args: UpArgs) -> CliResult {
     });
 
     let (stop, stopped) = watch::channel(false);
-    let mut tasks = listeners.serve(&config, &app, &registry, &stopped);
+    let mut tasks = listeners.serve(&config, &app, &registry, &certificates, &stopped);
+    certificates.watch(&mut tasks, &stopped).map_err(CliError::failed)?;
     tasks.spawn(async move {
         let mut stopped = stopped;
         loop {
@@ -138,6 +141,7 @@ impl Listeners {
         config: &Config,
         app: &Arc<App>,
         registry: &Registry,
+        certificates: &Certificates,
         stopped: &watch::Receiver<bool>,
     ) -> JoinSet<()> {
         let head = config.server.header_timeout_ms.duration();
@@ -148,18 +152,23 @@ impl Listeners {
         };
         let mut tasks = JoinSet::new();
         let routers = [
-            (self.shield, crate::api::shield::router(Arc::clone(app), http)),
-            (self.health, health::router(Arc::clone(app))),
+            (
+                self.shield,
+                certificates.services(),
+                crate::api::shield::router(Arc::clone(app), http),
+            ),
+            (self.health, certificates.health(), health::router(Arc::clone(app))),
             (
                 self.admin,
+                certificates.services(),
                 crate::api::shield::with_fallbacks(
                     admin::router(registry.clone(), config.chaos.enabled)
                         .merge(health::routes(Arc::clone(app))),
                 ),
             ),
         ];
-        for (listener, router) in routers {
-            tasks.spawn(server::serve(listener, router, None, head, grace, stopped.clone()));
+        for (listener, tls, router) in routers {
+            tasks.spawn(server::serve(listener, router, tls, head, grace, stopped.clone()));
         }
         tasks
     }
@@ -172,9 +181,10 @@ fn announce(config: &Config, shield: &Shield, took: Duration) {
         false => "postgres".to_owned(),
     };
     println!("kiki {}", env!("CARGO_PKG_VERSION"));
-    println!("  syncshield  http://{}   (docs at /docs)", server.shield_addr());
-    println!("  health      http://{}/health", server.health_addr());
-    println!("  admin       http://{}   (docs at /docs)", server.admin_addr());
+    let scheme = server.scheme();
+    println!("  syncshield  {scheme}://{}   (docs at /docs)", server.shield_addr());
+    println!("  health      {scheme}://{}/health", server.health_addr());
+    println!("  admin       {scheme}://{}   (docs at /docs)", server.admin_addr());
     println!("  store       {store}");
     if shield.paused_by_restore() {
         println!(

@@ -6,6 +6,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use super::super::exit::{CliError, CliResult};
+use super::super::tls_args::{TlsArgs, cause};
 use super::print;
 
 /// Time that a call may take; events have none.
@@ -24,10 +25,9 @@ impl Admin {
     /// The API under `base`; nothing is sent yet.
     ///
     /// # Errors
-    /// The HTTP client cannot be set up.
-    pub fn new(base: &str, json: bool) -> Result<Self, CliError> {
-        let builder = Client::builder().connect_timeout(Duration::from_secs(5));
-        let client = builder.redirect(reqwest::redirect::Policy::none()).build();
+    /// The HTTP client cannot be set up, or a file of TLS is not good.
+    pub fn new(base: &str, tls: &TlsArgs, json: bool) -> Result<Self, CliError> {
+        let client = tls.client(base)?.connect_timeout(Duration::from_secs(5)).build();
         let base = format!("{base}/api/admin");
         Ok(Self { client: client.map_err(CliError::failed)?, base, json })
     }
@@ -92,11 +92,8 @@ impl Admin {
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> CliError {
-        let mut inner: &dyn std::error::Error = error;
-        while let Some(source) = inner.source() {
-            inner = source;
-        }
-        CliError::failed(format!("no answer from {}: {inner}\nis `kiki up` running?", self.base))
+        let cause = cause(error);
+        CliError::failed(format!("no answer from {}: {cause}\nis `kiki up` running?", self.base))
     }
 }
 
