@@ -1,7 +1,9 @@
 //! TLS as a user meets it: `kiki up` with certificates, new ones while it runs, and the commands
-//! that talk to it.
+//! that talk to it. And what a collector of traces and metrics gets.
 
 mod common;
+#[path = "tls/otlp.rs"]
+mod otlp;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

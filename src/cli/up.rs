@@ -20,7 +20,7 @@ use crate::connectors::redis::Redis;
 use crate::models::shield::terms::WindowCap;
 use crate::models::shield::token::Signer;
 use crate::store::{ServerLock, Store};
-use crate::telemetry;
+use crate::telemetry::{self, Collector};
 
 /// How often the metrics' histograms are tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -53,6 +53,9 @@ pub async fn run(args: UpArgs) -> CliResult {
     let metrics = telemetry::install_metrics().map_err(CliError::failed)?;
     std::fs::create_dir_all(&config.store.data_dir)
         .map_err(|e| CliError::failed(format!("{}: {e}", config.store.data_dir.display())))?;
+    let collector = config.telemetry.collector();
+    let collector = collector.map(|terms| Collector::new(&terms)).transpose();
+    let collector = collector.map_err(|e| CliError::failed(format!("telemetry: {e}")))?;
     let address = config.server.shield_addr().to_string();
     let lock = ServerLock::acquire(&config.store.data_dir, &address).map_err(CliError::failed)?;
 
@@ -79,6 +82,16 @@ pub async fn run(args: UpArgs) -> CliResult {
     let (stop, stopped) = watch::channel(false);
     let mut tasks = listeners.serve(&config, &app, &registry, &certificates, &stopped);
     certificates.watch(&mut tasks, &stopped).map_err(CliError::failed)?;
+    // What the requests of the last moment did is sent, too: this ends behind them.
+    let (end_export, export_ended) = watch::channel(false);
+    let mut exporting = JoinSet::new();
+    if let Some(collector) = collector {
+        let (registry, metrics) = (registry.clone(), metrics.clone());
+        collector.start(&mut exporting, &export_ended, move || {
+            registry.publish_metrics();
+            metrics.render()
+        });
+    }
     tasks.spawn(async move {
         let mut stopped = stopped;
         loop {
@@ -99,6 +112,8 @@ pub async fn run(args: UpArgs) -> CliResult {
     while tasks.join_next().await.is_some() {}
     shield.drain(config.server.drain_grace_ms.duration()).await;
     registry.shutdown(config.server.drain_grace_ms.duration()).await;
+    let _ = end_export.send(true);
+    while exporting.join_next().await.is_some() {}
     store.close().await;
     redis.close().await;
     drop(lock);

@@ -129,8 +129,9 @@ pub fn warnings(config: &Config, values: &Values) -> Vec<String> {
     if config.chaos.enabled {
         say("chaos.enabled", "the admin API accepts fault rules");
     }
-    if !config.telemetry.otlp_endpoint.is_empty() {
-        say("telemetry.otlp_endpoint", "this version does not export traces yet");
+    if config.telemetry.otlp_endpoint.port() == Some(4317) {
+        let message = "4317 is the port of gRPC: OTLP over HTTP, which is spoken here, has 4318";
+        say("telemetry.otlp_endpoint", message);
     }
     found
 }
