@@ -83,8 +83,10 @@ pub fn cause(error: &reqwest::Error) -> String {
         inner = source;
     }
     let cause = inner.to_string();
-    let hint = if cause.contains("UnknownIssuer") {
-        " (is its authority the one that --ca-file names?)"
+    let strange = cause.contains("invalid peer certificate")
+        && !["Expired", "expired", "not valid for name"].iter().any(|why| cause.contains(why));
+    let hint = if strange {
+        " (--ca-file names the authorities to trust)"
     } else if cause.contains("CertificateRequired") || cause.contains("certificate required") {
         " (it asks for --client-cert and --client-key)"
     } else if cause.contains("InvalidContentType") {

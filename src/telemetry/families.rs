@@ -22,10 +22,13 @@ struct Family<'a> {
     samples: Vec<Sample<'a>>,
 }
 
+/// Names with their values.
+type Labels<'a> = Vec<(&'a str, String)>;
+
 struct Sample<'a> {
     /// What stands behind the family's name: `_bucket`, `_sum`, `_count` or nothing.
     part: &'a str,
-    labels: Vec<(&'a str, String)>,
+    labels: Labels<'a>,
     value: f64,
 }
 
@@ -70,7 +73,7 @@ fn read(text: &str) -> BTreeMap<&str, Family<'_>> {
 }
 
 /// `name{label="value",…} number`
-fn sample(line: &str) -> Option<(&str, Vec<(&str, String)>, f64)> {
+fn sample(line: &str) -> Option<(&str, Labels<'_>, f64)> {
     let end = line.find(['{', ' '])?;
     let (name, mut rest) = line.split_at(end);
     let mut labels = Vec::new();

@@ -75,7 +75,11 @@ impl Admin {
         let body = response.bytes().await.unwrap_or_default();
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
         let words = ["detail", "title"].iter().find_map(|field| problem[*field].as_str());
-        let words = words.or(status.canonical_reason()).unwrap_or("refused");
+        // What is no answer of the API, such as that of a port that speaks TLS, may say why, too.
+        let plain = std::str::from_utf8(&body).unwrap_or_default().trim();
+        let plain = (1..=200).contains(&plain.len()) && !plain.contains(['<', '{', '\n', '\u{1b}']);
+        let plain = plain.then(|| String::from_utf8_lossy(&body).trim().to_owned());
+        let words = words.or(plain.as_deref()).or(status.canonical_reason()).unwrap_or("refused");
         let code = problem["code"].as_str().map(|code| format!(" {code}")).unwrap_or_default();
         Err(CliError::failed(format!("{}{code}: {words}", status.as_u16())))
     }
