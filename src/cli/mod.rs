@@ -5,6 +5,7 @@
 
 mod admin;
 mod audit;
+mod certificates;
 mod completions;
 mod config;
 mod config_args;
@@ -13,6 +14,7 @@ mod exit;
 mod format;
 mod replay;
 mod server_args;
+mod tls_args;
 
 pub mod backup;
 pub mod ledger;
@@ -75,6 +77,7 @@ fn dispatch(command: Command) -> CliResult {
 /// Parses the process's arguments, runs the command and returns its exit code: 0 done, 1 failed,
 /// 2 wrong arguments or configuration, 130 interrupted.
 pub fn main() -> ExitCode {
+    crate::connectors::http::install_crypto();
     exit::report(dispatch(Cli::parse().command))
 }
 

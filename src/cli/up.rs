@@ -7,6 +7,7 @@ use clap::Args;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::certificates::Certificates;
 use super::config_args::ConfigArgs;
 use super::exit::{CliError, CliResult};
 use crate::actors::kernel::{KernelConfig, Registry};
@@ -20,7 +21,7 @@ use crate::connectors::redis::Redis;
 use crate::models::shield::terms::WindowCap;
 use crate::models::shield::token::Signer;
 use crate::store::{ServerLock, Store};
-use crate::telemetry;
+use crate::telemetry::{self, Collector};
 
 /// How often the metrics' histograms are tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -53,9 +54,13 @@ pub async fn run(args: UpArgs) -> CliResult {
     let metrics = telemetry::install_metrics().map_err(CliError::failed)?;
     std::fs::create_dir_all(&config.store.data_dir)
         .map_err(|e| CliError::failed(format!("{}: {e}", config.store.data_dir.display())))?;
+    let collector = config.telemetry.collector();
+    let collector = collector.map(|terms| Collector::new(&terms)).transpose();
+    let collector = collector.map_err(|e| CliError::failed(format!("telemetry: {e}")))?;
     let address = config.server.shield_addr().to_string();
     let lock = ServerLock::acquire(&config.store.data_dir, &address).map_err(CliError::failed)?;
 
+    let certificates = Certificates::load(&config.server).map_err(CliError::usage)?;
     let listeners = Listeners::bind(&config).await?;
     let secret = token_secret(&config).map_err(CliError::failed)?;
     let master = master_key(&config).map_err(CliError::failed)?;
@@ -84,7 +89,18 @@ pub async fn run(args: UpArgs) -> CliResult {
     });
 
     let (stop, stopped) = watch::channel(false);
-    let mut tasks = listeners.serve(&config, &app, &registry, &stopped);
+    let mut tasks = listeners.serve(&config, &app, &registry, &certificates, &stopped);
+    certificates.watch(&mut tasks, &stopped).map_err(CliError::failed)?;
+    // What the requests of the last moment did is sent, too: this ends behind them.
+    let (end_export, export_ended) = watch::channel(false);
+    let mut exporting = JoinSet::new();
+    if let Some(collector) = collector {
+        let (registry, metrics) = (registry.clone(), metrics.clone());
+        collector.start(&mut exporting, &export_ended, move || {
+            registry.publish_metrics();
+            metrics.render()
+        });
+    }
     tasks.spawn(async move {
         let mut stopped = stopped;
         loop {
@@ -105,6 +121,8 @@ pub async fn run(args: UpArgs) -> CliResult {
     while tasks.join_next().await.is_some() {}
     shield.drain(config.server.drain_grace_ms.duration()).await;
     registry.shutdown(config.server.drain_grace_ms.duration()).await;
+    let _ = end_export.send(true);
+    while exporting.join_next().await.is_some() {}
     store.close().await;
     redis.close().await;
     drop(lock);
@@ -152,6 +170,7 @@ impl Listeners {
         config: &Config,
         app: &Arc<App>,
         registry: &Registry,
+        certificates: &Certificates,
         stopped: &watch::Receiver<bool>,
     ) -> JoinSet<()> {
         let head = config.server.header_timeout_ms.duration();
@@ -162,18 +181,23 @@ impl Listeners {
         };
         let mut tasks = JoinSet::new();
         let routers = [
-            (self.shield, crate::api::shield::router(Arc::clone(app), http)),
-            (self.health, health::router(Arc::clone(app))),
+            (
+                self.shield,
+                certificates.services(),
+                crate::api::shield::router(Arc::clone(app), http),
+            ),
+            (self.health, certificates.health(), health::router(Arc::clone(app))),
             (
                 self.admin,
+                certificates.services(),
                 crate::api::shield::with_fallbacks(
                     admin::router(registry.clone(), config.chaos.enabled)
                         .merge(health::routes(Arc::clone(app))),
                 ),
             ),
         ];
-        for (listener, router) in routers {
-            tasks.spawn(server::serve(listener, router, head, grace, stopped.clone()));
+        for (listener, tls, router) in routers {
+            tasks.spawn(server::serve(listener, router, tls, head, grace, stopped.clone()));
         }
         tasks
     }
@@ -186,9 +210,10 @@ fn announce(config: &Config, shield: &Shield, took: Duration) {
         false => "postgres".to_owned(),
     };
     println!("kiki {}", env!("CARGO_PKG_VERSION"));
-    println!("  syncshield  http://{}   (docs at /docs)", server.shield_addr());
-    println!("  health      http://{}/health", server.health_addr());
-    println!("  admin       http://{}   (docs at /docs)", server.admin_addr());
+    let scheme = server.scheme();
+    println!("  syncshield  {scheme}://{}   (docs at /docs)", server.shield_addr());
+    println!("  health      {scheme}://{}/health", server.health_addr());
+    println!("  admin       {scheme}://{}   (docs at /docs)", server.admin_addr());
     println!("  store       {store}");
     if shield.paused_by_restore() {
         println!(

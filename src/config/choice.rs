@@ -35,4 +35,8 @@ macro_rules! choices {
 choices! {
     /// How log lines are written.
     LogFormat "\"text\" or \"json\"" { Text = "text", Json = "json" }
+    /// Whether clients show certificates.
+    TlsClientAuth "\"none\", \"optional\" or \"required\"" {
+        None = "none", Optional = "optional", Required = "required"
+    }
 }

@@ -22,6 +22,7 @@ use crate::models::shield::effect::{Batch, Effect, Lane, Note};
 use crate::models::shield::entry::{HolderId, Op, SliceId};
 use crate::models::shield::purse::HoldAnswer;
 use crate::store::{OperationRow, Outcome, Reloaded, StoreError, Write};
+use crate::telemetry::spans::Open;
 
 /// Longest patience with an account that does not count what was booked. The ledger has it.
 const TELL_TRIES_MAX: u32 = 20;
@@ -56,6 +57,7 @@ impl BudgetActor {
         let State::Live(live) = &mut self.state else { return };
         match effect {
             Effect::Reply(ticket, answer) => {
+                live.traced.retain(|(waiting, _)| *waiting != ticket.0);
                 if let Some(asker) = live.askers.remove(&ticket.0) {
                     self.reply(asker, answer);
                 }
@@ -181,7 +183,9 @@ impl BudgetActor {
         m::checked(&live.authority.budget().core, batch);
         live.generation += 1;
         let generation = live.generation;
-        match self.shared.committer.submit(write) {
+        let requests = live.traced.drain(..);
+        let spans = requests.filter_map(|(_, at)| Open::child(at.child(), at.span_id)).collect();
+        match self.shared.committer.submit_for(write, spans) {
             Ok(outcome) => {
                 let (feed, budget) = (Arc::clone(&live.feed), Arc::clone(&self.name.budget));
                 let entries = batch.entries.clone();
