@@ -5,6 +5,8 @@ pub mod body;
 pub mod docs;
 pub mod gate;
 pub mod health;
+pub mod peer;
 pub mod problem;
 pub mod server;
 pub mod shield;
+pub mod tls;

@@ -1,5 +1,5 @@
-//! Listening: connections with time limits on their heads, a bound on their number, and an orderly
-//! end that lets requests finish.
+//! Listening: connections with time limits on their heads, a bound on their number, TLS where there
+//! are certificates, and an orderly end that lets requests finish.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,15 +8,26 @@ use std::time::Duration;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::server::TlsStream;
+
+use super::peer::{Introduced, Peer, PeerCertificate};
+use super::tls::Tls;
 
 /// Open connections of one listener; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 16_384;
 /// Pause after an accept that failed, so that running out of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The answer to plain HTTP where TLS is spoken.
+const SPEAK_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    content-type: text/plain; charset=utf-8\r\n\
+    content-length: 36\r\n\
+    connection: close\r\n\
+    \r\n\
+    this port speaks TLS: use https://\r\n";
 
 /// A bound socket, before anything is served on it.
 pub struct Listener {
@@ -32,17 +43,30 @@ pub async fn bind(addr: SocketAddr) -> std::io::Result<Listener> {
     Ok(Listener { addr: socket.local_addr()?, socket })
 }
 
+/// What every connection of a listener is served with.
+#[derive(Clone)]
+struct Manner {
+    router: Router,
+    tls: Option<Tls>,
+    head_timeout: Duration,
+    stop: watch::Receiver<bool>,
+}
+
 /// Serves until `stop` turns true; then takes no new connection, lets running requests finish
-/// for at most `grace`, and ends.
+/// for at most `grace`, and ends. With `tls`, nothing else is spoken; the handshake has
+/// `head_timeout`, and so has the head of a request. Handlers find the [`Peer`] in the request's
+/// extensions.
 pub async fn serve(
     listener: Listener,
     router: Router,
+    tls: Option<Tls>,
     head_timeout: Duration,
     grace: Duration,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let manner = Manner { router, tls, head_timeout, stop: stop.clone() };
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place,
@@ -54,10 +78,10 @@ pub async fn serve(
             () = stopped(&mut stop) => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let (router, stop) = (router.clone(), stop.clone());
+            Ok((stream, addr)) => {
+                let manner = manner.clone();
                 connections.spawn(async move {
-                    connection(stream, router, head_timeout, stop).await;
+                    connection(stream, Peer::plain(addr), manner).await;
                     drop(place);
                 });
             }
@@ -75,20 +99,62 @@ pub async fn serve(
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    router: Router,
-    head_timeout: Duration,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn connection(stream: TcpStream, peer: Peer, manner: Manner) {
     // Answers are small: waiting to fill a packet only delays them. A socket that refuses is gone.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router);
+    match manner.tls.clone() {
+        None => converse(stream, peer, manner).await,
+        // Boxed: the state of TLS is large, and a connection without it must not carry its size.
+        Some(tls) => Box::pin(secured(stream, peer, tls, manner)).await,
+    }
+}
+
+/// A connection with TLS: the handshake first.
+async fn secured(stream: TcpStream, mut peer: Peer, tls: Tls, mut manner: Manner) {
+    let shaken = tokio::select! {
+        shaken = tokio::time::timeout(manner.head_timeout, handshake(stream, &tls)) => shaken,
+        // Nothing was asked yet that could be finished.
+        () = stopped(&mut manner.stop) => return,
+    };
+    match shaken {
+        Ok(Ok(Some(stream))) => {
+            let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+            peer.certificate = shown.map(|own| Arc::new(PeerCertificate::read(own)));
+            converse(stream, peer, manner).await;
+        }
+        Ok(Ok(None)) => {}
+        Ok(Err(error)) => tracing::debug!(%error, addr = %peer.addr, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(addr = %peer.addr, "a TLS handshake took too long"),
+    }
+}
+
+/// `None` for a peer that spoke plain HTTP: it was told so.
+async fn handshake(
+    mut stream: TcpStream,
+    tls: &Tls,
+) -> std::io::Result<Option<TlsStream<TcpStream>>> {
+    let mut first = [0];
+    // A method's name begins with a capital letter; a TLS record of a handshake with 22.
+    if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
+        // What was sent is read first: closing over unread bytes would take the answer back.
+        let _ = stream.read(&mut [0; 4096]).await?;
+        stream.write_all(SPEAK_TLS).await?;
+        stream.shutdown().await?;
+        return Ok(None);
+    }
+    tls.acceptor().accept(stream).await.map(Some)
+}
+
+async fn converse<S>(stream: S, peer: Peer, manner: Manner)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Manner { router, head_timeout, mut stop, .. } = manner;
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
         .max_buf_size(64 * 1024)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), Introduced::new(router, peer));
     tokio::pin!(serving);
     let ended = tokio::select! {
         biased;

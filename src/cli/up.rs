@@ -159,7 +159,7 @@ impl Listeners {
             ),
         ];
         for (listener, router) in routers {
-            tasks.spawn(server::serve(listener, router, head, grace, stopped.clone()));
+            tasks.spawn(server::serve(listener, router, None, head, grace, stopped.clone()));
         }
         tasks
     }
