@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::access::{GuardLayer, Listener};
 use super::shield::{App, observed, with_fallbacks};
 use crate::actors::shield::view::rfc3339;
 use crate::clock;
@@ -32,7 +33,8 @@ pub fn router(app: Arc<App>) -> Router {
             json!({ "service": "health", "version": env!("CARGO_PKG_VERSION"), "health": "/health" }),
         )
     };
-    with_fallbacks(routes(app).route("/", get(about)))
+    let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Health);
+    with_fallbacks(routes(app).route("/", get(about))).layer(guard)
 }
 
 /// The same without an answer to what is not there, to be merged into another listener.

@@ -10,6 +10,7 @@ mod config_args;
 mod database;
 mod exit;
 mod format;
+mod front_door;
 mod replay;
 mod server_args;
 

@@ -35,4 +35,7 @@ macro_rules! choices {
 choices! {
     /// How log lines are written.
     LogFormat "\"text\" or \"json\"" { Text = "text", Json = "json" }
+
+    /// Whether callers have to say who they are.
+    AuthMode "\"auto\", \"open\" or \"required\"" { Auto = "auto", Open = "open", Required = "required" }
 }

@@ -8,7 +8,7 @@ use super::suggest::nearest;
 use super::values::Values;
 
 /// Variables that begin with `KIKI_` but are no keys.
-const OTHER_VARIABLES: [&str; 2] = ["KIKI_CONFIG", "KIKI_ADMIN_URL"];
+const OTHER_VARIABLES: [&str; 3] = ["KIKI_CONFIG", "KIKI_ADMIN_URL", "KIKI_API_KEY"];
 
 /// Where Redis listens unless it was told otherwise.
 const REDIS_PORT: &str = "6379";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
+use kiki::access::{Door, Keys};
 use kiki::actors::kernel::{KernelConfig, Registry};
 use kiki::actors::shield::{Shield, ShieldTerms};
 use kiki::api::shield::{App, HttpTerms, router};
@@ -62,6 +63,7 @@ pub async fn api(settings: &[(&str, &str)]) -> Api {
     let config = loader.load().expect("a configuration").config;
     let store = StoreConfig::sqlite(dir.path());
     let store = Store::open(store).await.expect("the store opens");
+    let door = Door::open(Keys::load(store.clone()).await.expect("keys"));
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let shield = &config.shield;
     let terms = ShieldTerms {
@@ -81,6 +83,7 @@ pub async fn api(settings: &[(&str, &str)]) -> Api {
         metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         redis: Redis::default(),
         registry: registry.clone(),
+        door: Arc::new(door),
         body_max: 64 * 1_024,
     });
     let http = HttpTerms { running_max: config.server.concurrency_max, time_max: patience };

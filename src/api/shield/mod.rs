@@ -16,11 +16,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tower::ServiceBuilder;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::access::{GuardLayer, Listener};
 use super::gate::{self, Gate};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::actors::shield::Shield;
@@ -33,6 +35,7 @@ pub struct App {
     pub metrics: PrometheusHandle,
     pub redis: crate::connectors::redis::Redis,
     pub registry: crate::actors::kernel::Registry,
+    pub door: Arc<crate::access::Door>,
     /// The largest body of a request, in bytes.
     pub body_max: usize,
 }
@@ -102,8 +105,12 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
         .routes(routes!(info::metrics))
         .split_for_parts();
     let gate = Gate::new("syncshield", terms.running_max, terms.time_max);
+    let gate = axum::middleware::from_fn_with_state(gate, gate::pass);
+    let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Shield);
+    // The first is the outermost; as one layer they cost one box for a request.
+    let around = ServiceBuilder::new().layer(gate).layer(guard);
     with_fallbacks(router.merge(SwaggerUi::new("/docs").url("/openapi.json", api)))
-        .layer(axum::middleware::from_fn_with_state(gate, gate::pass))
+        .layer(around)
         .with_state(app)
 }
 
