@@ -342,6 +342,8 @@ async fn the_openapi_document_names_every_route() {
             "/api/admin/events",
             "/api/admin/faults",
             "/api/admin/faults/{id}",
+            "/api/admin/keys",
+            "/api/admin/keys/{id}",
             "/api/admin/services",
             "/api/admin/tree",
         ]

@@ -54,12 +54,19 @@ async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
         (true, true) => "up",
         (true, false) => "down",
     };
+    // Rate limits of all nodes together, or of each while Redis does not answer.
+    let limits =
+        app.door.shared_view().map(|view| if view.failures == 0 { "shared" } else { "local" });
+    let redis = match limits {
+        Some(limits) => json!({ "state": redis, "rate_limits": limits }),
+        None => json!({ "state": redis }),
+    };
     let store = app.shield.store().dialect().name();
     let shield = json!({
         "state": if ready { "healthy" } else { "degraded" },
         "dependencies": {
             "store": { "kind": store, "state": if ready { "up" } else { "down" } },
-            "redis": { "state": redis },
+            "redis": redis,
         },
     });
     services.insert("syncshield".to_owned(), shield);

@@ -11,6 +11,7 @@ mod database;
 mod exit;
 mod format;
 mod front_door;
+mod keys;
 mod replay;
 mod server_args;
 
@@ -48,6 +49,7 @@ enum Command {
     Up(up::UpArgs),
     Config(config::ConfigCommand),
     Admin(admin::AdminCommand),
+    Keys(keys::KeysCommand),
     Replay(replay::ReplayArgs),
     Ledger(ledger::LedgerCommand),
     Backup(backup::BackupArgs),
@@ -61,6 +63,7 @@ fn dispatch(command: Command) -> CliResult {
         Command::Up(args) => exit::block_on(up::run(args))?,
         Command::Config(args) => config::run(args),
         Command::Admin(args) => exit::block_on(admin::run(args))?,
+        Command::Keys(args) => exit::block_on(keys::run(args))?,
         Command::Replay(args) => exit::block_on(replay::run(args))?,
         Command::Ledger(args) => exit::block_on(ledger::run(args))?,
         Command::Backup(args) => exit::block_on(backup::run(args))?,

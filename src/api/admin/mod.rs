@@ -22,6 +22,7 @@ use utoipa::OpenApi;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::access::{GuardLayer, Listener};
+use super::docs::Proofs;
 use super::problem::ProblemBody;
 use super::shield::{App, with_fallbacks};
 use crate::access::Door;
@@ -75,7 +76,8 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
         keys::revoke,
         events::events
     ),
-    components(schemas(ProblemBody, Sort))
+    components(schemas(ProblemBody, Sort)),
+    modifiers(&Proofs)
 )]
 pub struct AdminDoc;
 

@@ -23,6 +23,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::access::{GuardLayer, Listener};
+use super::docs::Proofs;
 use super::gate::{self, Gate};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::actors::shield::Shield;
@@ -57,7 +58,8 @@ pub type Ctx = axum::extract::State<Arc<App>>;
             the same key with the same request books once and answers the same.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(ProblemBody))
+    components(schemas(ProblemBody)),
+    modifiers(&Proofs)
 )]
 struct Doc;
 

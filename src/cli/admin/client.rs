@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -25,9 +26,10 @@ impl Admin {
     ///
     /// # Errors
     /// The HTTP client cannot be set up.
-    pub fn new(base: &str, json: bool) -> Result<Self, CliError> {
+    pub fn new(base: &str, json: bool, headers: HeaderMap) -> Result<Self, CliError> {
         let builder = Client::builder().connect_timeout(Duration::from_secs(5));
-        let client = builder.redirect(reqwest::redirect::Policy::none()).build();
+        let client =
+            builder.default_headers(headers).redirect(reqwest::redirect::Policy::none()).build();
         let base = format!("{base}/api/admin");
         Ok(Self { client: client.map_err(CliError::failed)?, base, json })
     }

@@ -54,7 +54,7 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: AdminCommand) -> CliResult {
     let base = args.server.url(args.url.as_deref(), |server| server.admin_addr())?;
-    let admin = Admin::new(&base, args.json)?;
+    let admin = Admin::new(&base, args.json, args.server.headers()?)?;
     match args.command {
         Action::Tree(args) => tree::run(&admin, &args).await,
         Action::Actors(args) => actors::run(&admin, &args).await,

@@ -78,6 +78,7 @@ pub async fn run(args: ReplayArgs) -> CliResult {
     let client = reqwest::Client::builder()
         .pool_max_idle_per_host(concurrency)
         .tcp_nodelay(true)
+        .default_headers(args.server.headers()?)
         .connect_timeout(Duration::from_secs(5))
         .redirect(reqwest::redirect::Policy::none())
         .build()
