@@ -1,14 +1,17 @@
 //! The operators' API over HTTP, as `kiki admin` and the console use it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
 use futures_util::StreamExt;
+use kiki::access::{Door, Keys};
 use kiki::actors::kernel::*;
 use kiki::api::admin::{AdminDoc, router};
 use kiki::models::breaker::{BreakerTerms, CallOutcome};
+use kiki::store::{Store, StoreConfig};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use utoipa::OpenApi;
@@ -49,15 +52,19 @@ struct Api {
     router: Router,
     a: Handle<Msg>,
     entities: Entities<Counter>,
+    _dir: tempfile::TempDir,
 }
 
-fn api(chaos_enabled: bool) -> Api {
+async fn api(chaos_enabled: bool) -> Api {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = Store::open(StoreConfig::sqlite(dir.path())).await.expect("the store opens");
+    let door = Arc::new(Door::open(Keys::load(store).await.expect("keys")));
     let registry = Registry::new(KernelConfig { chaos_enabled });
     let service = registry.service("shield").start().expect("a service");
     let a = service.supervisor().child("a").start(|| Counter(0)).expect("an actor");
     let entities = service.supervisor().entities("budget").idle_after(Duration::from_secs(600));
     let entities = entities.start(|_| Counter(0)).expect("entities");
-    Api { router: router(registry.clone(), chaos_enabled), registry, a, entities }
+    Api { router: router(registry.clone(), chaos_enabled, door), registry, a, entities, _dir: dir }
 }
 
 impl Api {
@@ -87,7 +94,7 @@ const SOON: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn actors_are_listed_filtered_sorted_and_paged() {
-    let api = api(false);
+    let api = api(false).await;
     for key in ["x", "y", "z"] {
         api.entities.ask(key, SOON, Msg::Get).await.expect("an answer");
     }
@@ -110,7 +117,7 @@ async fn actors_are_listed_filtered_sorted_and_paged() {
 
 #[tokio::test]
 async fn bad_parameters_are_refused_by_name() {
-    let api = api(true);
+    let api = api(true).await;
     for (uri, field) in [
         ("/api/admin/actors?limit=0".to_owned(), "limit"),
         ("/api/admin/actors?limit=1001".to_owned(), "limit"),
@@ -130,7 +137,7 @@ async fn bad_parameters_are_refused_by_name() {
 
 #[tokio::test]
 async fn one_actor_is_shown_in_full_by_its_path() {
-    let api = api(false);
+    let api = api(false).await;
     api.a.tell(Msg::Add(5)).expect("room");
     assert_eq!(api.a.ask(SOON, Msg::Get).await, Ok(5));
     let actor = api.get("/api/admin/actors/shield/a").await;
@@ -154,7 +161,7 @@ async fn one_actor_is_shown_in_full_by_its_path() {
 
 #[tokio::test]
 async fn orders_are_carried_out_and_unknown_ones_refused() {
-    let api = api(false);
+    let api = api(false).await;
     let (status, ordered) = api.post("/api/admin/actors/shield/a/stop").await;
     assert_eq!(
         (status, ordered),
@@ -177,7 +184,7 @@ async fn orders_are_carried_out_and_unknown_ones_refused() {
 
 #[tokio::test]
 async fn the_tree_and_the_services_are_shown() {
-    let api = api(false);
+    let api = api(false).await;
     api.entities.ask("x", SOON, Msg::Get).await.expect("an answer");
     api.a.ask(SOON, Msg::Get).await.expect("an answer");
     let tree = api.get("/api/admin/tree?depth=2").await;
@@ -193,7 +200,7 @@ async fn the_tree_and_the_services_are_shown() {
 
 #[tokio::test]
 async fn breakers_are_listed_and_reset() {
-    let api = api(false);
+    let api = api(false).await;
     api.a.ask(SOON, Msg::Trip).await.expect("an answer");
     let breakers = api.get("/api/admin/breakers").await;
     let entry = &breakers["breakers"][0];
@@ -206,7 +213,7 @@ async fn breakers_are_listed_and_reset() {
 
 #[tokio::test]
 async fn faults_are_set_shown_and_ended_where_chaos_is_enabled() {
-    let api = api(true);
+    let api = api(true).await;
     let rule = json!({"pattern": "/shield/a", "fault": "drop", "ttl_ms": 60_000});
     let (status, set) = api.send(Method::POST, "/api/admin/faults", Some(rule.clone())).await;
     assert_eq!((status, &set), (StatusCode::CREATED, &json!({"id": 1})));
@@ -230,7 +237,7 @@ async fn faults_are_set_shown_and_ended_where_chaos_is_enabled() {
 
 #[tokio::test]
 async fn wrong_faults_are_refused_by_their_field() {
-    let api = api(true);
+    let api = api(true).await;
     for (rule, code, field) in [
         (json!({"fault": "drop", "ttl_ms": 1}), "missing_field", "pattern"),
         (json!({"pattern": "/a", "fault": "drop"}), "missing_field", "ttl_ms"),
@@ -256,7 +263,7 @@ async fn wrong_faults_are_refused_by_their_field() {
 
 #[tokio::test]
 async fn faults_are_forbidden_where_chaos_is_not_enabled() {
-    let api = api(false);
+    let api = api(false).await;
     let rule = json!({"pattern": "/a", "fault": "drop", "ttl_ms": 1});
     for (method, uri) in [
         (Method::GET, "/api/admin/faults"),
@@ -294,7 +301,7 @@ async fn follow(api: &Api, last_seen: Option<&str>, wanted: &[&str]) -> String {
 
 #[tokio::test]
 async fn events_are_streamed_with_numbers_and_resumed_after_the_last_seen() {
-    let api = api(false);
+    let api = api(false).await;
     let live =
         follow(&api, None, &["event: order", "event: restart", "\"path\":\"/shield/a\""]).await;
     assert!(live.contains("id: 1\n") || live.contains("id:1\n"), "{live}");
@@ -310,7 +317,7 @@ async fn events_are_streamed_with_numbers_and_resumed_after_the_last_seen() {
 
 #[tokio::test]
 async fn event_streams_end_when_told_so_that_a_shutdown_is_not_held_up() {
-    let api = api(false);
+    let api = api(false).await;
     let request =
         Request::builder().uri("/api/admin/events").body(Body::empty()).expect("a request");
     let response = api.router.clone().oneshot(request).await.expect("infallible");
@@ -335,6 +342,8 @@ async fn the_openapi_document_names_every_route() {
             "/api/admin/events",
             "/api/admin/faults",
             "/api/admin/faults/{id}",
+            "/api/admin/keys",
+            "/api/admin/keys/{id}",
             "/api/admin/services",
             "/api/admin/tree",
         ]
@@ -362,7 +371,7 @@ async fn the_openapi_document_names_every_route() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_over_a_hundred_thousand_actors_take_less_than_50_ms_each() {
-    let api = api(false);
+    let api = api(false).await;
     for n in 0..100_000 {
         api.entities.tell(&format!("camp_{n:06}"), Msg::Add(1)).expect("room");
     }

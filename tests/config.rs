@@ -338,16 +338,56 @@ fn no_listing_and_no_debug_output_shows_a_secret() {
 }
 
 #[test]
-fn listening_beyond_this_machine_needs_authentication_or_an_explicit_word() {
-    let said = complaints(Loader::new().flag("server.bind", "0.0.0.0", "--bind"));
+fn callers_beyond_this_machine_have_to_say_who_they_are_unless_it_is_said_twice() {
+    let required = |settings: &[(&str, &str)]| {
+        let set = |loader: Loader, (key, value): &(&str, &str)| loader.flag(key, value, "--set");
+        let config = settings.iter().fold(Loader::new(), set).load().expect("good").config;
+        config.auth.required(config.server.bind)
+    };
+    assert!(!required(&[]) && required(&[("auth.mode", "required")]));
+    assert!(!required(&[("server.bind", "::1")]) && required(&[("server.bind", "0.0.0.0")]));
+    assert!(!required(&[("server.bind", "0.0.0.0"), ("auth.allow_open", "true")]));
+    let both = [("auth.mode", "required"), ("auth.allow_open", "true")];
+    assert!(required(&both), "required is required");
+    let open = || {
+        Loader::new().flag("server.bind", "0.0.0.0", "--bind").flag("auth.mode", "open", "--set")
+    };
+    let said = complaints(open());
     assert_eq!(said.len(), 1);
-    assert!(said[0].starts_with("flag --bind: server.bind: listening on 0.0.0.0"), "{said:?}");
-    let open = Loader::new()
-        .flag("server.bind", "0.0.0.0", "--bind")
-        .flag("auth.allow_open", true, "--set")
-        .load()
-        .expect("allowed");
-    assert_eq!(open.warnings.len(), 1);
+    assert!(said[0].starts_with("flag --set: auth.mode: nobody would be asked"), "{said:?}");
+    let loaded = open().flag("auth.allow_open", true, "--set").load().expect("allowed");
+    assert_eq!(loaded.warnings.len(), 1);
+}
+
+#[test]
+fn an_issuer_of_tokens_is_whole_and_its_keys_come_safely() {
+    let with = |url: &str, algorithms: &str| {
+        let settings = [
+            ("oidc_issuer", "https://i.example"),
+            ("oidc_audience", "kiki"),
+            ("oidc_jwks_url", url),
+            ("oidc_algorithms", algorithms),
+        ];
+        let set = |loader: Loader, (key, value): &(&str, &str)| {
+            loader.flag(&format!("auth.{key}"), value, "--set")
+        };
+        settings.iter().fold(Loader::new(), set).load().map(|loaded| loaded.config)
+    };
+    for good in ["https://i.example/keys", "http://127.0.0.1:1/keys", "http://[::1]:1/k"] {
+        assert!(with(good, "EdDSA").expect(good).auth.verifier().is_some());
+    }
+    for (url, algorithms) in [
+        ("http://i.example/keys", "EdDSA"),
+        ("http://127.0.0.1.example/keys", "EdDSA"),
+        ("", "EdDSA"),
+        ("https://i.example/keys", "none"),
+        ("https://i.example/keys", "HS256"),
+        ("https://i.example/keys", ""),
+    ] {
+        assert!(with(url, algorithms).is_err(), "{url} {algorithms}");
+    }
+    let alone = Loader::new().flag("auth.oidc_audience", "kiki", "--set");
+    assert_eq!(complaints(alone).len(), 1);
 }
 
 #[test]

@@ -28,6 +28,10 @@ impl Bearer {
         Bearer { verifier, keys }
     }
 
+    pub fn keys(&self) -> &KeySource {
+        &self.keys
+    }
+
     /// Who sent this token, at `wall_us` (microseconds UTC)? Waits for newer keys only where the token
     /// names a key that is not there, and not at all where its shape alone refuses it. `mono` reads a
     /// monotonic clock in microseconds.

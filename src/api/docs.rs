@@ -2,8 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use utoipa::IntoResponses;
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, Modify};
+
+/// How callers prove who they are, where they have to.
+pub struct Proofs;
+
+impl Modify for Proofs {
+    fn modify(&self, api: &mut OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key of `kiki keys create`, or a token of the issuer"));
+        let key = ApiKeyValue::new("X-API-Key");
+        let components = api.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
+        components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(key)));
+        let none: [&str; 0] = [];
+        // The empty one: an open installation asks for nothing.
+        api.security = Some(vec![
+            SecurityRequirement::new("bearer", none),
+            SecurityRequirement::new("api_key", none),
+            SecurityRequirement::default(),
+        ]);
+    }
+}
 
 /// The problems that any call may answer with.
 pub struct Problems;
@@ -12,6 +37,7 @@ impl IntoResponses for Problems {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
         let statuses = [
             ("400", "Something in the request is wrong; the field is named"),
+            ("401", "No valid key or token came with the request"),
             ("403", "Not allowed"),
             ("404", "No such thing"),
             ("405", "Not a method of this path"),
@@ -20,7 +46,7 @@ impl IntoResponses for Problems {
             ("413", "The body is too large"),
             ("415", "The body is not declared as JSON"),
             ("422", "Understood, and impossible"),
-            ("429", "Too many requests wait; see Retry-After"),
+            ("429", "Too many requests, of this caller or waiting; see Retry-After"),
             ("503", "Nothing was booked, or its outcome is not known; see Retry-After"),
         ];
         let problem = |what: &str| {

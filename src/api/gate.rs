@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -115,7 +115,7 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
         method: label(request.method()),
         template: request.extensions().get::<MatchedPath>().cloned(),
     };
-    let id = request.headers().get(REQUEST_ID).filter(|id| is_id(id)).cloned();
+    let id = given_id(request.headers());
     let trace = request.headers().get(TRACEPARENT).and_then(|t| Trace::parse(t.to_str().ok()?));
     let (trace, open) = spans::enter(trace);
     let path = open.as_ref().map(|_| url_path(request.uri().path(), route.template.as_ref()));
@@ -134,8 +134,10 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
             Problem::new(Code::Unanswered, "the answer took too long").into_response()
         })
     };
-    let id = id.unwrap_or_else(fresh_id);
-    response.headers_mut().insert(REQUEST_ID, id);
+    // Who had to name the request before it was answered has named it for good.
+    if !response.headers().contains_key(REQUEST_ID) {
+        response.headers_mut().insert(REQUEST_ID, id.unwrap_or_else(fresh_id));
+    }
     gate.measure(&route, response.status().as_u16(), began.elapsed());
     if let (Some(open), Some(path)) = (open, path) {
         record(open, gate.service, &route, path, response.status());
@@ -183,6 +185,15 @@ fn record(
         attributes.push(spans::text("error.type", status.as_str()));
     }
     open.close(Kind::Server, name, attributes, failed);
+}
+
+/// The id of a request: the one that it came with, if that may be shown, or a new one.
+pub fn request_id(headers: &HeaderMap) -> HeaderValue {
+    given_id(headers).unwrap_or_else(fresh_id)
+}
+
+fn given_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(REQUEST_ID).filter(|id| is_id(id)).cloned()
 }
 
 fn label(method: &Method) -> &'static str {

@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::access::{GuardLayer, Listener};
 use super::shield::{App, observed, with_fallbacks};
 use crate::actors::shield::view::rfc3339;
 use crate::clock;
@@ -32,7 +33,8 @@ pub fn router(app: Arc<App>) -> Router {
             json!({ "service": "health", "version": env!("CARGO_PKG_VERSION"), "health": "/health" }),
         )
     };
-    with_fallbacks(routes(app).route("/", get(about)))
+    let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Health);
+    with_fallbacks(routes(app).route("/", get(about))).layer(guard)
 }
 
 /// The same without an answer to what is not there, to be merged into another listener.
@@ -52,12 +54,19 @@ async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
         (true, true) => "up",
         (true, false) => "down",
     };
+    // Rate limits of all nodes together, or of each while Redis does not answer.
+    let limits =
+        app.door.shared_view().map(|view| if view.failures == 0 { "shared" } else { "local" });
+    let redis = match limits {
+        Some(limits) => json!({ "state": redis, "rate_limits": limits }),
+        None => json!({ "state": redis }),
+    };
     let store = app.shield.store().dialect().name();
     let shield = json!({
         "state": if ready { "healthy" } else { "degraded" },
         "dependencies": {
             "store": { "kind": store, "state": if ready { "up" } else { "down" } },
-            "redis": { "state": redis },
+            "redis": redis,
         },
     });
     services.insert("syncshield".to_owned(), shield);

@@ -1,5 +1,6 @@
 //! Adapters: extract, ask, map. No rules, no SQL, no spawning of actors.
 
+pub mod access;
 pub mod admin;
 pub mod body;
 pub mod docs;

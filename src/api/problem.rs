@@ -53,8 +53,10 @@ codes! {
     NoExchangeRate "no_exchange_rate" UNPROCESSABLE_ENTITY "enter a rate first: PUT /api/v1/rates",
     AlreadyExists "already_exists" CONFLICT "choose another name",
     Conflict "conflict" CONFLICT "look at the current state and try again",
+    Unauthenticated "unauthenticated" UNAUTHORIZED "send a valid API key or token as Authorization: Bearer; kiki keys create makes a key",
     Forbidden "forbidden" FORBIDDEN "ask an operator for the right to do this",
     ChaosDisabled "chaos_disabled" FORBIDDEN "set chaos.enabled = true to inject faults",
+    RateLimited "rate_limited" TOO_MANY_REQUESTS "send fewer requests; wait as long as Retry-After says",
     Overloaded "overloaded" TOO_MANY_REQUESTS "wait as long as Retry-After says",
     Busy "busy" SERVICE_UNAVAILABLE "as many requests are handled as may be; wait as long as Retry-After says",
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "nothing is confirmed; repeat the same request, with the same Idempotency-Key, after Retry-After",
@@ -161,6 +163,13 @@ impl IntoResponse for Problem {
             let seconds = HeaderValue::from(ms.div_ceil(1_000).max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
+        if self.code == Code::Unauthenticated {
+            // RFC 9110 11.6.1
+            let how = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        }
+        // For those around the handler, who do not read bodies.
+        response.extensions_mut().insert(self.code);
         response
     }
 }

@@ -12,6 +12,8 @@ mod config_args;
 mod database;
 mod exit;
 mod format;
+mod front_door;
+mod keys;
 mod replay;
 mod server_args;
 mod tls_args;
@@ -50,6 +52,7 @@ enum Command {
     Up(up::UpArgs),
     Config(config::ConfigCommand),
     Admin(admin::AdminCommand),
+    Keys(keys::KeysCommand),
     Replay(replay::ReplayArgs),
     Ledger(ledger::LedgerCommand),
     Audit(audit::AuditCommand),
@@ -64,6 +67,7 @@ fn dispatch(command: Command) -> CliResult {
         Command::Up(args) => exit::block_on(up::run(args))?,
         Command::Config(args) => config::run(args),
         Command::Admin(args) => exit::block_on(admin::run(args))?,
+        Command::Keys(args) => exit::block_on(keys::run(args))?,
         Command::Replay(args) => exit::block_on(replay::run(args))?,
         Command::Ledger(args) => exit::block_on(ledger::run(args))?,
         Command::Audit(args) => exit::block_on(audit::run(args))?,

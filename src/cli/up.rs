@@ -10,6 +10,8 @@ use tokio::task::JoinSet;
 use super::certificates::Certificates;
 use super::config_args::ConfigArgs;
 use super::exit::{CliError, CliResult};
+use super::front_door;
+use crate::access::Door;
 use crate::actors::kernel::{KernelConfig, Registry};
 use crate::actors::shield::audit::AuditTerms;
 use crate::actors::shield::{Shield, ShieldTerms};
@@ -66,6 +68,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     let master = master_key(&config).map_err(CliError::failed)?;
     let redis = Redis::connect(&config.redis).map_err(CliError::failed)?;
     let store = Store::open(config.store.opening()).await.map_err(CliError::failed)?;
+    let door = Arc::new(front_door::door(&config, &store, &redis).await?);
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let patience = config.server.request_timeout_ms.duration();
     let shield = Shield::start(
@@ -84,6 +87,7 @@ pub async fn run(args: UpArgs) -> CliResult {
         metrics: metrics.clone(),
         redis: redis.clone(),
         registry: registry.clone(),
+        door: Arc::clone(&door),
         body_max: config.server.body_limit_bytes,
         verifying: tokio::sync::Mutex::new(()),
     });
@@ -101,6 +105,14 @@ pub async fn run(args: UpArgs) -> CliResult {
             metrics.render()
         });
     }
+    let mut until = stopped.clone();
+    let tended = Arc::clone(&door);
+    tasks.spawn(async move {
+        tokio::select! {
+            () = tended.tend() => {}
+            _ = until.wait_for(|stop| *stop) => {}
+        }
+    });
     tasks.spawn(async move {
         let mut stopped = stopped;
         loop {
@@ -110,7 +122,7 @@ pub async fn run(args: UpArgs) -> CliResult {
             }
         }
     });
-    announce(&config, &shield, began.elapsed());
+    announce(&config, &shield, &door, began.elapsed());
 
     signal().await.map_err(CliError::failed)?;
     println!("stopping: finishing what runs");
@@ -190,10 +202,7 @@ impl Listeners {
             (
                 self.admin,
                 certificates.services(),
-                crate::api::shield::with_fallbacks(
-                    admin::router(registry.clone(), config.chaos.enabled)
-                        .merge(health::routes(Arc::clone(app))),
-                ),
+                admin::listener(registry.clone(), config.chaos.enabled, app),
             ),
         ];
         for (listener, tls, router) in routers {
@@ -203,7 +212,7 @@ impl Listeners {
     }
 }
 
-fn announce(config: &Config, shield: &Shield, took: Duration) {
+fn announce(config: &Config, shield: &Shield, door: &Door, took: Duration) {
     let server = &config.server;
     let store = match config.store.database_url.is_empty() {
         true => format!("sqlite in {}", config.store.data_dir.display()),
@@ -215,6 +224,10 @@ fn announce(config: &Config, shield: &Shield, took: Duration) {
     println!("  health      {scheme}://{}/health", server.health_addr());
     println!("  admin       {scheme}://{}   (docs at /docs)", server.admin_addr());
     println!("  store       {store}");
+    match door.everybody() {
+        Some(_) => println!("  callers     anybody who reaches these ports"),
+        None => println!("  callers     with a key or a token"),
+    }
     if shield.paused_by_restore() {
         println!(
             "  spending is PAUSED by a restore: check the budgets, then POST /api/v1/restore/resume"

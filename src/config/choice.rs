@@ -39,4 +39,7 @@ choices! {
     TlsClientAuth "\"none\", \"optional\" or \"required\"" {
         None = "none", Optional = "optional", Required = "required"
     }
+
+    /// Whether callers have to say who they are.
+    AuthMode "\"auto\", \"open\" or \"required\"" { Auto = "auto", Open = "open", Required = "required" }
 }

@@ -8,8 +8,8 @@ use super::section::Key;
 use super::suggest::nearest;
 use super::values::Values;
 use super::{
-    audit::Audit, auth::Auth, chaos::Chaos, kernel::Kernel, log::Log, peers::Peers, redis::Redis,
-    server::Server, shield::Shield, store::Store, telemetry::Telemetry,
+    audit::Audit, auth::Auth, chaos::Chaos, kernel::Kernel, limits::Limits, log::Log, peers::Peers,
+    redis::Redis, server::Server, shield::Shield, store::Store, telemetry::Telemetry,
 };
 
 /// Declares the whole configuration: one line per section.
@@ -50,6 +50,7 @@ sections! {
     log: Log,
     telemetry: Telemetry,
     auth: Auth,
+    limits: Limits,
 }
 
 /// The key at `path`.

@@ -1,6 +1,6 @@
 //! What must hold between keys, and what a reader should be told.
 
-use super::choice::TlsClientAuth;
+use super::choice::{AuthMode, TlsClientAuth};
 use super::keys::Config;
 use super::problem::{Problem, Source};
 use super::values::Values;
@@ -22,13 +22,28 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
         found.push(Problem { source, key: Some(key.to_owned()), message });
     };
     let server = &config.server;
-    if !server.bind.is_loopback() && !config.auth.allow_open {
+    let auth = &config.auth;
+    if !server.bind.is_loopback() && auth.mode == AuthMode::Open && !auth.allow_open {
         let message = format!(
-            "listening on {} would let anyone who reaches it spend: no authentication is \
-             configured. Listen on 127.0.0.1, or say auth.allow_open = true",
+            "nobody would be asked who he is, and anyone who reaches {} could spend. Use \
+             \"required\", listen on 127.0.0.1, or say auth.allow_open = true as well",
             server.bind
         );
-        wrong("server.bind", message);
+        wrong("auth.mode", message);
+    }
+    for (key, value) in [
+        ("auth.oidc_audience", auth.oidc_audience.as_str()),
+        ("auth.oidc_jwks_url", auth.oidc_jwks_url.as_str()),
+    ] {
+        match (auth.oidc_issuer.is_empty(), value.is_empty()) {
+            (false, true) => wrong(key, "is needed with auth.oidc_issuer".to_owned()),
+            (true, false) => wrong(key, "has no effect without auth.oidc_issuer".to_owned()),
+            _ => {}
+        }
+    }
+    if !auth.oidc_jwks_url.is_empty() && !auth.jwks_is_safe() {
+        let message = "must be https: whoever can write on the way could sign tokens";
+        wrong("auth.oidc_jwks_url", message.to_owned());
     }
     let (ports, offset) = (server.ports(), server.port_offset);
     for (at, (key, port)) in ports.into_iter().enumerate() {
@@ -122,8 +137,9 @@ pub fn warnings(config: &Config, values: &Values) -> Vec<String> {
     let mut say = |key: &str, message: &str| {
         found.push(format!("{}: {key}: {message}", values.source(key)));
     };
-    if !config.server.bind.is_loopback() {
-        let message = "anyone who reaches this address may spend: no authentication is configured";
+    let bind = config.server.bind;
+    if !bind.is_loopback() && !config.auth.required(bind) {
+        let message = "anyone who reaches this address may spend: nobody is asked who he is";
         say("auth.allow_open", message);
     }
     if config.chaos.enabled {

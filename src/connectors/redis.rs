@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use fred::clients::Client;
-use fred::interfaces::{ClientLike, PubsubInterface};
+use fred::interfaces::{ClientLike, LuaInterface, PubsubInterface};
 use fred::types::Builder;
 use fred::types::config::{Config, ReconnectPolicy, ServerConfig};
 
@@ -72,6 +72,24 @@ impl Redis {
         let Some(client) = &self.client else { return Ok(()) };
         let sent: Result<(), _> = client.publish(HINTS, text).await;
         sent.map_err(|e| RedisError(e.to_string()))
+    }
+
+    /// Runs a script on one key.
+    ///
+    /// # Errors
+    /// There is no Redis, or it did not run it.
+    pub async fn eval(
+        &self,
+        script: &'static str,
+        key: &str,
+        arguments: &[i64],
+    ) -> Result<Vec<i64>, RedisError> {
+        let Some(client) = &self.client else {
+            return Err(RedisError("is not configured".to_owned()));
+        };
+        // By its text, not by its hash: a Redis that was flushed or restarted knows no hash.
+        let answer = client.eval(script, key.to_owned(), arguments.to_vec()).await;
+        answer.map_err(|e| RedisError(e.to_string()))
     }
 
     pub async fn close(&self) {

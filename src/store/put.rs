@@ -3,6 +3,8 @@
 
 use sqlx::AnyConnection;
 
+use super::Store;
+use super::error::Result;
 use super::record::{Args, Record};
 use super::rows::{
     ApiKeyRow, AttributeRow, AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow,
@@ -137,6 +139,19 @@ fn conflict<R: Record>(mode: Mode) -> String {
             format!("{update} WHERE {}.version = excluded.version - 1", R::TABLE)
         }
         _ => update,
+    }
+}
+
+impl Store {
+    /// Writes an API key as it now is, where its version is the one after the stored one (1 for a new
+    /// key); false where it is not. No shard owns keys: any process may write them, also beside a
+    /// server.
+    pub async fn put_api_key(&self, row: &ApiKeyRow) -> Result<bool> {
+        let dialect = self.dialect();
+        self.write_limited("an API key", async |conn| {
+            put(conn, dialect, &[row], Mode::Versioned, "put_api_key").await
+        })
+        .await
     }
 }
 

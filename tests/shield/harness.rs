@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
+use kiki::access::{Door, Keys};
 use kiki::actors::kernel::{KernelConfig, Registry};
 use kiki::actors::shield::Shield;
 use kiki::api::shield::{App, HttpTerms, router};
@@ -69,6 +70,7 @@ async fn api_in(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api 
     let config = loader.load().expect("a configuration").config;
     let store = StoreConfig::sqlite(dir.path());
     let store = Store::open(store).await.expect("the store opens");
+    let door = Door::open(Keys::load(store.clone()).await.expect("keys"));
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let terms = kiki::cli::up::terms(&config);
     let master = MasterKey::new([7; 32]).expect("a key");
@@ -80,6 +82,7 @@ async fn api_in(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api 
         metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         redis: Redis::default(),
         registry: registry.clone(),
+        door: Arc::new(door),
         body_max: 64 * 1_024,
         verifying: tokio::sync::Mutex::new(()),
     });

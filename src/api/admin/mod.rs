@@ -1,11 +1,12 @@
 //! The operators' API on one page: actors, their orders, the tree, breakers, dead letters,
-//! services, faults and live events.
+//! services, faults, live events and API keys.
 
 mod actors;
 mod breakers;
 mod dead_letters;
 mod events;
 mod faults;
+mod keys;
 mod orders;
 mod services;
 mod tree;
@@ -19,8 +20,11 @@ use utoipa::OpenApi;
 
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::access::{GuardLayer, Listener};
+use super::docs::Proofs;
 use super::problem::ProblemBody;
-use super::shield::with_fallbacks;
+use super::shield::{App, with_fallbacks};
+use crate::access::Door;
 use crate::actors::kernel::{Registry, Sort};
 
 /// Event streams that may be open at a time.
@@ -30,6 +34,7 @@ pub(super) struct Admin {
     registry: Registry,
     chaos_enabled: bool,
     streams: Arc<Semaphore>,
+    door: Arc<Door>,
 }
 
 /// The largest body of a request: a fault rule.
@@ -65,14 +70,18 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
         faults::set,
         faults::clear,
         faults::clear_one,
+        keys::list,
+        keys::create,
+        keys::revoke,
         events::events
     ),
-    components(schemas(ProblemBody, Sort))
+    components(schemas(ProblemBody, Sort)),
+    modifiers(&Proofs)
 )]
 pub struct AdminDoc;
 
 /// Every admin route. Faults are refused unless `chaos_enabled`, whatever the kernel would allow.
-pub fn router(registry: Registry, chaos_enabled: bool) -> Router {
+pub fn router(registry: Registry, chaos_enabled: bool, door: Arc<Door>) -> Router {
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
     let router = Router::new()
         .route("/api/admin/actors", get(actors::list))
@@ -86,10 +95,19 @@ pub fn router(registry: Registry, chaos_enabled: bool) -> Router {
         .route("/api/admin/faults", get(faults::list).post(faults::set).delete(faults::clear))
         .route("/api/admin/faults/{id}", delete(faults::clear_one))
         .route("/api/admin/events", get(events::events))
+        .route("/api/admin/keys", get(keys::list).post(keys::create))
+        .route("/api/admin/keys/{id}", delete(keys::revoke))
         .route("/", get(about))
-        .with_state(Arc::new(Admin { registry, chaos_enabled, streams }));
+        .with_state(Arc::new(Admin { registry, chaos_enabled, streams, door }));
     let docs = SwaggerUi::new("/docs").url("/openapi.json", AdminDoc::openapi());
     with_fallbacks(router.merge(docs))
+}
+
+/// The whole admin listener: these routes, the keys, health and metrics, with the guard around them.
+pub fn listener(registry: Registry, chaos_enabled: bool, app: &Arc<App>) -> Router {
+    let all = router(registry, chaos_enabled, Arc::clone(&app.door));
+    let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Admin);
+    with_fallbacks(all.merge(super::health::routes(Arc::clone(app)))).layer(guard)
 }
 
 /// What answers here.

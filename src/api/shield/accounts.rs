@@ -12,13 +12,15 @@ use super::spend::query_value;
 use super::{App, Ctx, common};
 use crate::actors::shield::message::Booked;
 use crate::actors::shield::{BudgetName, view};
+use crate::api::access;
 use crate::api::body::{self, Json, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
 use crate::clock;
+use crate::models::access::Names;
 use crate::models::shield::ask::{Answer, Order};
 use crate::models::shield::money::{Currency, Micros};
-use crate::store::RateRow;
+use crate::store::{AccountRow, RateRow};
 
 /// An account as it stands.
 #[derive(Serialize, ToSchema)]
@@ -61,6 +63,7 @@ pub async fn account(
     body::InPath(account): body::InPath,
 ) -> Result<axum::Json<AccountBody>, Problem> {
     body::check_name("account", &account)?;
+    access::may_use(common::SERVICE, &account)?;
     see(&app, &account).await.map(axum::Json)
 }
 
@@ -80,7 +83,27 @@ pub struct AccountListed {
     created_at: String,
 }
 
+/// The accounts after `cursor` that the caller may use.
+async fn page(app: &App, cursor: &str, limit: u32) -> crate::store::Result<Vec<AccountRow>> {
+    let store = app.shield.store();
+    let names = match access::caller().accounts(common::SERVICE) {
+        Names::All => return store.accounts(cursor, limit).await,
+        Names::Some(names) => names,
+    };
+    // A caller has few of them: each is looked up.
+    let mut rows = Vec::new();
+    for name in names.iter().filter(|name| &***name > cursor) {
+        if rows.len() as u32 == limit {
+            break;
+        }
+        rows.extend(store.account(name).await?);
+    }
+    Ok(rows)
+}
+
 /// List accounts
+///
+/// Those that the caller may use.
 #[utoipa::path(get, path = "/api/v1/accounts", tag = "accounts",
     params(("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 1000; 100 if not given")),
@@ -94,8 +117,7 @@ pub async fn list(
     if !cursor.is_empty() {
         body::check_name("cursor", &cursor)?;
     }
-    let rows =
-        app.shield.store().accounts(&cursor, limit).await.map_err(|_| common::unavailable())?;
+    let rows = page(&app, &cursor, limit).await.map_err(|_| common::unavailable())?;
     let next_cursor =
         (rows.len() as u32 == limit).then(|| rows.last().map(|r| r.account.clone())).flatten();
     let accounts = rows
@@ -132,6 +154,7 @@ pub struct CreateBody {
 pub async fn create(State(app): Ctx, json: Json) -> Result<Response, Problem> {
     let f: CreateFields = json.fields()?;
     let account = body::name("account", f.account)?;
+    access::may_use(common::SERVICE, &account)?;
     let currency =
         body::opt_currency("currency", f.currency)?.unwrap_or(app.shield.terms().default_currency);
     let cap = body::opt_amount("window_cap", f.window_cap)?
@@ -168,6 +191,7 @@ async fn switch(
     stop: bool,
 ) -> Result<axum::Json<AccountBody>, Problem> {
     body::check_name("account", account)?;
+    access::may_use(common::SERVICE, account)?;
     let name = BudgetName::account(account);
     let key = body::idempotency_key(headers)?;
     let route = if stop { "stop" } else { "start" };

@@ -10,12 +10,16 @@ use sha2::{Digest, Sha256};
 use super::App;
 use crate::actors::shield::message::Booked;
 use crate::actors::shield::{BudgetName, ShieldError};
+use crate::api::access;
 use crate::api::body::{self, Raw};
 use crate::api::problem::{Code, Problem};
 use crate::models::shield::ask::Answer;
 use crate::models::shield::entry::{Entry, Op};
 use crate::models::shield::money::Micros;
 use crate::models::shield::refusal::Reason;
+
+/// The name of this service in scopes.
+pub const SERVICE: &str = "shield";
 
 /// The operation and the fingerprint of a request. Without a key each request is its own operation.
 pub fn operation(account: &str, route: &str, key: Option<&str>, body: &[u8]) -> (Op, u64) {
@@ -35,17 +39,18 @@ pub fn fingerprint(route: &str, body: &[u8]) -> u64 {
     u64::from_be_bytes(std::array::from_fn(|i| digest[i]))
 }
 
-/// The account that a request speaks for: its body's, its header's, or the default one.
+/// The account that a request speaks for: its body's, its header's, the caller's only one, or the
+/// default one. Refused where the caller may not use it.
 pub fn account<'a>(
     app: &'a App,
     headers: &'a HeaderMap,
     raw: Raw<'a>,
 ) -> Result<Cow<'a, str>, Problem> {
-    if raw.is_some() {
-        return body::name("account", raw);
-    }
-    let named = body::account(headers)?;
-    Ok(Cow::Borrowed(named.unwrap_or(&app.shield.terms().default_account)))
+    let named = match raw {
+        Some(_) => Some(body::name("account", raw)?),
+        None => body::account(headers)?.map(Cow::Borrowed),
+    };
+    access::account_for(SERVICE, named, &app.shield.terms().default_account)
 }
 
 pub fn campaign(app: &App, headers: &HeaderMap, campaign: &str) -> Result<BudgetName, Problem> {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::Ctx;
 use crate::actors::shield::view::rfc3339;
+use crate::api::docs::Problems;
 use crate::clock;
 
 /// What the service is.
@@ -20,7 +21,7 @@ pub struct AboutBody {
 }
 
 /// Service information
-#[utoipa::path(get, path = "/", tag = "service", responses((status = 200, description = "What this is", body = AboutBody)))]
+#[utoipa::path(get, path = "/", tag = "service", responses(Problems, (status = 200, description = "What this is", body = AboutBody)))]
 pub async fn about() -> axum::Json<AboutBody> {
     axum::Json(AboutBody {
         service: "syncshield",
@@ -67,7 +68,7 @@ impl HealthBody {
 /// Whether the service is alive
 ///
 /// Always 200 while the process answers; what it needs is described.
-#[utoipa::path(get, path = "/health", tag = "documented", responses((status = 200, description = "Alive", body = HealthBody)))]
+#[utoipa::path(get, path = "/health", tag = "documented", responses(Problems, (status = 200, description = "Alive", body = HealthBody)))]
 pub async fn health(State(app): Ctx) -> axum::Json<HealthBody> {
     axum::Json(HealthBody::of(&app))
 }
@@ -80,7 +81,7 @@ pub struct ReadyBody {
 
 /// Whether the service can serve
 #[utoipa::path(get, path = "/ready", tag = "service",
-    responses((status = 200, description = "It can", body = ReadyBody), (status = 503, description = "It cannot now", body = ReadyBody)))]
+    responses(Problems, (status = 200, description = "It can", body = ReadyBody), (status = 503, description = "It cannot now", body = ReadyBody)))]
 pub async fn ready(State(app): Ctx) -> Response {
     let ready = app.shield.ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -89,7 +90,7 @@ pub async fn ready(State(app): Ctx) -> Response {
 
 /// Metrics in Prometheus' text format
 #[utoipa::path(get, path = "/metrics", tag = "service",
-    responses((status = 200, description = "Every metric", body = String, content_type = "text/plain")))]
+    responses(Problems, (status = 200, description = "Every metric", body = String, content_type = "text/plain")))]
 pub async fn metrics(State(app): Ctx) -> Response {
     app.registry.publish_metrics();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render())

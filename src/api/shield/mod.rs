@@ -17,11 +17,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tower::ServiceBuilder;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::access::{GuardLayer, Listener};
+use super::docs::Proofs;
 use super::gate::{self, Gate};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::actors::shield::Shield;
@@ -34,6 +37,7 @@ pub struct App {
     pub metrics: PrometheusHandle,
     pub redis: crate::connectors::redis::Redis,
     pub registry: crate::actors::kernel::Registry,
+    pub door: Arc<crate::access::Door>,
     /// The largest body of a request, in bytes.
     pub body_max: usize,
     /// Held by the one verification of an audit log that runs.
@@ -57,7 +61,8 @@ pub type Ctx = axum::extract::State<Arc<App>>;
             the same key with the same request books once and answers the same.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    components(schemas(ProblemBody))
+    components(schemas(ProblemBody)),
+    modifiers(&Proofs)
 )]
 struct Doc;
 
@@ -112,8 +117,12 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
         .routes(routes!(info::metrics))
         .split_for_parts();
     let gate = Gate::new("syncshield", terms.running_max, terms.time_max);
+    let gate = axum::middleware::from_fn_with_state(gate, gate::pass);
+    let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Shield);
+    // The first is the outermost; as one layer they cost one box for a request.
+    let around = ServiceBuilder::new().layer(gate).layer(guard);
     with_fallbacks(router.merge(SwaggerUi::new("/docs").url("/openapi.json", api)))
-        .layer(axum::middleware::from_fn_with_state(gate, gate::pass))
+        .layer(around)
         .with_state(app)
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
@@ -26,8 +27,14 @@ impl Admin {
     ///
     /// # Errors
     /// The HTTP client cannot be set up, or a file of TLS is not good.
-    pub fn new(base: &str, tls: &TlsArgs, json: bool) -> Result<Self, CliError> {
-        let client = tls.client(base)?.connect_timeout(Duration::from_secs(5)).build();
+    pub fn new(
+        base: &str,
+        tls: &TlsArgs,
+        json: bool,
+        headers: HeaderMap,
+    ) -> Result<Self, CliError> {
+        let client = tls.client(base)?.connect_timeout(Duration::from_secs(5));
+        let client = client.default_headers(headers).build();
         let base = format!("{base}/api/admin");
         Ok(Self { client: client.map_err(CliError::failed)?, base, json })
     }

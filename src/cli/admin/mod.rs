@@ -58,7 +58,7 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: AdminCommand) -> CliResult {
     let base = args.server.url(args.url.as_deref(), |server| server.admin_addr())?;
-    let admin = Admin::new(&base, &args.tls, args.json)?;
+    let admin = Admin::new(&base, &args.tls, args.json, args.server.headers()?)?;
     match args.command {
         Action::Tree(args) => tree::run(&admin, &args).await,
         Action::Actors(args) => actors::run(&admin, &args).await,

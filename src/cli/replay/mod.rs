@@ -84,6 +84,7 @@ pub async fn run(args: ReplayArgs) -> CliResult {
         .client(&base)?
         .pool_max_idle_per_host(concurrency)
         .tcp_nodelay(true)
+        .default_headers(args.server.headers()?)
         .connect_timeout(Duration::from_secs(5))
         .build()
         .map_err(CliError::failed)?;

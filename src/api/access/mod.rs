@@ -1,0 +1,9 @@
+//! Who may do what, at every listener: the table of all routes, and the guard that keeps to it.
+
+mod caller;
+mod guard;
+pub mod routes;
+
+pub use caller::{account_for, caller, may_use};
+pub use guard::{Guard, GuardLayer};
+pub use routes::{Listener, Needs, Rule};

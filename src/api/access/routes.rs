@@ -1,0 +1,235 @@
+//! Every route of every listener with what it asks for. A route that is not here is answered 404 (or
+//! 405) where authentication is on: forgetting it never opens it.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use axum::http::Method;
+
+use crate::models::access::Right;
+
+/// A listener of the process; its name is that of the service in scopes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Listener {
+    Shield,
+    Health,
+    Admin,
+}
+
+impl Listener {
+    pub const ALL: [Listener; 3] = [Listener::Shield, Listener::Health, Listener::Admin];
+
+    pub fn service(self) -> &'static str {
+        match self {
+            Listener::Shield => "shield",
+            Listener::Health => "health",
+            Listener::Admin => "admin",
+        }
+    }
+
+    pub fn rules(self) -> &'static [Rule] {
+        match self {
+            Listener::Shield => SHIELD,
+            Listener::Health => HEALTH,
+            Listener::Admin => ADMIN,
+        }
+    }
+}
+
+/// What a route asks of its caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: it says no more than that the process is there.
+    Public,
+    /// A right, for any account; the handler asks for the account.
+    Right(Right),
+    /// A right for all accounts: it shows or changes the whole installation.
+    All(Right),
+}
+
+/// A route.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    pub method: &'static str,
+    /// The template, as the router has it.
+    pub path: &'static str,
+    pub needs: Needs,
+    /// The event that it is audited as. Money (check, settle, release, spend) has its own records.
+    pub event: Option<&'static str>,
+}
+
+use Needs::{All, Public};
+use Right::{Administer, Inject, Operate, Read};
+
+const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
+    Rule { method, path, needs, event: None }
+}
+
+/// One that is audited.
+const fn acts(method: &'static str, path: &'static str, needs: Needs, event: &'static str) -> Rule {
+    Rule { method, path, needs, event: Some(event) }
+}
+
+const READ: Needs = Needs::Right(Read);
+const OPERATE: Needs = Needs::Right(Operate);
+const INJECT: Needs = All(Inject);
+
+const SHIELD: &[Rule] = &[
+    rule("GET", "/", Public),
+    rule("GET", "/health", Public),
+    rule("GET", "/ready", Public),
+    rule("GET", "/metrics", All(Read)),
+    rule("GET", "/docs", READ),
+    rule("GET", "/docs/", READ),
+    rule("GET", "/docs/{*rest}", READ),
+    rule("GET", "/openapi.json", READ),
+    // the documented calls of old
+    rule("GET", "/spend", OPERATE),
+    rule("POST", "/spend", OPERATE),
+    rule("GET", "/check", READ),
+    acts("POST", "/api/v1/allocate", OPERATE, "allocation.set"),
+    rule("GET", "/api/v1/budget/{campaign_id}", READ),
+    rule("POST", "/api/v1/check", OPERATE),
+    // holds
+    rule("POST", "/api/v1/check/batch", OPERATE),
+    rule("GET", "/api/v1/holds/{id}", READ),
+    rule("POST", "/api/v1/holds/{id}/settle", OPERATE),
+    rule("POST", "/api/v1/holds/{id}/release", OPERATE),
+    // allocations
+    rule("GET", "/api/v1/allocations", READ),
+    acts("POST", "/api/v1/allocations/{campaign_id}/pause", OPERATE, "allocation.paused"),
+    acts("POST", "/api/v1/allocations/{campaign_id}/resume", OPERATE, "allocation.resumed"),
+    acts("POST", "/api/v1/allocations/{campaign_id}/top-up", OPERATE, "allocation.topped_up"),
+    acts("POST", "/api/v1/allocations/{campaign_id}/end", OPERATE, "allocation.ended"),
+    // bookings
+    rule("POST", "/api/v1/spend", OPERATE),
+    rule("GET", "/api/v1/budget/{campaign_id}/ledger", READ),
+    // accounts
+    rule("GET", "/api/v1/accounts", READ),
+    acts("POST", "/api/v1/accounts", All(Administer), "account.created"),
+    rule("GET", "/api/v1/accounts/{account}", READ),
+    acts("POST", "/api/v1/accounts/{account}/stop", OPERATE, "account.stopped"),
+    acts("POST", "/api/v1/accounts/{account}/start", OPERATE, "account.started"),
+    rule("GET", "/api/v1/rates", READ),
+    acts("PUT", "/api/v1/rates", OPERATE, "rate.set"),
+    acts("POST", "/api/v1/restore/resume", All(Administer), "restore.resumed"),
+];
+
+const HEALTH: &[Rule] = &[
+    rule("GET", "/", Public),
+    rule("GET", "/health", Public),
+    rule("GET", "/ready", Public),
+    rule("GET", "/metrics", All(Read)),
+];
+
+const ADMIN: &[Rule] = &[
+    rule("GET", "/", Public),
+    rule("GET", "/health", Public),
+    rule("GET", "/ready", Public),
+    rule("GET", "/metrics", All(Read)),
+    rule("GET", "/docs", READ),
+    rule("GET", "/docs/", READ),
+    rule("GET", "/docs/{*rest}", READ),
+    rule("GET", "/openapi.json", READ),
+    rule("GET", "/api/admin/actors", All(Read)),
+    rule("GET", "/api/admin/actors/{*path}", All(Read)),
+    acts("POST", "/api/admin/actors/{*path}", All(Administer), "admin.actor_ordered"),
+    rule("GET", "/api/admin/tree", All(Read)),
+    rule("GET", "/api/admin/breakers", All(Read)),
+    acts("POST", "/api/admin/breakers/{*path}", All(Administer), "admin.breaker_reset"),
+    rule("GET", "/api/admin/dead-letters", All(Read)),
+    rule("GET", "/api/admin/services", All(Read)),
+    rule("GET", "/api/admin/events", All(Read)),
+    rule("GET", "/api/admin/faults", All(Read)),
+    acts("POST", "/api/admin/faults", INJECT, "fault.set"),
+    acts("DELETE", "/api/admin/faults", INJECT, "fault.cleared"),
+    acts("DELETE", "/api/admin/faults/{id}", INJECT, "fault.cleared"),
+    // Keys within what the caller has itself: an admin of one account makes keys for that one.
+    rule("GET", "/api/admin/keys", Needs::Right(Administer)),
+    acts("POST", "/api/admin/keys", Needs::Right(Administer), "key.created"),
+    acts("DELETE", "/api/admin/keys/{id}", Needs::Right(Administer), "key.revoked"),
+];
+
+/// What the table says of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Found {
+    Rule(&'static Rule),
+    /// The path takes other methods.
+    Methods(&'static [&'static Rule]),
+    Nothing,
+}
+
+/// Looks a route up by its method and its template. HEAD is what GET is.
+pub fn find(listener: Listener, method: &Method, template: &str) -> Found {
+    type ByPath = HashMap<&'static str, &'static [&'static Rule]>;
+    static BY_PATH: LazyLock<[ByPath; 3]> = LazyLock::new(|| {
+        Listener::ALL.map(|listener| {
+            let mut paths: HashMap<_, Vec<_>> = HashMap::new();
+            for rule in listener.rules() {
+                paths.entry(rule.path).or_default().push(rule);
+            }
+            // Made once for the life of the process.
+            paths.into_iter().map(|(path, rules)| (path, &*rules.leak())).collect()
+        })
+    });
+    let Some(&rules) = BY_PATH[listener as usize].get(template) else { return Found::Nothing };
+    let method = if method == Method::HEAD { Method::GET.as_str() } else { method.as_str() };
+    match rules.iter().find(|rule| rule.method == method) {
+        Some(rule) => Found::Rule(rule),
+        None => Found::Methods(rules),
+    }
+}
+
+impl Rule {
+    /// The event of a request; one route takes several orders.
+    pub fn event_of(&self, path: &str) -> Option<&'static str> {
+        let event = self.event?;
+        Some(match (event, path.rsplit('/').next()) {
+            ("admin.actor_ordered", Some("restart")) => "admin.actor_restarted",
+            ("admin.actor_ordered", Some("drain")) => "admin.actor_drained",
+            ("admin.actor_ordered", Some("stop")) => "admin.actor_stopped",
+            _ => event,
+        })
+    }
+
+    pub fn right(&self) -> Option<Right> {
+        match self.needs {
+            Public => None,
+            Needs::Right(right) | All(right) => Some(right),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn a_route_stands_once_and_what_changes_something_is_audited_or_booked() {
+        let booked = ["/spend", "/api/v1/spend", "/api/v1/check", "/api/v1/check/batch"];
+        let settled = ["/api/v1/holds/{id}/settle", "/api/v1/holds/{id}/release"];
+        for listener in Listener::ALL {
+            let mut seen = HashSet::new();
+            for rule in listener.rules() {
+                assert!(seen.insert((rule.method, rule.path)), "{rule:?}");
+                let money = booked.contains(&rule.path) || settled.contains(&rule.path);
+                let changes = rule.method != "GET" && !money;
+                assert_eq!(rule.event.is_some(), changes, "{rule:?}");
+                let public = matches!(rule.path, "/" | "/health" | "/ready");
+                assert_eq!(rule.needs == Public, public, "{rule:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_template_is_found_by_its_method_and_head_is_get() {
+        let found = |method, path| find(Listener::Shield, &method, path);
+        assert!(matches!(found(Method::GET, "/check"), Found::Rule(r) if r.needs == READ));
+        assert!(matches!(found(Method::HEAD, "/check"), Found::Rule(r) if r.method == "GET"));
+        assert!(matches!(found(Method::DELETE, "/check"), Found::Methods([_])));
+        assert!(matches!(found(Method::GET, "/api/admin/tree"), Found::Nothing));
+        assert!(matches!(find(Listener::Admin, &Method::GET, "/api/admin/tree"), Found::Rule(_)));
+    }
+}
