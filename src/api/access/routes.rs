@@ -113,6 +113,32 @@ const SHIELD: &[Rule] = &[
     rule("GET", "/api/v1/rates", READ),
     acts("PUT", "/api/v1/rates", OPERATE, "rate.set"),
     acts("POST", "/api/v1/restore/resume", All(Administer), "restore.resumed"),
+    // people: changes have records of their own
+    rule("POST", "/consent/grant", OPERATE),
+    rule("POST", "/consent/revoke", OPERATE),
+    rule("GET", "/consent/status", READ),
+    rule("GET", "/api/v1/consent/check", READ),
+    acts("GET", "/api/v1/consent/history", OPERATE, "consent.history_read"),
+    rule("POST", "/api/v1/consent/tcf", OPERATE),
+    rule("POST", "/dsr/create", OPERATE),
+    rule("GET", "/api/v1/dsr", READ),
+    rule("GET", "/api/v1/dsr/{id}", READ),
+    acts("GET", "/api/v1/dsr/{id}/package", Needs::Right(Administer), "dsr.package_fetched"),
+    acts("POST", "/api/v1/dsr/{id}/verify", OPERATE, "dsr.verification_given"),
+    acts("POST", "/api/v1/dsr/{id}/complete", OPERATE, "dsr.completion_asked"),
+    acts("POST", "/api/v1/dsr/{id}/reject", OPERATE, "dsr.rejection_given"),
+    acts("POST", "/api/v1/dsr/{id}/cancel", OPERATE, "dsr.cancellation_given"),
+    acts("POST", "/api/v1/dsr/{id}/extend", OPERATE, "dsr.extension_given"),
+    acts("POST", "/api/v1/dsr/{id}/lift", OPERATE, "dsr.lift_given"),
+    // the audit log
+    rule("GET", "/api/v1/audit", READ),
+    acts("GET", "/api/v1/audit/export", READ, "audit.exported"),
+    rule("GET", "/api/v1/audit/heads", READ),
+    rule("POST", "/api/v1/audit/heads", OPERATE),
+    rule("GET", "/api/v1/audit/proof/{index}", READ),
+    rule("GET", "/api/v1/audit/consistency", READ),
+    rule("GET", "/api/v1/audit/verify", READ),
+    rule("POST", "/api/v1/audit/verify", READ),
 ];
 
 const HEALTH: &[Rule] = &[
