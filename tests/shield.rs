@@ -12,6 +12,12 @@ mod audit;
 mod bad_input;
 #[path = "shield/check.rs"]
 mod check;
+#[path = "shield/compliance.rs"]
+mod compliance;
+#[path = "shield/consent.rs"]
+mod consent;
+#[path = "shield/dsr.rs"]
+mod dsr;
 #[path = "shield/harness.rs"]
 mod harness;
 #[path = "shield/holds.rs"]

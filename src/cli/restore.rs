@@ -9,6 +9,7 @@ use super::backup::rows;
 use super::config_args::ConfigArgs;
 use super::exit::{CliError, CliResult};
 use super::format::table;
+use crate::actors::shield::dsr::{add_erasures, read_erasures};
 use crate::store::{ServerLock, Store, StoreError};
 
 /// Put a backup back into an empty store
@@ -23,6 +24,11 @@ pub struct RestoreArgs {
     /// The backup to read
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
+
+    /// A copy of shield_erasures.jsonl: whom it names is erased again. The one that is beside the
+    /// audit's copies (audit.dir) is looked at anyhow
+    #[arg(long, value_name = "FILE")]
+    pub erasures: Option<PathBuf>,
 
     #[command(flatten)]
     pub config: ConfigArgs,
@@ -58,7 +64,16 @@ impl Drop for NewFolder {
 
 /// Runs the command.
 pub async fn run(args: RestoreArgs) -> CliResult {
-    let settings = args.config.load()?.config.store;
+    let config = args.config.load()?.config;
+    let audit_dir = config.audit.dir_or(&config.store.data_dir).to_owned();
+    let settings = config.store;
+    // Read before anything is written: a file that is none must not be found out afterwards.
+    let erasures = match &args.erasures {
+        Some(path) => {
+            read_erasures(path).map_err(|e| CliError::failed(format!("{}: {e}", path.display())))?
+        }
+        None => Vec::new(),
+    };
     let (dir, file) = (settings.data_dir.display(), args.file.display());
     if !args.file.is_file() {
         return Err(CliError::failed(format!("{file} is no file")));
@@ -88,6 +103,8 @@ pub async fn run(args: RestoreArgs) -> CliResult {
         })
     })?;
     made.keep();
+    add_erasures(&audit_dir, &erasures)
+        .map_err(|e| CliError::failed(format!("{}: {e}", audit_dir.display())))?;
     let mut out = io::stdout().lock();
     let counts = restored.rows.iter().map(|(name, rows)| (name.as_str(), *rows));
     write!(out, "{}", table(&["TABLE", "ROWS"], &rows(counts)))?;
@@ -96,6 +113,12 @@ pub async fn run(args: RestoreArgs) -> CliResult {
         out,
         "spending is paused: what was spent after the backup is not in it. Compare the budgets \
          with the platforms, then start the server and call POST /api/v1/restore/resume"
+    )?;
+    writeln!(
+        out,
+        "people who were erased after the backup are erased again at the next start, as far as \
+         shield_erasures.jsonl in {} names them",
+        audit_dir.display()
     )?;
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::actors::kernel::{KernelConfig, Registry};
 use crate::actors::shield::audit::{AuditTerms, AuditWitness};
 use crate::actors::shield::{Shield, ShieldTerms};
 use crate::api::server::{self, Listener};
-use crate::api::shield::{App, HttpTerms};
+use crate::api::shield::{App, Front, HttpTerms};
 use crate::api::{admin, health};
 use crate::config::{Config, Loaded, master_key, token_secret};
 use crate::connectors::redis::Redis;
@@ -93,6 +93,10 @@ pub async fn run(args: UpArgs) -> CliResult {
         door: Arc::clone(&door),
         body_max: config.server.body_limit_bytes,
         verifying: tokio::sync::Mutex::new(()),
+        front: Front {
+            tls: !config.server.tls_cert_file.as_os_str().is_empty(),
+            loopback_only: config.server.bind.is_loopback(),
+        },
     });
 
     let (stop, stopped) = watch::channel(false);

@@ -21,7 +21,7 @@ async fn busy(api: &Api, n: usize) {
     assert_eq!(reason(api.check("camp_001", 5_000.0).await), "budget_exceeded");
 }
 
-async fn tamper(api: &Api, sql: &str) {
+pub async fn tamper(api: &Api, sql: &str) {
     let file = api.dir().join("kiki.sqlite");
     let url = format!("sqlite://{}", file.display());
     let mut conn = AnyConnection::connect(&url).await.expect("the database opens");

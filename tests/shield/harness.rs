@@ -11,7 +11,7 @@ use kiki::access::{Door, Keys};
 use kiki::actors::kernel::{KernelConfig, Registry};
 use kiki::actors::shield::Shield;
 use kiki::actors::shield::audit::AuditWitness;
-use kiki::api::shield::{App, HttpTerms, router};
+use kiki::api::shield::{App, Front, HttpTerms, router};
 use kiki::config::Loader;
 use kiki::connectors::redis::Redis;
 use kiki::models::shield::seal::MasterKey;
@@ -88,6 +88,7 @@ async fn api_in(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api 
         door: Arc::new(door),
         body_max: 64 * 1_024,
         verifying: tokio::sync::Mutex::new(()),
+        front: Front { tls: false, loopback_only: true },
     });
     witness.begin(app.shield.clone());
     let http = HttpTerms { running_max: config.server.concurrency_max, time_max: patience };
@@ -121,6 +122,14 @@ impl Api {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status, kind, retry_after, text, json }
+    }
+
+    /// A body as it is.
+    pub async fn bytes(&self, uri: &str) -> Vec<u8> {
+        let request = Request::builder().uri(uri).body(Body::empty()).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        assert_eq!(response.status(), 200, "{uri}");
+        axum::body::to_bytes(response.into_body(), 64 << 20).await.expect("a body").to_vec()
     }
 
     pub async fn call(

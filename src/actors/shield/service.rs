@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::audit::Audit;
+use super::audit::{Audit, Turning};
+use super::compliance::FactsError;
 use super::dsr::Requests;
 use super::load::AccountTerms;
 use super::message::{AccountSeen, Authorised, Booked, HoldFate, Msg, SpendAsk, Told};
@@ -17,6 +18,9 @@ use super::view::BudgetView;
 use crate::actors::kernel::{AskError, Entities, Registry, Reply, Service};
 use crate::clock;
 use crate::models::shield::ask::Order;
+use crate::models::shield::compliance::facts::{Facts, Settings};
+use crate::models::shield::compliance::period::Period;
+use crate::models::shield::consent::kind::Kind;
 use crate::models::shield::entry::Op;
 use crate::models::shield::hold::Hold;
 use crate::models::shield::money::{Currency, Micros};
@@ -110,6 +114,17 @@ impl Shield {
         People::new(Arc::clone(&self.shared), self.patience)
     }
 
+    /// Somebody asked whether a customer allows something: counted in the audit log.
+    pub fn consent_asked(&self, account: &str, actor: &Arc<str>, kind: Kind, allowed: bool) {
+        let feed = self.shared.audit.feeds.of(&account.into());
+        let (turning, reason) = match allowed {
+            true => (Turning::ConsentAllowed, ""),
+            false => (Turning::ConsentDenied, "no_consent"),
+        };
+        let (subject, reason) = (kind.as_str().to_owned(), reason.to_owned());
+        feed.turned(turning, actor, subject, reason, clock::wall_us());
+    }
+
     /// Data-subject requests.
     pub fn requests(&self) -> Requests {
         Requests::new(Arc::clone(&self.shared), self.people(), self.patience)
@@ -118,6 +133,16 @@ impl Shield {
     /// What services hold about people.
     pub fn handlers(&self) -> &[Box<dyn Handler>] {
         &self.shared.handlers
+    }
+
+    /// What a compliance report needs to know of an account.
+    pub async fn facts(
+        &self,
+        account: &str,
+        period: &Period,
+        settings: Settings,
+    ) -> std::result::Result<Facts, FactsError> {
+        super::compliance::gather(&self.shared, account, period, settings).await
     }
 
     pub fn vault(&self) -> &Vault {

@@ -63,6 +63,7 @@ pub fn grow(
         .idle_after(terms.idle_after)
         .start(move |key| PersonActor::new(Arc::clone(&of_person), key))?;
     let _ = shared.persons.entities.set(persons);
+    let people_of_privacy = People::new(Arc::clone(shared), STEP_PATIENCE);
     let (of_request, people) = (Arc::clone(shared), People::new(Arc::clone(shared), STEP_PATIENCE));
     let requests = root
         .entities("dsr")
@@ -73,7 +74,7 @@ pub fn grow(
     let for_privacy = Arc::clone(shared);
     root.child("privacy")
         .intensity(10, per_minute())
-        .start(move || PrivacyActor::new(Arc::clone(&for_privacy)))?;
+        .start(move || PrivacyActor::new(Arc::clone(&for_privacy), people_of_privacy.clone()))?;
 
     let for_auditor = Arc::clone(shared);
     root.child("auditor")

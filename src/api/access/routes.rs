@@ -130,6 +130,7 @@ const SHIELD: &[Rule] = &[
     acts("POST", "/api/v1/dsr/{id}/cancel", OPERATE, "dsr.cancellation_given"),
     acts("POST", "/api/v1/dsr/{id}/extend", OPERATE, "dsr.extension_given"),
     acts("POST", "/api/v1/dsr/{id}/lift", OPERATE, "dsr.lift_given"),
+    acts("GET", "/compliance/report", READ, "compliance.reported"),
     // the audit log
     rule("GET", "/api/v1/audit", READ),
     acts("GET", "/api/v1/audit/export", READ, "audit.exported"),

@@ -6,6 +6,7 @@ mod audit;
 mod budget;
 mod check;
 mod common;
+mod compliance;
 mod consent;
 mod dsr;
 mod holds;
@@ -44,6 +45,16 @@ pub struct App {
     pub body_max: usize,
     /// Held by the one verification of an audit log that runs.
     pub verifying: tokio::sync::Mutex<()>,
+    /// How the process is reached, as reports tell it.
+    pub front: Front,
+}
+
+/// How the process is reached.
+#[derive(Clone, Copy, Debug)]
+pub struct Front {
+    pub tls: bool,
+    /// Every listener is on a loopback address.
+    pub loopback_only: bool,
 }
 
 impl crate::api::body::Bounds for Arc<App> {
@@ -122,6 +133,7 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
         .routes(routes!(dsr::decide::cancel))
         .routes(routes!(dsr::decide::extend))
         .routes(routes!(dsr::decide::lift))
+        .routes(routes!(compliance::report))
         // the audit log
         .routes(routes!(audit::search::list))
         .routes(routes!(audit::export::export))

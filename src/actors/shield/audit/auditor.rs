@@ -172,6 +172,7 @@ impl AuditorActor {
         self.shared.audit.dirty(copied.more);
         match copied.files {
             Ok(files) => {
+                self.shared.audit.heads_exported(files.heads());
                 self.files = Some(files);
                 self.view.last_error = None;
             }

@@ -81,6 +81,11 @@ impl Files {
         self.position.heads.get(account).copied().unwrap_or(0)
     }
 
+    /// By account, the size of the last head that was exported.
+    pub fn heads(&self) -> &BTreeMap<String, i64> {
+        &self.position.heads
+    }
+
     /// Adds lines to the copy, durably; a later month begins a new file.
     pub fn copy(&mut self, blocks: &[ToCopy]) -> io::Result<()> {
         let mut position = self.position.clone();

@@ -30,9 +30,21 @@ pub struct Denied {
     pub first_us: i64,
 }
 
-/// Alike denials at the front door.
+/// What is counted together at the front door and where consents are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Turning {
+    /// A caller was not let.
+    Access,
+    /// A customer does not allow what was asked for.
+    ConsentDenied,
+    /// A customer allows it.
+    ConsentAllowed,
+}
+
+/// Alike answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turned {
+    pub turning: Turning,
     pub actor: Arc<str>,
     pub subject: String,
     pub reason: String,
@@ -40,7 +52,7 @@ pub struct Turned {
     pub first_us: i64,
 }
 
-type TurnedKey = (Arc<str>, String, String);
+type TurnedKey = (Turning, Arc<str>, String, String);
 
 /// What waits for one account's log.
 pub struct Feed {
@@ -86,13 +98,23 @@ impl Feed {
         self.waits.store(true, Ordering::Release);
     }
 
-    /// A caller was turned away.
-    pub fn turned(&self, actor: &Arc<str>, subject: String, reason: String, at_us: i64) {
+    /// A caller or a question was answered so.
+    pub fn turned(
+        &self,
+        turning: Turning,
+        actor: &Arc<str>,
+        subject: String,
+        reason: String,
+        at_us: i64,
+    ) {
         let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (Arc::clone(actor), subject, reason);
+        let key = (turning, Arc::clone(actor), subject, reason);
         let full = turned.len() >= DENIED_KINDS_MAX && !turned.contains_key(&key);
-        let key =
-            if full { ("many".into(), String::new(), "too many kinds".to_owned()) } else { key };
+        let key = if full {
+            (turning, "many".into(), String::new(), "too many kinds".to_owned())
+        } else {
+            key
+        };
         turned.entry(key).or_insert((0, at_us)).0 += 1;
         self.waits.store(true, Ordering::Release);
     }
@@ -103,7 +125,8 @@ impl Feed {
             std::mem::take(&mut *self.turned.lock().unwrap_or_else(PoisonError::into_inner));
         let mut turned: Vec<Turned> = turned
             .into_iter()
-            .map(|((actor, subject, reason), (count, first_us))| Turned {
+            .map(|((turning, actor, subject, reason), (count, first_us))| Turned {
+                turning,
                 actor,
                 subject,
                 reason,

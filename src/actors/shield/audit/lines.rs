@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::feed::{Denied, Turned};
+use super::feed::{Denied, Turned, Turning};
 use crate::models::shield::audit::month::time_text;
 use crate::models::shield::audit::record::{Event, Outcome, Record, RecordError};
 use crate::models::shield::entry::{Entry, Kind};
@@ -12,6 +12,8 @@ pub const LATE: Event = Event::fixed("budget.settled_late");
 pub const SPENT: Event = Event::fixed("budget.spent");
 pub const REFUNDED: Event = Event::fixed("budget.refunded");
 pub const TURNED: Event = Event::fixed("access.denied");
+pub const CONSENT_DENIED: Event = Event::fixed("consent.denied");
+pub const CONSENT_ALLOWED: Event = Event::fixed("consent.allowed");
 pub const DENIED: Event = Event::fixed("budget.denied");
 
 /// Who books: the caller of a settle is known by its hold.
@@ -67,18 +69,23 @@ pub fn denied(denied: &Denied) -> Result<String, RecordError> {
     record.line()
 }
 
-/// The line of alike denials at the front door.
+/// The line of alike answers.
 pub fn turned(turned: Turned) -> Result<String, RecordError> {
     let data = serde_json::json!({ "reason": turned.reason });
+    let (event, outcome) = match turned.turning {
+        Turning::Access => (TURNED, Outcome::Denied),
+        Turning::ConsentDenied => (CONSENT_DENIED, Outcome::Denied),
+        Turning::ConsentAllowed => (CONSENT_ALLOWED, Outcome::Ok),
+    };
     let record = Record {
         at_us: turned.first_us,
-        event: TURNED,
+        event,
         actor: turned.actor.to_string(),
         subject: Some(turned.subject).filter(|subject| !subject.is_empty()),
         person: None,
-        outcome: Outcome::Denied,
+        outcome,
         count: turned.count,
-        data: data.as_object().cloned(),
+        data: if turned.reason.is_empty() { None } else { data.as_object().cloned() },
         sealed: None,
     };
     record.line()

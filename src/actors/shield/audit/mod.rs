@@ -16,14 +16,14 @@ mod search;
 mod verify;
 mod witness;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use auditor::AuditorActor;
 pub use copy::{COPY_FILE, HEADS_FILE, csv_lines};
-pub use feed::{Feed, Feeds};
+pub use feed::{Feed, Feeds, Turning};
 pub use log::{LogActor, Msg};
 pub use metrics::{describe, unwritten};
 pub use search::{Found, Hit, Query, RESULTS_MAX, prove_consistency, prove_inclusion, search};
@@ -69,6 +69,8 @@ pub struct Audit {
     /// Logs with something to copy, and with something to sign.
     dirty: Mutex<BTreeSet<Arc<str>>>,
     unsigned: Mutex<BTreeSet<Arc<str>>>,
+    /// By account, the size of the last head that is in the file outside.
+    exported: Mutex<BTreeMap<String, i64>>,
 }
 
 impl Audit {
@@ -80,6 +82,7 @@ impl Audit {
             retention_us: terms.retention_us,
             dirty: Mutex::default(),
             unsigned: Mutex::default(),
+            exported: Mutex::default(),
         }
     }
 
@@ -135,6 +138,17 @@ impl Audit {
     /// These logs have grown since they were signed.
     pub fn unsigned(&self, accounts: impl IntoIterator<Item = Arc<str>>) {
         self.unsigned.lock().unwrap_or_else(PoisonError::into_inner).extend(accounts);
+    }
+
+    /// The size of the last head of an account that is in the file outside; 0 for none, or where the
+    /// files were not looked at yet.
+    pub fn exported_size(&self, account: &str) -> i64 {
+        let exported = self.exported.lock().unwrap_or_else(PoisonError::into_inner);
+        exported.get(account).copied().unwrap_or(0)
+    }
+
+    fn heads_exported(&self, sizes: &BTreeMap<String, i64>) {
+        self.exported.lock().unwrap_or_else(PoisonError::into_inner).clone_from(sizes);
     }
 
     fn take_unsigned(&self) -> Vec<Arc<str>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::unwritten;
+use super::{Turning, unwritten};
 use crate::access::{Act, ActOutcome, Witness};
 use crate::actors::shield::Shield;
 use crate::models::shield::audit::record::{Event, Outcome, Record};
@@ -45,7 +45,7 @@ async fn record(shield: &Shield, act: Act) {
     let account: Arc<str> = if known { act.account.as_str().into() } else { default.into() };
     if act.outcome == ActOutcome::Denied && act.event == "access.denied" {
         let feed = shield.audit().feeds.of(&account);
-        feed.turned(&act.actor, act.subject, act.reason, act.at_us);
+        feed.turned(Turning::Access, &act.actor, act.subject, act.reason, act.at_us);
         return;
     }
     let outcome = match act.outcome {

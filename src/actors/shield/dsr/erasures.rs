@@ -56,3 +56,13 @@ pub fn read(path: &Path) -> io::Result<Vec<Erasure>> {
         erasures.push(erasure.map_err(|e| io::Error::other(format!("line {at}: {e}")))?);
     }
 }
+
+/// Adds erasures to those of a folder.
+pub fn add(dir: &Path, erasures: &[Erasure]) -> io::Result<()> {
+    let path = dir.join(ERASURES_FILE);
+    let known = if path.exists() { read(&path)? } else { Vec::new() };
+    for erasure in erasures.iter().filter(|erasure| !known.contains(erasure)) {
+        append(dir, erasure)?;
+    }
+    Ok(())
+}

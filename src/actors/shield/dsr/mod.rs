@@ -9,7 +9,7 @@ mod service;
 use std::sync::OnceLock;
 
 pub use actor::{DsrActor, Msg};
-pub use erasures::{ERASURES_FILE, Erasure, read as read_erasures};
+pub use erasures::{ERASURES_FILE, Erasure, add as add_erasures, read as read_erasures};
 pub use privacy::PrivacyActor;
 pub use service::{Asking, RequestError, Requests};
 

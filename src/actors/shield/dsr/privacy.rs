@@ -6,19 +6,28 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::erasures::{ERASURES_FILE, Erasure, read};
 use super::{Msg as DsrMsg, PACKAGE_DAYS};
 use crate::actors::kernel::{Actor, Cx, Fault};
 use crate::actors::shield::names::BudgetName;
+use crate::actors::shield::person::{Doing, People};
 use crate::actors::shield::shared::Shared;
 use crate::clock;
+use crate::models::shield::audit::record::{Event, Outcome as Recorded, Record};
+use crate::models::shield::dsr::step::{REDO, Step};
 use crate::store::{Gone, StoreError, Write};
 
 const EVERY: Duration = Duration::from_secs(60);
 const PAGE: u32 = 256;
+/// How long a record of an erasure may take.
+const RECORD_PATIENCE: Duration = Duration::from_secs(10);
 const DAY_US: i64 = 86_400_000_000;
 
 pub struct PrivacyActor {
     shared: Arc<Shared>,
+    people: People,
+    /// The journal of erasures was looked through.
+    reapplied: bool,
     view: View,
 }
 
@@ -27,6 +36,8 @@ pub struct View {
     open: u64,
     overdue: u64,
     packages_deleted: u64,
+    /// Erased once more, because a restore from backup had brought them back.
+    erased_again: u64,
     last_error: Option<String>,
 }
 
@@ -35,8 +46,45 @@ pub enum Msg {
 }
 
 impl PrivacyActor {
-    pub fn new(shared: Arc<Shared>) -> PrivacyActor {
-        PrivacyActor { shared, view: View::default() }
+    pub fn new(shared: Arc<Shared>, people: People) -> PrivacyActor {
+        PrivacyActor { shared, people, reapplied: false, view: View::default() }
+    }
+
+    /// Erases again whom the journal names and the store still knows: a backup was restored.
+    async fn reapply(&mut self) -> Result<(), Fault> {
+        let path = self.shared.audit.dir.join(ERASURES_FILE);
+        if !path.exists() {
+            return Ok(());
+        }
+        let erasures = tokio::task::spawn_blocking(move || read(&path)).await??;
+        for Erasure { account, person, request, .. } in erasures {
+            let row = self.shared.store.person(&account, &person).await?;
+            if row.is_none_or(|row| row.erased_at.is_some()) {
+                continue;
+            }
+            for step in REDO {
+                let doing = match step {
+                    Step::StopProcessing => Doing::StopProcessing { dsr: request.clone() },
+                    Step::EraseTables => Doing::EraseTables,
+                    _ => Doing::DestroyKey,
+                };
+                self.people.perform(&account, &person, doing).await?;
+            }
+            let record = Record {
+                at_us: clock::wall_us(),
+                event: Event::fixed("person.erased_again"),
+                actor: "system".to_owned(),
+                subject: Some(request),
+                person: Some(person),
+                outcome: Recorded::Ok,
+                count: 1,
+                data: None,
+                sealed: None,
+            };
+            self.shared.audit.append(&account, &[record], RECORD_PATIENCE).await?;
+            self.view.erased_again += 1;
+        }
+        Ok(())
     }
 
     async fn wake(&mut self) -> Result<(), StoreError> {
@@ -102,6 +150,17 @@ impl Actor for PrivacyActor {
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         let Msg::Look = msg;
+        if !self.reapplied {
+            match self.reapply().await {
+                Ok(()) => self.reapplied = true,
+                Err(fault) => {
+                    tracing::error!(%fault, "erasures could not be made again after a restore yet");
+                    self.view.last_error = Some(fault.to_string());
+                    cx.send_after(Duration::from_secs(1), Msg::Look);
+                    return Ok(());
+                }
+            }
+        }
         let looked = match self.wake().await {
             Ok(()) => self.prune().await,
             failed => failed,

@@ -30,7 +30,7 @@ fn failed(error: VerifyError) -> Problem {
 }
 
 /// What was told before this moment is in the log, or a problem.
-async fn flushed(app: &App, account: &str) -> Result<u64, Problem> {
+pub async fn flushed(app: &App, account: &str) -> Result<u64, Problem> {
     let audit = app.shield.audit();
     match audit.flush(account, app.shield.patience()).await {
         Ok(appended) => Ok(appended.size),

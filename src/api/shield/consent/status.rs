@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::{check_customer, failed, kind};
 use crate::actors::shield::view::rfc3339;
+use crate::api::access::caller;
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
 use crate::api::query::Parameters;
@@ -108,6 +109,7 @@ pub async fn check(
     let (account, customer) = asked(&app, &headers, &parameters)?;
     common::known_account(&app, &account).await?;
     let asked = app.shield.people().allows(&account, &customer, kind).await.map_err(failed)?;
+    app.shield.consent_asked(&account, &caller().name, kind, asked.allowed);
     Ok(axum::Json(ConsentChecked { allowed: asked.allowed, consent_type: kind.as_str() }))
 }
 

@@ -2,14 +2,17 @@
 
 use axum::extract::State;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{check_customer, failed};
 use crate::api::access::caller;
 use crate::api::body::{self, Call, fields};
 use crate::api::docs::Problems;
-use crate::api::problem::Problem;
-use crate::api::shield::{Ctx, common};
+use crate::api::problem::{Code, Problem};
+use crate::api::shield::{App, Ctx, common};
+use crate::clock;
+use crate::models::shield::audit::record::{Event, Outcome, Record};
 use crate::models::shield::consent::change::{Command, Origin};
 use crate::models::shield::consent::kind::{Label, LegalBasis};
 use crate::models::shield::tcf::mapping::consents;
@@ -44,6 +47,34 @@ pub struct TcfTaken {
 
 fields!(TcfFields { customer_id, tc_string, vendor_id, account } only);
 
+/// That a string was read or refused is in the log; the string itself is with the consents.
+async fn tell(app: &App, account: &str, tc: Option<&Tc>) -> Result<(), Problem> {
+    const READ: Event = Event::fixed("consent.tcf_read");
+    const REFUSED: Event = Event::fixed("consent.tcf_refused");
+    let data = tc.map(|tc| {
+        json!({
+            "cmp_id": tc.core.cmp_id, "policy_version": tc.core.policy_version,
+            "disclosed_vendors": if tc.disclosed.is_some() { "yes" } else { "no" },
+        })
+    });
+    let record = Record {
+        at_us: clock::wall_us(),
+        event: if tc.is_some() { READ } else { REFUSED },
+        actor: caller().name.to_string(),
+        subject: None,
+        person: None,
+        outcome: if tc.is_some() { Outcome::Ok } else { Outcome::Failed },
+        count: 1,
+        data: data.and_then(|data| data.as_object().cloned()),
+        sealed: None,
+    };
+    let told = app.shield.audit().append(account, &[record], app.shield.patience()).await;
+    told.map(|_| ()).map_err(|error| {
+        tracing::warn!(%error, account, "the audit log did not answer");
+        Problem::new(Code::Unanswered, "the audit log did not answer in time")
+    })
+}
+
 /// Take over what a TCF string says
 ///
 /// A type is granted when all purposes that it stands for have consent, and the vendor, if one is
@@ -67,9 +98,10 @@ pub async fn take(State(app): Ctx, call: Call) -> Result<axum::Json<TcfTaken>, P
                 .ok_or_else(|| Problem::field("vendor_id", "is not a vendor's number"))?,
         ),
     };
-    let tc =
-        Tc::parse(&text).map_err(|why| Problem::field("tc_string", format!("is none: {why}")))?;
     common::known_account(&app, &account).await?;
+    let parsed = Tc::parse(&text);
+    tell(&app, &account, parsed.as_ref().ok()).await?;
+    let tc = parsed.map_err(|why| Problem::field("tc_string", format!("is none: {why}")))?;
     let people = app.shield.people();
     let standing = people.look(&account, &customer).await.map_err(failed)?.consents;
     let version = format!("tcf {} gvl {}", tc.core.policy_version, tc.core.vendor_list_version);
