@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make up` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help up test bench fmt
+.PHONY: help up test bench peers fmt
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -16,6 +16,9 @@ test: ## Check everything: format, lints, all tests with a real PostgreSQL and R
 
 bench: ## Measure the figures of the README and write them into it
 	@exec bash scripts/bench.sh
+
+peers: ## Talk to other people's software: traces and metrics to a collector from PyPI
+	@exec bash scripts/peers.sh
 
 fmt: ## Format the code
 	cargo fmt

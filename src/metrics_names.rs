@@ -62,6 +62,12 @@ metrics! {
         "Messages that no handler saw.";
     SERVICE_READY = "kiki_service_ready" Gauge Count
         "1 while the service can serve, else 0.";
+    TLS_CERTIFICATE_EXPIRY = "kiki_tls_certificate_expiry_seconds" Gauge Seconds
+        "Time until the TLS certificate in use ends; below 0 when it has ended.";
+    TELEMETRY_SPANS = "kiki_telemetry_spans_total" Counter Count
+        "Spans of sampled requests, by outcome: sent, dropped (the queue was full) or failed (the collector did not take them).";
+    TELEMETRY_EXPORT_FAILURES = "kiki_telemetry_export_failures_total" Counter Count
+        "Exports that the collector did not take, by signal.";
     BUILD_INFO = "kiki_build_info" Gauge Count
         "Always 1; the label says the version.";
 }

@@ -111,7 +111,8 @@ fn every_variable_is_in_the_example_and_every_name_in_the_example_works() {
     let missing: Vec<_> = conventional.difference(&example).collect();
     assert!(missing.is_empty(), ".env.example lacks {missing:?}");
     let composed = ["PORT", "KIKI_CONFIG", "REDIS_HOST", "REDIS_PORT", "DB_HOST", "DB_PORT"];
-    let more = ["DB_NAME", "DB_USER", "DB_PASSWORD", "DB_SSL_MODE", "KIKI_ADMIN_URL"];
+    let more =
+        ["DB_NAME", "DB_USER", "DB_PASSWORD", "DB_SSL_MODE", "KIKI_ADMIN_URL", "KIKI_CA_FILE"];
     let all: BTreeSet<String> = keys().flat_map(|key| key.variable_names()).collect();
     for name in &example {
         let known = composed.contains(&name.as_str()) || more.contains(&name.as_str());

@@ -6,6 +6,8 @@ mod common;
 mod accounts;
 #[path = "shield/allocations.rs"]
 mod allocations;
+#[path = "shield/audit.rs"]
+mod audit;
 #[path = "shield/bad_input.rs"]
 mod bad_input;
 #[path = "shield/check.rs"]

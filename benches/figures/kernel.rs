@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use crate::report::{Bar, PAIRS, figure, ratios};
 use kiki::actors::kernel::{Actor, Cx, Fault, Handle, KernelConfig, Registry, Reply};
+use kiki::actors::shield::audit::AuditTerms;
 use kiki::actors::shield::{BudgetName, Shield, ShieldTerms};
 use kiki::models::shield::ask::Order;
 use kiki::models::shield::entry::Op;
 use kiki::models::shield::limits::Limits;
 use kiki::models::shield::money::{Currency, Micros};
+use kiki::models::shield::seal::MasterKey;
 use kiki::models::shield::terms::{Terms, WindowCap};
 use kiki::store::{CommitterTerms, Store, StoreConfig};
 use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort};
@@ -124,9 +126,11 @@ async fn shield(registry: &Registry, dir: &std::path::Path) -> (Shield, BudgetNa
         hold_ttl_us: 100_000,
         idle_after: Duration::from_secs(300),
         mailbox_max: 1_024,
+        audit: AuditTerms { dir: dir.to_owned(), retention_us: i64::MAX },
     };
     let patience = Duration::from_secs(10);
-    let shield = Shield::start(registry, store, terms, CommitterTerms::default(), patience);
+    let master = MasterKey::new([7; 32]).expect("a key");
+    let shield = Shield::start(registry, store, terms, master, CommitterTerms::default(), patience);
     let shield = shield.await.expect("the service starts");
     let name = BudgetName::campaign("default", "camp_000001");
     let order = Order::Allocate(Terms::campaign(dollar, plenty));

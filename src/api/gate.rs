@@ -7,13 +7,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::{Code, Problem};
 use crate::actors::kernel::{Trace, run_within};
 use crate::metrics_names::{HTTP_REQUEST_DURATION, HTTP_REQUESTS, HTTP_REQUESTS_SHED};
+use crate::telemetry::spans::{self, Kind, Open};
 
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -116,6 +117,8 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
     };
     let id = given_id(request.headers());
     let trace = request.headers().get(TRACEPARENT).and_then(|t| Trace::parse(t.to_str().ok()?));
+    let (trace, open) = spans::enter(trace);
+    let path = open.as_ref().map(|_| url_path(request.uri().path(), route.template.as_ref()));
     let running = gate.running.fetch_add(1, Ordering::Relaxed);
     let _place = Place(&gate.running);
     let mut response = if running >= gate.running_max {
@@ -124,7 +127,7 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
     } else {
         let handled = run_within(gate.time_max, next.run(request));
         let handled = match trace {
-            Some(trace) => trace.child().scope(handled).await,
+            Some(trace) => trace.scope(handled).await,
             None => handled.await,
         };
         handled.unwrap_or_else(|| {
@@ -136,7 +139,52 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
         response.headers_mut().insert(REQUEST_ID, id.unwrap_or_else(fresh_id));
     }
     gate.measure(&route, response.status().as_u16(), began.elapsed());
+    if let (Some(open), Some(path)) = (open, path) {
+        record(open, gate.service, &route, path, response.status());
+    }
     response
+}
+
+/// Parameters of routes that name no person: with others, a path is not shown to a collector.
+const HARMLESS: [&str; 6] = ["account", "campaign_id", "id", "path", "order", "platform"];
+
+/// What of a path may be shown: a stranger's path not at all, and a person's as its template.
+fn url_path(path: &str, template: Option<&MatchedPath>) -> Option<String> {
+    let template = template?.as_str();
+    let mut names =
+        template.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let harmless = names.all(|name| HARMLESS.contains(&name.trim_start_matches('*')));
+    Some(if harmless { path } else { template }.to_owned())
+}
+
+/// The request's span, by OpenTelemetry's semantic conventions for HTTP servers.
+fn record(
+    open: Open,
+    service: &'static str,
+    route: &Route,
+    path: Option<String>,
+    status: StatusCode,
+) {
+    let method = if route.method == "other" { "_OTHER" } else { route.method };
+    let mut attributes = vec![
+        spans::text("http.request.method", method),
+        spans::number("http.response.status_code", status.as_u16()),
+        spans::text("kiki.service", service),
+    ];
+    let of = if method == "_OTHER" { "HTTP" } else { method };
+    let name = match &route.template {
+        Some(template) => {
+            attributes.push(spans::text("http.route", template.as_str()));
+            format!("{of} {}", template.as_str())
+        }
+        None => of.to_owned(),
+    };
+    attributes.extend(path.map(|path| spans::text("url.path", path)));
+    let failed = status.is_server_error();
+    if failed {
+        attributes.push(spans::text("error.type", status.as_str()));
+    }
+    open.close(Kind::Server, name, attributes, failed);
 }
 
 /// The id of a request: the one that it came with, if that may be shown, or a new one.

@@ -8,6 +8,7 @@ pub mod gate;
 pub mod health;
 pub mod peer;
 pub mod problem;
+pub mod query;
 pub mod server;
 pub mod shield;
 pub mod tls;

@@ -4,6 +4,8 @@
 //! comment is its help, and an arm in [`dispatch`]. A test asks for complete help everywhere.
 
 mod admin;
+mod audit;
+mod certificates;
 mod completions;
 mod config;
 mod config_args;
@@ -14,6 +16,7 @@ mod front_door;
 mod keys;
 mod replay;
 mod server_args;
+mod tls_args;
 
 pub mod backup;
 pub mod ledger;
@@ -52,6 +55,7 @@ enum Command {
     Keys(keys::KeysCommand),
     Replay(replay::ReplayArgs),
     Ledger(ledger::LedgerCommand),
+    Audit(audit::AuditCommand),
     Backup(backup::BackupArgs),
     Restore(restore::RestoreArgs),
     Migrate(migrate::MigrateCommand),
@@ -66,6 +70,7 @@ fn dispatch(command: Command) -> CliResult {
         Command::Keys(args) => exit::block_on(keys::run(args))?,
         Command::Replay(args) => exit::block_on(replay::run(args))?,
         Command::Ledger(args) => exit::block_on(ledger::run(args))?,
+        Command::Audit(args) => exit::block_on(audit::run(args))?,
         Command::Backup(args) => exit::block_on(backup::run(args))?,
         Command::Restore(args) => exit::block_on(restore::run(args))?,
         Command::Migrate(args) => exit::block_on(migrate::run(args))?,
@@ -76,6 +81,7 @@ fn dispatch(command: Command) -> CliResult {
 /// Parses the process's arguments, runs the command and returns its exit code: 0 done, 1 failed,
 /// 2 wrong arguments or configuration, 130 interrupted.
 pub fn main() -> ExitCode {
+    crate::connectors::http::install_crypto();
     exit::report(dispatch(Cli::parse().command))
 }
 

@@ -81,10 +81,7 @@ impl ServerArgs {
         if let Some(url) = given {
             let parsed = reqwest::Url::parse(url);
             return match parsed.as_ref().map(reqwest::Url::scheme) {
-                Ok("http") => Ok(url.trim_end_matches('/').to_owned()),
-                Ok("https") => {
-                    Err(CliError::usage(format!("{url}: this version speaks plain http")))
-                }
+                Ok("http" | "https") => Ok(url.trim_end_matches('/').to_owned()),
                 _ => Err(CliError::usage(format!(
                     "{url}: expected a URL such as http://localhost:8081"
                 ))),
@@ -92,13 +89,14 @@ impl ServerArgs {
         }
         let (config, port_offset) = (self.config.clone(), self.port_offset);
         let args = ConfigArgs { config, port_offset, ..ConfigArgs::default() };
-        let mut addr = configured(&args.load()?.config.server);
+        let server = args.load()?.config.server;
+        let mut addr = configured(&server);
         if addr.ip().is_unspecified() {
             addr.set_ip(match addr {
                 SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
                 SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
             });
         }
-        Ok(format!("http://{addr}"))
+        Ok(format!("{}://{addr}", server.scheme()))
     }
 }

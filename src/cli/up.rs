@@ -7,21 +7,23 @@ use clap::Args;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::certificates::Certificates;
 use super::config_args::ConfigArgs;
 use super::exit::{CliError, CliResult};
 use super::front_door;
 use crate::access::Door;
 use crate::actors::kernel::{KernelConfig, Registry};
+use crate::actors::shield::audit::AuditTerms;
 use crate::actors::shield::{Shield, ShieldTerms};
 use crate::api::server::{self, Listener};
 use crate::api::shield::{App, HttpTerms};
 use crate::api::{admin, health};
-use crate::config::{Config, Loaded, token_secret};
+use crate::config::{Config, Loaded, master_key, token_secret};
 use crate::connectors::redis::Redis;
 use crate::models::shield::terms::WindowCap;
 use crate::models::shield::token::Signer;
 use crate::store::{ServerLock, Store};
-use crate::telemetry;
+use crate::telemetry::{self, Collector};
 
 /// How often the metrics' histograms are tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -54,20 +56,31 @@ pub async fn run(args: UpArgs) -> CliResult {
     let metrics = telemetry::install_metrics().map_err(CliError::failed)?;
     std::fs::create_dir_all(&config.store.data_dir)
         .map_err(|e| CliError::failed(format!("{}: {e}", config.store.data_dir.display())))?;
+    let collector = config.telemetry.collector();
+    let collector = collector.map(|terms| Collector::new(&terms)).transpose();
+    let collector = collector.map_err(|e| CliError::failed(format!("telemetry: {e}")))?;
     let address = config.server.shield_addr().to_string();
     let lock = ServerLock::acquire(&config.store.data_dir, &address).map_err(CliError::failed)?;
 
+    let certificates = Certificates::load(&config.server).map_err(CliError::usage)?;
     let listeners = Listeners::bind(&config).await?;
     let secret = token_secret(&config).map_err(CliError::failed)?;
+    let master = master_key(&config).map_err(CliError::failed)?;
     let redis = Redis::connect(&config.redis).map_err(CliError::failed)?;
     let store = Store::open(config.store.opening()).await.map_err(CliError::failed)?;
     let door = Arc::new(front_door::door(&config, &store, &redis).await?);
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let patience = config.server.request_timeout_ms.duration();
-    let shield =
-        Shield::start(&registry, store.clone(), terms(&config), config.store.committer(), patience)
-            .await
-            .map_err(|e| CliError::failed(format!("syncshield: {e}")))?;
+    let shield = Shield::start(
+        &registry,
+        store.clone(),
+        terms(&config),
+        master,
+        config.store.committer(),
+        patience,
+    )
+    .await
+    .map_err(|e| CliError::failed(format!("syncshield: {e}")))?;
     let app = Arc::new(App {
         shield: shield.clone(),
         signer: Signer::new(&secret),
@@ -76,10 +89,22 @@ pub async fn run(args: UpArgs) -> CliResult {
         registry: registry.clone(),
         door: Arc::clone(&door),
         body_max: config.server.body_limit_bytes,
+        verifying: tokio::sync::Mutex::new(()),
     });
 
     let (stop, stopped) = watch::channel(false);
-    let mut tasks = listeners.serve(&config, &app, &registry, &stopped);
+    let mut tasks = listeners.serve(&config, &app, &registry, &certificates, &stopped);
+    certificates.watch(&mut tasks, &stopped).map_err(CliError::failed)?;
+    // What the requests of the last moment did is sent, too: this ends behind them.
+    let (end_export, export_ended) = watch::channel(false);
+    let mut exporting = JoinSet::new();
+    if let Some(collector) = collector {
+        let (registry, metrics) = (registry.clone(), metrics.clone());
+        collector.start(&mut exporting, &export_ended, move || {
+            registry.publish_metrics();
+            metrics.render()
+        });
+    }
     let mut until = stopped.clone();
     let tended = Arc::clone(&door);
     tasks.spawn(async move {
@@ -108,6 +133,8 @@ pub async fn run(args: UpArgs) -> CliResult {
     while tasks.join_next().await.is_some() {}
     shield.drain(config.server.drain_grace_ms.duration()).await;
     registry.shutdown(config.server.drain_grace_ms.duration()).await;
+    let _ = end_export.send(true);
+    while exporting.join_next().await.is_some() {}
     store.close().await;
     redis.close().await;
     drop(lock);
@@ -115,7 +142,8 @@ pub async fn run(args: UpArgs) -> CliResult {
     Ok(())
 }
 
-fn terms(config: &Config) -> ShieldTerms {
+/// SyncShield's settings.
+pub fn terms(config: &Config) -> ShieldTerms {
     let shield = &config.shield;
     ShieldTerms {
         limits: shield.limits(),
@@ -125,6 +153,10 @@ fn terms(config: &Config) -> ShieldTerms {
         hold_ttl_us: shield.hold_ttl_s.micros(),
         idle_after: config.kernel.passivate_after_s.duration(),
         mailbox_max: u32::try_from(config.kernel.entity_mailbox_capacity).unwrap_or(u32::MAX),
+        audit: AuditTerms {
+            dir: config.audit.dir_or(&config.store.data_dir).to_owned(),
+            retention_us: i64::from(config.audit.retention_days) * 86_400_000_000,
+        },
     }
 }
 
@@ -150,6 +182,7 @@ impl Listeners {
         config: &Config,
         app: &Arc<App>,
         registry: &Registry,
+        certificates: &Certificates,
         stopped: &watch::Receiver<bool>,
     ) -> JoinSet<()> {
         let head = config.server.header_timeout_ms.duration();
@@ -160,12 +193,20 @@ impl Listeners {
         };
         let mut tasks = JoinSet::new();
         let routers = [
-            (self.shield, crate::api::shield::router(Arc::clone(app), http)),
-            (self.health, health::router(Arc::clone(app))),
-            (self.admin, admin::listener(registry.clone(), config.chaos.enabled, app)),
+            (
+                self.shield,
+                certificates.services(),
+                crate::api::shield::router(Arc::clone(app), http),
+            ),
+            (self.health, certificates.health(), health::router(Arc::clone(app))),
+            (
+                self.admin,
+                certificates.services(),
+                admin::listener(registry.clone(), config.chaos.enabled, app),
+            ),
         ];
-        for (listener, router) in routers {
-            tasks.spawn(server::serve(listener, router, None, head, grace, stopped.clone()));
+        for (listener, tls, router) in routers {
+            tasks.spawn(server::serve(listener, router, tls, head, grace, stopped.clone()));
         }
         tasks
     }
@@ -178,9 +219,10 @@ fn announce(config: &Config, shield: &Shield, door: &Door, took: Duration) {
         false => "postgres".to_owned(),
     };
     println!("kiki {}", env!("CARGO_PKG_VERSION"));
-    println!("  syncshield  http://{}   (docs at /docs)", server.shield_addr());
-    println!("  health      http://{}/health", server.health_addr());
-    println!("  admin       http://{}   (docs at /docs)", server.admin_addr());
+    let scheme = server.scheme();
+    println!("  syncshield  {scheme}://{}   (docs at /docs)", server.shield_addr());
+    println!("  health      {scheme}://{}/health", server.health_addr());
+    println!("  admin       {scheme}://{}   (docs at /docs)", server.admin_addr());
     println!("  store       {store}");
     match door.everybody() {
         Some(_) => println!("  callers     anybody who reaches these ports"),

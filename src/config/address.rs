@@ -65,6 +65,13 @@ impl HttpUrl {
     }
 }
 
+impl HttpUrl {
+    /// The port that is written in it.
+    pub fn port(&self) -> Option<u16> {
+        reqwest::Url::parse(&self.0).ok()?.port()
+    }
+}
+
 impl Setting for HttpUrl {
     const EXPECTS: &'static str = "an http or https URL";
 

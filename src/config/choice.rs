@@ -35,6 +35,10 @@ macro_rules! choices {
 choices! {
     /// How log lines are written.
     LogFormat "\"text\" or \"json\"" { Text = "text", Json = "json" }
+    /// Whether clients show certificates.
+    TlsClientAuth "\"none\", \"optional\" or \"required\"" {
+        None = "none", Optional = "optional", Required = "required"
+    }
 
     /// Whether callers have to say who they are.
     AuthMode "\"auto\", \"open\" or \"required\"" { Auto = "auto", Open = "open", Required = "required" }

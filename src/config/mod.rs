@@ -58,5 +58,5 @@ pub use shield::Shield;
 pub use show::show;
 pub use store::Store;
 pub use telemetry::Telemetry;
-pub use token_secret::{TOKEN_SECRET_FILE, token_secret};
+pub use token_secret::{MASTER_KEY_FILE, TOKEN_SECRET_FILE, master_key, token_secret};
 pub use values::Values;

@@ -1,6 +1,6 @@
 //! What must hold between keys, and what a reader should be told.
 
-use super::choice::AuthMode;
+use super::choice::{AuthMode, TlsClientAuth};
 use super::keys::Config;
 use super::problem::{Problem, Source};
 use super::values::Values;
@@ -61,6 +61,7 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     if let Some((key, port)) = ports.into_iter().filter(beyond).max_by_key(|(_, port)| *port) {
         wrong("server.port_offset", format!("{offset} + {key} {port} is beyond 65535"));
     }
+    tls(config, &set, &mut wrong);
     let store = &config.store;
     if store.data_dir.as_os_str().is_empty() {
         wrong("store.data_dir", "must not be empty".to_owned());
@@ -97,6 +98,39 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     found
 }
 
+/// Files of TLS that are named without those that they need.
+fn tls(config: &Config, set: &impl Fn(&str) -> bool, wrong: &mut impl FnMut(&str, String)) {
+    let server = &config.server;
+    let (cert, key) = (&server.tls_cert_file, &server.tls_key_file);
+    let none = |file: &std::path::Path| file.as_os_str().is_empty();
+    let (auth, ca) = (server.tls_client_auth, &server.tls_client_ca_file);
+    if none(cert) && !none(key) {
+        wrong("server.tls_key_file", "needs server.tls_cert_file beside it".to_owned());
+    }
+    if none(key) && !none(cert) {
+        wrong("server.tls_cert_file", "needs server.tls_key_file beside it".to_owned());
+    }
+    let asked = auth != TlsClientAuth::None;
+    if none(cert) && none(key) && (asked || !none(ca)) {
+        let key = if asked { "server.tls_client_auth" } else { "server.tls_client_ca_file" };
+        let message = "has no meaning without server.tls_cert_file and server.tls_key_file";
+        return wrong(key, message.to_owned());
+    }
+    if asked && none(ca) {
+        let message = format!(
+            "{:?} needs server.tls_client_ca_file: the authorities that good certificates come from",
+            auth.word()
+        );
+        wrong("server.tls_client_auth", message);
+    }
+    if !asked && !none(ca) {
+        let message =
+            "is named, but server.tls_client_auth is \"none\": say \"optional\" or \"required\"";
+        let at = ["server.tls_client_auth", "server.tls_client_ca_file"];
+        wrong(if set(at[0]) && !set(at[1]) { at[0] } else { at[1] }, message.to_owned());
+    }
+}
+
 /// What is allowed but deserves a word.
 pub fn warnings(config: &Config, values: &Values) -> Vec<String> {
     let mut found = Vec::new();
@@ -111,8 +145,9 @@ pub fn warnings(config: &Config, values: &Values) -> Vec<String> {
     if config.chaos.enabled {
         say("chaos.enabled", "the admin API accepts fault rules");
     }
-    if !config.telemetry.otlp_endpoint.is_empty() {
-        say("telemetry.otlp_endpoint", "this version does not export traces yet");
+    if config.telemetry.otlp_endpoint.port() == Some(4317) {
+        let message = "4317 is the port of gRPC: OTLP over HTTP, which is spoken here, has 4318";
+        say("telemetry.otlp_endpoint", message);
     }
     found
 }

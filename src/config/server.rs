@@ -1,9 +1,12 @@
 //! Where the services listen, and what they bear.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
+use super::choice::TlsClientAuth;
 use super::section::section;
 use super::setting::Millis;
+use crate::api::tls::{ClientAuth, TlsTerms};
 
 section! {
     /// Where the services listen, and what they bear.
@@ -28,6 +31,14 @@ section! {
         concurrency_max: usize ["1" "1000000"];
         /// Time that requests have to finish after a stop was asked for.
         drain_grace_ms: Millis ["0" "600000"];
+        /// The server's certificate and those up to its authority; empty for plain HTTP.
+        tls_cert_file: PathBuf;
+        /// The private key of that certificate.
+        tls_key_file: PathBuf;
+        /// Authorities of client certificates.
+        tls_client_ca_file: PathBuf;
+        /// Whether clients are asked for certificates.
+        tls_client_auth: TlsClientAuth;
     }
 }
 
@@ -45,6 +56,27 @@ impl Server {
     /// Where the admin API listens, offset included.
     pub fn admin_addr(&self) -> SocketAddr {
         self.addr(self.admin_port)
+    }
+
+    /// Where the certificates are; `None` for plain HTTP. What does not fit together was refused when
+    /// loaded.
+    pub fn tls(&self) -> Option<TlsTerms> {
+        let named = |file: &PathBuf| (!file.as_os_str().is_empty()).then(|| file.clone());
+        Some(TlsTerms {
+            cert_file: named(&self.tls_cert_file)?,
+            key_file: named(&self.tls_key_file)?,
+            client_ca_file: named(&self.tls_client_ca_file),
+            client_auth: match self.tls_client_auth {
+                TlsClientAuth::None => ClientAuth::None,
+                TlsClientAuth::Optional => ClientAuth::Optional,
+                TlsClientAuth::Required => ClientAuth::Required,
+            },
+        })
+    }
+
+    /// `https` or `http`, as the listeners speak.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls().is_some() { "https" } else { "http" }
     }
 
     /// Every port with the key that sets it, before the offset.

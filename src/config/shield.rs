@@ -31,6 +31,8 @@ section! {
         default_account: String;
         /// Signs the tokens of holds; empty to generate one in the data directory.
         token_secret: Secret, "KIKI_TOKEN_SECRET";
+        /// Seals people's keys and the keyring; empty to generate one in the data directory.
+        master_key: Secret, "KIKI_MASTER_KEY";
     }
 }
 

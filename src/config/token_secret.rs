@@ -1,4 +1,4 @@
-//! The secret that signs the tokens of holds: configured, or made once and kept.
+//! Secrets of the installation: configured, or made once and kept in the data directory.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -8,9 +8,12 @@ use std::path::Path;
 use rand::Rng;
 
 use super::keys::Config;
+use crate::models::shield::seal::MasterKey;
 
 /// Name of the generated secret in the data directory.
 pub const TOKEN_SECRET_FILE: &str = "token.secret";
+/// Name of the generated master key in the data directory.
+pub const MASTER_KEY_FILE: &str = "master.key";
 
 /// The configured secret, or the one in the data directory, which is made (mode 0600) where there
 /// is none. Processes that share the directory agree on it whoever comes first.
@@ -22,18 +25,39 @@ pub fn token_secret(config: &Config) -> io::Result<Vec<u8>> {
     if !configured.is_empty() {
         return Ok(configured.as_bytes().to_vec());
     }
-    let path = config.store.data_dir.join(TOKEN_SECRET_FILE);
-    match fs::metadata(&path) {
+    kept(&config.store.data_dir.join(TOKEN_SECRET_FILE))
+}
+
+/// The configured master key, under which people's keys and the keyring are sealed, or the one in
+/// the data directory, which is made as [`token_secret`] is.
+///
+/// # Errors
+/// Those of [`token_secret`], and a text that is no key of 32 bytes.
+pub fn master_key(config: &Config) -> io::Result<MasterKey> {
+    let configured = config.shield.master_key.expose();
+    let (text, from) = if configured.is_empty() {
+        let path = config.store.data_dir.join(MASTER_KEY_FILE);
+        let text = String::from_utf8(kept(&path)?).map_err(io::Error::other)?;
+        (text, path.display().to_string())
+    } else {
+        (configured.to_owned(), "shield.master_key".to_owned())
+    };
+    MasterKey::from_text(&text).map_err(|why| io::Error::other(format!("{from}: {why}")))
+}
+
+/// The secret in this file, which is made where there is none.
+fn kept(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::metadata(path) {
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(&path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make(path)?,
         Err(error) => return Err(error),
     }
     let named = |what: String| io::Error::other(format!("{}: {what}", path.display()));
-    let mode = fs::metadata(&path)?.permissions().mode() & 0o777;
+    let mode = fs::metadata(path)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(named(format!("mode is {mode:o}, so others may read it: chmod 600 it")));
     }
-    let secret = fs::read_to_string(&path)?.trim().to_owned();
+    let secret = fs::read_to_string(path)?.trim().to_owned();
     match secret.len() {
         0..32 => Err(named("is too short to be a secret: remove it to make a new one".to_owned())),
         _ => Ok(secret.into_bytes()),

@@ -8,7 +8,8 @@ use super::suggest::nearest;
 use super::values::Values;
 
 /// Variables that begin with `KIKI_` but are no keys.
-const OTHER_VARIABLES: [&str; 3] = ["KIKI_CONFIG", "KIKI_ADMIN_URL", "KIKI_API_KEY"];
+const OTHER_VARIABLES: [&str; 4] =
+    ["KIKI_CONFIG", "KIKI_ADMIN_URL", "KIKI_CA_FILE", "KIKI_API_KEY"];
 
 /// Where Redis listens unless it was told otherwise.
 const REDIS_PORT: &str = "6379";

@@ -1,3 +1,4 @@
 //! The outside world.
 
+pub mod http;
 pub mod redis;

@@ -77,7 +77,7 @@ puts! {
     AuditLog(AuditLogRow) Versioned "put_audit_log",
     AuditBlock(AuditBlockRow) New "put_audit_block",
     AuditNode(AuditNodeRow) New "put_audit_node",
-    AuditHead(AuditHeadRow) New "put_audit_head",
+    AuditHead(AuditHeadRow) Over "put_audit_head",
     AuditPerson(AuditPersonRow) Once "put_audit_person",
     AuditCursor(AuditCursorRow) Over "put_audit_cursor",
     AuditPending(AuditPendingRow) Once "put_audit_pending",

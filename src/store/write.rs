@@ -66,6 +66,13 @@ pub enum Outcome {
     Unknown(StoreError),
 }
 
+impl Outcome {
+    /// Whether the store failed, rather than declined.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::Unknown(_))
+    }
+}
+
 /// A row that an operation has already, whole, so that its answer can be replayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {

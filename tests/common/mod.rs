@@ -109,10 +109,14 @@ impl Server {
         }
     }
 
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("sent");
+    }
+
     /// SIGTERM, and its exit status.
     pub fn terminate(&mut self) -> ExitStatus {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("sent");
+        self.signal(rustix::process::Signal::TERM);
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
@@ -140,13 +144,13 @@ impl Server {
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let request = reqwest::Client::new().post(self.url(path));
+        let request = client().post(self.url(path));
         let request = request.header("content-type", "application/json").body(body.to_string());
         read(request).await
     }
 
     pub async fn get(&self, path: &str) -> (u16, Value) {
-        read(reqwest::Client::new().get(self.url(path))).await
+        read(client().get(self.url(path))).await
     }
 
     /// A campaign with this lifetime budget in USD.
@@ -164,6 +168,11 @@ impl Drop for Server {
             eprintln!("--- the server said\n{}---", self.said());
         }
     }
+}
+
+/// A client of plain HTTP.
+pub fn client() -> reqwest::Client {
+    kiki::connectors::http::builder("http:").build().expect("a client")
 }
 
 async fn read(request: reqwest::RequestBuilder) -> (u16, Value) {

@@ -102,6 +102,15 @@ const WITHOUT_BODY: &[&str] = &[
     "GET /spend",
     "POST /spend",
     "GET /check",
+    // of the audit log: see audit.rs
+    "GET /api/v1/audit",
+    "GET /api/v1/audit/export",
+    "GET /api/v1/audit/heads",
+    "POST /api/v1/audit/heads",
+    "GET /api/v1/audit/proof/{index}",
+    "GET /api/v1/audit/consistency",
+    "GET /api/v1/audit/verify",
+    "POST /api/v1/audit/verify",
 ];
 
 fn method(route: &str) -> Method {

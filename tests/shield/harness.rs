@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
 use kiki::access::{Door, Keys};
 use kiki::actors::kernel::{KernelConfig, Registry};
-use kiki::actors::shield::{Shield, ShieldTerms};
+use kiki::actors::shield::Shield;
 use kiki::api::shield::{App, HttpTerms, router};
 use kiki::config::Loader;
 use kiki::connectors::redis::Redis;
-use kiki::models::shield::terms::WindowCap;
+use kiki::models::shield::seal::MasterKey;
 use kiki::models::shield::token::Signer;
 use kiki::store::export::{ExportRow, Source};
 use kiki::store::{Store, StoreConfig};
@@ -25,7 +26,8 @@ pub const WIDE: (&str, &str) = ("shield.window_cap", "1000000");
 pub struct Api {
     pub app: Arc<App>,
     router: Router,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
+    settings: Vec<(String, String)>,
 }
 
 /// An answer, whole.
@@ -56,8 +58,13 @@ impl Answer {
 
 pub async fn api(settings: &[(&str, &str)]) -> Api {
     let dir = tempfile::tempdir().expect("a folder");
+    let text = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    api_in(dir, settings.iter().map(text).collect()).await
+}
+
+async fn api_in(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api {
     let mut loader = Loader::new().flag("store.data_dir", dir.path().display(), "--set");
-    for (key, value) in settings {
+    for (key, value) in &settings {
         loader = loader.flag(key, value, "--set");
     }
     let config = loader.load().expect("a configuration").config;
@@ -65,18 +72,10 @@ pub async fn api(settings: &[(&str, &str)]) -> Api {
     let store = Store::open(store).await.expect("the store opens");
     let door = Door::open(Keys::load(store.clone()).await.expect("keys"));
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
-    let shield = &config.shield;
-    let terms = ShieldTerms {
-        limits: shield.limits(),
-        window: WindowCap { amount: shield.window_cap, length_us: shield.window_seconds.micros() },
-        default_account: shield.default_account.clone(),
-        default_currency: shield.default_currency,
-        hold_ttl_us: shield.hold_ttl_s.micros(),
-        idle_after: config.kernel.passivate_after_s.duration(),
-        mailbox_max: 1_024,
-    };
+    let terms = kiki::cli::up::terms(&config);
+    let master = MasterKey::new([7; 32]).expect("a key");
     let patience = config.server.request_timeout_ms.duration();
-    let shield = Shield::start(&registry, store, terms, config.store.committer(), patience);
+    let shield = Shield::start(&registry, store, terms, master, config.store.committer(), patience);
     let app = Arc::new(App {
         shield: shield.await.expect("syncshield starts"),
         signer: Signer::new(&[7; 32]),
@@ -85,12 +84,28 @@ pub async fn api(settings: &[(&str, &str)]) -> Api {
         registry: registry.clone(),
         door: Arc::new(door),
         body_max: 64 * 1_024,
+        verifying: tokio::sync::Mutex::new(()),
     });
     let http = HttpTerms { running_max: config.server.concurrency_max, time_max: patience };
-    Api { router: router(Arc::clone(&app), http), app, _dir: dir }
+    Api { router: router(Arc::clone(&app), http), app, dir, settings }
 }
 
 impl Api {
+    /// Where the data is.
+    pub fn dir(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
+    /// Ends in order, and starts again on the same data.
+    pub async fn again(self) -> Api {
+        let Api { app, router, dir, settings } = self;
+        drop(router);
+        app.shield.drain(Duration::from_secs(5)).await;
+        app.registry.shutdown(Duration::from_secs(5)).await;
+        app.shield.store().close().await;
+        api_in(dir, settings).await
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("infallible");
         let status = response.status().as_u16();

@@ -69,7 +69,7 @@ async fn nothing_passes_while_a_restore_has_paused_spending() {
 async fn every_port_says_what_it_is_whether_it_serves_and_what_it_lacks() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::start(&folder.path().join("data"), &[]);
-    let client = reqwest::Client::new();
+    let client = crate::common::client();
     for (port, paths) in [
         (8080, &["/", "/health", "/ready", "/metrics"][..]),
         (8081, &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs"]),

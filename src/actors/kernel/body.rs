@@ -18,6 +18,7 @@ use super::strike::{self, Struck};
 use super::time::{NEVER, now_ns};
 use super::trace::Trace;
 use crate::clock;
+use crate::telemetry::spans::{self, Kind, Open};
 
 /// A view is published at most this often while messages come.
 const VIEW_EVERY_NS: u64 = 100_000_000;
@@ -149,6 +150,8 @@ impl<A: Actor> Body<A> {
                 return self.interrupted(label).await;
             }
         };
+        let sent = letter.trace();
+        let wait_us = start.saturating_sub(letter.sent_ns) / 1_000;
         for msg in [Some(letter.msg), copy].into_iter().flatten() {
             let Some(actor) = self.actor.as_mut() else { return };
             let (cx, injected) = (&mut self.cx, injected.take());
@@ -160,7 +163,12 @@ impl<A: Actor> Body<A> {
             };
             let span = span_of(&self.cell.path, label, trace);
             let code = guard::traced(trace, span, code);
+            let open = trace.zip(sent).and_then(|(at, from)| Open::child(at, from.span_id));
             let (outcome, waited) = guard::run(&self.cell.control, pin!(code)).await;
+            if let Some(open) = open {
+                let failed = matches!(outcome, Outcome::Failed(_) | Outcome::Interrupted);
+                record(open, &self.cell, label, wait_us, failed);
+            }
             if let Some(outcome) = self.settle(outcome, waited, start) {
                 self.unusual(outcome, label).await;
             }
@@ -256,6 +264,25 @@ fn span_of(path: &str, message: &'static str, trace: Option<Trace>) -> Span {
         ),
         _ => tracing::debug_span!(target: "kiki::actor", "handle", path, message),
     }
+}
+
+/// The span of a handled message, for collectors.
+fn record(open: Open, cell: &Cell, label: &'static str, wait_us: u64, failed: bool) {
+    let mut name = cell.kind.to_owned();
+    // "FindHold" as "find hold", as people say it.
+    for c in short_name(label).chars() {
+        if c.is_uppercase() {
+            name.push(' ');
+        }
+        name.extend(c.to_lowercase());
+    }
+    let attributes = vec![
+        spans::text("kiki.actor.path", &*cell.path),
+        spans::text("kiki.actor.type", cell.kind),
+        spans::number("kiki.actor.wait_us", wait_us),
+        spans::number("kiki.actor.handle_us", open.took_us()),
+    ];
+    open.close(Kind::Internal, name, attributes, failed);
 }
 
 fn debugging() -> bool {

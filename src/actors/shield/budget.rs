@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::audit::Feed;
 use super::load;
 use super::message::{Loaded, Msg, Seek, Told, Wish};
 use super::names::BudgetName;
 use super::shared::{Shared, now};
-use crate::actors::kernel::{Actor, Cx, Fault, Reply};
+use crate::actors::kernel::{Actor, Cx, Fault, Reply, Trace};
 use crate::models::shield::ask::{Answer, Ask, Order, Ticket};
 use crate::models::shield::authority::Authority;
 use crate::models::shield::budget::{Budget, Core};
@@ -26,12 +27,17 @@ use crate::models::shield::purse::{ById, HoldAnswer, IdHasher, Purse};
 use crate::models::shield::terms::Terms;
 use crate::models::shield::window::Window;
 
+use crate::telemetry::spans;
+
 use super::message::{Authorised, Booked, HoldFate};
 
 /// How often time is looked at while anything is under way.
 pub const TICK: Duration = Duration::from_millis(100);
 /// How long a store that could not be read is left alone.
 pub const LOAD_AGAIN: Duration = Duration::from_millis(250);
+
+/// Sampled requests of one commit that are shown it.
+const TRACED_MAX: usize = 64;
 
 pub const DAY_US: i64 = 86_400_000_000;
 
@@ -53,6 +59,9 @@ pub enum HoldAsker {
 
 /// A budget in memory.
 pub struct Live {
+    /// Where the audit hears of bookings and refusals.
+    pub feed: Arc<Feed>,
+    pub budget: Arc<str>,
     pub authority: Authority,
     pub purse: Purse,
     pub account_currency: Currency,
@@ -81,6 +90,8 @@ pub struct Live {
     pub tells: u32,
     /// The day, UTC, of which the exchange rate is.
     pub rate_day: i64,
+    /// Sampled requests that wait for a commit, by their tickets.
+    pub traced: Vec<(u64, Trace)>,
     pub generation: u64,
     pub ticking: bool,
     pub last_error: Option<String>,
@@ -152,6 +163,8 @@ impl BudgetActor {
         purse.set_rate(rate.unwrap_or(Rate::ONE));
         let stored_terms = stored.then(|| Arc::clone(&budget.core.terms));
         self.state = State::Live(Box::new(Live {
+            feed: self.shared.audit.feeds.of(&self.name.account),
+            budget: Arc::clone(&self.name.budget),
             authority: Authority::new(budget, limits),
             purse,
             account_currency,
@@ -170,6 +183,7 @@ impl BudgetActor {
             stored_terms,
             tickets: 0,
             tells: 0,
+            traced: Vec::new(),
             rate_day: now().wall_us.div_euclid(DAY_US),
             generation: 0,
             ticking: false,
@@ -375,6 +389,11 @@ impl Live {
     pub fn ask(&mut self, ask: Ask, asker: Asker) {
         let ticket = self.ticket();
         self.askers.insert(ticket.0, asker);
+        if let Some(trace) = spans::parent()
+            && self.traced.len() < TRACED_MAX
+        {
+            self.traced.push((ticket.0, trace));
+        }
         let mut out = Vec::new();
         self.authority.ask(self.at, ticket, ask, &mut out);
         self.effects.extend(out);

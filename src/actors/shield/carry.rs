@@ -22,6 +22,7 @@ use crate::models::shield::effect::{Batch, Effect, Lane, Note};
 use crate::models::shield::entry::{HolderId, Op, SliceId};
 use crate::models::shield::purse::HoldAnswer;
 use crate::store::{OperationRow, Outcome, Reloaded, StoreError, Write};
+use crate::telemetry::spans::Open;
 
 /// Longest patience with an account that does not count what was booked. The ledger has it.
 const TELL_TRIES_MAX: u32 = 20;
@@ -56,6 +57,7 @@ impl BudgetActor {
         let State::Live(live) = &mut self.state else { return };
         match effect {
             Effect::Reply(ticket, answer) => {
+                live.traced.retain(|(waiting, _)| *waiting != ticket.0);
                 if let Some(asker) = live.askers.remove(&ticket.0) {
                     self.reply(asker, answer);
                 }
@@ -181,11 +183,21 @@ impl BudgetActor {
         m::checked(&live.authority.budget().core, batch);
         live.generation += 1;
         let generation = live.generation;
-        match self.shared.committer.submit(write) {
-            Ok(outcome) => cx
-                .pipe(async move { outcome.await.unwrap_or_else(|_| unknown()) }, move |outcome| {
-                    Msg::Committed { generation, outcome }
-                }),
+        let requests = live.traced.drain(..);
+        let spans = requests.filter_map(|(_, at)| Open::child(at.child(), at.span_id)).collect();
+        match self.shared.committer.submit_for(write, spans) {
+            Ok(outcome) => {
+                let (feed, budget) = (Arc::clone(&live.feed), Arc::clone(&self.name.budget));
+                let entries = batch.entries.clone();
+                let committed = async move {
+                    let outcome = outcome.await.unwrap_or_else(|_| unknown());
+                    if outcome == Outcome::Committed {
+                        feed.booked(&budget, entries);
+                    }
+                    outcome
+                };
+                cx.pipe(committed, move |outcome| Msg::Committed { generation, outcome });
+            }
             Err(full) => {
                 live.last_error = Some(full.to_string());
                 let mut out = Vec::new();
@@ -274,6 +286,9 @@ impl BudgetActor {
                         Err(_) => unknown(),
                     };
                     let State::Live(live) = &mut self.state else { return false };
+                    if outcome == Outcome::Committed {
+                        live.feed.booked(&self.name.budget, batch.entries.clone());
+                    }
                     live.at = now();
                     live.committed(outcome);
                 }

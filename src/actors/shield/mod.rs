@@ -1,5 +1,6 @@
 //! SyncShield: budgets that are never overspent.
 
+pub mod audit;
 mod budget;
 mod carry;
 pub mod committer;
@@ -14,6 +15,7 @@ mod serve;
 mod service;
 mod shared;
 mod tree;
+pub mod vault;
 pub mod view;
 
 pub use load::AccountTerms;

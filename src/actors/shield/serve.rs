@@ -402,6 +402,9 @@ impl Live {
         if let HoldAnswer::Held { hold, replayed: false } = &answer {
             self.queue_for_journal(hold.id);
         }
+        if let HoldAnswer::Refused(refusal) = &answer {
+            self.feed.denied(&self.budget, refusal.reason, self.at.wall_us);
+        }
         reply.send(self.authorised(answer));
     }
 

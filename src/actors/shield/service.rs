@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::audit::Audit;
 use super::load::AccountTerms;
 use super::message::{AccountSeen, Authorised, Booked, HoldFate, Msg, SpendAsk, Told};
 use super::names::BudgetName;
 use super::shared::{Shared, ShieldTerms};
 use super::tree;
+use super::vault::Vault;
 use super::view::BudgetView;
 use crate::actors::kernel::{AskError, Entities, Registry, Reply, Service};
 use crate::clock;
@@ -17,6 +19,7 @@ use crate::models::shield::entry::Op;
 use crate::models::shield::hold::Hold;
 use crate::models::shield::money::{Currency, Micros};
 use crate::models::shield::purse::Authorise;
+use crate::models::shield::seal::MasterKey;
 use crate::store::{
     AccountRow, Committer, CommitterTerms, Outcome, RateRow, SHARDS, Store, StoreError, Write,
 };
@@ -65,16 +68,19 @@ impl Shield {
         registry: &Registry,
         store: Store,
         terms: ShieldTerms,
+        master: MasterKey,
         committer: CommitterTerms,
         patience: Duration,
     ) -> std::result::Result<Shield, Box<dyn std::error::Error + Send + Sync>> {
         super::metrics::describe();
+        super::audit::describe();
+        let vault = Vault::open(&store, master).await?;
         let incarnation: u64 = rand::random();
         let shards: Vec<i64> = (0..SHARDS).collect();
         let epochs = store.acquire(&shards, &format!("{incarnation:016x}")).await?;
         let paused = store.paused_by_restore().await?.is_some();
         let (committer, driver) = Committer::new(store.clone(), committer);
-        let shared = Shared::new(terms, store, committer, incarnation, epochs, paused);
+        let shared = Shared::new(terms, store, committer, incarnation, epochs, paused, vault);
         let account = shared.terms.default_account.clone();
         if shared.store.account(&account).await?.is_none() {
             let currency = shared.terms.default_currency;
@@ -91,6 +97,19 @@ impl Shield {
 
     pub fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    pub fn audit(&self) -> &Audit {
+        &self.shared.audit
+    }
+
+    pub fn vault(&self) -> &Vault {
+        &self.shared.vault
+    }
+
+    /// How long any call may take.
+    pub fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Whether requests can be answered: the tree stands and the store takes writes.

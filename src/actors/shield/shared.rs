@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::audit::{Audit, AuditTerms};
 use super::budget::BudgetActor;
+use super::vault::Vault;
 use crate::actors::kernel::Entities;
 use crate::clock;
 use crate::models::shield::entry::{HolderId, Now};
@@ -25,6 +27,7 @@ pub struct ShieldTerms {
     /// How long an actor without work stays in memory.
     pub idle_after: std::time::Duration,
     pub mailbox_max: u32,
+    pub audit: AuditTerms,
 }
 
 pub struct Shared {
@@ -43,6 +46,8 @@ pub struct Shared {
     pub draining: AtomicBool,
     pub accounts: OnceLock<Entities<BudgetActor>>,
     pub budgets: OnceLock<Entities<BudgetActor>>,
+    pub vault: Arc<Vault>,
+    pub audit: Audit,
 }
 
 impl Shared {
@@ -53,7 +58,9 @@ impl Shared {
         incarnation: u64,
         epochs: BTreeMap<i64, i64>,
         paused: bool,
+        vault: Vault,
     ) -> Arc<Shared> {
+        let audit = Audit::new(terms.audit.clone());
         Arc::new(Shared {
             terms,
             store,
@@ -66,6 +73,8 @@ impl Shared {
             draining: AtomicBool::new(false),
             accounts: OnceLock::new(),
             budgets: OnceLock::new(),
+            vault: Arc::new(vault),
+            audit,
         })
     }
 

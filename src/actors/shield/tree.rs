@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::audit::{AuditorActor, LogActor};
 use super::budget::BudgetActor;
 use super::committer::CommitterActor;
 use super::names::BudgetName;
@@ -14,6 +15,8 @@ use crate::store::Driver;
 /// /shield                    one for one
 /// ├── committer              permanent, 10 restarts a minute
 /// ├── outbox                 permanent
+/// ├── auditor                permanent: sees that logs are written, signed, copied
+/// ├── audit/<account>        entities: the one writer of an account's log
 /// ├── account/<account>      entities: the window, one owner each
 /// └── budget/<campaign>      entities: one authority and its purse each
 /// ```
@@ -36,6 +39,19 @@ pub fn grow(
         .intensity(10, per_minute())
         .start(move || OutboxActor::new(Arc::clone(&for_outbox), events.clone()))?;
 
+    let of_log = Arc::clone(shared);
+    let logs = root
+        .entities("audit")
+        .mailbox(terms.mailbox_max)
+        .idle_after(terms.idle_after)
+        .start(move |account| LogActor::new(Arc::clone(&of_log), account))?;
+    // Set once: this tree is the only place that grows one.
+    let _ = shared.audit.logs.set(logs);
+    let for_auditor = Arc::clone(shared);
+    root.child("auditor")
+        .intensity(10, per_minute())
+        .start(move || AuditorActor::new(Arc::clone(&for_auditor)))?;
+
     let of_account = Arc::clone(shared);
     let accounts =
         root.entities("account").mailbox(terms.mailbox_max).idle_after(terms.idle_after).start(
@@ -52,7 +68,6 @@ pub fn grow(
             },
         )?;
 
-    // Set once: this tree is the only place that grows one.
     let _ = shared.accounts.set(accounts);
     let _ = shared.budgets.set(budgets);
     Ok(service)

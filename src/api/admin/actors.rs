@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::State;
 
 use super::Ctx;
-use super::query::{ActorPath, Parameters, unknown};
 use crate::actors::kernel::{ActorDetail, ActorPage, ActorQuery, PAGE_LIMIT_MAX, Sort};
 use crate::api::docs::Problems;
 use crate::api::problem::Problem;
+use crate::api::query::{ActorPath, Parameters, unknown};
 
 /// List actors, a page at a time
 #[utoipa::path(get, path = "/api/admin/actors", tag = "actors",

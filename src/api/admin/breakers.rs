@@ -6,11 +6,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Ctx;
-use super::query::{ActorPath, unknown};
 use crate::access::SharedView;
 use crate::actors::kernel::BreakerEntry;
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
+use crate::api::query::{ActorPath, unknown};
 use crate::clock;
 use crate::models::breaker::{Breaker, BreakerState, BreakerTerms, BreakerView};
 

@@ -6,10 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Ctx;
-use super::query::Parameters;
 use crate::actors::kernel::DeadLetter;
 use crate::api::docs::Problems;
 use crate::api::problem::Problem;
+use crate::api::query::Parameters;
 
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1_000;

@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
-use super::query::Parameters;
 use super::{Admin, Ctx};
 use crate::access::{KeyError, NewKey, keys};
 use crate::actors::shield::view::rfc3339;
@@ -15,6 +14,7 @@ use crate::api::access::caller;
 use crate::api::body::{self, Json, Raw, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
+use crate::api::query::Parameters;
 use crate::clock;
 use crate::models::access::{KeyId, Role, Scopes, Stored};
 

@@ -8,7 +8,6 @@ mod events;
 mod faults;
 mod keys;
 mod orders;
-mod query;
 mod services;
 mod tree;
 

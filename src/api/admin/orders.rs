@@ -9,10 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Ctx;
-use super::query::{ActorPath, unknown};
 use crate::actors::kernel::OperatorOrder;
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
+use crate::api::query::{ActorPath, unknown};
 
 /// How long an answer waits for the order to be carried out.
 const PATIENCE: Duration = Duration::from_secs(5);

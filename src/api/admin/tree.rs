@@ -6,10 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Ctx;
-use super::query::Parameters;
 use crate::actors::kernel::TreeNode;
 use crate::api::docs::Problems;
 use crate::api::problem::Problem;
+use crate::api::query::Parameters;
 
 const DEPTH: usize = 3;
 const DEPTH_MAX: usize = 16;

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod allocations;
+mod audit;
 mod budget;
 mod check;
 mod common;
@@ -39,6 +40,8 @@ pub struct App {
     pub door: Arc<crate::access::Door>,
     /// The largest body of a request, in bytes.
     pub body_max: usize,
+    /// Held by the one verification of an audit log that runs.
+    pub verifying: tokio::sync::Mutex<()>,
 }
 
 impl crate::api::body::Bounds for Arc<App> {
@@ -100,6 +103,13 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
         .routes(routes!(accounts::start))
         .routes(routes!(accounts::rates, accounts::put_rates))
         .routes(routes!(accounts::resume_after_restore))
+        // the audit log
+        .routes(routes!(audit::search::list))
+        .routes(routes!(audit::export::export))
+        .routes(routes!(audit::heads::list, audit::heads::sign))
+        .routes(routes!(audit::proof::inclusion))
+        .routes(routes!(audit::proof::consistency))
+        .routes(routes!(audit::verify::verify, audit::verify::verify_with))
         // the service itself
         .routes(routes!(info::about))
         .routes(routes!(info::health))

@@ -77,6 +77,11 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&self.0.current.load().config))
     }
 
+    /// Whether both are one: clones share their certificates.
+    pub fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// When the certificate in use ends, in microseconds since 1970-01-01 UTC.
     pub fn expires_us(&self) -> i64 {
         self.0.current.load().expires_us

@@ -7,6 +7,7 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use super::super::exit::{CliError, CliResult};
+use super::super::tls_args::{TlsArgs, cause};
 use super::print;
 
 /// Time that a call may take; events have none.
@@ -25,11 +26,15 @@ impl Admin {
     /// The API under `base`; nothing is sent yet.
     ///
     /// # Errors
-    /// The HTTP client cannot be set up.
-    pub fn new(base: &str, json: bool, headers: HeaderMap) -> Result<Self, CliError> {
-        let builder = Client::builder().connect_timeout(Duration::from_secs(5));
-        let client =
-            builder.default_headers(headers).redirect(reqwest::redirect::Policy::none()).build();
+    /// The HTTP client cannot be set up, or a file of TLS is not good.
+    pub fn new(
+        base: &str,
+        tls: &TlsArgs,
+        json: bool,
+        headers: HeaderMap,
+    ) -> Result<Self, CliError> {
+        let client = tls.client(base)?.connect_timeout(Duration::from_secs(5));
+        let client = client.default_headers(headers).build();
         let base = format!("{base}/api/admin");
         Ok(Self { client: client.map_err(CliError::failed)?, base, json })
     }
@@ -77,7 +82,11 @@ impl Admin {
         let body = response.bytes().await.unwrap_or_default();
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
         let words = ["detail", "title"].iter().find_map(|field| problem[*field].as_str());
-        let words = words.or(status.canonical_reason()).unwrap_or("refused");
+        // What is no answer of the API, such as that of a port that speaks TLS, may say why, too.
+        let plain = std::str::from_utf8(&body).unwrap_or_default().trim();
+        let plain = (1..=200).contains(&plain.len()) && !plain.contains(['<', '{', '\n', '\u{1b}']);
+        let plain = plain.then(|| String::from_utf8_lossy(&body).trim().to_owned());
+        let words = words.or(plain.as_deref()).or(status.canonical_reason()).unwrap_or("refused");
         let code = problem["code"].as_str().map(|code| format!(" {code}")).unwrap_or_default();
         Err(CliError::failed(format!("{}{code}: {words}", status.as_u16())))
     }
@@ -94,11 +103,8 @@ impl Admin {
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> CliError {
-        let mut inner: &dyn std::error::Error = error;
-        while let Some(source) = inner.source() {
-            inner = source;
-        }
-        CliError::failed(format!("no answer from {}: {inner}\nis `kiki up` running?", self.base))
+        let cause = cause(error);
+        CliError::failed(format!("no answer from {}: {cause}\nis `kiki up` running?", self.base))
     }
 }
 

@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 
 use super::exit::CliResult;
 use super::server_args::ServerArgs;
+use super::tls_args::TlsArgs;
 use client::Admin;
 
 /// Look into a running node: its actors, breakers, faults and events
@@ -35,6 +36,9 @@ pub struct AdminCommand {
     #[command(flatten)]
     server: ServerArgs,
 
+    #[command(flatten)]
+    tls: TlsArgs,
+
     #[command(subcommand)]
     command: Action,
 }
@@ -54,7 +58,7 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: AdminCommand) -> CliResult {
     let base = args.server.url(args.url.as_deref(), |server| server.admin_addr())?;
-    let admin = Admin::new(&base, args.json, args.server.headers()?)?;
+    let admin = Admin::new(&base, &args.tls, args.json, args.server.headers()?)?;
     match args.command {
         Action::Tree(args) => tree::run(&admin, &args).await,
         Action::Actors(args) => actors::run(&admin, &args).await,

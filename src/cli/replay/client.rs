@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::models::shield::money::Micros;
 
+use super::super::tls_args;
 use super::log::Purchase;
 
 /// First and longest wait between two tries.
@@ -190,9 +191,5 @@ fn cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }
-    let mut inner: &dyn std::error::Error = error;
-    while let Some(source) = inner.source() {
-        inner = source;
-    }
-    inner.to_string()
+    tls_args::cause(error)
 }

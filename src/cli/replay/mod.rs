@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::exit::{CliError, CliResult};
 use super::server_args::ServerArgs;
+use super::tls_args::TlsArgs;
 use crate::actors::shield::is_name;
 use client::{Outcome, Target};
 use log::{Log, Purchase};
@@ -61,6 +62,9 @@ pub struct ReplayArgs {
 
     #[command(flatten)]
     server: ServerArgs,
+
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// Runs the command.
@@ -75,12 +79,13 @@ pub async fn run(args: ReplayArgs) -> CliResult {
     let base = args.server.url(args.url.as_deref(), |server| server.shield_addr())?;
     let log = Log::open(&args.transactions).map_err(CliError::usage)?;
     let concurrency = usize::from(args.concurrency);
-    let client = reqwest::Client::builder()
+    let client = args
+        .tls
+        .client(&base)?
         .pool_max_idle_per_host(concurrency)
         .tcp_nodelay(true)
         .default_headers(args.server.headers()?)
         .connect_timeout(Duration::from_secs(5))
-        .redirect(reqwest::redirect::Policy::none())
         .build()
         .map_err(CliError::failed)?;
     let target = Target {

@@ -9,7 +9,9 @@ use super::queue::Taken;
 use super::{Shared, State, micros};
 use crate::clock::mono_us;
 use crate::models::breaker::{Admission, CallOutcome};
+use crate::store::sql::Dialect;
 use crate::store::write::Outcome;
+use crate::telemetry::spans::{self, Kind, Open};
 
 /// How often waiting writes are looked through for expired ones while a commit is in flight.
 const TICK: Duration = Duration::from_millis(50);
@@ -99,13 +101,24 @@ impl Driver {
 
     async fn commit(&self, Taken { batch, rows, full, .. }: Taken) {
         let numbers: Vec<_> = batch.iter().map(|w| (w.number(), w.write.shard)).collect();
-        let (writes, tells): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|waiting| (waiting.write, waiting.tell)).unzip();
+        let mut spans = Vec::new();
+        let (writes, tells): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|mut waiting| {
+                spans.append(&mut waiting.spans);
+                (waiting.write, waiting.tell)
+            })
+            .unzip();
+        let queued: Vec<i64> = spans.iter().map(Open::took_us).collect();
         let count = writes.len();
         let began = Instant::now();
         let outcomes = self.beside(self.shared.store.commit(writes)).await;
         let took = began.elapsed();
-        self.record(&outcomes, (count, rows, full), took);
+        let number = self.record(&outcomes, (count, rows, full), took);
+        let failed = outcomes.iter().any(Outcome::is_failure);
+        for (span, queued_us) in spans.into_iter().zip(queued) {
+            self.close(span, queued_us, (number, count, rows), failed);
+        }
         let mut unknown = Vec::new();
         for ((tell, outcome), number) in tells.into_iter().zip(outcomes).zip(numbers) {
             if matches!(outcome, Outcome::Unknown(_)) {
@@ -151,18 +164,45 @@ impl Driver {
         }
     }
 
+    /// A request's share in a commit. One commit serves many requests, and each one's trace shows it
+    /// whole: a child of each, and not one span with links, which few tools follow. Its number tells
+    /// that two spans are the same commit.
+    fn close(
+        &self,
+        span: Open,
+        queued_us: i64,
+        (number, writes, rows): (u64, usize, usize),
+        failed: bool,
+    ) {
+        let system = match self.shared.store.dialect() {
+            Dialect::Sqlite => "sqlite",
+            Dialect::Postgres => "postgresql",
+        };
+        let attributes = vec![
+            spans::text("db.system.name", system),
+            spans::text("db.operation.name", "COMMIT"),
+            spans::number("db.operation.batch.size", writes),
+            spans::number("kiki.store.rows", rows),
+            spans::number("kiki.store.commit", number),
+            spans::number("kiki.store.queue_us", queued_us),
+        ];
+        span.close(Kind::Client, "commit".to_owned(), attributes, failed);
+    }
+
+    /// Keeps the books of a commit; returns its number.
     fn record(
         &self,
         outcomes: &[Outcome],
         (count, rows, full): (usize, usize, bool),
         took: Duration,
-    ) {
+    ) -> u64 {
         let mut state = self.shared.lock();
         let goal = self.shared.terms.commit_goal;
         let (low, high) = (self.shared.terms.batch_min.max(1), self.shared.terms.batch_max);
         let view = &mut state.view;
         view.in_flight = false;
         view.batches_total += 1;
+        let number = view.batches_total;
         (view.last_batch_writes, view.last_batch_rows) = (count, rows);
         view.commit_us_last = micros(took);
         view.commit_us_mean = match view.commit_us_mean {
@@ -202,6 +242,7 @@ impl Driver {
             let error = state.view.last_error.as_deref().unwrap_or("too slow");
             tracing::warn!(to = change.to.as_str(), error, "store breaker {}", change.to.as_str());
         }
+        number
     }
 }
 

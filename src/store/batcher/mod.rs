@@ -22,6 +22,7 @@ use super::Store;
 use super::write::{Outcome, Write};
 use crate::clock::mono_us;
 use crate::models::breaker::{Breaker, BreakerState, BreakerTerms, BreakerView};
+use crate::telemetry::spans::Open;
 
 /// Everything in a committer has a limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -184,9 +185,21 @@ impl Committer {
     /// # Errors
     /// Refused at once: full, store failing, or closed.
     pub fn submit(&self, write: Write) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
+        self.submit_for(write, Vec::new())
+    }
+
+    /// The same, with spans of sampled requests that wait for it: they end with its commit.
+    ///
+    /// # Errors
+    /// Refused at once: full, store failing, or closed.
+    pub fn submit_for(
+        &self,
+        write: Write,
+        spans: Vec<Open>,
+    ) -> Result<oneshot::Receiver<Outcome>, QueueFull> {
         let bytes = write.bytes();
         let (tell, outcome) = oneshot::channel();
-        let waiting = Waiting::new(write, bytes, self.shared.terms.wait_max, tell);
+        let waiting = Waiting::new(write, bytes, self.shared.terms.wait_max, tell, spans);
         let mut state = self.shared.lock();
         if let Some(full) = state.full(&self.shared.terms, bytes) {
             state.view.refused_total += 1;

@@ -8,11 +8,14 @@ use tokio::sync::oneshot;
 
 use crate::store::StoreError;
 use crate::store::write::{Outcome, Write};
+use crate::telemetry::spans::Open;
 
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub write: Write,
     pub tell: oneshot::Sender<Outcome>,
+    /// Spans of the sampled requests that wait for it.
+    pub spans: Vec<Open>,
     /// Ascends in the order of submission.
     number: u64,
     since: Instant,
@@ -33,12 +36,13 @@ impl Waiting {
         bytes: usize,
         wait_max: Duration,
         tell: oneshot::Sender<Outcome>,
+        spans: Vec<Open>,
     ) -> Self {
         let mut hasher = DefaultHasher::new();
         (&write.account, &write.budget).hash(&mut hasher);
         let since = Instant::now();
         let (deadline, key) = (since + wait_max, hasher.finish());
-        Self { write, tell, number: 0, since, deadline, bytes, key }
+        Self { write, tell, spans, number: 0, since, deadline, bytes, key }
     }
 }
 
@@ -152,7 +156,7 @@ mod tests {
         let mut write = Write { budget: budget.into(), holds, ..Write::default() };
         write.slices_gone = vec![String::new(); rows];
         write.operations = (0..rows).map(|_| operation()).collect();
-        (Waiting::new(write, 10, Duration::from_secs(1), tell), outcome)
+        (Waiting::new(write, 10, Duration::from_secs(1), tell, Vec::new()), outcome)
     }
 
     fn operation() -> crate::store::OperationRow {

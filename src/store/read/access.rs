@@ -2,6 +2,7 @@
 
 use super::page;
 use crate::store::rows::{ApiKeyRow, CorrectionRow, DeliveryRow, KeyringRow, WebhookRow};
+use crate::store::sql::{Conflict, insert};
 use crate::store::{Result, Store};
 
 /// API keys of an installation at most.
@@ -89,6 +90,18 @@ impl Store {
             args.text(account)?;
             args.text(webhook)?;
             args.int(page(limit))
+        })
+        .await
+    }
+}
+
+impl Store {
+    /// Adds a secret to the keyring. One of this name is left as it is.
+    pub async fn put_keyring(&self, row: KeyringRow) -> Result<()> {
+        let dialect = self.dialect();
+        let conflict = Conflict { name: "keyring_first", sql: "ON CONFLICT DO NOTHING" };
+        self.write_limited("the keyring", async |conn| {
+            insert(conn, dialect, &[&row], conflict).await.map(|_| ())
         })
         .await
     }

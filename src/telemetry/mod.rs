@@ -1,4 +1,9 @@
-//! Logs and metrics of the process: set up once, before anything is started.
+//! Logs, metrics and traces of the process: set up once, before anything is started.
+
+mod export;
+mod families;
+mod otlp;
+pub mod spans;
 
 use std::io::IsTerminal;
 
@@ -9,6 +14,8 @@ use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use crate::actors::kernel;
 use crate::config::{Log, LogFormat};
 use crate::metrics_names;
+
+pub use export::{Collector, CollectorTerms};
 
 /// Buckets of every duration, in seconds.
 pub const DURATION_BUCKETS_S: [f64; 11] =

@@ -1,0 +1,161 @@
+//! The audit: one Merkle log per account, written by one actor each.
+//!
+//! Three ways lead into a log. Bookings come from the ledger: in memory while all goes well, read
+//! from the ledger where that has a gap, up to a cursor that is written with the log. What changes a
+//! person's rights or a request is a row in `audit_pending`, written together with the change and
+//! deleted together with the record's block. Everything else is appended, and answered when durable.
+
+mod auditor;
+mod copy;
+mod feed;
+mod lines;
+mod live;
+mod log;
+mod metrics;
+mod search;
+mod verify;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+pub use auditor::AuditorActor;
+pub use copy::{COPY_FILE, HEADS_FILE, csv_lines};
+pub use feed::{Feed, Feeds};
+pub use log::{LogActor, Msg};
+pub use metrics::{describe, unwritten};
+pub use search::{Found, Hit, Query, RESULTS_MAX, prove_consistency, prove_inclusion, search};
+pub use verify::{VerifyError, verify};
+
+use crate::actors::kernel::{AskError, Entities};
+use crate::models::shield::audit::record::Record;
+use crate::store::{AuditPendingRow, Outcome, StoreError};
+
+/// Settings of the audit.
+#[derive(Clone, Debug)]
+pub struct AuditTerms {
+    /// Folder of the readable copy and of the signed heads.
+    pub dir: PathBuf,
+    /// How long records are kept, micros.
+    pub retention_us: i64,
+}
+
+/// What was appended is durable: the log has `size` records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    pub size: u64,
+}
+
+/// Why a record is not durable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    #[error("it is no record: {0}")]
+    NoRecord(String),
+    #[error("the log did not answer: {0:?}")]
+    Unanswered(AskError),
+    #[error("the log is not there yet")]
+    NotStarted,
+}
+
+/// What the actors of the audit share.
+pub struct Audit {
+    pub feeds: Feeds,
+    pub logs: OnceLock<Entities<LogActor>>,
+    pub dir: PathBuf,
+    pub retention_us: i64,
+    /// Logs with something to copy, and with something to sign.
+    dirty: Mutex<BTreeSet<Arc<str>>>,
+    unsigned: Mutex<BTreeSet<Arc<str>>>,
+}
+
+impl Audit {
+    pub fn new(terms: AuditTerms) -> Audit {
+        Audit {
+            feeds: Feeds::default(),
+            logs: OnceLock::new(),
+            dir: terms.dir,
+            retention_us: terms.retention_us,
+            dirty: Mutex::default(),
+            unsigned: Mutex::default(),
+        }
+    }
+
+    fn logs(&self) -> Result<&Entities<LogActor>, AppendError> {
+        self.logs.get().ok_or(AppendError::NotStarted)
+    }
+
+    /// Appends records to an account's log; answered when they are durable.
+    pub async fn append(
+        &self,
+        account: &str,
+        records: &[Record],
+        patience: Duration,
+    ) -> Result<Appended, AppendError> {
+        let lines: Result<Vec<String>, _> = records.iter().map(Record::line).collect();
+        let lines = lines.map_err(|e| AppendError::NoRecord(e.to_string()))?;
+        let asked = self.logs()?.ask(account, patience, |reply| Msg::Append { lines, reply });
+        asked.await.map_err(AppendError::Unanswered)?
+    }
+
+    /// Answered when all that was booked, refused or appended before is durable in the log.
+    pub async fn flush(&self, account: &str, patience: Duration) -> Result<Appended, AppendError> {
+        let asked = self.logs()?.ask(account, patience, Msg::Flush).await;
+        asked.map_err(AppendError::Unanswered)?
+    }
+
+    /// Signs what a log has, soon.
+    pub fn sign(&self, account: &str) -> Result<(), AppendError> {
+        let told = self.logs()?.tell(account, Msg::Sign);
+        told.map_err(|_| AppendError::Unanswered(AskError::Overloaded { retry_after_ms: 1_000 }))
+    }
+
+    /// Records that are in the store as pending are on their way into the log. A log that is busy
+    /// is told again by the auditor.
+    pub fn kick(&self, account: &str, rows: Vec<(String, String)>) {
+        if let Ok(logs) = self.logs()
+            && let Err(refused) = logs.tell(account, Msg::Pending(rows))
+        {
+            tracing::debug!(account, ?refused, "the log of {account} is busy");
+        }
+    }
+
+    /// These logs have more than the copies.
+    pub fn dirty(&self, accounts: impl IntoIterator<Item = Arc<str>>) {
+        self.dirty.lock().unwrap_or_else(PoisonError::into_inner).extend(accounts);
+    }
+
+    fn take_dirty(&self) -> Vec<Arc<str>> {
+        let dirty = std::mem::take(&mut *self.dirty.lock().unwrap_or_else(PoisonError::into_inner));
+        dirty.into_iter().collect()
+    }
+
+    /// These logs have grown since they were signed.
+    pub fn unsigned(&self, accounts: impl IntoIterator<Item = Arc<str>>) {
+        self.unsigned.lock().unwrap_or_else(PoisonError::into_inner).extend(accounts);
+    }
+
+    fn take_unsigned(&self) -> Vec<Arc<str>> {
+        let mut unsigned = self.unsigned.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *unsigned).into_iter().collect()
+    }
+}
+
+/// The row of a record that is written together with what it tells of.
+pub fn pending(account: &str, record: &Record) -> Result<AuditPendingRow, AppendError> {
+    let line = record.line().map_err(|e| AppendError::NoRecord(e.to_string()))?;
+    Ok(AuditPendingRow {
+        account: account.to_owned(),
+        id: uuid::Uuid::now_v7().simple().to_string(),
+        at: record.at_us,
+        record: line,
+    })
+}
+
+/// The committer's driver died with the write in its hands.
+fn unknown() -> Outcome {
+    Outcome::Unknown(StoreError::Unavailable {
+        what: "the committer",
+        cause: "it ended before it could say".to_owned(),
+    })
+}
