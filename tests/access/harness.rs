@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Request, header};
 use futures_util::future::BoxFuture;
 use kiki::access::{Act, Door, DoorTerms, Keys, NewKey, Witness};
 use kiki::actors::kernel::{KernelConfig, Registry};
-use kiki::actors::shield::{Shield, ShieldTerms};
+use kiki::actors::shield::Shield;
 use kiki::api::access::Listener;
 use kiki::api::peer::Peer;
 use kiki::api::shield::{App, HttpTerms};
@@ -17,7 +17,7 @@ use kiki::clock;
 use kiki::config::Loader;
 use kiki::connectors::redis::Redis;
 use kiki::models::access::{KeyId, Role, Scopes};
-use kiki::models::shield::terms::WindowCap;
+use kiki::models::shield::seal::MasterKey;
 use kiki::models::shield::token::Signer;
 use kiki::store::{Store, StoreConfig};
 use serde_json::{Value, json};
@@ -95,7 +95,8 @@ pub async fn guarded() -> World {
 /// `None`: nobody is asked.
 pub async fn world(terms: Option<DoorTerms>) -> World {
     let dir = tempfile::tempdir().expect("a folder");
-    let config = Loader::new().flag("shield.window_cap", "1000000", "--set").load();
+    let loader = Loader::new().flag("store.data_dir", dir.path().display(), "--set");
+    let config = loader.flag("shield.window_cap", "1000000", "--set").load();
     let config = config.expect("a configuration").config;
     let store = Store::open(StoreConfig::sqlite(dir.path())).await.expect("the store opens");
     let registry = Registry::new(KernelConfig { chaos_enabled: true });
@@ -106,20 +107,10 @@ pub async fn world(terms: Option<DoorTerms>) -> World {
         None => Door::open(keys),
     };
     let door = door.with_witness(Arc::new(memory.clone()));
-    let terms = ShieldTerms {
-        limits: config.shield.limits(),
-        window: WindowCap {
-            amount: config.shield.window_cap,
-            length_us: config.shield.window_seconds.micros(),
-        },
-        default_account: config.shield.default_account.clone(),
-        default_currency: config.shield.default_currency,
-        hold_ttl_us: config.shield.hold_ttl_s.micros(),
-        idle_after: config.kernel.passivate_after_s.duration(),
-        mailbox_max: 1_024,
-    };
+    let terms = kiki::cli::up::terms(&config);
+    let master = MasterKey::new([7; 32]).expect("a key");
     let patience = config.server.request_timeout_ms.duration();
-    let shield = Shield::start(&registry, store, terms, config.store.committer(), patience);
+    let shield = Shield::start(&registry, store, terms, master, config.store.committer(), patience);
     let app = Arc::new(App {
         shield: shield.await.expect("syncshield starts"),
         signer: Signer::new(&[7; 32]),
@@ -128,6 +119,7 @@ pub async fn world(terms: Option<DoorTerms>) -> World {
         registry: registry.clone(),
         door: Arc::new(door),
         body_max: 64 * 1_024,
+        verifying: tokio::sync::Mutex::new(()),
     });
     let http = HttpTerms { running_max: 1_024, time_max: patience };
     let routers = [

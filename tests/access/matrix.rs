@@ -17,9 +17,11 @@ pub fn request(rule: &Rule, hold: &str, key_id: &str) -> (String, Value) {
     let path = match rule.path {
         "/spend" => "/spend?amount=1".to_owned(),
         "/check" => "/check?ltv=600".to_owned(),
+        "/api/v1/audit/consistency" => format!("{}?from=1&to=1", rule.path),
         path => path
             .replace("{campaign_id}", "c")
             .replace("{account}", "default")
+            .replace("{index}", "0")
             .replace("/holds/{id}", &format!("/holds/{hold}"))
             .replace("/keys/{id}", &format!("/keys/{key_id}"))
             .replace("/faults/{id}", "/faults/7")
@@ -35,6 +37,7 @@ pub fn request(rule: &Rule, hold: &str, key_id: &str) -> (String, Value) {
         (_, "/api/v1/allocations/{campaign_id}/top-up") => json!({"amount": 1}),
         (_, "/api/v1/spend") => json!({"campaign_id": "c", "amount": 1}),
         ("POST", "/api/v1/accounts") => json!({"account": "new"}),
+        ("POST", "/api/v1/audit/verify") => json!({"heads": []}),
         ("PUT", "/api/v1/rates") => json!({"currency": "EUR", "rate": 1.1}),
         ("POST", "/api/admin/keys") => {
             json!({"name": "x", "role": "viewer", "scopes": ["health:acme"]})
@@ -195,6 +198,7 @@ async fn every_documented_route_is_in_the_table_and_what_is_not_is_no_way_past_i
                     .replace("{order}", "restart")
                     .replace("{campaign_id}", "c")
                     .replace("{account}", "default")
+                    .replace("{index}", "1")
                     .replace("{id}", "1");
                 let method = method.to_uppercase();
                 let call = (method.as_str(), uri.as_str());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::common::{Server, command};
+use crate::common::{Server, client, command};
 
 fn kiki(data: &Path, args: &[&str]) -> Output {
     let mut command = command();
@@ -19,7 +19,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 async fn status(url: &str, key: Option<&str>) -> u16 {
-    let mut request = reqwest::Client::new().get(url);
+    let mut request = client().get(url);
     if let Some(key) = key {
         request = request.bearer_auth(key);
     }
@@ -113,7 +113,7 @@ async fn a_key_of_the_command_line_works_and_ends_beside_a_running_server() {
     std::fs::write(&file, "not a key\n").expect("written");
     assert_eq!(admin("", &from_file).status.code(), Some(2));
     let body = json!({"campaign_id": "cdnow", "budget": 100});
-    let request = reqwest::Client::new().post(server.url("/api/v1/allocate")).bearer_auth(&key);
+    let request = client().post(server.url("/api/v1/allocate")).bearer_auth(&key);
     let request = request.header("content-type", "application/json").body(body.to_string());
     assert_eq!(request.send().await.expect("an answer").status(), 201);
     let log = "customer_id date number_of_cds dollar_value\n00001 19970101 1 11.77\n";

@@ -64,7 +64,7 @@ pub async fn issuer(first: String) -> (String, Arc<Mutex<String>>) {
 }
 
 pub async fn trusting(url: &str) -> World {
-    let fetch = HttpFetch::new().expect("a client");
+    let fetch = HttpFetch::new(url).expect("a client");
     let jwks = Arc::new(Jwks::new(url, Box::new(fetch)));
     let verifier = Verifier::new(VerifierTerms::new("https://i.example", "kiki"));
     let bearer = Some(Bearer::new(verifier, KeySource::Fetched(jwks)));
