@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, header};
+use axum::response::Response;
 use futures_util::future::BoxFuture;
 use kiki::access::{Act, Door, DoorTerms, Keys, NewKey, Witness};
 use kiki::actors::kernel::{KernelConfig, Registry};
@@ -150,13 +151,18 @@ impl World {
         self.make(role, scopes, None).await.1
     }
 
-    pub async fn send(&self, listener: Listener, mut request: Request<Body>) -> Answer {
+    /// The answer as it comes, its body not read.
+    pub async fn raw(&self, listener: Listener, mut request: Request<Body>) -> Response {
         if request.extensions().get::<Peer>().is_none() {
             let peer = Peer::plain("192.0.2.1:4000".parse().expect("an address"));
             request.extensions_mut().insert(peer);
         }
         let router = self.routers[listener as usize].clone();
-        let response = router.oneshot(request).await.expect("infallible");
+        router.oneshot(request).await.expect("infallible")
+    }
+
+    pub async fn send(&self, listener: Listener, request: Request<Body>) -> Answer {
+        let response = self.raw(listener, request).await;
         let status = response.status().as_u16();
         let (head, body) = response.into_parts();
         let kind = head.headers.get(header::CONTENT_TYPE);

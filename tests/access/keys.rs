@@ -193,3 +193,17 @@ async fn an_open_installation_asks_nobody_and_tells_of_acts_all_the_same() {
     world.get(Listener::Shield, "/nothing", none).await.problem(404, "not_found");
     world.call(Listener::Shield, ("DELETE", "/spend"), none, &[], Value::Null).await.is(405);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_stream_ends_when_its_key_is_revoked() {
+    let world = guarded().await;
+    let (id, key) = world.make(Role::Viewer, &["admin"], None).await;
+    let request = Request::get("/api/admin/events").header("x-api-key", &key);
+    let request = request.body(Body::empty()).expect("a request");
+    let response = world.raw(Listener::Admin, request).await;
+    assert_eq!(response.status(), 200);
+    world.app.door.keys().revoke(id, kiki::clock::wall_us()).await.expect("revoked");
+    let read = axum::body::to_bytes(response.into_body(), 1 << 20);
+    let soon = std::time::Duration::from_secs(3);
+    tokio::time::timeout(soon, read).await.expect("it ends").expect("readable");
+}
