@@ -55,6 +55,27 @@ impl<S: Bounds> FromRequest<S> for Call {
     }
 }
 
+/// A request whose fields are in a JSON body or, without one, in the query.
+pub struct CallOrQuery {
+    pub headers: HeaderMap,
+    pub json: Option<Json>,
+    pub query: String,
+}
+
+impl<S: Bounds> FromRequest<S> for CallOrQuery {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let empty = axum::body::HttpBody::is_end_stream(request.body());
+        if empty {
+            return Ok(CallOrQuery { headers: request.into_parts().0.headers, json: None, query });
+        }
+        let Call { headers, json } = Call::from_request(request, state).await?;
+        Ok(CallOrQuery { headers, json: Some(json), query })
+    }
+}
+
 impl<S: Bounds> FromRequest<S> for Json {
     type Rejection = Problem;
 

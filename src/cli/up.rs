@@ -13,7 +13,7 @@ use super::exit::{CliError, CliResult};
 use super::front_door;
 use crate::access::Door;
 use crate::actors::kernel::{KernelConfig, Registry};
-use crate::actors::shield::audit::AuditTerms;
+use crate::actors::shield::audit::{AuditTerms, AuditWitness};
 use crate::actors::shield::{Shield, ShieldTerms};
 use crate::api::server::{self, Listener};
 use crate::api::shield::{App, HttpTerms};
@@ -68,7 +68,9 @@ pub async fn run(args: UpArgs) -> CliResult {
     let master = master_key(&config).map_err(CliError::failed)?;
     let redis = Redis::connect(&config.redis).map_err(CliError::failed)?;
     let store = Store::open(config.store.opening()).await.map_err(CliError::failed)?;
-    let door = Arc::new(front_door::door(&config, &store, &redis).await?);
+    let witness = AuditWitness::default();
+    let door = front_door::door(&config, &store, &redis).await?;
+    let door = Arc::new(door.with_witness(Arc::new(witness.clone())));
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let patience = config.server.request_timeout_ms.duration();
     let shield = Shield::start(
@@ -81,6 +83,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     )
     .await
     .map_err(|e| CliError::failed(format!("syncshield: {e}")))?;
+    witness.begin(shield.clone());
     let app = Arc::new(App {
         shield: shield.clone(),
         signer: Signer::new(&secret),

@@ -17,11 +17,14 @@ pub fn request(rule: &Rule, hold: &str, key_id: &str) -> (String, Value) {
     let path = match rule.path {
         "/spend" => "/spend?amount=1".to_owned(),
         "/check" => "/check?ltv=600".to_owned(),
+        "/consent/status" | "/api/v1/consent/history" => format!("{}?customer_id=x", rule.path),
+        "/api/v1/consent/check" => format!("{}?customer_id=x&type=marketing", rule.path),
         "/api/v1/audit/consistency" => format!("{}?from=1&to=1", rule.path),
         path => path
             .replace("{campaign_id}", "c")
             .replace("{account}", "default")
             .replace("{index}", "0")
+            .replace("/dsr/{id}", &format!("/dsr/{}", "0".repeat(32)))
             .replace("/holds/{id}", &format!("/holds/{hold}"))
             .replace("/keys/{id}", &format!("/keys/{key_id}"))
             .replace("/faults/{id}", "/faults/7")
@@ -37,6 +40,12 @@ pub fn request(rule: &Rule, hold: &str, key_id: &str) -> (String, Value) {
         (_, "/api/v1/allocations/{campaign_id}/top-up") => json!({"amount": 1}),
         (_, "/api/v1/spend") => json!({"campaign_id": "c", "amount": 1}),
         ("POST", "/api/v1/accounts") => json!({"account": "new"}),
+        (_, "/consent/grant" | "/consent/revoke") => {
+            json!({"customer_id": "x", "consent_type": "marketing"})
+        }
+        (_, "/api/v1/consent/tcf") => json!({"customer_id": "x", "tc_string": "none"}),
+        (_, "/dsr/create") => json!({"customer_id": "x", "request_type": "ACCESS"}),
+        ("POST", path) if path.starts_with("/api/v1/dsr/") => json!({"reason": "asked for"}),
         ("POST", "/api/v1/audit/verify") => json!({"heads": []}),
         ("PUT", "/api/v1/rates") => json!({"currency": "EUR", "rate": 1.1}),
         ("POST", "/api/admin/keys") => {

@@ -10,6 +10,7 @@ use axum::http::{Method, Request, header};
 use kiki::access::{Door, Keys};
 use kiki::actors::kernel::{KernelConfig, Registry};
 use kiki::actors::shield::Shield;
+use kiki::actors::shield::audit::AuditWitness;
 use kiki::api::shield::{App, HttpTerms, router};
 use kiki::config::Loader;
 use kiki::connectors::redis::Redis;
@@ -70,7 +71,9 @@ async fn api_in(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api 
     let config = loader.load().expect("a configuration").config;
     let store = StoreConfig::sqlite(dir.path());
     let store = Store::open(store).await.expect("the store opens");
+    let witness = AuditWitness::default();
     let door = Door::open(Keys::load(store.clone()).await.expect("keys"));
+    let door = door.with_witness(Arc::new(witness.clone()));
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let terms = kiki::cli::up::terms(&config);
     let master = MasterKey::new([7; 32]).expect("a key");
@@ -86,6 +89,7 @@ async fn api_in(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api 
         body_max: 64 * 1_024,
         verifying: tokio::sync::Mutex::new(()),
     });
+    witness.begin(app.shield.clone());
     let http = HttpTerms { running_max: config.server.concurrency_max, time_max: patience };
     Api { router: router(Arc::clone(&app), http), app, dir, settings }
 }

@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::audit::Audit;
+use super::dsr::Requests;
 use super::load::AccountTerms;
 use super::message::{AccountSeen, Authorised, Booked, HoldFate, Msg, SpendAsk, Told};
 use super::names::BudgetName;
+use super::person::{Handler, People};
 use super::shared::{Shared, ShieldTerms};
 use super::tree;
 use super::vault::Vault;
@@ -101,6 +103,21 @@ impl Shield {
 
     pub fn audit(&self) -> &Audit {
         &self.shared.audit
+    }
+
+    /// What customers allow.
+    pub fn people(&self) -> People {
+        People::new(Arc::clone(&self.shared), self.patience)
+    }
+
+    /// Data-subject requests.
+    pub fn requests(&self) -> Requests {
+        Requests::new(Arc::clone(&self.shared), self.people(), self.patience)
+    }
+
+    /// What services hold about people.
+    pub fn handlers(&self) -> &[Box<dyn Handler>] {
+        &self.shared.handlers
     }
 
     pub fn vault(&self) -> &Vault {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::audit::{Audit, AuditTerms};
 use super::budget::BudgetActor;
+use super::dsr::Dsrs;
+use super::person::{Handler, Persons, ShieldHoldings};
 use super::vault::Vault;
 use crate::actors::kernel::Entities;
 use crate::clock;
@@ -48,6 +50,10 @@ pub struct Shared {
     pub budgets: OnceLock<Entities<BudgetActor>>,
     pub vault: Arc<Vault>,
     pub audit: Audit,
+    pub persons: Persons,
+    pub dsrs: Dsrs,
+    /// What services hold about people: every one is asked for every package and every erasure.
+    pub handlers: Vec<Box<dyn Handler>>,
 }
 
 impl Shared {
@@ -75,6 +81,9 @@ impl Shared {
             budgets: OnceLock::new(),
             vault: Arc::new(vault),
             audit,
+            persons: Persons::default(),
+            dsrs: Dsrs::default(),
+            handlers: vec![Box::new(ShieldHoldings)],
         })
     }
 

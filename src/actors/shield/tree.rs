@@ -5,11 +5,16 @@ use std::sync::{Arc, Mutex};
 use super::audit::{AuditorActor, LogActor};
 use super::budget::BudgetActor;
 use super::committer::CommitterActor;
+use super::dsr::{DsrActor, PrivacyActor};
 use super::names::BudgetName;
 use super::outbox::OutboxActor;
+use super::person::{People, PersonActor};
 use super::shared::Shared;
 use crate::actors::kernel::{Registry, Service, SpawnError, Strategy, per_minute};
 use crate::store::Driver;
+
+/// How long a step of a request waits for the person's actor.
+const STEP_PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// ```text
 /// /shield                    one for one
@@ -17,6 +22,9 @@ use crate::store::Driver;
 /// ├── outbox                 permanent
 /// ├── auditor                permanent: sees that logs are written, signed, copied
 /// ├── audit/<account>        entities: the one writer of an account's log
+/// ├── person/<hash>          entities: what one person allows
+/// ├── dsr/<id>               entities: one request each, a saga
+/// ├── privacy                permanent: wakes requests that are open
 /// ├── account/<account>      entities: the window, one owner each
 /// └── budget/<campaign>      entities: one authority and its purse each
 /// ```
@@ -47,6 +55,26 @@ pub fn grow(
         .start(move |account| LogActor::new(Arc::clone(&of_log), account))?;
     // Set once: this tree is the only place that grows one.
     let _ = shared.audit.logs.set(logs);
+
+    let of_person = Arc::clone(shared);
+    let persons = root
+        .entities("person")
+        .mailbox(terms.mailbox_max)
+        .idle_after(terms.idle_after)
+        .start(move |key| PersonActor::new(Arc::clone(&of_person), key))?;
+    let _ = shared.persons.entities.set(persons);
+    let (of_request, people) = (Arc::clone(shared), People::new(Arc::clone(shared), STEP_PATIENCE));
+    let requests = root
+        .entities("dsr")
+        .mailbox(terms.mailbox_max)
+        .idle_after(terms.idle_after)
+        .start(move |key| DsrActor::new(Arc::clone(&of_request), people.clone(), key))?;
+    let _ = shared.dsrs.entities.set(requests);
+    let for_privacy = Arc::clone(shared);
+    root.child("privacy")
+        .intensity(10, per_minute())
+        .start(move || PrivacyActor::new(Arc::clone(&for_privacy)))?;
+
     let for_auditor = Arc::clone(shared);
     root.child("auditor")
         .intensity(10, per_minute())

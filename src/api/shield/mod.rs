@@ -6,6 +6,8 @@ mod audit;
 mod budget;
 mod check;
 mod common;
+mod consent;
+mod dsr;
 mod holds;
 mod info;
 mod ledger;
@@ -103,6 +105,23 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
         .routes(routes!(accounts::start))
         .routes(routes!(accounts::rates, accounts::put_rates))
         .routes(routes!(accounts::resume_after_restore))
+        // people
+        .routes(routes!(consent::change::grant))
+        .routes(routes!(consent::change::revoke))
+        .routes(routes!(consent::status::status))
+        .routes(routes!(consent::status::check))
+        .routes(routes!(consent::status::history))
+        .routes(routes!(consent::tcf::take))
+        .routes(routes!(dsr::create::create))
+        .routes(routes!(dsr::show::list))
+        .routes(routes!(dsr::show::show))
+        .routes(routes!(dsr::show::package))
+        .routes(routes!(dsr::decide::verify))
+        .routes(routes!(dsr::decide::complete))
+        .routes(routes!(dsr::decide::reject))
+        .routes(routes!(dsr::decide::cancel))
+        .routes(routes!(dsr::decide::extend))
+        .routes(routes!(dsr::decide::lift))
         // the audit log
         .routes(routes!(audit::search::list))
         .routes(routes!(audit::export::export))

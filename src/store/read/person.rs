@@ -125,3 +125,29 @@ impl Store {
         .await
     }
 }
+
+impl Store {
+    /// The first parts of a person's packages.
+    pub async fn dsr_packages_of_person(
+        &self,
+        account: &str,
+        person: &str,
+    ) -> Result<Vec<DsrPackageRow>> {
+        let tail = "WHERE account = $1 AND person = $2 AND part = 0 ORDER BY dsr LIMIT 1000";
+        self.select(tail, |args| {
+            args.text(account)?;
+            args.text(person)
+        })
+        .await
+    }
+
+    /// The first parts of packages that were made before this time (wall).
+    pub async fn dsr_packages_before(&self, at: i64, limit: u32) -> Result<Vec<DsrPackageRow>> {
+        let tail = "WHERE created_at < $1 AND part = 0 ORDER BY created_at LIMIT $2";
+        self.select(tail, |args| {
+            args.int(at)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+}

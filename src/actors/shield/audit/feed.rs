@@ -30,12 +30,25 @@ pub struct Denied {
     pub first_us: i64,
 }
 
+/// Alike denials at the front door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turned {
+    pub actor: Arc<str>,
+    pub subject: String,
+    pub reason: String,
+    pub count: u64,
+    pub first_us: i64,
+}
+
+type TurnedKey = (Arc<str>, String, String);
+
 /// What waits for one account's log.
 pub struct Feed {
     pub account: Arc<str>,
     waits: AtomicBool,
     booked: Mutex<Vec<Booked>>,
     denied: Mutex<HashMap<(Option<Arc<str>>, Reason), (u64, i64)>>,
+    turned: Mutex<HashMap<TurnedKey, (u64, i64)>>,
 }
 
 impl Feed {
@@ -45,6 +58,7 @@ impl Feed {
             waits: AtomicBool::new(false),
             booked: Mutex::default(),
             denied: Mutex::default(),
+            turned: Mutex::default(),
         }
     }
 
@@ -70,6 +84,35 @@ impl Feed {
         let key = if full { (None, reason) } else { known };
         denied.entry(key).or_insert((0, at_us)).0 += 1;
         self.waits.store(true, Ordering::Release);
+    }
+
+    /// A caller was turned away.
+    pub fn turned(&self, actor: &Arc<str>, subject: String, reason: String, at_us: i64) {
+        let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (Arc::clone(actor), subject, reason);
+        let full = turned.len() >= DENIED_KINDS_MAX && !turned.contains_key(&key);
+        let key =
+            if full { ("many".into(), String::new(), "too many kinds".to_owned()) } else { key };
+        turned.entry(key).or_insert((0, at_us)).0 += 1;
+        self.waits.store(true, Ordering::Release);
+    }
+
+    /// All denials that wait.
+    pub fn take_turned(&self) -> Vec<Turned> {
+        let turned =
+            std::mem::take(&mut *self.turned.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut turned: Vec<Turned> = turned
+            .into_iter()
+            .map(|((actor, subject, reason), (count, first_us))| Turned {
+                actor,
+                subject,
+                reason,
+                count,
+                first_us,
+            })
+            .collect();
+        turned.sort_by_key(|t| t.first_us);
+        turned
     }
 
     pub fn waits(&self) -> bool {

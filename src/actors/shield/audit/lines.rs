@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::feed::Denied;
+use super::feed::{Denied, Turned};
 use crate::models::shield::audit::month::time_text;
 use crate::models::shield::audit::record::{Event, Outcome, Record, RecordError};
 use crate::models::shield::entry::{Entry, Kind};
@@ -11,6 +11,7 @@ pub const SETTLED: Event = Event::fixed("budget.settled");
 pub const LATE: Event = Event::fixed("budget.settled_late");
 pub const SPENT: Event = Event::fixed("budget.spent");
 pub const REFUNDED: Event = Event::fixed("budget.refunded");
+pub const TURNED: Event = Event::fixed("access.denied");
 pub const DENIED: Event = Event::fixed("budget.denied");
 
 /// Who books: the caller of a settle is known by its hold.
@@ -60,6 +61,23 @@ pub fn denied(denied: &Denied) -> Result<String, RecordError> {
         person: None,
         outcome: Outcome::Denied,
         count: denied.count,
+        data: data.as_object().cloned(),
+        sealed: None,
+    };
+    record.line()
+}
+
+/// The line of alike denials at the front door.
+pub fn turned(turned: Turned) -> Result<String, RecordError> {
+    let data = serde_json::json!({ "reason": turned.reason });
+    let record = Record {
+        at_us: turned.first_us,
+        event: TURNED,
+        actor: turned.actor.to_string(),
+        subject: Some(turned.subject).filter(|subject| !subject.is_empty()),
+        person: None,
+        outcome: Outcome::Denied,
+        count: turned.count,
         data: data.as_object().cloned(),
         sealed: None,
     };

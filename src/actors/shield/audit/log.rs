@@ -198,6 +198,13 @@ impl LogActor {
         for denied in &denied {
             self.push(lines::denied(denied)?);
         }
+        for turned in self.shared.audit.feeds.of(&self.account).take_turned() {
+            // its texts are a stranger's: one that makes no record is counted, and stops nobody
+            match lines::turned(turned) {
+                Ok(line) => self.push(line),
+                Err(error) => self.unreadable(&error.to_string()),
+            }
+        }
         Ok(())
     }
 

@@ -14,6 +14,7 @@ mod log;
 mod metrics;
 mod search;
 mod verify;
+mod witness;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use log::{LogActor, Msg};
 pub use metrics::{describe, unwritten};
 pub use search::{Found, Hit, Query, RESULTS_MAX, prove_consistency, prove_inclusion, search};
 pub use verify::{VerifyError, verify};
+pub use witness::AuditWitness;
 
 use crate::actors::kernel::{AskError, Entities};
 use crate::models::shield::audit::record::Record;

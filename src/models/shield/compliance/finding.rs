@@ -18,7 +18,7 @@ pub const AUDIT: &str = "/api/v1/audit";
 pub const VERIFY: &str = "/api/v1/audit/verify";
 pub const HEADS: &str = "/api/v1/audit/heads";
 pub const CONSENT: &str = "/consent/status";
-pub const KEYS: &str = "/api/v1/keys";
+pub const KEYS: &str = "/api/admin/keys";
 pub const HEALTH: &str = "/health";
 pub const PLACES: [&str; 7] = [DSR, AUDIT, VERIFY, HEADS, CONSENT, KEYS, HEALTH];
 

@@ -67,6 +67,14 @@ pub enum Status {
 }
 
 impl Status {
+    pub const ALL: [Status; 5] = [
+        Status::AwaitingVerification,
+        Status::InProgress,
+        Status::Completed,
+        Status::Rejected,
+        Status::Cancelled,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AwaitingVerification => "awaiting_verification",
@@ -84,25 +92,7 @@ impl Status {
 }
 
 /// What a person can agree or object to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConsentType {
-    Marketing,
-    Analytics,
-    Targeting,
-    Profiling,
-    DataSharing,
-}
-
-impl ConsentType {
-    pub const ALL: [ConsentType; 5] = [
-        ConsentType::Marketing,
-        ConsentType::Analytics,
-        ConsentType::Targeting,
-        ConsentType::Profiling,
-        ConsentType::DataSharing,
-    ];
-}
+pub use crate::models::shield::consent::kind::Kind as ConsentType;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,178 @@
+//! The way to people for adapters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::holdings::Subject;
+use super::{Changed, Declined, Doing, Done, Msg, PersonName, Seen};
+use crate::actors::kernel::{AskError, Entities, Reply};
+use crate::actors::shield::person::PersonActor;
+use crate::actors::shield::shared::Shared;
+use crate::clock;
+use crate::models::shield::consent::cache::Answer;
+use crate::models::shield::consent::change::{Change, Command, Refusal};
+use crate::models::shield::consent::kind::Kind;
+
+/// Why a question about a person got no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PersonError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("the history of this person is full")]
+    Full,
+    #[error("the person was erased")]
+    Erased,
+    #[error("the store is not available")]
+    Unavailable,
+    #[error("too many requests wait")]
+    Overloaded { retry_after_ms: u64 },
+    #[error("no answer in time")]
+    Unanswered,
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<AskError> for PersonError {
+    fn from(error: AskError) -> PersonError {
+        match error {
+            AskError::Overloaded { retry_after_ms } => PersonError::Overloaded { retry_after_ms },
+            AskError::Expired | AskError::Gone | AskError::Faulted => PersonError::Unanswered,
+        }
+    }
+}
+
+impl From<Declined> for PersonError {
+    fn from(declined: Declined) -> PersonError {
+        match declined {
+            Declined::Refused(refusal) => PersonError::Refused(refusal),
+            Declined::Full => PersonError::Full,
+            Declined::Unavailable => PersonError::Unavailable,
+            Declined::Busy => PersonError::Overloaded { retry_after_ms: 2_000 },
+            Declined::Erased => PersonError::Erased,
+            Declined::Failed(why) => PersonError::Failed(why),
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, PersonError>;
+
+/// May something be done with this person?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub allowed: bool,
+    /// Whether this node answered from what it was told within the last two seconds.
+    pub cached: bool,
+}
+
+/// Everybody of an installation.
+#[derive(Clone)]
+pub struct People {
+    shared: Arc<Shared>,
+    patience: Duration,
+}
+
+impl People {
+    pub(in crate::actors::shield) fn new(shared: Arc<Shared>, patience: Duration) -> People {
+        People { shared, patience }
+    }
+
+    /// The entity that stands for a customer.
+    pub fn name(&self, account: &str, customer: &str) -> PersonName {
+        let lookup = self.shared.vault.master().lookup(account, customer);
+        PersonName { account: account.into(), lookup: lookup.into() }
+    }
+
+    fn entities(&self) -> Result<&Entities<PersonActor>> {
+        self.shared.persons.entities.get().ok_or(PersonError::Unavailable)
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        name: &PersonName,
+        make: impl FnOnce(Reply<std::result::Result<T, Declined>>) -> Msg,
+    ) -> Result<T> {
+        Ok(self.entities()?.ask(&name.key(), self.patience, make).await??)
+    }
+
+    /// Where a customer stands.
+    pub async fn look(&self, account: &str, customer: &str) -> Result<Seen> {
+        self.ask(&self.name(account, customer), |reply| Msg::Look { reply }).await
+    }
+
+    /// CO-1: asked before something is sent to, or targeted at, a customer. What is answered holds
+    /// for two seconds at most after the person said otherwise.
+    pub async fn allows(&self, account: &str, customer: &str, kind: Kind) -> Result<Asked> {
+        let name = self.name(account, customer);
+        let (number, asked_us) = (name.number(), clock::mono_us());
+        let known = self.shared.persons.cache(|cache| cache.allows(number, kind, asked_us));
+        if let Some(allowed) = known {
+            return Ok(Asked { allowed, cached: true });
+        }
+        let holder = self.shared.incarnation;
+        let (allowed, generation, leased) =
+            self.ask(&name, |reply| Msg::Lease { holder, reply }).await?;
+        if leased {
+            let answer = Answer { allowed, generation, asked_us };
+            let now = clock::mono_us();
+            self.shared.persons.cache(|cache| cache.put(number, answer, now));
+        }
+        Ok(Asked { allowed: allowed.contains(kind), cached: false })
+    }
+
+    /// Changes what a customer allows. A revocation is answered when no node goes by an older
+    /// answer any more.
+    pub async fn change(
+        &self,
+        account: &str,
+        customer: &str,
+        command: Command,
+        shown: Option<String>,
+        actor: &str,
+    ) -> Result<Changed> {
+        let (name, customer, actor) = (self.name(account, customer), customer.into(), actor.into());
+        self.ask(&name, |reply| Msg::Change { customer, command, shown, actor, reply }).await
+    }
+
+    /// A person's changes, oldest first, with what was shown.
+    pub async fn history(
+        &self,
+        account: &str,
+        person: &str,
+    ) -> Result<Vec<(Change, Option<String>)>> {
+        let unavailable = |_| PersonError::Unavailable;
+        let row = self.shared.store.person(account, person).await.map_err(unavailable)?;
+        let Some(row) = row.filter(|row| row.erased_at.is_none()) else { return Ok(Vec::new()) };
+        let failed = |e: &dyn std::fmt::Display| PersonError::Failed(e.to_string());
+        let key = self.shared.vault.person(account, person, &row.wrapped_key);
+        let key = Some(Arc::new(key.map_err(|e| failed(&e))?));
+        let of = Subject { account: account.to_owned(), person: person.to_owned(), key };
+        let rows = self.shared.store.consents(account, person).await.map_err(unavailable)?;
+        rows.iter()
+            .map(|row| {
+                let change = serde_json::from_str(&row.change).map_err(|e| failed(&e))?;
+                Ok((change, row.sealed.as_deref().map(|text| of.opened(text, "consent.shown"))))
+            })
+            .collect()
+    }
+
+    /// The inner id of a customer; made where there is none.
+    pub async fn identify(&self, account: &str, customer: &str) -> Result<String> {
+        let (name, customer) = (self.name(account, customer), customer.into());
+        self.ask(&name, |reply| Msg::Identify { customer, reply }).await
+    }
+
+    /// Performs a step of a request with this person. `None`: the person is gone.
+    pub(in crate::actors::shield) async fn perform(
+        &self,
+        account: &str,
+        person: &str,
+        doing: Doing,
+    ) -> Result<Option<Done>> {
+        let row = self.shared.store.person(account, person).await;
+        let row = row.map_err(|_| PersonError::Unavailable)?;
+        let Some(row) = row.filter(|row| row.erased_at.is_none()) else { return Ok(None) };
+        let name = PersonName { account: account.into(), lookup: row.lookup.as_str().into() };
+        let (person, doing) = (person.to_owned(), Box::new(doing));
+        self.ask(&name, |reply| Msg::Do { person, doing, reply }).await.map(Some)
+    }
+}
