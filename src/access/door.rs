@@ -155,6 +155,14 @@ impl Door {
         }
     }
 
+    /// Whether who was let in once would be let in now, as far as keys go: tokens end by themselves.
+    pub fn still_knows(&self, who: &Identity) -> bool {
+        match who.name.strip_prefix("key:") {
+            Some(id) => id.parse().is_ok_and(|id| self.keys.is_live(id, clock::wall_us())),
+            None => true,
+        }
+    }
+
     fn of_key(&self, text: &str) -> Result<Arc<Identity>, String> {
         let sent = ApiKey::parse(text).map_err(|_| "not an API key".to_owned())?;
         self.keys.check(&sent, clock::wall_us()).map_err(|why| format!("key {}: {why}", sent.id()))

@@ -42,11 +42,12 @@ pub trait Fetch: Send + Sync {
 pub struct HttpFetch(reqwest::Client);
 
 impl HttpFetch {
+    /// For URLs like this one.
+    ///
     /// # Errors
     /// The TLS library cannot be set up.
-    pub fn new() -> Result<HttpFetch, FetchError> {
-        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        let built = builder.timeout(FETCH_TIME_MAX).build();
+    pub fn new(url: &str) -> Result<HttpFetch, FetchError> {
+        let built = crate::connectors::http::builder(url).timeout(FETCH_TIME_MAX).build();
         built.map(HttpFetch).map_err(|e| FetchError::Transport(e.to_string()))
     }
 
@@ -129,9 +130,8 @@ mod tests {
     }
 
     async fn fetched(head: &str, body: &[u8]) -> Result<Fetched, FetchError> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let url = serve([format!("HTTP/1.1 {head}\r\n\r\n").as_bytes(), body].concat());
-        HttpFetch::new().unwrap().fetch(&url).await
+        HttpFetch::new(&url).unwrap().fetch(&url).await
     }
 
     #[tokio::test]

@@ -109,6 +109,11 @@ impl Keys {
         self.set.load().check(sent, now_us)
     }
 
+    /// Whether there is this key and it is neither revoked nor expired.
+    pub fn is_live(&self, id: KeyId, now_us: i64) -> bool {
+        self.set.load().0.get(&id).is_some_and(|known| is_live(&known.stored, now_us))
+    }
+
     /// Whether any key is good at `now_us`.
     pub fn any_good(&self, now_us: i64) -> bool {
         self.set.load().0.values().any(|known| is_live(&known.stored, now_us))

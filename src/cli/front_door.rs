@@ -34,8 +34,9 @@ pub async fn door(config: &Config, store: &Store, redis: &Redis) -> Result<Door,
     let bearer = match verifier {
         None => None,
         Some(terms) => {
-            let fetch = HttpFetch::new().map_err(CliError::failed)?;
-            let jwks = Jwks::new(config.auth.oidc_jwks_url.as_str(), Box::new(fetch));
+            let url = config.auth.oidc_jwks_url.as_str();
+            let fetch = HttpFetch::new(url).map_err(CliError::failed)?;
+            let jwks = Jwks::new(url, Box::new(fetch));
             Some(Bearer::new(Verifier::new(terms), KeySource::Fetched(Arc::new(jwks))))
         }
     };

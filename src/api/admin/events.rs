@@ -11,12 +11,17 @@ use futures_util::{Stream, stream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Ctx;
+use crate::access::Door;
 use crate::actors::kernel::{Event, EventStream};
+use crate::api::access::caller;
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
+use crate::models::access::Identity;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How often a silent stream looks whether its reader still may.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Follow what happens: restarts, breaker changes, readiness, faults, orders
 ///
@@ -34,7 +39,8 @@ pub async fn events(
     let permit = Arc::clone(&admin.streams).try_acquire_owned();
     let permit =
         permit.map_err(|_| Problem::new(Code::Busy, "as many event streams are open as may be"))?;
-    let feed = Feed { events: admin.registry.events(after), _permit: permit };
+    let events = admin.registry.events(after);
+    let feed = Feed { events, door: Arc::clone(&admin.door), who: caller(), _permit: permit };
     let stream = stream::unfold(feed, |mut feed| async { Some((Ok(feed.next().await?), feed)) });
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
@@ -49,6 +55,8 @@ fn last_seen(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
 
 struct Feed {
     events: EventStream,
+    door: Arc<Door>,
+    who: Arc<Identity>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -57,7 +65,16 @@ impl Feed {
         if std::mem::take(&mut self.events.gap) {
             return Some(Sent::default().event("gap").data(r#"{"event":"gap"}"#));
         }
-        self.events.next_in_order().await.map(|event| sent(&event))
+        loop {
+            let event = tokio::time::timeout(LOOK, self.events.next_in_order()).await;
+            // A key that was revoked meanwhile gets no more.
+            if !self.door.still_knows(&self.who) {
+                return None;
+            }
+            if let Ok(event) = event {
+                return event.map(|event| sent(&event));
+            }
+        }
     }
 }
 
