@@ -15,7 +15,7 @@ use crate::metrics_names::{TELEMETRY_EXPORT_FAILURES, TELEMETRY_SPANS};
 
 /// Spans of one export.
 const BATCH_MAX: usize = 512;
-/// How long ended spans are gathered.
+/// How long ended spans are gathered where a batch is not full before.
 const GATHER: Duration = Duration::from_secs(1);
 /// Tries of one batch, and the wait after the first; it doubles.
 const TRIES_MAX: u32 = 3;
@@ -72,17 +72,25 @@ async fn send_spans(otlp: Otlp, mut ended: mpsc::Receiver<Span>, mut stop: watch
     let sent = metrics::counter!(TELEMETRY_SPANS, "outcome" => "sent");
     let failed = metrics::counter!(TELEMETRY_SPANS, "outcome" => "failed");
     let mut trouble = Trouble::new("traces");
+    let mut batch = Vec::new();
     loop {
         let stopped = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => true,
+            () = gather(&mut ended, &mut batch) => false,
             () = tokio::time::sleep(GATHER) => false,
         };
         let mut order = stop.clone();
-        let all = async {
-            // What came before the turn ended, and no more: a flood has no end.
-            for _ in 0..=spans::QUEUE_MAX / BATCH_MAX {
-                let mut batch = Vec::new();
-                while batch.len() < BATCH_MAX
+        let work = async {
+            loop {
+                let count = batch.len() as u64;
+                if count > 0 {
+                    let full = std::mem::take(&mut batch);
+                    let taken = insist(&otlp, full, &mut trouble, &mut order).await;
+                    if taken { &sent } else { &failed }.increment(count);
+                }
+                // At the end, all that still waits.
+                while stopped
+                    && batch.len() < BATCH_MAX
                     && let Ok(span) = ended.try_recv()
                 {
                     batch.push(span);
@@ -90,13 +98,20 @@ async fn send_spans(otlp: Otlp, mut ended: mpsc::Receiver<Span>, mut stop: watch
                 if batch.is_empty() {
                     return;
                 }
-                let count = batch.len() as u64;
-                let outcome = insist(&otlp, batch, &mut trouble, &mut order).await;
-                if outcome { &sent } else { &failed }.increment(count);
             }
         };
-        if !bounded(&mut stop, all).await || stopped {
+        if !bounded(&mut stop, work).await || stopped {
             return;
+        }
+    }
+}
+
+/// Takes spans as they end until a batch is full.
+async fn gather(ended: &mut mpsc::Receiver<Span>, batch: &mut Vec<Span>) {
+    while batch.len() < BATCH_MAX {
+        if ended.recv_many(batch, BATCH_MAX - batch.len()).await == 0 {
+            // The other end lives as long as the process.
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -224,18 +224,23 @@ fn summary(attributes: Vec<KeyValue>, of: Gathered, since: u64, now: u64) -> Sum
 mod tests {
     use super::*;
 
+    const COUNTED: &str = "a_total";
+    const SIZE: &str = "b_bytes";
+    const TIMES: &str = "c_seconds";
+    const PLAIN: &str = "d";
+
     #[test]
     fn what_the_recorder_renders_becomes_points_with_the_same_values() {
         let recorder = super::super::builder().expect("a builder").build_recorder();
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
-            metrics::describe_counter!("a_total", "Things, counted.");
-            metrics::counter!("a_total", "route" => "/x{y}", "odd" => "q\"b\\n\n").increment(3);
-            metrics::gauge!("b_bytes").set(-1.5);
+            metrics::describe_counter!(COUNTED, "Things, counted.");
+            metrics::counter!(COUNTED, "route" => "/x{y}", "odd" => "q\"b\\n\n").increment(3);
+            metrics::gauge!(SIZE).set(-1.5);
             for taken in [0.004, 0.02, 0.02, 11.0] {
-                metrics::histogram!("c_seconds", "m" => "GET").record(taken);
+                metrics::histogram!(TIMES, "m" => "GET").record(taken);
             }
-            metrics::histogram!("d").record(7.0);
+            metrics::histogram!(PLAIN).record(7.0);
         });
         handle.run_upkeep();
         let found = metrics(&handle.render(), 5, 9);

@@ -170,9 +170,10 @@ impl Drop for Server {
     }
 }
 
-/// A client of plain HTTP.
+/// A client of plain HTTP that goes where it is sent.
 pub fn client() -> reqwest::Client {
-    kiki::connectors::http::builder("http:").build().expect("a client")
+    let builder = kiki::connectors::http::builder("http:");
+    builder.redirect(reqwest::redirect::Policy::default()).build().expect("a client")
 }
 
 async fn read(request: reqwest::RequestBuilder) -> (u16, Value) {
