@@ -112,6 +112,7 @@ CREATE TABLE audit_person (
     block   BIGINT NOT NULL,
     PRIMARY KEY (account, person, block)
 );
+CREATE INDEX audit_person_block ON audit_person (account, block);
 
 CREATE TABLE audit_cursor (
     account TEXT /* key */ NOT NULL,

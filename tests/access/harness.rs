@@ -12,7 +12,7 @@ use kiki::actors::kernel::{KernelConfig, Registry};
 use kiki::actors::shield::Shield;
 use kiki::api::access::Listener;
 use kiki::api::peer::Peer;
-use kiki::api::shield::{App, HttpTerms};
+use kiki::api::shield::{App, Front, HttpTerms};
 use kiki::api::{admin, health, shield};
 use kiki::clock;
 use kiki::config::Loader;
@@ -121,6 +121,7 @@ pub async fn world(terms: Option<DoorTerms>) -> World {
         door: Arc::new(door),
         body_max: 64 * 1_024,
         verifying: tokio::sync::Mutex::new(()),
+        front: Front { tls: false, loopback_only: true },
     });
     let http = HttpTerms { running_max: 1_024, time_max: patience };
     let routers = [

@@ -101,7 +101,8 @@ async fn deletion_destroys_the_key_and_leaves_a_log_that_verifies() {
     let path = ended(&api, &access).await["package"].as_str().expect("a package").to_owned();
     let request = create(&api, "cust_123", "DELETION", json!({})).await;
     let done = ended(&api, &request).await;
-    assert_eq!(done["rows"]["consent"], 2, "{done}");
+    // the grant, and a revocation of each type
+    assert_eq!(done["rows"]["consent"], 6, "{done}");
     api.get(&path).await.problem(404, "not_found");
     let rows = api.rows().await;
     let person = &rows["person"][0]["person"];

@@ -227,7 +227,9 @@ impl GuardLayer {
             if let Some(account) = account.as_ref().and_then(|cell| cell.get()) {
                 act.account.clone_from(account);
             }
-            if !denied {
+            // What was never understood as an act is none: strangers cannot fill the log with it.
+            let malformed = matches!(status, 400 | 405 | 408 | 413 | 415);
+            if !denied && !malformed {
                 self.door.saw(act).await;
             }
             unseen.told_of();

@@ -230,6 +230,21 @@ impl Store {
         Ok(rows.into_iter().map(|row| row.block).collect())
     }
 
+    /// Who is spoken of in blocks `from..=to`, by block and person.
+    pub async fn audit_persons(
+        &self,
+        account: &str,
+        (from, to): (i64, i64),
+    ) -> Result<Vec<AuditPersonRow>> {
+        let tail = "WHERE account = $1 AND block >= $2 AND block <= $3 ORDER BY block, person";
+        self.select(tail, |args| {
+            args.text(account)?;
+            args.int(from)?;
+            args.int(to)
+        })
+        .await
+    }
+
     /// The newest block of a month before `month` (`2026-11`).
     pub async fn audit_block_before_month(
         &self,

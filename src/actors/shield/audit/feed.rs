@@ -52,6 +52,7 @@ pub struct Turned {
     pub first_us: i64,
 }
 
+type DeniedKey = (Option<Arc<str>>, Reason);
 type TurnedKey = (Turning, Arc<str>, String, String);
 
 /// What waits for one account's log.
@@ -59,7 +60,7 @@ pub struct Feed {
     pub account: Arc<str>,
     waits: AtomicBool,
     booked: Mutex<Vec<Booked>>,
-    denied: Mutex<HashMap<(Option<Arc<str>>, Reason), (u64, i64)>>,
+    denied: Mutex<HashMap<DeniedKey, (u64, i64)>>,
     turned: Mutex<HashMap<TurnedKey, (u64, i64)>>,
 }
 

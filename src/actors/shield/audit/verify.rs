@@ -1,11 +1,13 @@
 //! A log as the store has it, verified from its first record to its last.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::models::shield::audit::block::Block;
 use crate::models::shield::audit::head::{BadHead, Keys, SignedHead};
 use crate::models::shield::audit::merkle::{Frontier, Hash};
 use crate::models::shield::audit::report::Report;
 use crate::models::shield::audit::verify::Verifier;
-use crate::store::{AuditBlockRow, AuditHeadRow, Store, StoreError};
+use crate::store::{AuditBlockRow, AuditHeadRow, AuditLogRow, Store, StoreError};
 
 /// Blocks and heads read at once.
 const BLOCKS: u32 = 16;
@@ -34,8 +36,12 @@ pub async fn verify(
     exported: Vec<SignedHead>,
     keys: Keys,
 ) -> Result<Report, VerifyError> {
-    let log = store.audit_log(account).await?;
-    let log = log.ok_or_else(|| VerifyError::NoLog(account.to_owned()))?;
+    let log = match store.audit_log(account).await? {
+        Some(log) => log,
+        // heads from outside can tell that there was one
+        None if !exported.is_empty() => empty(account),
+        None => return Err(VerifyError::NoLog(account.to_owned())),
+    };
     let root: Hash = log.root.parse().map_err(|e| unreadable("the root of the log", e))?;
     let mut heads = Heads { after: -1, page: Vec::new(), ended: false };
     let start = start(store, account).await?;
@@ -50,8 +56,14 @@ pub async fn verify(
         let (end, full) = (last.first.saturating_add(last.count), rows.len() == BLOCKS as usize);
         next = last.block + 1;
         heads.feed(store, account, end.min(log.size), &mut verifier).await?;
+        let numbers = rows.first().map_or((0, 0), |first| (first.block, next - 1));
+        let mut persons: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
+        for row in store.audit_persons(account, numbers).await? {
+            persons.entry(row.block).or_default().insert(row.person);
+        }
         for row in rows.into_iter().filter(|row| row.first < log.size) {
-            verifier.block(&block(row)?);
+            let persons = persons.remove(&row.block).unwrap_or_default();
+            verifier.block(&Block { persons, ..block(row)? });
         }
         if !full || end >= log.size {
             break;
@@ -60,6 +72,12 @@ pub async fn verify(
     }
     heads.feed(store, account, log.size, &mut verifier).await?;
     Ok(verifier.finish(u64::try_from(log.size).unwrap_or(0), root))
+}
+
+fn empty(account: &str) -> AuditLogRow {
+    let root = Frontier::new().root().to_string();
+    let frontier = String::new();
+    AuditLogRow { account: account.to_owned(), size: 0, root, frontier, blocks: 0, version: 0 }
 }
 
 /// The kept head from which on the log is there, when months were dropped.
@@ -83,6 +101,7 @@ fn parsed(row: AuditHeadRow) -> Result<SignedHead, VerifyError> {
     SignedHead::parse(&row.head).map_err(bad)
 }
 
+/// A block without its persons, who stand in rows of their own.
 pub fn block(row: AuditBlockRow) -> Result<Block, VerifyError> {
     let number = row.block;
     let bad = |why: String| unreadable(format!("block {number}"), why);

@@ -4,6 +4,7 @@
 mod actor;
 mod holdings;
 mod live;
+mod perform;
 mod service;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
