@@ -3,7 +3,8 @@
 # 5xx or on an answer that the document does not describe: scripts/fuzz-api.sh BASE_URL
 #
 # The same seed sends the same requests: KIKI_FUZZ_SEED. The run ends when KIKI_FUZZ_SECONDS are
-# spent, of which KIKI_FUZZ_EXAMPLES go to an operation at a time.
+# spent, of which KIKI_FUZZ_EXAMPLES go to an operation at a time. KIKI_FUZZ_KEY is the API key to
+# call with: then it is also tried whether anything is answered without one.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
@@ -28,6 +29,12 @@ fi
 flock -u 9
 exec 9>&-
 
+checks=not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance
+headers=()
+if [ -n "${KIKI_FUZZ_KEY:-}" ]; then
+    headers=(--header "X-API-Key: $KIKI_FUZZ_KEY")
+    checks=$checks,ignored_auth
+fi
 seed=${KIKI_FUZZ_SEED:-20261121}
 report=$(mktemp -d /tmp/kiki-fuzz.XXXXXX)
 trap 'rm -rf "$report"' EXIT
@@ -39,7 +46,7 @@ timeout --kill-after=10 "$((seconds + 25))" \
     "$venv/bin/schemathesis" run "$base_url/openapi.json" --url "$base_url" \
     --seed "$seed" --max-time "$seconds" --max-examples "${KIKI_FUZZ_EXAMPLES:-25}" --workers 1 \
     --phases examples,coverage,fuzzing --max-failures 10 --request-timeout 10 \
-    --checks not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance \
+    --checks "$checks" "${headers[@]}" \
     --generation-database none --no-color "$@" || status=$?
 [ "$status" -eq 0 ] || printf '\nreplay: KIKI_FUZZ_SEED=%s scripts/fuzz-api.sh %s\n' "$seed" "$base_url" >&2
 exit "$status"

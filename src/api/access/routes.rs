@@ -167,6 +167,7 @@ const ADMIN: &[Rule] = &[
     rule("GET", "/api/admin/dead-letters", All(Read)),
     rule("GET", "/api/admin/services", All(Read)),
     rule("GET", "/api/admin/events", All(Read)),
+    rule("GET", "/api/admin/audit", All(Read)),
     rule("GET", "/api/admin/faults", All(Read)),
     acts("POST", "/api/admin/faults", INJECT, "fault.set"),
     acts("DELETE", "/api/admin/faults", INJECT, "fault.cleared"),

@@ -23,6 +23,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use super::access::{GuardLayer, Listener};
 use super::docs::Proofs;
 use super::problem::ProblemBody;
+use super::shield::audit::search;
 use super::shield::{App, with_fallbacks};
 use crate::access::Door;
 use crate::actors::kernel::{Registry, Sort};
@@ -73,6 +74,7 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
         keys::list,
         keys::create,
         keys::revoke,
+        search::list_any,
         events::events
     ),
     components(schemas(ProblemBody, Sort)),
@@ -106,6 +108,9 @@ pub fn router(registry: Registry, chaos_enabled: bool, door: Arc<Door>) -> Route
 /// The whole admin listener: these routes, the keys, health and metrics, with the guard around them.
 pub fn listener(registry: Registry, chaos_enabled: bool, app: &Arc<App>) -> Router {
     let all = router(registry, chaos_enabled, Arc::clone(&app.door));
+    let audit =
+        Router::new().route("/api/admin/audit", get(search::list_any)).with_state(Arc::clone(app));
+    let all = all.merge(audit);
     let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Admin);
     with_fallbacks(all.merge(super::health::routes(Arc::clone(app)))).layer(guard)
 }

@@ -2,7 +2,7 @@
 
 mod accounts;
 mod allocations;
-mod audit;
+pub mod audit;
 mod budget;
 mod check;
 mod common;

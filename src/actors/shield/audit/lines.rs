@@ -38,17 +38,15 @@ pub fn booked(budget: &str, entry: &Entry) -> Result<String, RecordError> {
     let _ = write!(
         line,
         "{{\"at\":\"{at}\",\"event\":\"{}\",\"actor\":\"{SYSTEM}\",\"subject\":\"{budget}\",\
-         \"outcome\":\"ok\",\"data\":{{\"seq\":{},\"amount\":\"{}\",\"currency\":\"{}\",\"op\":\"{}\"",
+         \"outcome\":\"ok\",\"data\":{{\"amount\":\"{}\",\"currency\":\"{}\"",
         event.as_str(),
-        entry.seq,
         entry.amount,
         entry.currency,
-        entry.op,
     );
     if let Some(hold) = entry.hold {
         let _ = write!(line, ",\"hold\":\"{hold}.{budget}\"");
     }
-    line.push_str("}}");
+    let _ = write!(line, ",\"op\":\"{}\",\"seq\":{}}}}}", entry.op, entry.seq);
     Ok(line)
 }
 

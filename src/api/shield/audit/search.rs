@@ -121,6 +121,34 @@ pub async fn list(
     page(&app, &account, &query).await
 }
 
+/// Search the audit log of any account
+///
+/// Newest first, as `GET /api/v1/audit` of SyncShield; acts on the whole installation are in the
+/// default account's log.
+#[utoipa::path(get, path = "/api/admin/audit", tag = "audit",
+    params(
+        ("account" = Option<String>, Query, description = "The default account if not given"),
+        ("from" = Option<String>, Query, description = "Not before this time (RFC 3339)"),
+        ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"),
+        ("event" = Option<String>, Query, description = "An event, or a beginning with `*` behind", example = "admin.*"),
+        ("actor" = Option<String>, Query, description = "Who did it"),
+        ("subject" = Option<String>, Query, description = "What it was done to"),
+        ("person" = Option<String>, Query, description = "A person's id"),
+        ("outcome" = Option<String>, Query, description = "ok, denied or failed"),
+        ("before" = Option<i64>, Query, description = "`next` of the page before"),
+        ("limit" = Option<u32>, Query, description = "1 to 1000; 100 if not given")),
+    responses((status = 200, body = RecordPage), Problems))]
+pub async fn list_any(
+    State(app): Ctx,
+    parameters: Parameters,
+) -> Result<axum::Json<RecordPage>, Problem> {
+    let query = query(&parameters)?;
+    let default = app.shield.terms().default_account.clone();
+    let account = parameters.text("account").unwrap_or(default);
+    crate::api::body::check_name("account", &account)?;
+    page(&app, &account, &query).await
+}
+
 /// A page of an account's log.
 pub async fn page(
     app: &App,
