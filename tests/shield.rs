@@ -12,6 +12,8 @@ mod audit;
 mod bad_input;
 #[path = "shield/check.rs"]
 mod check;
+#[path = "shield/corrections.rs"]
+mod corrections;
 #[path = "shield/harness.rs"]
 mod harness;
 #[path = "shield/holds.rs"]

@@ -89,6 +89,23 @@ const CASES: &[Case] = &[
     ("PUT /api/v1/rates", "/api/v1/rates", r#"{"currency":"EUR","rate":0}"#, 400, "rate"),
     ("PUT /api/v1/rates", "/api/v1/rates", r#"{"currency":"EUR","rate":1,"day":"2026-13-01"}"#, 400, "day"),
     ("PUT /api/v1/rates", "/api/v1/rates", r#"{"rate":1}"#, 400, "currency"),
+    ("POST /api/v1/corrections", "/api/v1/corrections", r#"{"amount":1,"reason":"x"}"#, 400, "campaign_id"),
+    ("POST /api/v1/corrections", "/api/v1/corrections", r#"{"campaign_id":"@window","amount":1,"reason":"x"}"#, 400, "campaign_id"),
+    ("POST /api/v1/corrections", "/api/v1/corrections", r#"{"campaign_id":"nobody","amount":1,"reason":"x"}"#, 404, "campaign_id"),
+    ("POST /api/v1/corrections", "/api/v1/corrections", r#"{"campaign_id":"c","amount":0,"reason":"x"}"#, 400, "amount"),
+    ("POST /api/v1/corrections", "/api/v1/corrections", r#"{"campaign_id":"c","amount":1e19,"reason":"x"}"#, 400, "amount"),
+    ("POST /api/v1/corrections", "/api/v1/corrections", r#"{"campaign_id":"c","amount":1}"#, 400, "reason"),
+    ("POST /api/v1/corrections", "/api/v1/corrections", r#"{"campaign_id":"c","amount":1,"reason":" "}"#, 400, "reason"),
+    ("POST /api/v1/corrections", "/api/v1/corrections", r#"{"campaign_id":"c","amount":1,"reason":"a\nb"}"#, 400, "reason"),
+    ("POST /api/v1/corrections", "/api/v1/corrections", r#"{"campaign_id":"c","amount":1,"reason":"x","currency":"EUR"}"#, 422, "currency"),
+    ("POST /api/v1/corrections", "/api/v1/corrections", r#"{"campaign_id":"@account","amount":1,"reason":"x","account":"nobody"}"#, 404, "account"),
+    ("GET /api/v1/corrections", "/api/v1/corrections?status=odd", "", 400, "status"),
+    ("GET /api/v1/corrections", "/api/v1/corrections?before=x", "", 400, "before"),
+    ("GET /api/v1/corrections", "/api/v1/corrections?limit=0", "", 400, "limit"),
+    ("GET /api/v1/corrections/{id}", "/api/v1/corrections/none", "", 404, ""),
+    ("POST /api/v1/corrections/{id}/approve", "/api/v1/corrections/00000000000000000000000000000000/approve", "", 404, ""),
+    ("POST /api/v1/corrections/{id}/refuse", "/api/v1/corrections/00000000000000000000000000000000/refuse", r#"{}"#, 400, "reason"),
+    ("POST /api/v1/corrections/{id}/refuse", "/api/v1/corrections/00000000000000000000000000000000/refuse", r#"{"reason":"x"}"#, 404, ""),
 ];
 
 /// Routes that read nothing but headers, or answer in the plain words of their own tests.
@@ -274,6 +291,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         "daily_budget",
         "pacing",
         "platform",
+        "reason",
     ]);
     let object = prop::collection::hash_map(field, value, 0..8)
         .prop_map(|fields| json!(fields).to_string().into_bytes());

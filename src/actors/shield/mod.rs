@@ -4,6 +4,7 @@ pub mod audit;
 mod budget;
 mod carry;
 pub mod committer;
+pub mod corrections;
 pub mod dsr;
 mod journal;
 mod load;

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::audit::Audit;
+use super::corrections::Corrections;
 use super::dsr::Requests;
 use super::load::AccountTerms;
 use super::message::{AccountSeen, Authorised, Booked, HoldFate, Msg, SpendAsk, Told};
@@ -113,6 +114,11 @@ impl Shield {
     /// Data-subject requests.
     pub fn requests(&self) -> Requests {
         Requests::new(Arc::clone(&self.shared), self.people(), self.patience)
+    }
+
+    /// Manual corrections.
+    pub fn corrections(&self) -> Corrections {
+        Corrections::new(Arc::clone(&self.shared), self.patience)
     }
 
     /// What services hold about people.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::audit::{Audit, AuditTerms};
 use super::budget::BudgetActor;
+use super::corrections::Desk;
 use super::dsr::Dsrs;
 use super::person::{Handler, Persons, ShieldHoldings};
 use super::vault::Vault;
@@ -52,6 +53,7 @@ pub struct Shared {
     pub audit: Audit,
     pub persons: Persons,
     pub dsrs: Dsrs,
+    pub corrections: Desk,
     /// What services hold about people: every one is asked for every package and every erasure.
     pub handlers: Vec<Box<dyn Handler>>,
 }
@@ -83,6 +85,7 @@ impl Shared {
             audit,
             persons: Persons::default(),
             dsrs: Dsrs::default(),
+            corrections: Desk::default(),
             handlers: vec![Box::new(ShieldHoldings)],
         })
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::audit::{AuditorActor, LogActor};
 use super::budget::BudgetActor;
 use super::committer::CommitterActor;
+use super::corrections::CorrectionsActor;
 use super::dsr::{DsrActor, PrivacyActor};
 use super::names::BudgetName;
 use super::outbox::OutboxActor;
@@ -25,6 +26,7 @@ const STEP_PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 /// ├── person/<hash>          entities: what one person allows
 /// ├── dsr/<id>               entities: one request each, a saga
 /// ├── privacy                permanent: wakes requests that are open
+/// ├── corrections            permanent: the one writer of manual corrections
 /// ├── account/<account>      entities: the window, one owner each
 /// └── budget/<campaign>      entities: one authority and its purse each
 /// ```
@@ -74,6 +76,13 @@ pub fn grow(
     root.child("privacy")
         .intensity(10, per_minute())
         .start(move || PrivacyActor::new(Arc::clone(&for_privacy)))?;
+
+    let for_corrections = Arc::clone(shared);
+    let corrections = root
+        .child("corrections")
+        .intensity(10, per_minute())
+        .start(move || CorrectionsActor::new(Arc::clone(&for_corrections)))?;
+    let _ = shared.corrections.actor.set(corrections);
 
     let for_auditor = Arc::clone(shared);
     root.child("auditor")

@@ -104,6 +104,12 @@ const SHIELD: &[Rule] = &[
     // bookings
     rule("POST", "/api/v1/spend", OPERATE),
     rule("GET", "/api/v1/budget/{campaign_id}/ledger", READ),
+    // corrections have records of their own, and ask for two people
+    rule("GET", "/api/v1/corrections", READ),
+    rule("POST", "/api/v1/corrections", OPERATE),
+    rule("GET", "/api/v1/corrections/{id}", READ),
+    rule("POST", "/api/v1/corrections/{id}/approve", OPERATE),
+    rule("POST", "/api/v1/corrections/{id}/refuse", OPERATE),
     // accounts
     rule("GET", "/api/v1/accounts", READ),
     acts("POST", "/api/v1/accounts", All(Administer), "account.created"),

@@ -7,6 +7,7 @@ mod budget;
 mod check;
 mod common;
 mod consent;
+mod corrections;
 mod dsr;
 mod holds;
 mod info;
@@ -98,6 +99,11 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
         // bookings
         .routes(routes!(spend::book))
         .routes(routes!(ledger::ledger))
+        // corrections
+        .routes(routes!(corrections::list, corrections::propose))
+        .routes(routes!(corrections::show))
+        .routes(routes!(corrections::approve))
+        .routes(routes!(corrections::refuse))
         // accounts
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::account))

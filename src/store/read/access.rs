@@ -55,6 +55,12 @@ impl Store {
         .await
     }
 
+    /// Corrections of all accounts that are approved and not booked yet.
+    pub async fn corrections_approved(&self, limit: u32) -> Result<Vec<CorrectionRow>> {
+        let tail = "WHERE status = 'approved' ORDER BY account, correction LIMIT $1";
+        self.select(tail, |args| args.int(page(limit))).await
+    }
+
     /// All webhooks of all accounts. At most 10,000.
     pub async fn webhooks(&self) -> Result<Vec<WebhookRow>> {
         self.select("ORDER BY account, webhook LIMIT 10000", |_| Ok(())).await
