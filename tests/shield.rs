@@ -22,7 +22,11 @@ mod holds;
 mod ledger;
 #[path = "shield/process.rs"]
 mod process;
+#[path = "shield/rotation.rs"]
+mod rotation;
 #[path = "shield/spend.rs"]
 mod spend;
 #[path = "shield/store_down.rs"]
 mod store_down;
+#[path = "shield/webhooks.rs"]
+mod webhooks;

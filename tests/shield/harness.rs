@@ -11,12 +11,11 @@ use kiki::access::{Door, DoorTerms, Keys, NewKey};
 use kiki::actors::kernel::{KernelConfig, Registry};
 use kiki::actors::shield::Shield;
 use kiki::actors::shield::audit::AuditWitness;
-use kiki::api::shield::{App, HttpTerms, router};
+use kiki::api::shield::{App, HttpTerms, TokenKeys, router};
 use kiki::config::Loader;
 use kiki::connectors::redis::Redis;
 use kiki::models::access::Scopes;
 use kiki::models::shield::seal::MasterKey;
-use kiki::models::shield::token::Signer;
 use kiki::store::export::{ExportRow, Source};
 use kiki::store::{Store, StoreConfig};
 use serde_json::Value;
@@ -85,9 +84,11 @@ async fn api_in(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api 
     let master = MasterKey::new([7; 32]).expect("a key");
     let patience = config.server.request_timeout_ms.duration();
     let shield = Shield::start(&registry, store, terms, master, config.store.committer(), patience);
+    let shield = shield.await.expect("syncshield starts");
+    let tokens = TokenKeys::open(&shield, vec![7; 32]).await.expect("token keys");
     let app = Arc::new(App {
-        shield: shield.await.expect("syncshield starts"),
-        signer: Signer::new(&[7; 32]),
+        shield,
+        tokens,
         metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         redis: Redis::default(),
         registry: registry.clone(),

@@ -20,6 +20,7 @@ mod shared;
 mod tree;
 pub mod vault;
 pub mod view;
+pub mod webhooks;
 
 pub use load::AccountTerms;
 pub use names::{ACCOUNT_BUDGET, BudgetName, NAME_CHARS_MAX, is_name};

@@ -10,6 +10,7 @@ use super::corrections::Desk;
 use super::dsr::Dsrs;
 use super::person::{Handler, Persons, ShieldHoldings};
 use super::vault::Vault;
+use super::webhooks::{HookTerms, Post};
 use crate::actors::kernel::Entities;
 use crate::clock;
 use crate::models::shield::entry::{HolderId, Now};
@@ -31,6 +32,7 @@ pub struct ShieldTerms {
     pub idle_after: std::time::Duration,
     pub mailbox_max: u32,
     pub audit: AuditTerms,
+    pub webhooks: HookTerms,
 }
 
 pub struct Shared {
@@ -54,6 +56,7 @@ pub struct Shared {
     pub persons: Persons,
     pub dsrs: Dsrs,
     pub corrections: Desk,
+    pub webhooks: Post,
     /// What services hold about people: every one is asked for every package and every erasure.
     pub handlers: Vec<Box<dyn Handler>>,
 }
@@ -86,6 +89,7 @@ impl Shared {
             persons: Persons::default(),
             dsrs: Dsrs::default(),
             corrections: Desk::default(),
+            webhooks: Post::default(),
             handlers: vec![Box::new(ShieldHoldings)],
         })
     }

@@ -11,7 +11,9 @@ use super::names::BudgetName;
 use super::outbox::OutboxActor;
 use super::person::{People, PersonActor};
 use super::shared::Shared;
+use super::webhooks::HooksActor;
 use crate::actors::kernel::{Registry, Service, SpawnError, Strategy, per_minute};
+use crate::connectors::hook::HookClient;
 use crate::store::Driver;
 
 /// How long a step of a request waits for the person's actor.
@@ -27,6 +29,7 @@ const STEP_PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 /// ├── dsr/<id>               entities: one request each, a saga
 /// ├── privacy                permanent: wakes requests that are open
 /// ├── corrections            permanent: the one writer of manual corrections
+/// ├── webhooks               permanent: sends events to who asked for them
 /// ├── account/<account>      entities: the window, one owner each
 /// └── budget/<campaign>      entities: one authority and its purse each
 /// ```
@@ -34,6 +37,7 @@ pub fn grow(
     registry: &Registry,
     shared: &Arc<Shared>,
     driver: Driver,
+    client: HookClient,
 ) -> Result<Service, SpawnError> {
     let service = registry.service("shield").strategy(Strategy::OneForOne).start()?;
     let root = service.supervisor();
@@ -83,6 +87,13 @@ pub fn grow(
         .intensity(10, per_minute())
         .start(move || CorrectionsActor::new(Arc::clone(&for_corrections)))?;
     let _ = shared.corrections.actor.set(corrections);
+
+    let (for_webhooks, client) = (Arc::clone(shared), client);
+    let webhooks = root
+        .child("webhooks")
+        .intensity(10, per_minute())
+        .start(move || HooksActor::new(Arc::clone(&for_webhooks), client.clone()))?;
+    let _ = shared.webhooks.actor.set(webhooks);
 
     let for_auditor = Arc::clone(shared);
     root.child("auditor")

@@ -8,6 +8,7 @@ mod events;
 mod faults;
 mod keys;
 mod orders;
+mod rotate;
 mod services;
 mod tree;
 
@@ -73,6 +74,7 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
         keys::list,
         keys::create,
         keys::revoke,
+        rotate::rotate,
         events::events
     ),
     components(schemas(ProblemBody, Sort)),
@@ -107,6 +109,7 @@ pub fn router(registry: Registry, chaos_enabled: bool, door: Arc<Door>) -> Route
 pub fn listener(registry: Registry, chaos_enabled: bool, app: &Arc<App>) -> Router {
     let all = router(registry, chaos_enabled, Arc::clone(&app.door));
     let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Admin);
+    let all = all.merge(rotate::routes(Arc::clone(app)));
     with_fallbacks(all.merge(super::health::routes(Arc::clone(app)))).layer(guard)
 }
 

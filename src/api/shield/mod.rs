@@ -13,6 +13,8 @@ mod holds;
 mod info;
 mod ledger;
 mod spend;
+mod token_keys;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +33,13 @@ use super::docs::Proofs;
 use super::gate::{self, Gate};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::actors::shield::Shield;
-use crate::models::shield::token::Signer;
+
+pub use token_keys::{NotRotated, TokenKeys};
 
 /// What handlers need.
 pub struct App {
     pub shield: Shield,
-    pub signer: Signer,
+    pub tokens: TokenKeys,
     pub metrics: PrometheusHandle,
     pub redis: crate::connectors::redis::Redis,
     pub registry: crate::actors::kernel::Registry,
@@ -104,6 +107,11 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
         .routes(routes!(corrections::show))
         .routes(routes!(corrections::approve))
         .routes(routes!(corrections::refuse))
+        // webhooks
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::show, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
         // accounts
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::account))

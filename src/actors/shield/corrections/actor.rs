@@ -278,10 +278,7 @@ impl CorrectionsActor {
 
 /// Books it under its own operation: the ledger has it once, however often this runs.
 async fn spend(shared: &Shared, c: &Correction) -> Fate {
-    let name = BudgetName {
-        account: c.account.as_str().into(),
-        budget: c.budget.as_str().into(),
-    };
+    let name = BudgetName { account: c.account.as_str().into(), budget: c.budget.as_str().into() };
     let entities = if name.is_account() { &shared.accounts } else { &shared.budgets };
     let Some(entities) = entities.get() else { return Fate::Later("not started yet".to_owned()) };
     let ask = SpendAsk {

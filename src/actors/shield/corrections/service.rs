@@ -126,7 +126,9 @@ impl Corrections {
         match asked.await? {
             Proposed::Saved => Ok((correction, false)),
             Proposed::Unavailable => Err(CorrectionError::Unavailable),
-            Proposed::Replayed { body_hash, answer } if Some(&body_hash) == fingerprint.as_ref() => {
+            Proposed::Replayed { body_hash, answer }
+                if Some(&body_hash) == fingerprint.as_ref() =>
+            {
                 Ok((self.see(&account, &answer).await?, true))
             }
             Proposed::Replayed { .. } => Err(CorrectionError::Mismatch),
