@@ -3,6 +3,7 @@
 //! so that a name that changes its mind is refused as well. No redirects, no proxy, no cookies.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -51,45 +52,54 @@ pub struct Message {
 /// A client for receivers.
 #[derive(Clone, Debug)]
 pub struct HookClient {
-    client: Client,
+    plain: Client,
+    /// Made when it is first needed: a machine without certificates starts all the same.
+    tls: Arc<OnceLock<Client>>,
     allow_private: bool,
+    patience: Duration,
+}
+
+/// The URL, if events may be sent there. A name is looked at only when it is connected to.
+///
+/// # Errors
+/// Why they may not.
+pub fn check(text: &str, allow_private: bool) -> Result<Url, BadUrl> {
+    if text.chars().count() > URL_CHARS_MAX {
+        return Err(BadUrl::TooLong);
+    }
+    let url = Url::parse(text).map_err(|_| BadUrl::Malformed)?;
+    let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https"));
+    let host = host.ok_or(BadUrl::Malformed)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(BadUrl::Credentials);
+    }
+    // Parsing has made every spelling of an IPv4 address (decimal, octal, short) the usual one.
+    let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    match literal {
+        Ok(address) if !allow_private && !is_public(address) => Err(BadUrl::Private),
+        _ => Ok(url),
+    }
 }
 
 impl HookClient {
     /// # Errors
-    /// The TLS library cannot be set up.
+    /// A client cannot be made.
     pub fn new(allow_private: bool, patience: Duration) -> Result<HookClient, SendError> {
-        let builder = super::http::builder("https:");
-        let client = builder
-            .no_proxy()
-            .timeout(patience)
-            // A connection that is kept is one whose address is not looked at again.
-            .pool_max_idle_per_host(0)
-            .dns_resolver(PublicNames { allow_private })
-            .build();
-        let client = client.map_err(|e| SendError::Transport(e.to_string()))?;
-        Ok(HookClient { client, allow_private })
+        let plain = made("http:", allow_private, patience)?;
+        Ok(HookClient { plain, tls: Arc::default(), allow_private, patience })
     }
 
-    /// The URL, if events may be sent there. A name is looked at only when it is connected to.
-    ///
-    /// # Errors
-    /// Why they may not.
-    pub fn check(&self, text: &str) -> Result<Url, BadUrl> {
-        if text.chars().count() > URL_CHARS_MAX {
-            return Err(BadUrl::TooLong);
+    /// The client for a URL.
+    fn client(&self, url: &Url) -> Result<&Client, SendError> {
+        if url.scheme() == "http" {
+            return Ok(&self.plain);
         }
-        let url = Url::parse(text).map_err(|_| BadUrl::Malformed)?;
-        let host = url.host_str().filter(|_| matches!(url.scheme(), "http" | "https"));
-        let host = host.ok_or(BadUrl::Malformed)?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(BadUrl::Credentials);
-        }
-        // Parsing has made every spelling of an IPv4 address (decimal, octal, short) the usual one.
-        let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        match literal {
-            Ok(address) if !self.allow_private && !is_public(address) => Err(BadUrl::Private),
-            _ => Ok(url),
+        match self.tls.get() {
+            Some(client) => Ok(client),
+            None => {
+                let client = made("https:", self.allow_private, self.patience)?;
+                Ok(self.tls.get_or_init(|| client))
+            }
         }
     }
 
@@ -98,9 +108,10 @@ impl HookClient {
     /// # Errors
     /// It was not taken, or nobody knows.
     pub async fn send(&self, url: &str, message: Message) -> Result<(), SendError> {
+        let url = check(url, self.allow_private)?;
         let request = self
-            .client
-            .post(self.check(url)?)
+            .client(&url)?
+            .post(url)
             .header("content-type", "application/json")
             .header("user-agent", concat!("kiki/", env!("CARGO_PKG_VERSION")))
             .header(ID_HEADER, &message.id)
@@ -113,6 +124,16 @@ impl HookClient {
             Err(error) => Err(SendError::Transport(reason(&error))),
         }
     }
+}
+
+fn made(scheme: &str, allow_private: bool, patience: Duration) -> Result<Client, SendError> {
+    let builder = super::http::builder(scheme)
+        .no_proxy()
+        .timeout(patience)
+        // A connection that is kept is one whose address is not looked at again.
+        .pool_max_idle_per_host(0)
+        .dns_resolver(PublicNames { allow_private });
+    builder.build().map_err(|e| SendError::Transport(reason(&e)))
 }
 
 /// The innermost cause, without the URL: that may hold a secret.
@@ -157,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_url_into_the_own_network_is_refused_however_it_is_spelled() {
-        let client = client(false);
+        let check = |url| check(url, false);
         for url in [
             "http://127.0.0.1/",
             "http://2130706433/",
@@ -168,15 +189,15 @@ mod tests {
             "https://169.254.169.254/latest/meta-data/",
             "http://0/",
         ] {
-            assert_eq!(client.check(url).err(), Some(BadUrl::Private), "{url}");
+            assert_eq!(check(url).err(), Some(BadUrl::Private), "{url}");
         }
         for url in ["", "ftp://example.com/", "file:///etc/passwd", "http://", "example.com"] {
-            assert_eq!(client.check(url).err(), Some(BadUrl::Malformed), "{url}");
+            assert_eq!(check(url).err(), Some(BadUrl::Malformed), "{url}");
         }
-        assert_eq!(client.check("https://u:p@example.com/").err(), Some(BadUrl::Credentials));
+        assert_eq!(check("https://u:p@example.com/").err(), Some(BadUrl::Credentials));
         let long = format!("https://example.com/{}", "x".repeat(URL_CHARS_MAX));
-        assert_eq!(client.check(&long).err(), Some(BadUrl::TooLong));
-        assert!(client.check("https://example.com/hook?x=1").is_ok());
+        assert_eq!(check(&long).err(), Some(BadUrl::TooLong));
+        assert!(check("https://example.com/hook?x=1").is_ok());
     }
 
     #[tokio::test]

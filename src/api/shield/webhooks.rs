@@ -251,7 +251,7 @@ fn failed(error: HookError) -> Problem {
             Problem::new(Code::Overloaded, "too many requests wait").retry_after(retry_after_ms)
         }
         HookError::Unanswered => Problem::new(Code::Unanswered, "no answer in time"),
-        HookError::Seal(_) | HookError::Client(_) => {
+        HookError::Seal(_) => {
             tracing::error!(%error, "a webhook cannot be handled");
             Problem::new(Code::Internal, "the webhook cannot be handled")
         }

@@ -11,7 +11,7 @@ use super::hook::{sealed, secrets};
 use crate::actors::kernel::{AskError, Handle, Reply};
 use crate::actors::shield::shared::Shared;
 use crate::clock;
-use crate::connectors::hook::{BadUrl, HookClient, SendError};
+use crate::connectors::hook::{BadUrl, check};
 use crate::models::access::hook::HookSecret;
 use crate::models::access::live::LiveSecrets;
 use crate::models::access::pattern::Pattern;
@@ -40,8 +40,6 @@ pub enum HookError {
     Unanswered,
     #[error("the secrets cannot be sealed or opened: {0}")]
     Seal(#[from] SealError),
-    #[error("the client cannot be made: {0}")]
-    Client(#[from] SendError),
 }
 
 impl From<AskError> for HookError {
@@ -101,8 +99,7 @@ impl Hooks {
         url: &str,
         events: &[Pattern],
     ) -> Result<(WebhookRow, Zeroizing<String>)> {
-        let terms = self.shared.terms.webhooks;
-        HookClient::new(terms.allow_private, terms.patience)?.check(url)?;
+        check(url, self.shared.terms.webhooks.allow_private)?;
         if self.list(account).await?.len() >= WEBHOOKS_MAX {
             return Err(HookError::Full);
         }
