@@ -169,9 +169,12 @@ CREATE TABLE correction (
     proposed_at BIGINT NOT NULL,
     decided_by  TEXT,
     decided_at  BIGINT,
+    refusal     TEXT,
+    seq         BIGINT,
     version     BIGINT NOT NULL,
     PRIMARY KEY (account, correction)
 );
+CREATE INDEX correction_approved ON correction (account, correction) WHERE status = 'approved';
 
 CREATE TABLE webhook (
     account    TEXT /* key */ NOT NULL,

@@ -343,6 +343,7 @@ async fn the_openapi_document_names_every_route() {
             "/api/admin/faults",
             "/api/admin/faults/{id}",
             "/api/admin/keys",
+            "/api/admin/keys/rotate",
             "/api/admin/keys/{id}",
             "/api/admin/services",
             "/api/admin/tree",

@@ -16,6 +16,8 @@ mod check;
 mod compliance;
 #[path = "shield/consent.rs"]
 mod consent;
+#[path = "shield/corrections.rs"]
+mod corrections;
 #[path = "shield/dsr.rs"]
 mod dsr;
 #[path = "shield/harness.rs"]
@@ -26,7 +28,11 @@ mod holds;
 mod ledger;
 #[path = "shield/process.rs"]
 mod process;
+#[path = "shield/rotation.rs"]
+mod rotation;
 #[path = "shield/spend.rs"]
 mod spend;
 #[path = "shield/store_down.rs"]
 mod store_down;
+#[path = "shield/webhooks.rs"]
+mod webhooks;

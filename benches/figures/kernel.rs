@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use crate::report::{Bar, PAIRS, figure, ratios};
 use kiki::actors::kernel::{Actor, Cx, Fault, Handle, KernelConfig, Registry, Reply};
 use kiki::actors::shield::audit::AuditTerms;
+use kiki::actors::shield::webhooks::HookTerms;
 use kiki::actors::shield::{BudgetName, Shield, ShieldTerms};
+use kiki::models::access::retry::Schedule;
 use kiki::models::shield::ask::Order;
 use kiki::models::shield::entry::Op;
 use kiki::models::shield::limits::Limits;
@@ -127,6 +129,11 @@ async fn shield(registry: &Registry, dir: &std::path::Path) -> (Shield, BudgetNa
         idle_after: Duration::from_secs(300),
         mailbox_max: 1_024,
         audit: AuditTerms { dir: dir.to_owned(), retention_us: i64::MAX },
+        webhooks: HookTerms {
+            allow_private: false,
+            patience: Duration::from_secs(5),
+            schedule: Schedule::default(),
+        },
     };
     let patience = Duration::from_secs(10);
     let master = MasterKey::new([7; 32]).expect("a key");

@@ -14,14 +14,14 @@ use super::front_door;
 use crate::access::Door;
 use crate::actors::kernel::{KernelConfig, Registry};
 use crate::actors::shield::audit::{AuditTerms, AuditWitness};
+use crate::actors::shield::webhooks::HookTerms;
 use crate::actors::shield::{Shield, ShieldTerms};
 use crate::api::server::{self, Listener};
-use crate::api::shield::{App, Front, HttpTerms};
+use crate::api::shield::{App, Front, HttpTerms, TokenKeys};
 use crate::api::{admin, health};
 use crate::config::{Config, Loaded, master_key, token_secret};
 use crate::connectors::redis::Redis;
 use crate::models::shield::terms::WindowCap;
-use crate::models::shield::token::Signer;
 use crate::store::{ServerLock, Store};
 use crate::telemetry::{self, Collector};
 
@@ -86,7 +86,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     witness.begin(shield.clone());
     let app = Arc::new(App {
         shield: shield.clone(),
-        signer: Signer::new(&secret),
+        tokens: TokenKeys::open(&shield, secret).await.map_err(CliError::failed)?,
         metrics: metrics.clone(),
         redis: redis.clone(),
         registry: registry.clone(),
@@ -163,6 +163,11 @@ pub fn terms(config: &Config) -> ShieldTerms {
         audit: AuditTerms {
             dir: config.audit.dir_or(&config.store.data_dir).to_owned(),
             retention_us: i64::from(config.audit.retention_days) * 86_400_000_000,
+        },
+        webhooks: HookTerms {
+            allow_private: config.webhooks.allow_private,
+            patience: config.webhooks.timeout_ms.duration(),
+            schedule: config.webhooks.schedule(),
         },
     }
 }

@@ -10,6 +10,7 @@ use super::values::Values;
 use super::{
     audit::Audit, auth::Auth, chaos::Chaos, kernel::Kernel, limits::Limits, log::Log, peers::Peers,
     redis::Redis, server::Server, shield::Shield, store::Store, telemetry::Telemetry,
+    webhooks::Webhooks,
 };
 
 /// Declares the whole configuration: one line per section.
@@ -51,6 +52,7 @@ sections! {
     telemetry: Telemetry,
     auth: Auth,
     limits: Limits,
+    webhooks: Webhooks,
 }
 
 /// The key at `path`.

@@ -35,6 +35,7 @@ mod server;
 mod shield;
 mod store;
 mod telemetry;
+mod webhooks;
 
 pub use address::{HostPort, HttpUrl};
 pub use audit::Audit;
@@ -60,3 +61,4 @@ pub use store::Store;
 pub use telemetry::Telemetry;
 pub use token_secret::{MASTER_KEY_FILE, TOKEN_SECRET_FILE, master_key, token_secret};
 pub use values::Values;
+pub use webhooks::Webhooks;

@@ -1,4 +1,5 @@
 //! The outside world.
 
+pub mod hook;
 pub mod http;
 pub mod redis;

@@ -12,14 +12,13 @@ use kiki::actors::kernel::{KernelConfig, Registry};
 use kiki::actors::shield::Shield;
 use kiki::api::access::Listener;
 use kiki::api::peer::Peer;
-use kiki::api::shield::{App, Front, HttpTerms};
+use kiki::api::shield::{App, Front, HttpTerms, TokenKeys};
 use kiki::api::{admin, health, shield};
 use kiki::clock;
 use kiki::config::Loader;
 use kiki::connectors::redis::Redis;
 use kiki::models::access::{KeyId, Role, Scopes};
 use kiki::models::shield::seal::MasterKey;
-use kiki::models::shield::token::Signer;
 use kiki::store::{Store, StoreConfig};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -112,9 +111,11 @@ pub async fn world(terms: Option<DoorTerms>) -> World {
     let master = MasterKey::new([7; 32]).expect("a key");
     let patience = config.server.request_timeout_ms.duration();
     let shield = Shield::start(&registry, store, terms, master, config.store.committer(), patience);
+    let shield = shield.await.expect("syncshield starts");
+    let tokens = TokenKeys::open(&shield, vec![7; 32]).await.expect("token keys");
     let app = Arc::new(App {
-        shield: shield.await.expect("syncshield starts"),
-        signer: Signer::new(&[7; 32]),
+        shield,
+        tokens,
         metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         redis: Redis::default(),
         registry: registry.clone(),

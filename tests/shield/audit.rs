@@ -7,7 +7,6 @@ use kiki::models::shield::audit::merkle::{Hash, leaf_hash};
 use kiki::models::shield::audit::proof::{verify_consistency, verify_inclusion};
 use kiki::models::shield::audit::record::Record;
 use serde_json::{Value, json};
-use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
 use super::harness::{Api, api, reason};
 
@@ -22,11 +21,7 @@ async fn busy(api: &Api, n: usize) {
 }
 
 pub async fn tamper(api: &Api, sql: &str) {
-    let file = api.dir().join("kiki.sqlite");
-    let url = format!("sqlite://{}", file.display());
-    let mut conn = AnyConnection::connect(&url).await.expect("the database opens");
-    let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await;
-    assert!(done.expect("the statement runs").rows_affected() > 0, "{sql} changed nothing");
+    api.tamper(sql).await;
 }
 
 async fn verified(api: &Api) -> Value {

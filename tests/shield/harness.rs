@@ -7,18 +7,19 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
-use kiki::access::{Door, Keys};
+use kiki::access::{Door, DoorTerms, Keys, NewKey};
 use kiki::actors::kernel::{KernelConfig, Registry};
 use kiki::actors::shield::Shield;
 use kiki::actors::shield::audit::AuditWitness;
-use kiki::api::shield::{App, Front, HttpTerms, router};
+use kiki::api::shield::{App, Front, HttpTerms, TokenKeys, router};
 use kiki::config::Loader;
 use kiki::connectors::redis::Redis;
+use kiki::models::access::Scopes;
 use kiki::models::shield::seal::MasterKey;
-use kiki::models::shield::token::Signer;
 use kiki::store::export::{ExportRow, Source};
 use kiki::store::{Store, StoreConfig};
 use serde_json::Value;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use tower::ServiceExt;
 
 /// Room for everything that is not about the window.
@@ -72,16 +73,22 @@ async fn api_in(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api 
     let store = StoreConfig::sqlite(dir.path());
     let store = Store::open(store).await.expect("the store opens");
     let witness = AuditWitness::default();
-    let door = Door::open(Keys::load(store.clone()).await.expect("keys"));
+    let keys = Keys::load(store.clone()).await.expect("keys");
+    let door = match config.auth.required(config.server.bind) {
+        false => Door::open(keys),
+        true => Door::guarded(keys, DoorTerms { bearer: None, limits: None, shared: None }),
+    };
     let door = door.with_witness(Arc::new(witness.clone()));
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let terms = kiki::cli::up::terms(&config);
     let master = MasterKey::new([7; 32]).expect("a key");
     let patience = config.server.request_timeout_ms.duration();
     let shield = Shield::start(&registry, store, terms, master, config.store.committer(), patience);
+    let shield = shield.await.expect("syncshield starts");
+    let tokens = TokenKeys::open(&shield, vec![7; 32]).await.expect("token keys");
     let app = Arc::new(App {
-        shield: shield.await.expect("syncshield starts"),
-        signer: Signer::new(&[7; 32]),
+        shield,
+        tokens,
         metrics: metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder().handle(),
         redis: Redis::default(),
         registry: registry.clone(),
@@ -181,6 +188,27 @@ impl Api {
     pub async fn settle(&self, hold: &str, amount: f64) -> Answer {
         let body = serde_json::json!({"amount": amount});
         self.post(&format!("/api/v1/holds/{hold}/settle"), body).await
+    }
+
+    /// A new key of this role for everything.
+    pub async fn key(&self, name: &str, role: &str) -> String {
+        let new = NewKey {
+            name: name.to_owned(),
+            role: role.parse().expect("a role"),
+            scopes: Scopes::all(),
+            created_by: "test".to_owned(),
+            expires_at: None,
+        };
+        let made = self.app.door.keys().create(new, kiki::clock::wall_us()).await;
+        made.expect("a key").0.text().to_string()
+    }
+
+    /// Changes the database behind the server's back.
+    pub async fn tamper(&self, sql: &str) {
+        let url = format!("sqlite://{}", self.dir().join("kiki.sqlite").display());
+        let mut conn = AnyConnection::connect(&url).await.expect("the database opens");
+        let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await;
+        assert!(done.expect("the statement runs").rows_affected() > 0, "{sql} changed nothing");
     }
 
     /// Every row of the store, as JSON, by table.

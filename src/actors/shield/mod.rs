@@ -5,6 +5,7 @@ mod budget;
 mod carry;
 pub mod committer;
 pub mod compliance;
+pub mod corrections;
 pub mod dsr;
 mod journal;
 mod load;
@@ -20,6 +21,7 @@ mod shared;
 mod tree;
 pub mod vault;
 pub mod view;
+pub mod webhooks;
 
 pub use load::AccountTerms;
 pub use names::{ACCOUNT_BUDGET, BudgetName, NAME_CHARS_MAX, is_name};

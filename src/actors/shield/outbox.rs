@@ -91,6 +91,11 @@ impl OutboxActor {
         if rows.is_empty() {
             return;
         }
+        // First: what is marked below is not read again.
+        if let Err(error) = super::webhooks::fan_out(&self.shared, &rows).await {
+            self.view.last_error = Some(error.to_string());
+            return;
+        }
         for row in &rows {
             let payload: serde_json::Value = serde_json::from_str(&row.payload).unwrap_or_default();
             tracing::info!(account = %row.account, budget = %row.subject, event = %row.kind,

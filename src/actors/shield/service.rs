@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::audit::{Audit, Turning};
 use super::compliance::FactsError;
+use super::corrections::Corrections;
 use super::dsr::Requests;
 use super::load::AccountTerms;
 use super::message::{AccountSeen, Authorised, Booked, HoldFate, Msg, SpendAsk, Told};
@@ -15,8 +16,10 @@ use super::shared::{Shared, ShieldTerms};
 use super::tree;
 use super::vault::Vault;
 use super::view::BudgetView;
+use super::webhooks::Hooks;
 use crate::actors::kernel::{AskError, Entities, Registry, Reply, Service};
 use crate::clock;
+use crate::connectors::hook::HookClient;
 use crate::models::shield::ask::Order;
 use crate::models::shield::compliance::facts::{Facts, Settings};
 use crate::models::shield::compliance::period::Period;
@@ -80,6 +83,7 @@ impl Shield {
     ) -> std::result::Result<Shield, Box<dyn std::error::Error + Send + Sync>> {
         super::metrics::describe();
         super::audit::describe();
+        super::webhooks::describe();
         let vault = Vault::open(&store, master).await?;
         let incarnation: u64 = rand::random();
         let shards: Vec<i64> = (0..SHARDS).collect();
@@ -93,7 +97,9 @@ impl Shield {
             // Another server may have made it in this moment: then it is there as well.
             put_account(&shared, &account, currency, None).await?;
         }
-        let service = tree::grow(registry, &shared, driver)?;
+        let hooks = shared.terms.webhooks;
+        let client = HookClient::new(hooks.allow_private, hooks.patience)?;
+        let service = tree::grow(registry, &shared, driver, client)?;
         Ok(Shield { shared, service: Arc::new(service), patience })
     }
 
@@ -128,6 +134,16 @@ impl Shield {
     /// Data-subject requests.
     pub fn requests(&self) -> Requests {
         Requests::new(Arc::clone(&self.shared), self.people(), self.patience)
+    }
+
+    /// Manual corrections.
+    pub fn corrections(&self) -> Corrections {
+        Corrections::new(Arc::clone(&self.shared), self.patience)
+    }
+
+    /// Where events are sent.
+    pub fn webhooks(&self) -> Hooks {
+        Hooks::new(Arc::clone(&self.shared), self.patience)
     }
 
     /// What services hold about people.

@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::audit::{Audit, AuditTerms};
 use super::budget::BudgetActor;
+use super::corrections::Desk;
 use super::dsr::Dsrs;
 use super::person::{Handler, Persons, ShieldHoldings};
 use super::vault::Vault;
+use super::webhooks::{HookTerms, Post};
 use crate::actors::kernel::Entities;
 use crate::clock;
 use crate::models::shield::entry::{HolderId, Now};
@@ -30,6 +32,7 @@ pub struct ShieldTerms {
     pub idle_after: std::time::Duration,
     pub mailbox_max: u32,
     pub audit: AuditTerms,
+    pub webhooks: HookTerms,
 }
 
 pub struct Shared {
@@ -52,6 +55,8 @@ pub struct Shared {
     pub audit: Audit,
     pub persons: Persons,
     pub dsrs: Dsrs,
+    pub corrections: Desk,
+    pub webhooks: Post,
     /// What services hold about people: every one is asked for every package and every erasure.
     pub handlers: Vec<Box<dyn Handler>>,
 }
@@ -83,6 +88,8 @@ impl Shared {
             audit,
             persons: Persons::default(),
             dsrs: Dsrs::default(),
+            corrections: Desk::default(),
+            webhooks: Post::default(),
             handlers: vec![Box::new(ShieldHoldings)],
         })
     }

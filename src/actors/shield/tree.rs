@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex};
 use super::audit::{AuditorActor, LogActor};
 use super::budget::BudgetActor;
 use super::committer::CommitterActor;
+use super::corrections::CorrectionsActor;
 use super::dsr::{DsrActor, PrivacyActor};
 use super::names::BudgetName;
 use super::outbox::OutboxActor;
 use super::person::{People, PersonActor};
 use super::shared::Shared;
+use super::webhooks::HooksActor;
 use crate::actors::kernel::{Registry, Service, SpawnError, Strategy, per_minute};
+use crate::connectors::hook::HookClient;
 use crate::store::Driver;
 
 /// How long a step of a request waits for the person's actor.
@@ -25,6 +28,8 @@ const STEP_PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 /// ├── person/<hash>          entities: what one person allows
 /// ├── dsr/<id>               entities: one request each, a saga
 /// ├── privacy                permanent: wakes requests that are open
+/// ├── corrections            permanent: the one writer of manual corrections
+/// ├── webhooks               permanent: sends events to who asked for them
 /// ├── account/<account>      entities: the window, one owner each
 /// └── budget/<campaign>      entities: one authority and its purse each
 /// ```
@@ -32,6 +37,7 @@ pub fn grow(
     registry: &Registry,
     shared: &Arc<Shared>,
     driver: Driver,
+    client: HookClient,
 ) -> Result<Service, SpawnError> {
     let service = registry.service("shield").strategy(Strategy::OneForOne).start()?;
     let root = service.supervisor();
@@ -75,6 +81,20 @@ pub fn grow(
     root.child("privacy")
         .intensity(10, per_minute())
         .start(move || PrivacyActor::new(Arc::clone(&for_privacy), people_of_privacy.clone()))?;
+
+    let for_corrections = Arc::clone(shared);
+    let corrections = root
+        .child("corrections")
+        .intensity(10, per_minute())
+        .start(move || CorrectionsActor::new(Arc::clone(&for_corrections)))?;
+    let _ = shared.corrections.actor.set(corrections);
+
+    let (for_webhooks, client) = (Arc::clone(shared), client);
+    let webhooks = root
+        .child("webhooks")
+        .intensity(10, per_minute())
+        .start(move || HooksActor::new(Arc::clone(&for_webhooks), client.clone()))?;
+    let _ = shared.webhooks.actor.set(webhooks);
 
     let for_auditor = Arc::clone(shared);
     root.child("auditor")

@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
 
 use crate::clock;
 use crate::models::shield::audit::head::{Keys, key_id};
 use crate::models::shield::seal::{Binding, MasterKey, Nonce, PersonKey, SealError};
+use crate::models::shield::token::SignerRing;
 use crate::store::{KeyringRow, Store, StoreError};
 
 /// Keys that sign the heads of audit logs.
 pub const AUDIT: &str = "audit";
+/// Keys that sign the tokens of holds.
+pub const TOKEN: &str = "token";
+/// How long beyond the longest hold a token key opens after the next one was made.
+const TOKEN_KEPT_US: i64 = 86_400_000_000;
 
 /// Why the keyring cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +113,45 @@ pub fn nonce() -> Nonce {
 
 fn person_binding<'a>(account: &'a str, person: &'a str) -> Binding<'a> {
     Binding { account, person, purpose: "person.key" }
+}
+
+/// The keys of tokens: `first` is the secret of the configuration, which stays the oldest.
+///
+/// # Errors
+/// A key cannot be opened, or the store does not answer.
+pub async fn token_ring(
+    store: &Store,
+    vault: &Vault,
+    first: &[u8],
+    hold_ttl_max_us: i64,
+) -> Result<SignerRing, VaultError> {
+    let rows = store.keyring(TOKEN).await?;
+    let mut keys = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let secret = vault.master.open_secret(&row.sealed, keyring_binding("keyring.token"));
+        keys.push((secret.map_err(|_| VaultError::WrongMaster)?, row.created_at));
+    }
+    let made = keys.iter().map(|(key, at)| (key.as_slice(), *at));
+    Ok(SignerRing::new(first, made, hold_ttl_max_us.saturating_add(TOKEN_KEPT_US)))
+}
+
+/// Makes a token key, which signs as soon as the ring is read again. Gives its name.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn new_token_key(store: &Store, vault: &Vault) -> Result<String, VaultError> {
+    let secret = Zeroizing::new(rand::random::<[u8; 32]>());
+    let key = format!("{:016x}", rand::random::<u64>());
+    let row = KeyringRow {
+        account: "*".to_owned(),
+        purpose: TOKEN.to_owned(),
+        key: key.clone(),
+        sealed: vault.master.seal_secret(&*secret, keyring_binding("keyring.token"), nonce())?,
+        public: String::new(),
+        created_at: clock::wall_us(),
+    };
+    store.put_keyring(row).await?;
+    Ok(key)
 }
 
 fn keyring_binding(purpose: &'static str) -> Binding<'static> {

@@ -213,9 +213,9 @@ impl GuardLayer {
         let status = response.status().as_u16();
         let denied = response.extensions().get::<Code>() == Some(&Code::Forbidden);
         if denied {
-            // The handler found that the account is another's.
+            // The handler found that the account is another's, or that this takes another person.
             let act = told.act("access.denied", &who, ActOutcome::Denied, status);
-            self.door.saw_soon(Act { reason: "an account of another".to_owned(), ..act });
+            self.door.saw_soon(Act { reason: "the handler refused this caller".to_owned(), ..act });
         }
         if let Some(unseen) = unseen {
             let outcome = match status {

@@ -72,6 +72,7 @@ const fn acts(method: &'static str, path: &'static str, needs: Needs, event: &'s
 
 const READ: Needs = Needs::Right(Read);
 const OPERATE: Needs = Needs::Right(Operate);
+const ADMINISTER: Needs = Needs::Right(Administer);
 const INJECT: Needs = All(Inject);
 
 const SHIELD: &[Rule] = &[
@@ -104,6 +105,19 @@ const SHIELD: &[Rule] = &[
     // bookings
     rule("POST", "/api/v1/spend", OPERATE),
     rule("GET", "/api/v1/budget/{campaign_id}/ledger", READ),
+    // corrections have records of their own, and ask for two people
+    rule("GET", "/api/v1/corrections", READ),
+    rule("POST", "/api/v1/corrections", OPERATE),
+    rule("GET", "/api/v1/corrections/{id}", READ),
+    rule("POST", "/api/v1/corrections/{id}/approve", OPERATE),
+    rule("POST", "/api/v1/corrections/{id}/refuse", OPERATE),
+    // webhooks: their URLs may hold secrets of the receivers
+    rule("GET", "/api/v1/webhooks", OPERATE),
+    acts("POST", "/api/v1/webhooks", ADMINISTER, "webhook.created"),
+    rule("GET", "/api/v1/webhooks/{id}", OPERATE),
+    acts("DELETE", "/api/v1/webhooks/{id}", ADMINISTER, "webhook.deleted"),
+    acts("POST", "/api/v1/webhooks/{id}/rotate", ADMINISTER, "webhook.secret_rotated"),
+    acts("POST", "/api/v1/webhooks/{id}/test", OPERATE, "webhook.tested"),
     // accounts
     rule("GET", "/api/v1/accounts", READ),
     acts("POST", "/api/v1/accounts", All(Administer), "account.created"),
@@ -175,6 +189,7 @@ const ADMIN: &[Rule] = &[
     // Keys within what the caller has itself: an admin of one account makes keys for that one.
     rule("GET", "/api/admin/keys", Needs::Right(Administer)),
     acts("POST", "/api/admin/keys", Needs::Right(Administer), "key.created"),
+    acts("POST", "/api/admin/keys/rotate", All(Administer), "key.rotated"),
     acts("DELETE", "/api/admin/keys/{id}", Needs::Right(Administer), "key.revoked"),
 ];
 

@@ -8,6 +8,7 @@ mod events;
 mod faults;
 mod keys;
 mod orders;
+mod rotate;
 mod services;
 mod tree;
 
@@ -75,6 +76,7 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
         keys::create,
         keys::revoke,
         search::list_any,
+        rotate::rotate,
         events::events
     ),
     components(schemas(ProblemBody, Sort)),
@@ -112,6 +114,7 @@ pub fn listener(registry: Registry, chaos_enabled: bool, app: &Arc<App>) -> Rout
         Router::new().route("/api/admin/audit", get(search::list_any)).with_state(Arc::clone(app));
     let all = all.merge(audit);
     let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Admin);
+    let all = all.merge(rotate::routes(Arc::clone(app)));
     with_fallbacks(all.merge(super::health::routes(Arc::clone(app)))).layer(guard)
 }
 

@@ -195,7 +195,7 @@ fn answered(
             approved: true,
             campaign_id: name.budget.to_string(),
             hold_id: Some(common::hold_name(hold.id, &name.budget)),
-            token: Some(app.signer.sign(&name.account, &name.budget, hold)),
+            token: Some(app.tokens.ring().sign(&name.account, &name.budget, hold)),
             amount: hold.amount,
             currency: a.currency,
             expires_at: Some(view::rfc3339(hold.expires_wall_us)),

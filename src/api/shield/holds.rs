@@ -132,7 +132,8 @@ pub async fn settle(
         None => None,
         Some(raw) => {
             let token = body::text("token", raw, TOKEN_CHARS_MAX)?;
-            let proof = app.signer.open(&name.account, campaign, &token);
+            let proof =
+                app.tokens.ring().open(&name.account, campaign, &token, crate::clock::wall_us());
             let proof = proof.ok().filter(|h| h.id == hold);
             Some(proof.ok_or_else(|| Problem::field("token", "is not of this hold"))?)
         }

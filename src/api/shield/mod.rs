@@ -8,11 +8,14 @@ mod check;
 mod common;
 mod compliance;
 mod consent;
+mod corrections;
 mod dsr;
 mod holds;
 mod info;
 mod ledger;
 mod spend;
+mod token_keys;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,12 +34,13 @@ use super::docs::Proofs;
 use super::gate::{self, Gate};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::actors::shield::Shield;
-use crate::models::shield::token::Signer;
+
+pub use token_keys::{NotRotated, TokenKeys};
 
 /// What handlers need.
 pub struct App {
     pub shield: Shield,
-    pub signer: Signer,
+    pub tokens: TokenKeys,
     pub metrics: PrometheusHandle,
     pub redis: crate::connectors::redis::Redis,
     pub registry: crate::actors::kernel::Registry,
@@ -109,6 +113,16 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
         // bookings
         .routes(routes!(spend::book))
         .routes(routes!(ledger::ledger))
+        // corrections
+        .routes(routes!(corrections::list, corrections::propose))
+        .routes(routes!(corrections::show))
+        .routes(routes!(corrections::approve))
+        .routes(routes!(corrections::refuse))
+        // webhooks
+        .routes(routes!(webhooks::list, webhooks::create))
+        .routes(routes!(webhooks::show, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
         // accounts
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::account))

@@ -6,6 +6,8 @@ pub mod hook;
 pub mod identity;
 pub mod key;
 pub mod limit;
+pub mod live;
+pub mod pattern;
 pub mod retry;
 pub mod role;
 pub mod scope;

@@ -8,27 +8,49 @@ pub const DELAY_MAX_US: i64 = 3_600_000_000;
 /// breaks on a Friday evening is heard on Monday.
 pub const GIVE_UP_US: i64 = 3 * 24 * 3_600_000_000;
 
-/// The pause before the next attempt, in microseconds, after `failed` attempts (1 or more) of which the
-/// first was `waited_us` ago. `None`: dead.
-///
-/// Exponential with full jitter over a floor: uniform between 5 s and `min(1 h, 5 s · 2^failed)`, so
-/// that a thousand deliveries that failed together do not come back together (Brooker, "Exponential
-/// Backoff And Jitter", 2015). The last attempt is made at the very end. `entropy` is random.
-pub fn next_attempt(failed: u32, waited_us: i64, entropy: u64) -> Option<i64> {
-    let left = GIVE_UP_US.saturating_sub(waited_us.max(0));
-    if left <= 0 {
-        return None;
+/// How long pauses are, and when it is over; all in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    pub delay_min_us: i64,
+    pub delay_max_us: i64,
+    pub give_up_us: i64,
+}
+
+impl Default for Schedule {
+    fn default() -> Schedule {
+        Schedule { delay_min_us: DELAY_MIN_US, delay_max_us: DELAY_MAX_US, give_up_us: GIVE_UP_US }
     }
-    let ceiling = match 1_i64.checked_shl(failed.clamp(1, 62)) {
-        Some(factor) => DELAY_MIN_US.saturating_mul(factor).min(DELAY_MAX_US),
-        None => DELAY_MAX_US,
-    };
-    let span = u128::from(ceiling.abs_diff(DELAY_MIN_US)) + 1;
-    // A multiplication spreads the entropy evenly (Lemire 2019, without the rejection: the error is
-    // below 2^-31).
-    let jitter = (u128::from(entropy) * span) >> 64;
-    let delay = DELAY_MIN_US.saturating_add(i64::try_from(jitter).unwrap_or(0));
-    Some(delay.min(left))
+}
+
+/// [`Schedule::next_attempt`] of the usual schedule.
+pub fn next_attempt(failed: u32, waited_us: i64, entropy: u64) -> Option<i64> {
+    Schedule::default().next_attempt(failed, waited_us, entropy)
+}
+
+impl Schedule {
+    /// The pause before the next attempt, in microseconds, after `failed` attempts (1 or more) of
+    /// which the first was `waited_us` ago. `None`: dead.
+    ///
+    /// Exponential with full jitter over a floor: uniform between the shortest pause and
+    /// `min(longest, shortest · 2^failed)`, so that a thousand deliveries that failed together do not
+    /// come back together (Brooker, "Exponential Backoff And Jitter", 2015). The last attempt is made
+    /// at the very end. `entropy` is random.
+    pub fn next_attempt(self, failed: u32, waited_us: i64, entropy: u64) -> Option<i64> {
+        let left = self.give_up_us.saturating_sub(waited_us.max(0));
+        if left <= 0 {
+            return None;
+        }
+        let ceiling = match 1_i64.checked_shl(failed.clamp(1, 62)) {
+            Some(factor) => self.delay_min_us.saturating_mul(factor).min(self.delay_max_us),
+            None => self.delay_max_us,
+        };
+        let span = u128::from(ceiling.abs_diff(self.delay_min_us)) + 1;
+        // A multiplication spreads the entropy evenly (Lemire 2019, without the rejection: the error is
+        // below 2^-31).
+        let jitter = (u128::from(entropy) * span) >> 64;
+        let delay = self.delay_min_us.saturating_add(i64::try_from(jitter).unwrap_or(0));
+        Some(delay.min(left))
+    }
 }
 
 #[cfg(test)]

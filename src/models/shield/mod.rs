@@ -12,6 +12,7 @@ pub mod budget;
 pub mod compliance;
 pub mod consent;
 pub mod core;
+pub mod correction;
 pub mod day;
 pub mod dsr;
 pub mod effect;

@@ -93,6 +93,72 @@ impl Signer {
     }
 }
 
+/// Keys of which tokens may be open at the same time: beyond that nothing is rotated.
+pub const RING_MAX: usize = 16;
+
+/// The keys of tokens, newest first: the newest signs. A key that another one has replaced opens
+/// tokens until its time is over.
+#[derive(Clone, Debug)]
+pub struct SignerRing {
+    newest: Signer,
+    /// With the wall time at which each ends, micros.
+    older: Vec<(Signer, i64)>,
+}
+
+impl SignerRing {
+    /// Of the secret that was there before any rotation, and the keys made since, newest first, each
+    /// with the wall time at which it was made. A key opens for `kept_us` after the next was made.
+    pub fn new<'a>(
+        first: &[u8],
+        made: impl IntoIterator<Item = (&'a [u8], i64)>,
+        kept_us: i64,
+    ) -> SignerRing {
+        let mut signers: Vec<(Signer, i64)> = Vec::new();
+        // When the key after this one was made: there is none after the newest.
+        let mut ends = i64::MAX;
+        for (key, made_at) in made {
+            signers.push((Signer::new(key), ends));
+            ends = made_at.saturating_add(kept_us);
+        }
+        signers.push((Signer::new(first), ends));
+        let (newest, _) = signers.remove(0);
+        SignerRing { newest, older: signers }
+    }
+
+    /// Of one secret alone.
+    pub fn of(secret: &[u8]) -> SignerRing {
+        SignerRing { newest: Signer::new(secret), older: Vec::new() }
+    }
+
+    /// The token of a hold, by the newest key.
+    pub fn sign(&self, account: &str, campaign: &str, hold: &Hold) -> String {
+        self.newest.sign(account, campaign, hold)
+    }
+
+    /// The hold that a token of this campaign proves, at wall time `now_us`.
+    pub fn open(
+        &self,
+        account: &str,
+        campaign: &str,
+        token: &str,
+        now_us: i64,
+    ) -> Result<Hold, BadToken> {
+        let mut opened = self.newest.open(account, campaign, token);
+        for (signer, ends) in &self.older {
+            if opened.is_ok() || now_us >= *ends {
+                break;
+            }
+            opened = signer.open(account, campaign, token);
+        }
+        opened
+    }
+
+    /// Keys that open at `now_us`.
+    pub fn live(&self, now_us: i64) -> usize {
+        1 + self.older.iter().take_while(|(_, ends)| now_us < *ends).count()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,5 +197,22 @@ mod tests {
         for bad in ["", ".", "a.b", "dj18.", &"x".repeat(2_000)] {
             assert_eq!(signer.open("default", "camp_001", bad), Err(BadToken));
         }
+    }
+
+    #[test]
+    fn a_token_of_an_older_key_opens_until_that_key_is_over() {
+        let before = SignerRing::of(b"first");
+        let token = before.sign("a", "c", &hold());
+        // made at 100 and at 200, kept for 1,000
+        let ring = SignerRing::new(b"first", [(&b"third"[..], 200), (&b"second"[..], 100)], 1_000);
+        assert_eq!(ring.open("a", "c", &token, 1_099), Ok(hold()));
+        assert_eq!(ring.open("a", "c", &token, 1_100), Err(BadToken), "its time is over");
+        let second = Signer::new(b"second").sign("a", "c", &hold());
+        assert_eq!(ring.open("a", "c", &second, 1_199), Ok(hold()));
+        assert_eq!(ring.open("a", "c", &second, 1_200), Err(BadToken));
+        let newest = ring.sign("a", "c", &hold());
+        assert_eq!(ring.open("a", "c", &newest, i64::MAX - 1), Ok(hold()));
+        assert_eq!(before.open("a", "c", &newest, 0), Err(BadToken), "it is of another key");
+        assert_eq!([0, 1_099, 1_100, 1_200].map(|now| ring.live(now)), [3, 3, 2, 1]);
     }
 }

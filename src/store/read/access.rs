@@ -1,7 +1,7 @@
-//! Keys, secrets, corrections and webhooks.
+//! Keys, secrets and corrections.
 
 use super::page;
-use crate::store::rows::{ApiKeyRow, CorrectionRow, DeliveryRow, KeyringRow, WebhookRow};
+use crate::store::rows::{ApiKeyRow, CorrectionRow, KeyringRow};
 use crate::store::sql::{Conflict, insert};
 use crate::store::{Result, Store};
 
@@ -55,43 +55,10 @@ impl Store {
         .await
     }
 
-    /// All webhooks of all accounts. At most 10,000.
-    pub async fn webhooks(&self) -> Result<Vec<WebhookRow>> {
-        self.select("ORDER BY account, webhook LIMIT 10000", |_| Ok(())).await
-    }
-
-    pub async fn webhook(&self, account: &str, webhook: &str) -> Result<Option<WebhookRow>> {
-        self.select_one("WHERE account = $1 AND webhook = $2", |args| {
-            args.text(account)?;
-            args.text(webhook)
-        })
-        .await
-    }
-
-    /// Deliveries that are due, the longest due first.
-    pub async fn deliveries_due(&self, now: i64, limit: u32) -> Result<Vec<DeliveryRow>> {
-        let tail = "WHERE status = 'waiting' AND next_at <= $1 ORDER BY next_at LIMIT $2";
-        self.select(tail, |args| {
-            args.int(now)?;
-            args.int(page(limit))
-        })
-        .await
-    }
-
-    /// A webhook's newest deliveries.
-    pub async fn deliveries(
-        &self,
-        account: &str,
-        webhook: &str,
-        limit: u32,
-    ) -> Result<Vec<DeliveryRow>> {
-        let tail = "WHERE account = $1 AND webhook = $2 ORDER BY created_at DESC, event LIMIT $3";
-        self.select(tail, |args| {
-            args.text(account)?;
-            args.text(webhook)?;
-            args.int(page(limit))
-        })
-        .await
+    /// Corrections of all accounts that are approved and not booked yet.
+    pub async fn corrections_approved(&self, limit: u32) -> Result<Vec<CorrectionRow>> {
+        let tail = "WHERE status = 'approved' ORDER BY account, correction LIMIT $1";
+        self.select(tail, |args| args.int(page(limit))).await
     }
 }
 

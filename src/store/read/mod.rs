@@ -4,6 +4,7 @@ mod access;
 mod account;
 mod audit;
 mod budget;
+mod delivery;
 mod ledger;
 mod outbox;
 mod person;

@@ -52,7 +52,7 @@ impl Store {
         self.prune(sql, before, limit).await
     }
 
-    async fn prune(&self, sql: &'static str, before: i64, limit: u32) -> Result<u64> {
+    pub(super) async fn prune(&self, sql: &'static str, before: i64, limit: u32) -> Result<u64> {
         self.write_limited("pruning", async |conn| {
             let mut args = Args::default();
             args.int(before)?;

@@ -50,6 +50,10 @@ record! {
         pub proposed_at: i64,
         pub decided_by: Option<String>,
         pub decided_at: Option<i64>,
+        /// Why it was refused.
+        pub refusal: Option<String>,
+        /// The ledger row's number, once it is booked.
+        pub seq: Option<i64>,
         pub version: i64,
     }
 }
