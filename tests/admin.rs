@@ -336,6 +336,7 @@ async fn the_openapi_document_names_every_route() {
             "/api/admin/actors",
             "/api/admin/actors/{path}",
             "/api/admin/actors/{path}/{order}",
+            "/api/admin/audit",
             "/api/admin/breakers",
             "/api/admin/breakers/{path}/reset",
             "/api/admin/dead-letters",

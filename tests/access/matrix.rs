@@ -25,6 +25,8 @@ pub fn request(rule: &Rule, hold: &str, key_id: &str) -> (String, Value) {
             .replace("{account}", "default")
             .replace("{index}", "0")
             .replace("/dsr/{id}", &format!("/dsr/{}", "0".repeat(32)))
+            .replace("/corrections/{id}", &format!("/corrections/{}", "0".repeat(32)))
+            .replace("/webhooks/{id}", &format!("/webhooks/{}", "0".repeat(32)))
             .replace("/holds/{id}", &format!("/holds/{hold}"))
             .replace("/keys/{id}", &format!("/keys/{key_id}"))
             .replace("/faults/{id}", "/faults/7")
@@ -47,6 +49,12 @@ pub fn request(rule: &Rule, hold: &str, key_id: &str) -> (String, Value) {
         (_, "/dsr/create") => json!({"customer_id": "x", "request_type": "ACCESS"}),
         ("POST", path) if path.starts_with("/api/v1/dsr/") => json!({"reason": "asked for"}),
         ("POST", "/api/v1/audit/verify") => json!({"heads": []}),
+        ("POST", "/api/v1/corrections") => {
+            json!({"campaign_id": "c", "amount": 1, "reason": "asked for"})
+        }
+        ("POST", "/api/v1/corrections/{id}/refuse") => json!({"reason": "asked for"}),
+        ("POST", "/api/v1/webhooks") => json!({"url": "https://example.com/", "events": ["*"]}),
+        ("POST", "/api/admin/keys/rotate") => json!({"purpose": "audit"}),
         ("PUT", "/api/v1/rates") => json!({"currency": "EUR", "rate": 1.1}),
         ("POST", "/api/admin/keys") => {
             json!({"name": "x", "role": "viewer", "scopes": ["health:acme"]})

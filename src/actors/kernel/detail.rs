@@ -58,11 +58,11 @@ pub struct ActorDetail {
     pub restart_reasons: Vec<Incident>,
     pub last_errors: Vec<Incident>,
     /// The last published state.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub view: Option<serde_json::Value>,
     /// When the view was published, wall-clock microseconds since 1970 UTC.
     pub view_at_us: Option<i64>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub breaker: Option<BreakerView>,
     /// Paths of direct children, the first 1,000.
     #[schema(value_type = Vec<String>)]
