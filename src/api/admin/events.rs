@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// behind is cut off and resumes the same way.
 #[utoipa::path(get, path = "/api/admin/events", tag = "events",
     params(("Last-Event-ID" = Option<u64>, Header, description = "Resume after this event")),
-    responses((status = 200, body = String, content_type = "text/event-stream"), Problems))]
+    responses((status = 200, body = serde_json::Value, content_type = "text/event-stream"), Problems))]
 pub async fn events(
     State(admin): Ctx,
     headers: HeaderMap,
