@@ -124,6 +124,24 @@ async fn deletion_destroys_the_key_and_leaves_a_log_that_verifies() {
 }
 
 #[tokio::test]
+async fn what_is_written_while_a_person_is_erased_goes_too() {
+    let api = api(&[]).await;
+    for round in 0..5 {
+        let customer = format!("c{round}");
+        grant(&api, &customer, "marketing").await;
+        // a package may be made after the tables were emptied
+        let access = create(&api, &customer, "ACCESS", json!({})).await;
+        let deletion = create(&api, &customer, "DELETION", json!({})).await;
+        assert_eq!(access["person"], deletion["person"]);
+        ended(&api, &deletion).await;
+        let rows = api.rows().await;
+        for table in ["consent", "attribute"] {
+            assert!(!rows.contains_key(table), "{table} still has rows");
+        }
+    }
+}
+
+#[tokio::test]
 async fn restriction_freezes_until_it_is_lifted_and_keeps_the_data() {
     let api = api(&[]).await;
     grant(&api, "c", "marketing").await;

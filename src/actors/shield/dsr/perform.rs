@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::erasures::{self, Erasure};
 use crate::actors::shield::names::BudgetName;
-use crate::actors::shield::person::{Doing, Done, People, PersonError};
+use crate::actors::shield::person::{Doing, Done, People, PersonError, Subject};
 use crate::actors::shield::shared::Shared;
 use crate::actors::shield::vault::nonce;
 use crate::clock;
@@ -36,7 +36,7 @@ pub async fn perform(
         Step::Collect => return Ok(Evidence::default()),
         Step::Package => return make_package(shared, people, request).await,
         Step::Journal => return journal(shared, request).await,
-        Step::Finish => return finish(people, request).await,
+        Step::Finish => return finish(shared, people, request).await,
         Step::StopProcessing => Doing::StopProcessing { dsr },
         Step::Survey => Doing::Survey,
         Step::EraseTables => Doing::EraseTables,
@@ -156,7 +156,7 @@ async fn write(
     let outcome = shared.committer.submit(write).map_err(|e| Failure::Retry(e.to_string()))?;
     match outcome.await {
         Ok(Outcome::Committed) => Ok(()),
-        other => Err(Failure::Retry(format!("a package could not be written: {other:?}"))),
+        other => Err(Failure::Retry(format!("rows could not be written: {other:?}"))),
     }
 }
 
@@ -176,11 +176,15 @@ async fn journal(shared: &Shared, request: &Request) -> Result<Evidence, Failure
     }
 }
 
-/// Looks once more that it is so.
-async fn finish(people: &People, request: &Request) -> Result<Evidence, Failure> {
+/// Looks once more that it is so, and deletes what was written about the person meanwhile.
+async fn finish(shared: &Shared, people: &People, request: &Request) -> Result<Evidence, Failure> {
     if request.kind == Kind::Deletion {
         // only somebody with a key is asked: then it is not gone
         ask(people, request, Doing::Gone).await?;
+        let (account, person) = (request.account.clone(), request.person.clone());
+        let of = Subject { account, person, key: None };
+        let gone = shared.handlers.iter().flat_map(|handler| handler.erase(&of)).collect();
+        write(shared, request, Vec::new(), gone).await?;
     }
     Ok(Evidence::default())
 }
