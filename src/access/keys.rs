@@ -2,19 +2,26 @@
 //!
 //! A key may be made or revoked by another process: the set is read again every [`REFRESH`], and at
 //! once after a change made here. While the store is away the last set stays.
+//!
+//! Whoever makes or revokes one, over the API or beside the server: its record is written with it, and
+//! a server takes it into the audit log within seconds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rand::Rng;
+use serde_json::{Map, Value};
 
+use crate::actors::shield::audit::{AppendError, pending};
+use crate::actors::shield::view::rfc3339;
 use crate::models::access::{
     ApiKey, Denied, Hashed, Identity, KeyId, Role, Scopes, Stored, key::KEY_ENTROPY_BYTES,
 };
-use crate::store::{API_KEYS_MAX, ApiKeyRow, Store, StoreError};
+use crate::models::shield::audit::record::{Event, Outcome, Record};
+use crate::store::{API_KEYS_MAX, ApiKeyRow, AuditPendingRow, Store, StoreError};
 
 /// How often the set is read again.
 pub const REFRESH: Duration = Duration::from_secs(2);
@@ -22,6 +29,14 @@ pub const REFRESH: Duration = Duration::from_secs(2);
 pub const KEY_NAME_CHARS_MAX: usize = 128;
 /// Tries at a write that another process was in the way of.
 const TRIES: usize = 8;
+/// Whose audit log tells of keys, unless [`Keys::with_log`] names another: the default account as
+/// the configuration comes.
+const LOG: &str = "default";
+/// Bytes of scopes in a record. A key's grants may be longer than the longest record.
+const SCOPES_BYTES_MAX: usize = 8 * 1_024;
+
+const CREATED: Event = Event::fixed("key.created");
+const REVOKED: Event = Event::fixed("key.revoked");
 
 /// Why a key was not made or revoked.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +49,8 @@ pub enum KeyError {
     Contended,
     #[error("the stored key {0} cannot be read")]
     Damaged(String),
+    #[error("the audit takes no record of it: {0}")]
+    NoRecord(#[from] AppendError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -79,15 +96,36 @@ impl Set {
         // It was found, or the check had failed.
         known.map(|known| Arc::clone(&known.identity)).ok_or(Denied::Unknown)
     }
+
+    fn lineage(&self, name: &str) -> Vec<Stored> {
+        let mut line = Vec::new();
+        // Bounded by the keys that there are and by nothing less: a long line must not hide its
+        // beginning. Rows that somebody tampered with could go in a circle.
+        let mut seen = HashSet::new();
+        let mut next = named(name);
+        while let Some(known) = next.filter(|id| seen.insert(*id)).and_then(|id| self.0.get(&id)) {
+            next = named(&known.stored.created_by);
+            line.push(known.stored.clone());
+        }
+        line
+    }
+}
+
+/// The key that goes by this name: `key:<id>`.
+fn named(name: &str) -> Option<KeyId> {
+    name.strip_prefix("key:")?.parse().ok()
 }
 
 /// The keys of one store.
 pub struct Keys {
     store: Store,
+    /// The account whose audit log tells of them.
+    log: String,
     set: ArcSwap<Set>,
     /// Held while reading: an older reading never replaces a newer one.
     flight: tokio::sync::Mutex<()>,
     stale: AtomicBool,
+    changed: tokio::sync::Notify,
 }
 
 impl Keys {
@@ -98,7 +136,21 @@ impl Keys {
     pub async fn load(store: Store) -> Result<Keys, StoreError> {
         let set = Set::of(&store.api_keys().await?);
         let set = ArcSwap::from_pointee(set);
-        Ok(Keys { store, set, flight: tokio::sync::Mutex::default(), stale: false.into() })
+        let (log, flight) = (LOG.to_owned(), tokio::sync::Mutex::default());
+        Ok(Keys {
+            store,
+            log,
+            set,
+            flight,
+            stale: false.into(),
+            changed: tokio::sync::Notify::new(),
+        })
+    }
+
+    /// What is done to keys is told in the audit log of this account: the default one, as of
+    /// everything that concerns the whole installation.
+    pub fn with_log(self, account: &str) -> Keys {
+        Keys { log: account.to_owned(), ..self }
     }
 
     /// Whose key is this, at `now_us` (microseconds UTC)?
@@ -114,9 +166,31 @@ impl Keys {
         self.set.load().0.get(&id).is_some_and(|known| is_live(&known.stored, now_us))
     }
 
+    /// When the key of this name (`key:<id>`) ends, in microseconds UTC. `None`: never, or it is no
+    /// key's name.
+    pub fn end(&self, name: &str) -> Option<i64> {
+        let set = self.set.load();
+        set.0.get(&named(name)?).and_then(|known| known.stored.expires_at)
+    }
+
+    /// The key of this name (`key:<id>`), the key that made it, and so on; empty for who calls without
+    /// a key. Revoked and expired ones are among them: they were used.
+    pub async fn lineage(&self, name: &str) -> Vec<Stored> {
+        if named(name).is_some_and(|id| !self.set.load().0.contains_key(&id)) {
+            // Another process has made it a moment ago.
+            self.refresh().await;
+        }
+        self.set.load().lineage(name)
+    }
+
     /// Whether any key is good at `now_us`.
     pub fn any_good(&self, now_us: i64) -> bool {
         self.set.load().0.values().any(|known| is_live(&known.stored, now_us))
+    }
+
+    /// Waits until a key is made or revoked here.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Reads all keys again. A store that does not answer leaves the set as it is; that is said once.
@@ -148,18 +222,21 @@ impl Keys {
     /// # Errors
     /// See [`KeyError`].
     pub async fn create(&self, new: NewKey, now_us: i64) -> Result<(ApiKey, Stored), KeyError> {
-        let made = create(&self.store, new, now_us).await?;
+        let made = create(&self.store, &self.log, new, now_us).await?;
         self.refresh().await;
+        self.changed.notify_one();
         Ok(made)
     }
 
-    /// Revokes a key: for good at once here, and within [`REFRESH`] elsewhere.
+    /// Revokes a key: for good at once here, and within [`REFRESH`] elsewhere. `by` is who does it, as
+    /// in the audit.
     ///
     /// # Errors
     /// See [`KeyError`].
-    pub async fn revoke(&self, id: KeyId, now_us: i64) -> Result<Stored, KeyError> {
-        let revoked = revoke(&self.store, id, now_us).await?;
+    pub async fn revoke(&self, id: KeyId, by: &str, now_us: i64) -> Result<Stored, KeyError> {
+        let revoked = revoke(&self.store, &self.log, id, (by, now_us)).await?;
         self.refresh().await;
+        self.changed.notify_one();
         Ok(revoked)
     }
 
@@ -212,11 +289,17 @@ pub async fn list(store: &Store) -> Result<Vec<Stored>, StoreError> {
     Ok(store.api_keys().await?.iter().filter_map(read).collect())
 }
 
-/// Makes a key in a store. Only this answer holds its secret.
+/// Makes a key in a store, with its record in the audit log of the account `log`. Only this answer
+/// holds its secret.
 ///
 /// # Errors
-/// There are as many as may be, or the store is not there.
-pub async fn create(store: &Store, new: NewKey, now_us: i64) -> Result<(ApiKey, Stored), KeyError> {
+/// There are as many as may be, the audit takes no record of it, or the store is not there.
+pub async fn create(
+    store: &Store,
+    log: &str,
+    new: NewKey,
+    now_us: i64,
+) -> Result<(ApiKey, Stored), KeyError> {
     if store.api_keys().await?.len() >= API_KEYS_MAX as usize {
         return Err(KeyError::Full);
     }
@@ -231,18 +314,25 @@ pub async fn create(store: &Store, new: NewKey, now_us: i64) -> Result<(ApiKey, 
         let revoked_at = None;
         let stored =
             Stored { id, name, role, scopes, created_at, created_by, expires_at, revoked_at, hash };
-        if store.put_api_key(&row(&stored, 1)).await? {
+        let record = record(log, CREATED, (&stored.created_by, now_us), &stored)?;
+        if store.put_api_key(&row(&stored, 1), &record).await? {
             return Ok((key, stored));
         }
     }
     Err(KeyError::Contended)
 }
 
-/// Revokes a key of a store. One that is revoked already stays so since then.
+/// Revokes a key of a store, with its record in the audit log of the account `log`. One that is
+/// revoked already stays so since then, and is not recorded again.
 ///
 /// # Errors
-/// There is no such key, or the store is not there.
-pub async fn revoke(store: &Store, id: KeyId, now_us: i64) -> Result<Stored, KeyError> {
+/// There is no such key, the audit takes no record of it, or the store is not there.
+pub async fn revoke(
+    store: &Store,
+    log: &str,
+    id: KeyId,
+    (by, now_us): (&str, i64),
+) -> Result<Stored, KeyError> {
     for _ in 0..TRIES {
         let text = id.to_string();
         let found = store.api_key(&text).await?.ok_or(KeyError::Unknown(id))?;
@@ -251,11 +341,53 @@ pub async fn revoke(store: &Store, id: KeyId, now_us: i64) -> Result<Stored, Key
             return Ok(stored);
         }
         stored.revoked_at = Some(now_us);
-        if store.put_api_key(&row(&stored, found.version + 1)).await? {
+        let record = record(log, REVOKED, (by, now_us), &stored)?;
+        if store.put_api_key(&row(&stored, found.version + 1), &record).await? {
             return Ok(stored);
         }
     }
     Err(KeyError::Contended)
+}
+
+/// The record of what was done to a key, to be written with it: its secret and its hash are not in it.
+fn record(
+    log: &str,
+    event: Event,
+    (by, at_us): (&str, i64),
+    key: &Stored,
+) -> Result<AuditPendingRow, KeyError> {
+    let grants = key.scopes.grants();
+    let (mut scopes, mut room) = (Vec::new(), SCOPES_BYTES_MAX);
+    for grant in grants.iter().map(ToString::to_string) {
+        let Some(rest) = room.checked_sub(grant.len()) else { break };
+        room = rest;
+        scopes.push(Value::from(grant));
+    }
+    let left_out = grants.len() - scopes.len();
+    let mut data = Map::new();
+    data.insert("account".to_owned(), "*".into());
+    data.insert("name".to_owned(), key.name.as_str().into());
+    data.insert("role".to_owned(), key.role.as_str().into());
+    data.insert("scopes".to_owned(), scopes.into());
+    if left_out > 0 {
+        // The key's row has them all.
+        data.insert("scopes_left_out".to_owned(), left_out.into());
+    }
+    if let Some(at) = key.expires_at {
+        data.insert("expires_at".to_owned(), rfc3339(at).into());
+    }
+    let record = Record {
+        at_us,
+        event,
+        actor: by.to_owned(),
+        subject: Some(key.id.to_string()),
+        person: None,
+        outcome: Outcome::Ok,
+        count: 1,
+        data: Some(data),
+        sealed: None,
+    };
+    Ok(pending(log, &record)?)
 }
 
 fn read(row: &ApiKeyRow) -> Option<Stored> {
@@ -291,70 +423,5 @@ fn row(stored: &Stored, version: i64) -> ApiKeyRow {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::StoreConfig;
-
-    fn new(name: &str) -> NewKey {
-        let scopes = Scopes::parse(["shield:acme"]).unwrap();
-        let (name, created_by) = (name.to_owned(), "cli".to_owned());
-        NewKey { name, role: Role::Operator, scopes, created_by, expires_at: Some(1_000) }
-    }
-
-    #[tokio::test]
-    async fn a_key_is_good_from_its_making_to_its_end_and_what_another_process_does_is_seen() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(StoreConfig::sqlite(dir.path())).await.unwrap();
-        let keys = Keys::load(store.clone()).await.unwrap();
-        let (key, stored) = keys.create(new("a"), 0).await.unwrap();
-        let who = keys.check(&key, 999).unwrap();
-        assert_eq!(&*who.name, &format!("key:{}", stored.id));
-        assert!(who.scopes.allows("shield", "acme") && !who.scopes.allows("shield", "b"));
-        assert_eq!(keys.check(&key, 1_000).err(), Some(Denied::Expired));
-        assert!(keys.any_good(999) && !keys.any_good(1_000));
-        // Beside it, as the command line does.
-        let (other, made) = create(&store, new("b"), 0).await.unwrap();
-        assert_eq!(keys.check(&other, 0).err(), Some(Denied::Unknown));
-        keys.refresh().await;
-        assert!(keys.check(&other, 0).is_ok());
-        revoke(&store, made.id, 5).await.unwrap();
-        keys.refresh().await;
-        assert_eq!(keys.check(&other, 5).err(), Some(Denied::Revoked));
-        let again = revoke(&store, made.id, 9).await.unwrap();
-        assert_eq!(again.revoked_at, Some(5), "it stays revoked since then");
-        assert!(matches!(revoke(&store, KeyId(1), 0).await, Err(KeyError::Unknown(_))));
-        assert_eq!(keys.list().await.unwrap().len(), 2);
-    }
-
-    #[test]
-    fn an_end_is_a_time_a_day_or_days_and_lies_ahead() {
-        let day = 86_400_000_000;
-        assert_eq!(expiry("90d", 5), Ok(90 * day + 5));
-        assert_eq!(expiry("1970-01-03", 0), Ok(2 * day));
-        assert_eq!(expiry("1970-01-01T00:00:01Z", 0), Ok(1_000_000));
-        for bad in ["", "d", "-1d", "0d", "1.5d", "soon", "1970-01-01", "99999d", "1970-1-3", "1h"]
-        {
-            assert!(expiry(bad, 0).is_err(), "{bad}");
-        }
-        assert!(expiry("9999-12-31", 0).is_err());
-    }
-
-    #[test]
-    fn a_row_that_cannot_be_read_is_no_key() {
-        let key = ApiKey::generate(&[7; KEY_ENTROPY_BYTES]);
-        let NewKey { name, role, scopes, created_by, .. } = new("a");
-        let (id, hash) = (key.id(), key.hashed());
-        let (expires_at, revoked_at, created_at) = (None, None, 0);
-        let stored =
-            Stored { id, name, role, scopes, created_at, created_by, expires_at, revoked_at, hash };
-        let good = row(&stored, 1);
-        assert!(Set::of(std::slice::from_ref(&good)).check(&key, 0).is_ok());
-        for bad in [
-            ApiKeyRow { role: "root".into(), ..good.clone() },
-            ApiKeyRow { scopes: String::new(), ..good.clone() },
-            ApiKeyRow { hash: "00".into(), ..good },
-        ] {
-            assert_eq!(Set::of(&[bad]).check(&key, 0).err(), Some(Denied::Unknown));
-        }
-    }
-}
+#[path = "keys_tests.rs"]
+mod tests;

@@ -18,8 +18,9 @@ use crate::store::{ServerLock, Store};
 /// Make, list and revoke the API keys that callers prove themselves with
 ///
 /// Works on the configured store, also while a server runs on it: the server knows within two
-/// seconds. A key has a role (viewer reads, operator also spends, chaos also sets faults, admin does
-/// everything) and scopes (the services and accounts that it is good for).
+/// seconds, and tells of it in the audit log. A key has a role (viewer reads, operator also spends,
+/// chaos also sets faults, admin does everything) and scopes (the services and accounts that it is
+/// good for).
 #[derive(Debug, Args)]
 pub struct KeysCommand {
     #[command(subcommand)]
@@ -103,15 +104,20 @@ pub async fn run(args: KeysCommand) -> CliResult {
     }
 }
 
-/// The store, made or brought up to date unless a server has it.
-async fn open(args: &ConfigArgs) -> Result<Store, CliError> {
-    let store = args.load()?.config.store;
-    let opening = store.opening();
+/// As whom the command line acts: who sat at it is not known.
+const CLI: &str = "cli";
+
+/// The store, made or brought up to date unless a server has it, and the account whose audit log tells
+/// of keys.
+async fn open(args: &ConfigArgs) -> Result<(Store, String), CliError> {
+    let config = args.load()?.config;
+    let opening = config.store.opening();
     database::must_be_one(&opening)?;
-    Ok(match ServerLock::holder(&store.data_dir)? {
+    let store = match ServerLock::holder(&config.store.data_dir)? {
         Some(_) => Store::open_existing(opening).await?,
         None => Store::open(opening).await?,
-    })
+    };
+    Ok((store, config.shield.default_account))
 }
 
 async fn create(args: CreateArgs) -> CliResult {
@@ -132,10 +138,10 @@ async fn create(args: CreateArgs) -> CliResult {
     let scopes = Scopes::parse(scopes).map_err(|e| bad("--scope", &e))?;
     let expires_at = args.expires.as_deref().map(|text| keys::expiry(text, now)).transpose();
     let expires_at = expires_at.map_err(|e| bad("--expires", &e))?;
-    let store = open(&args.config).await?;
-    let created_by = "cli".to_owned();
+    let (store, log) = open(&args.config).await?;
+    let created_by = CLI.to_owned();
     let new = NewKey { name: name.clone(), role: *role, scopes, created_by, expires_at };
-    let made = keys::create(&store, new, now).await;
+    let made = keys::create(&store, &log, new, now).await;
     store.close().await;
     let (key, stored) = made.map_err(failed)?;
     if !args.quiet {
@@ -168,7 +174,7 @@ fn state(key: &Stored, now_us: i64) -> &'static str {
 }
 
 async fn list(args: ListArgs) -> CliResult {
-    let store = open(&args.config).await?;
+    let (store, _) = open(&args.config).await?;
     let found = keys::list(&store).await;
     store.close().await;
     let (found, now) = (found?, clock::wall_us());
@@ -199,8 +205,8 @@ async fn list(args: ListArgs) -> CliResult {
 async fn revoke(args: RevokeArgs) -> CliResult {
     let expected = "expected the eight characters after kiki_, such as ab12cd34";
     let id: KeyId = args.id.parse().map_err(|_| CliError::usage(format!("ID: {expected}")))?;
-    let store = open(&args.config).await?;
-    let revoked = keys::revoke(&store, id, clock::wall_us()).await;
+    let (store, log) = open(&args.config).await?;
+    let revoked = keys::revoke(&store, &log, id, (CLI, clock::wall_us())).await;
     store.close().await;
     let revoked = revoked.map_err(failed)?;
     let since = revoked.revoked_at.map(rfc3339).unwrap_or_default();

@@ -1,15 +1,15 @@
 //! Rows that are written whole and rows that go, beside what a budget's write has for itself.
 //! As all statements of a batch they raise nothing: what does not fit is counted.
 
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
 use super::Store;
 use super::error::Result;
 use super::record::{Args, Record};
 use super::rows::{
     ApiKeyRow, AttributeRow, AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow,
-    AuditNodeRow, AuditPendingRow, AuditPersonRow, ConsentRow, CorrectionRow, DeliveryRow,
-    DsrPackageRow, DsrRow, KeyringRow, PersonRow, WebhookRow,
+    AuditNodeRow, AuditPendingRow, AuditPersonRow, ConsentRow, CorrectionRow, DsrPackageRow,
+    DsrRow, KeyringRow, PersonRow, WebhookRow,
 };
 use super::sql::{self, Dialect};
 use super::write::Write;
@@ -85,7 +85,6 @@ puts! {
     Keyring(KeyringRow) New "put_keyring",
     Correction(CorrectionRow) Versioned "put_correction",
     Webhook(WebhookRow) Versioned "put_webhook",
-    Delivery(DeliveryRow) Over "put_delivery",
 }
 
 impl Put {
@@ -96,7 +95,6 @@ impl Put {
             Put::AuditPending(row) => 256 + row.record.len(),
             Put::DsrPackage(row) => 256 + row.sealed.len(),
             Put::Dsr(row) => 256 + row.state.len(),
-            Put::Delivery(row) => 256 + row.body.len(),
             _ => 512,
         }
     }
@@ -143,13 +141,21 @@ fn conflict<R: Record>(mode: Mode) -> String {
 }
 
 impl Store {
-    /// Writes an API key as it now is, where its version is the one after the stored one (1 for a new
-    /// key); false where it is not. No shard owns keys: any process may write them, also beside a
-    /// server.
-    pub async fn put_api_key(&self, row: &ApiKeyRow) -> Result<bool> {
+    /// Writes an API key as it now is together with the record of that, where its version is the one
+    /// after the stored one (1 for a new key); false, and neither is written, where it is not. No shard
+    /// owns keys: any process may write them, also beside a server.
+    pub async fn put_api_key(&self, row: &ApiKeyRow, record: &AuditPendingRow) -> Result<bool> {
         let dialect = self.dialect();
         self.write_limited("an API key", async |conn| {
-            put(conn, dialect, &[row], Mode::Versioned, "put_api_key").await
+            let mut tx = conn.begin_with(AssertSqlSafe(dialect.begin_write())).await?;
+            let next = put(&mut tx, dialect, &[row], Mode::Versioned, "put_api_key").await?;
+            if next {
+                put(&mut tx, dialect, &[record], Mode::Once, "put_audit_pending").await?;
+                tx.commit().await?;
+            } else {
+                tx.rollback().await?;
+            }
+            Ok(next)
         })
         .await
     }

@@ -54,7 +54,8 @@ pub struct Rule {
     /// The template, as the router has it.
     pub path: &'static str,
     pub needs: Needs,
-    /// The event that it is audited as. Money (check, settle, release, spend) has its own records.
+    /// The event that it is audited as. Money (check, settle, release, spend), people and keys have
+    /// their own records.
     pub event: Option<&'static str>,
 }
 
@@ -186,11 +187,12 @@ const ADMIN: &[Rule] = &[
     acts("POST", "/api/admin/faults", INJECT, "fault.set"),
     acts("DELETE", "/api/admin/faults", INJECT, "fault.cleared"),
     acts("DELETE", "/api/admin/faults/{id}", INJECT, "fault.cleared"),
-    // Keys within what the caller has itself: an admin of one account makes keys for that one.
-    rule("GET", "/api/admin/keys", Needs::Right(Administer)),
-    acts("POST", "/api/admin/keys", Needs::Right(Administer), "key.created"),
+    // Keys within what the caller has itself: an admin of one account makes keys for that one. What is
+    // done to a key has a record of its own, written with it.
+    rule("GET", "/api/admin/keys", ADMINISTER),
+    rule("POST", "/api/admin/keys", ADMINISTER),
     acts("POST", "/api/admin/keys/rotate", All(Administer), "key.rotated"),
-    acts("DELETE", "/api/admin/keys/{id}", Needs::Right(Administer), "key.revoked"),
+    rule("DELETE", "/api/admin/keys/{id}", ADMINISTER),
 ];
 
 /// What the table says of a request.
@@ -249,13 +251,16 @@ mod tests {
 
     use super::*;
 
-    /// Changes with records of their own: money, consents, requests, and what only asks the audit log.
+    /// Changes with records of their own: money, consents, requests, keys, and what only asks the audit
+    /// log.
     fn records_itself(path: &str) -> bool {
         let money = ["/spend", "/api/v1/spend", "/api/v1/check", "/api/v1/check/batch"];
         let people = ["/consent/grant", "/consent/revoke", "/api/v1/consent/tcf", "/dsr/create"];
         let holds = ["/api/v1/holds/{id}/settle", "/api/v1/holds/{id}/release"];
         let asks = ["/api/v1/audit/heads", "/api/v1/audit/verify"];
-        let listed = [&money[..], &people, &holds, &asks].iter().any(|paths| paths.contains(&path));
+        let keys = ["/api/admin/keys", "/api/admin/keys/{id}"];
+        let lists = [&money[..], &people, &holds, &asks, &keys];
+        let listed = lists.iter().any(|paths| paths.contains(&path));
         listed || path.starts_with("/api/v1/corrections")
     }
 

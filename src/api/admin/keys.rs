@@ -122,7 +122,8 @@ pub struct CreateKeyBody {
     /// Grants such as `shield:acme`; what the caller has, if not given.
     #[schema(max_items = 16)]
     scopes: Option<Vec<String>>,
-    /// When it ends: RFC 3339, or days from now as in `90d`; never, if not given.
+    /// When it ends: RFC 3339, or days from now as in `90d`. If not given: when the calling key ends,
+    /// or never.
     #[schema(example = "90d")]
     expires: Option<String>,
 }
@@ -139,7 +140,9 @@ pub struct CreatedKeyBody {
 /// Make an API key
 ///
 /// Its secret is in this answer and nowhere else. It is good at once; on other nodes within two
-/// seconds. Nobody can give more than he has himself.
+/// seconds. Nobody can give more than he has himself: a key that ends makes none that outlives it. Who
+/// calls with a token is not bound by the token's end. The audit log tells of it (`key.created`) within
+/// seconds; its record is written together with the key.
 #[utoipa::path(post, path = "/api/admin/keys", tag = "keys", request_body = CreateKeyBody,
     responses((status = 201, body = CreatedKeyBody), Problems))]
 pub async fn create(State(admin): Ctx, json: Json) -> Result<Response, Problem> {
@@ -174,6 +177,7 @@ pub async fn create(State(admin): Ctx, json: Json) -> Result<Response, Problem> 
         let why = "this role with these scopes is more than the caller has";
         return Err(Problem::new(Code::Forbidden, why));
     }
+    let expires_at = within(expires_at, admin.door.keys().end(&who.name))?;
     let created_by = who.name.to_string();
     let new = NewKey { name, role, scopes, created_by, expires_at };
     let (key, stored) = admin.door.keys().create(new, now).await.map_err(failed)?;
@@ -186,7 +190,8 @@ pub async fn create(State(admin): Ctx, json: Json) -> Result<Response, Problem> 
 
 /// Revoke an API key
 ///
-/// For good, at once; on other nodes within two seconds. Revoking it again answers the same.
+/// For good, at once; on other nodes within two seconds. Revoking it again answers the same. The audit
+/// log tells who did it first (`key.revoked`), within seconds.
 #[utoipa::path(delete, path = "/api/admin/keys/{id}", tag = "keys",
     params(("id" = String, Path, description = "The id of the key", example = "ab12cd34")),
     responses((status = 200, body = KeyBody), Problems))]
@@ -199,8 +204,20 @@ pub async fn revoke(
     })?;
     may_revoke(&admin, id).await?;
     let now = clock::wall_us();
-    let stored = admin.door.keys().revoke(id, now).await.map_err(failed)?;
+    let stored = admin.door.keys().revoke(id, &caller().name, now).await.map_err(failed)?;
     Ok(axum::Json(KeyBody::of(&stored, now)))
+}
+
+/// The end of a new key: that of the key that makes it, or an earlier one.
+fn within(asked: Option<i64>, own: Option<i64>) -> Result<Option<i64>, Problem> {
+    match (asked, own) {
+        (Some(asked), Some(own)) if asked > own => {
+            let ends = rfc3339(own);
+            let why = format!("it would outlive the key that makes it, which ends at {ends}");
+            Err(Problem::new(Code::Forbidden, why).at("expires"))
+        }
+        _ => Ok(asked.or(own)),
+    }
 }
 
 /// Refuses a key that the caller could not give: whether there is one is told only to who could.
@@ -225,6 +242,10 @@ fn failed(error: KeyError) -> Problem {
         KeyError::Full => Problem::new(Code::Conflict, "there are as many keys as there may be"),
         KeyError::Contended => Problem::new(Code::Conflict, "others change the same key"),
         KeyError::Damaged(_) => Problem::new(Code::Internal, "the stored key cannot be read"),
+        KeyError::NoRecord(error) => {
+            tracing::error!(%error, "a key has no record");
+            Problem::new(Code::Internal, "the audit takes no record of this, so it is not done")
+        }
         KeyError::Store(error) => {
             tracing::warn!(%error, "the store did not answer");
             Problem::new(Code::StoreUnavailable, "the store is not available")

@@ -15,7 +15,10 @@ use crate::api::body::{self, Call, InPath, Raw, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
 use crate::api::query::Parameters;
-use crate::models::shield::correction::{Correction, NotDecided, REASON_CHARS_MAX, Status};
+use crate::models::access::Stored;
+use crate::models::shield::correction::{
+    Correction, Made, NotDecided, Origins, REASON_CHARS_MAX, Status,
+};
 use crate::models::shield::money::{Currency, Micros};
 use crate::store::PAGE_MAX;
 
@@ -176,8 +179,10 @@ pub async fn show(
 
 /// Approve a correction, and book it
 ///
-/// Only by another caller than who proposed it, and only where callers are asked who they are.
-/// Approving it again answers the same, and books nothing twice.
+/// Only by another person than who proposed it, and only where callers are asked who they are. A key
+/// that the proposer's made, or that it comes from, is no other person's; neither is one that a maker
+/// of the proposer's has made since the proposal. Two keys that a third person made before, or the
+/// command line, are two people. Approving it again answers the same, and books nothing twice.
 #[utoipa::path(post, path = "/api/v1/corrections/{id}/approve", tag = "corrections",
     params(("id" = String, Path)),
     responses((status = 200, description = "Booked, or refused by the rules: see its status", body = CorrectionBody),
@@ -185,13 +190,25 @@ pub async fn show(
 pub async fn approve(State(app): Ctx, InPath(id): InPath, headers: HeaderMap) -> Answer {
     let account = common::account(&app, &headers, None)?;
     check_id(&id)?;
-    let who = caller().name.clone();
-    let decided = app.shield.corrections().approve(&account, &id, who).await.map_err(failed)?;
+    let (who, corrections) = (caller().name.clone(), app.shield.corrections());
+    // Who proposed it never changes: it can be looked up before the decision.
+    let proposed_by = corrections.see(&account, &id).await.map_err(failed)?.proposed_by;
+    let keys = app.door.keys();
+    let origins = Origins {
+        approver: made(keys.lineage(&who).await),
+        proposer: made(keys.lineage(&proposed_by).await),
+    };
+    let decided = corrections.approve(&account, &id, who, origins).await.map_err(failed)?;
     let status = match decided.status {
         Status::Approved => StatusCode::ACCEPTED,
         _ => StatusCode::OK,
     };
     Ok((status, axum::Json(CorrectionBody::of(decided))))
+}
+
+/// How a line of keys came to be.
+fn made(line: Vec<Stored>) -> Vec<Made> {
+    line.into_iter().map(|key| Made { by: key.created_by, at: key.created_at }).collect()
 }
 
 fields!(RefusalFields { reason } only);

@@ -58,10 +58,35 @@ pub enum NotDecided {
     UnknownApprover,
     #[error("it was proposed where nobody was asked who he is: refuse it and propose it again")]
     UnknownProposer,
-    #[error("who proposed a correction cannot approve it: another person has to")]
+    #[error(
+        "another person has to approve it: not who proposed it, not with a key that made his or comes \
+         from his, and not with one that a maker of his has made since"
+    )]
     SamePerson,
     #[error("the correction is {} already", .0.as_str())]
     Over(Status),
+}
+
+/// How a key came to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Who made it, as in the audit: `key:<id>`, `user:<sub>`, or what is no person (`cli`, `open`).
+    pub by: String,
+    /// Wall-clock micros.
+    pub at: i64,
+}
+
+/// How the two of a correction came to their keys: how the key was made, then the key that made it, and
+/// so on. Empty for who calls without a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origins {
+    pub approver: Vec<Made>,
+    pub proposer: Vec<Made>,
+}
+
+/// Whether it is somebody who can be told from others.
+fn is_somebody(name: &str) -> bool {
+    name.starts_with("key:") || name.starts_with("user:")
 }
 
 /// A correction. Times are wall-clock micros.
@@ -94,16 +119,28 @@ impl Correction {
     /// Approved by `who`: to be saved, and then booked. `None`: it was approved before, so that nothing
     /// is left to do or only the booking.
     ///
+    /// It takes another person than who proposed it. As keys can make keys, the same person is also who
+    /// calls with a key that comes from the proposer's, with one that the proposer's comes from, and
+    /// with one that somebody from whom the proposer's comes has made since the proposal: he could not
+    /// approve himself. Two keys that a third person had made before, or that the command line made at
+    /// any time, are two people, as far as anybody can tell: to whom keys are handed is not known here.
+    /// Whether a key was revoked meanwhile makes no difference.
+    ///
     /// # Errors
     /// Who may not, and why.
-    pub fn approve(&self, who: &str, now: i64) -> Result<Option<Correction>, NotDecided> {
+    pub fn approve(
+        &self,
+        who: &str,
+        origins: &Origins,
+        now: i64,
+    ) -> Result<Option<Correction>, NotDecided> {
         if who == NOBODY_KNOWN {
             return Err(NotDecided::UnknownApprover);
         }
         if self.proposed_by == NOBODY_KNOWN {
             return Err(NotDecided::UnknownProposer);
         }
-        if self.proposed_by == who {
+        if self.is_proposer(who, origins) {
             return Err(NotDecided::SamePerson);
         }
         match self.status {
@@ -111,6 +148,16 @@ impl Correction {
             Status::Approved | Status::Booked => Ok(None),
             Status::Refused => Err(NotDecided::Over(self.status)),
         }
+    }
+
+    /// Whether who approves is who proposed, as far as their keys tell.
+    fn is_proposer(&self, who: &str, Origins { approver, proposer }: &Origins) -> bool {
+        let comes_from = |line: &[Made], name: &str| line.iter().any(|made| made.by == name);
+        let mut since = approver.iter().filter(|made| made.at >= self.proposed_at);
+        self.proposed_by == who
+            || comes_from(approver, &self.proposed_by)
+            || comes_from(proposer, who)
+            || since.any(|made| is_somebody(&made.by) && comes_from(proposer, &made.by))
     }
 
     /// Refused by anybody, who proposed it included.
@@ -192,28 +239,84 @@ mod tests {
         }
     }
 
+    /// Nothing is known of their keys.
+    fn apart() -> Origins {
+        Origins::default()
+    }
+
+    /// A line of makers, the latest first.
+    fn line(makers: &[(&str, i64)]) -> Vec<Made> {
+        makers.iter().map(|&(by, at)| Made { by: by.to_owned(), at }).collect()
+    }
+
+    #[test]
+    fn who_holds_a_key_of_the_proposer_s_line_is_the_proposer() {
+        let correction = Correction { proposed_at: 100, ..proposed("key:a") };
+        let ruled = |who: &str, approver: &[(&str, i64)], proposer: &[(&str, i64)]| {
+            let origins = Origins { approver: line(approver), proposer: line(proposer) };
+            correction.approve(who, &origins, 200)
+        };
+        let same = Err(NotDecided::SamePerson);
+        // A key that the proposer made, before or after, also through a further one.
+        assert_eq!(ruled("key:b", &[("key:a", 1)], &[("cli", 0)]), same);
+        assert_eq!(ruled("key:b", &[("key:a", 150), ("cli", 0)], &[("cli", 0)]), same);
+        assert_eq!(ruled("key:c", &[("key:b", 9), ("key:a", 1), ("cli", 0)], &[("cli", 0)]), same);
+        // Who made the proposer's key, or the key that made it.
+        assert_eq!(ruled("user:ann", &[], &[("user:ann", 1)]), same);
+        assert_eq!(ruled("key:r", &[("cli", 0)], &[("key:q", 2), ("key:r", 1), ("cli", 0)]), same);
+        // A key that he makes when he sees that he may not.
+        let maker = [("key:r", 1), ("cli", 0)];
+        assert_eq!(ruled("key:b", &[("key:r", 100), ("cli", 0)], &maker), same);
+        let further = [("key:s", 160), ("key:r", 150), ("cli", 0)];
+        assert_eq!(ruled("key:b", &further, &maker), same);
+        assert_eq!(ruled("key:b", &[("user:ann", 101)], &[("user:ann", 1)]), same);
+    }
+
+    #[test]
+    fn keys_of_one_maker_from_before_the_proposal_and_of_the_command_line_are_two_people() {
+        let correction = Correction { proposed_at: 100, ..proposed("key:a") };
+        let approved = |approver: &[(&str, i64)], proposer: &[(&str, i64)]| {
+            let origins = Origins { approver: line(approver), proposer: line(proposer) };
+            correction.approve("key:b", &origins, 200).is_ok()
+        };
+        assert!(approved(&[("key:r", 99), ("cli", 0)], &[("key:r", 1), ("cli", 0)]));
+        assert!(approved(&[("user:ann", 5)], &[("user:ann", 6)]));
+        assert!(approved(&[("cli", 150)], &[("cli", 1)]), "nobody knows who sat there");
+        assert!(approved(&[("open", 150)], &[("open", 1)]), "nor who called then");
+        // Made since, by a person who may approve himself.
+        assert!(approved(&[("key:s", 150), ("key:r", 99)], &[("key:r", 1)]));
+        assert!(approved(&[("user:bob", 150)], &[("user:ann", 1)]));
+    }
+
     #[test]
     fn only_another_person_who_is_known_approves() {
         let correction = proposed("key:a");
-        assert_eq!(correction.approve("key:a", 2), Err(NotDecided::SamePerson));
-        assert_eq!(correction.approve("open", 2), Err(NotDecided::UnknownApprover));
-        assert_eq!(proposed("open").approve("key:a", 2), Err(NotDecided::UnknownProposer));
-        assert_eq!(proposed("open").approve("open", 2), Err(NotDecided::UnknownApprover));
-        let approved = correction.approve("key:b", 2).unwrap().unwrap();
+        assert_eq!(correction.approve("key:a", &apart(), 2), Err(NotDecided::SamePerson));
+        assert_eq!(correction.approve("open", &apart(), 2), Err(NotDecided::UnknownApprover));
+        assert_eq!(
+            proposed("open").approve("key:a", &apart(), 2),
+            Err(NotDecided::UnknownProposer)
+        );
+        assert_eq!(proposed("open").approve("open", &apart(), 2), Err(NotDecided::UnknownApprover));
+        let approved = correction.approve("key:b", &apart(), 2).unwrap().unwrap();
         assert_eq!(approved.status, Status::Approved);
         assert_eq!(approved.decided_by.as_deref(), Some("key:b"));
         assert_eq!((approved.decided_at, approved.version), (Some(2), 2));
-        assert_eq!(approved.approve("key:a", 3), Err(NotDecided::SamePerson), "even later");
+        assert_eq!(
+            approved.approve("key:a", &apart(), 3),
+            Err(NotDecided::SamePerson),
+            "even later"
+        );
     }
 
     #[test]
     fn an_approved_one_is_approved_again_without_a_change_and_booked_once() {
-        let approved = proposed("key:a").approve("key:b", 2).unwrap().unwrap();
-        assert_eq!(approved.approve("key:c", 3), Ok(None));
+        let approved = proposed("key:a").approve("key:b", &apart(), 2).unwrap().unwrap();
+        assert_eq!(approved.approve("key:c", &apart(), 3), Ok(None));
         let booked = approved.booked(7).unwrap();
         assert_eq!((booked.status, booked.seq, booked.version), (Status::Booked, Some(7), 3));
         assert_eq!(booked.booked(8), None);
-        assert_eq!(booked.approve("key:b", 4), Ok(None));
+        assert_eq!(booked.approve("key:b", &apart(), 4), Ok(None));
         assert_eq!(proposed("key:a").booked(1), None, "nobody has approved it");
         assert_eq!((booked.op(), booked.body()), (approved.op(), approved.body()));
     }
@@ -222,10 +325,10 @@ mod tests {
     fn what_is_decided_is_not_decided_again() {
         let refused = proposed("key:a").refuse("key:a", "a slip", 2).unwrap();
         assert_eq!(refused.refusal.as_deref(), Some("a slip"));
-        assert_eq!(refused.approve("key:b", 3), Err(NotDecided::Over(Status::Refused)));
+        assert_eq!(refused.approve("key:b", &apart(), 3), Err(NotDecided::Over(Status::Refused)));
         assert_eq!(refused.refuse("key:b", "again", 3), Err(NotDecided::Over(Status::Refused)));
         assert_eq!(refused.booked(1), None);
-        let approved = proposed("key:a").approve("key:b", 2).unwrap().unwrap();
+        let approved = proposed("key:a").approve("key:b", &apart(), 2).unwrap().unwrap();
         assert_eq!(approved.refuse("key:a", "late", 3), Err(NotDecided::Over(Status::Approved)));
         let unbookable = approved.unbookable("the campaign is gone", 3).unwrap();
         assert_eq!(unbookable.status, Status::Refused);

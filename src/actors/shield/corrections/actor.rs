@@ -15,7 +15,7 @@ use crate::actors::shield::names::BudgetName;
 use crate::actors::shield::shared::Shared;
 use crate::clock;
 use crate::models::shield::ask::Answer;
-use crate::models::shield::correction::{Correction, NotDecided, Status};
+use crate::models::shield::correction::{Correction, NotDecided, Origins, Status};
 use crate::store::{Found, OperationRow, OutboxRow, Outcome, Write};
 
 const EVERY: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ pub enum Proposed {
 
 /// What somebody decides.
 pub enum Verdict {
-    Approve,
+    Approve { origins: Origins },
     Refuse { reason: String },
 }
 
@@ -71,6 +71,8 @@ pub enum Decided {
     Saved(Box<Correction>),
     NotDecided(NotDecided),
     Absent,
+    /// The stored one cannot be read.
+    Damaged,
     Unavailable,
 }
 
@@ -89,6 +91,8 @@ pub struct View {
     /// Bookings under way.
     booking: usize,
     booked: u64,
+    /// Approved ones that cannot be read and are not booked, as of the last look.
+    unreadable: usize,
     last_error: Option<String>,
 }
 
@@ -96,12 +100,14 @@ pub struct CorrectionsActor {
     shared: Arc<Shared>,
     /// Who waits for which booking; one without anybody who waits is under way as well.
     booking: HashMap<(String, String), Vec<Reply<Decided>>>,
+    /// Another look is to come soon: one for all bookings that failed.
+    again: bool,
     view: View,
 }
 
 impl CorrectionsActor {
     pub fn new(shared: Arc<Shared>) -> CorrectionsActor {
-        CorrectionsActor { shared, booking: HashMap::new(), view: View::default() }
+        CorrectionsActor { shared, booking: HashMap::new(), again: false, view: View::default() }
     }
 
     /// Saves a state with its record, in one write.
@@ -181,10 +187,17 @@ impl CorrectionsActor {
                 return Ok(());
             }
         };
-        let correction = parse(row)?;
+        let correction = match parse(row) {
+            Ok(correction) => correction,
+            Err(why) => {
+                tracing::error!(%account, correction = %id, %why, "correction {id} cannot be read");
+                reply.send(Decided::Damaged);
+                return Ok(());
+            }
+        };
         let now = clock::wall_us();
         let next = match verdict {
-            Verdict::Approve => correction.approve(who, now),
+            Verdict::Approve { origins } => correction.approve(who, &origins, now),
             Verdict::Refuse { reason } => correction.refuse(who, &reason, now).map(Some),
         };
         let next = match next {
@@ -248,7 +261,7 @@ impl CorrectionsActor {
             self.view.booked += u64::from(next.status == Status::Booked);
             now = next;
         } else {
-            cx.send_after(AGAIN, Msg::LookAgain);
+            self.look_again(cx);
         }
         let waiting = self.booking.remove(&(now.account.clone(), now.id.clone()));
         self.view.booking = self.booking.len();
@@ -258,21 +271,37 @@ impl CorrectionsActor {
         Ok(())
     }
 
-    /// Books what is approved.
-    async fn look(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
-        match self.shared.store.corrections_approved(PAGE).await {
-            Ok(rows) => {
-                for row in rows {
-                    let correction = parse(row)?;
-                    self.book(correction, None, cx);
-                }
-            }
+    /// Books what is approved. A row that cannot be read must not keep the others back.
+    async fn look(&mut self, cx: &mut Cx<Self>) {
+        let rows = match self.shared.store.corrections_approved(PAGE).await {
+            Ok(rows) => rows,
             Err(error) => {
                 self.view.last_error = Some(error.to_string());
-                cx.send_after(AGAIN, Msg::LookAgain);
+                self.look_again(cx);
+                return;
+            }
+        };
+        let mut unreadable = Vec::new();
+        for row in rows {
+            let name = format!("{}/{}", row.account, row.correction);
+            match parse(row) {
+                Ok(correction) => self.book(correction, None, cx),
+                Err(why) => unreadable.push((name, why)),
             }
         }
-        Ok(())
+        if let Some((first, why)) = unreadable.first() {
+            tracing::error!(correction = %first, corrections = unreadable.len(), %why,
+                "approved corrections cannot be read and are not booked, {first} among them");
+            self.view.last_error = Some(format!("{first}: {why}"));
+        }
+        self.view.unreadable = unreadable.len();
+    }
+
+    fn look_again(&mut self, cx: &mut Cx<Self>) {
+        if !self.again {
+            self.again = true;
+            cx.send_after(AGAIN, Msg::LookAgain);
+        }
     }
 }
 
@@ -320,9 +349,14 @@ impl Actor for CorrectionsActor {
         match msg {
             Msg::Look => {
                 cx.send_after(EVERY, Msg::Look);
-                self.look(cx).await
+                self.look(cx).await;
+                Ok(())
             }
-            Msg::LookAgain => self.look(cx).await,
+            Msg::LookAgain => {
+                self.again = false;
+                self.look(cx).await;
+                Ok(())
+            }
             Msg::Propose { correction, operation, reply } => {
                 let saved = self.save(&correction, operation.map(|row| *row)).await?;
                 reply.send(saved);

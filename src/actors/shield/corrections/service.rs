@@ -9,7 +9,7 @@ use crate::actors::kernel::{AskError, Handle};
 use crate::actors::shield::names::BudgetName;
 use crate::actors::shield::shared::Shared;
 use crate::clock;
-use crate::models::shield::correction::{Correction, NotDecided, Status};
+use crate::models::shield::correction::{Correction, NotDecided, Origins, Status};
 use crate::models::shield::entry::Op;
 use crate::models::shield::money::{Currency, Micros};
 use crate::store::{OperationRow, StoreError};
@@ -156,9 +156,15 @@ impl Corrections {
     }
 
     /// Approved by `who`, and booked. Approved and not booked: the store or the budget is busy, and it
-    /// is booked soon.
-    pub async fn approve(&self, account: &str, id: &str, who: Arc<str>) -> Result<Correction> {
-        self.decide(account, id, Verdict::Approve, who).await
+    /// is booked soon. `origins` is how he and the proposer came to their keys.
+    pub async fn approve(
+        &self,
+        account: &str,
+        id: &str,
+        who: Arc<str>,
+        origins: Origins,
+    ) -> Result<Correction> {
+        self.decide(account, id, Verdict::Approve { origins }, who).await
     }
 
     pub async fn refuse(
@@ -184,6 +190,7 @@ impl Corrections {
             Decided::Saved(correction) => Ok(*correction),
             Decided::NotDecided(why) => Err(why.into()),
             Decided::Absent => Err(CorrectionError::Absent),
+            Decided::Damaged => Err(CorrectionError::Damaged),
             Decided::Unavailable => Err(CorrectionError::Unavailable),
         }
     }
