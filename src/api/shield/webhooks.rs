@@ -200,7 +200,7 @@ pub async fn rotate(
 
 /// Send a ping to a webhook
 ///
-/// Look at the webhook for how it went.
+/// Look at the webhook for how it went. While a ping to it waits there is no second one: 409.
 #[utoipa::path(post, path = "/api/v1/webhooks/{id}/test", tag = "webhooks",
     params(("id" = String, Path)), responses((status = 202, body = PingBody), Problems))]
 pub async fn test(
@@ -245,7 +245,7 @@ fn failed(error: HookError) -> Problem {
     match error {
         HookError::Absent => absent(),
         HookError::Url(why) => Problem::field("url", why),
-        HookError::Full => Problem::new(Code::Conflict, error.to_string()),
+        HookError::Full | HookError::PingWaits => Problem::new(Code::Conflict, error.to_string()),
         HookError::Unavailable => common::unavailable(),
         HookError::Overloaded { retry_after_ms } => {
             Problem::new(Code::Overloaded, "too many requests wait").retry_after(retry_after_ms)

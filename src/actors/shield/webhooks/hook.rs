@@ -30,8 +30,11 @@ pub fn secrets(master: &MasterKey, row: &WebhookRow) -> Result<LiveSecrets, Seal
     LiveSecrets::parse(&plain).map_err(|_| SealError::Format)
 }
 
-/// The patterns of a row. What cannot be read matches nothing.
-pub fn patterns(row: &WebhookRow) -> Vec<Pattern> {
-    let texts: Vec<String> = serde_json::from_str(&row.events).unwrap_or_default();
-    texts.iter().filter_map(|text| Pattern::parse(text).ok()).collect()
+/// The patterns of a row.
+///
+/// # Errors
+/// The row is not as it was written.
+pub fn patterns(row: &WebhookRow) -> Result<Vec<Pattern>, String> {
+    let texts: Vec<String> = serde_json::from_str(&row.events).map_err(|e| e.to_string())?;
+    texts.iter().map(|text| Pattern::parse(text).map_err(|e| e.to_string())).collect()
 }

@@ -2,16 +2,21 @@
 //! are sent until they are taken or three days are over.
 
 mod actor;
+mod attempt;
 mod fan;
 mod hook;
+mod message;
 mod metrics;
+mod rest;
 mod service;
+mod turn;
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-pub use actor::{HooksActor, Msg};
+pub use actor::HooksActor;
 pub use fan::fan_out;
+pub use message::Msg;
 pub use metrics::describe;
 pub use service::{HookError, Hooks, Shown, WEBHOOKS_MAX};
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::actor::Msg;
-use super::fan::delivery;
 use super::hook::{sealed, secrets};
+use super::message::{Kept, Msg, Pinged};
 use crate::actors::kernel::{AskError, Handle, Reply};
 use crate::actors::shield::shared::Shared;
 use crate::clock;
@@ -16,7 +15,7 @@ use crate::models::access::hook::HookSecret;
 use crate::models::access::live::LiveSecrets;
 use crate::models::access::pattern::Pattern;
 use crate::models::shield::seal::SealError;
-use crate::store::{DeliveryRow, OutboxRow, StoreError, WebhookRow};
+use crate::store::{DeliveryRow, StoreError, WebhookRow};
 
 /// Webhooks of an account at most.
 pub const WEBHOOKS_MAX: usize = 16;
@@ -32,6 +31,8 @@ pub enum HookError {
     Url(#[from] BadUrl),
     #[error("the account has {WEBHOOKS_MAX} webhooks, which is all that it may have")]
     Full,
+    #[error("a ping to this webhook still waits: look at the webhook for how it goes")]
+    PingWaits,
     #[error("the store is not available, or another change came first")]
     Unavailable,
     #[error("too many requests wait")]
@@ -85,10 +86,11 @@ impl Hooks {
         self.shared.webhooks.actor.get().ok_or(HookError::Unavailable)
     }
 
-    async fn tell(&self, make: impl FnOnce(Reply<bool>) -> Msg) -> Result<()> {
+    async fn tell(&self, make: impl FnOnce(Reply<Kept>) -> Msg) -> Result<()> {
         match self.actor()?.ask(self.patience, make).await? {
-            true => Ok(()),
-            false => Err(HookError::Unavailable),
+            Kept::Saved => Ok(()),
+            Kept::Full => Err(HookError::Full),
+            Kept::Unavailable => Err(HookError::Unavailable),
         }
     }
 
@@ -100,9 +102,6 @@ impl Hooks {
         events: &[Pattern],
     ) -> Result<(WebhookRow, Zeroizing<String>)> {
         check(url, self.shared.terms.webhooks.allow_private)?;
-        if self.list(account).await?.len() >= WEBHOOKS_MAX {
-            return Err(HookError::Full);
-        }
         let (secret, now) = (HookSecret::generate(rand::random()), clock::wall_us());
         let shown = secret.text();
         let webhook = uuid::Uuid::now_v7().simple().to_string();
@@ -126,9 +125,7 @@ impl Hooks {
 
     /// The webhooks of an account, oldest first.
     pub async fn list(&self, account: &str) -> Result<Vec<WebhookRow>> {
-        let mut rows = self.shared.store.webhooks().await?;
-        rows.retain(|row| row.account == account);
-        Ok(rows)
+        Ok(self.shared.store.webhooks_of(account).await?)
     }
 
     async fn row(&self, account: &str, webhook: &str) -> Result<WebhookRow> {
@@ -171,17 +168,12 @@ impl Hooks {
     /// Sends a ping, whatever events it wants. Gives the event's id.
     pub async fn test(&self, account: &str, webhook: &str) -> Result<String> {
         self.row(account, webhook).await?;
-        let now = clock::wall_us();
-        let event = OutboxRow {
-            account: account.to_owned(),
-            id: uuid::Uuid::now_v7().simple().to_string(),
-            kind: "ping".to_owned(),
-            subject: webhook.to_owned(),
-            payload: "{}".to_owned(),
-            created_at: now,
-            delivered_at: None,
-        };
-        self.shared.store.deliveries_put(&[delivery(&event, webhook, now)]).await?;
-        Ok(event.id)
+        let (account, webhook) = (account.to_owned(), webhook.to_owned());
+        let make = |reply| Msg::Ping { account, webhook, reply };
+        match self.actor()?.ask(self.patience, make).await? {
+            Pinged::Sent(event) => Ok(event),
+            Pinged::Waits => Err(HookError::PingWaits),
+            Pinged::Unavailable => Err(HookError::Unavailable),
+        }
     }
 }
