@@ -42,6 +42,41 @@ impl Store {
         .await
     }
 
+    /// A page of the accounts that have anything of a log, also where its own row is gone.
+    pub async fn audit_accounts(&self, after: &str, limit: u32) -> Result<Vec<String>> {
+        let sql = "SELECT account FROM audit_log WHERE account > $1 \
+                   UNION SELECT account FROM audit_block WHERE account > $2 \
+                   UNION SELECT account FROM audit_head WHERE account > $3 \
+                   ORDER BY 1 LIMIT $4";
+        self.texts("the audited accounts", sql, |args| {
+            args.text(after)?;
+            args.text(after)?;
+            args.text(after)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+
+    /// The first column of what a statement finds.
+    async fn texts(
+        &self,
+        what: &'static str,
+        sql: &'static str,
+        bind: impl FnOnce(&mut Args) -> sqlx::Result<()>,
+    ) -> Result<Vec<String>> {
+        let rows = self
+            .read_limited(what, async |conn| {
+                let mut args = Args::default();
+                bind(&mut args)?;
+                args.query(sql.into()).fetch_all(conn).await
+            })
+            .await?;
+        rows.iter()
+            .map(|row| row.try_get(0))
+            .collect::<sqlx::Result<_>>()
+            .map_err(|e| crate::store::StoreError::sql(what, &e))
+    }
+
     /// Up to which row a budget's ledger is in the log.
     pub async fn audit_cursor(&self, account: &str, budget: &str) -> Result<i64> {
         let row: Option<AuditCursorRow> = self
@@ -92,9 +127,21 @@ impl Store {
         .await
     }
 
-    /// The oldest records on their way into any log.
-    pub async fn audit_pending_any(&self, limit: u32) -> Result<Vec<AuditPendingRow>> {
-        self.select("ORDER BY id LIMIT $1", |args| args.int(page(limit))).await
+    /// A page of the accounts that have records from before `at` on their way into their log.
+    pub async fn audit_pending_accounts(
+        &self,
+        at: i64,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>> {
+        let sql = "SELECT DISTINCT account FROM audit_pending WHERE account > $1 AND at < $2 \
+                   ORDER BY account LIMIT $3";
+        self.texts("the pending records", sql, |args| {
+            args.text(after)?;
+            args.int(at)?;
+            args.int(page(limit))
+        })
+        .await
     }
 
     /// Blocks from number `from` on, in order.
@@ -204,6 +251,22 @@ impl Store {
         .await
     }
 
+    /// Heads of more than `after` records up to which retention has dropped all, by size.
+    pub async fn audit_cuts(
+        &self,
+        account: &str,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<AuditHeadRow>> {
+        let tail = "WHERE account = $1 AND kept = 2 AND size > $2 ORDER BY size LIMIT $3";
+        self.select(tail, |args| {
+            args.text(account)?;
+            args.int(after)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+
     /// The newest signed head.
     pub async fn audit_newest_head(&self, account: &str) -> Result<Option<AuditHeadRow>> {
         self.select_one("WHERE account = $1 ORDER BY size DESC LIMIT 1", |args| args.text(account))
@@ -257,6 +320,14 @@ impl Store {
             args.text(month)
         })
         .await
+    }
+
+    /// The oldest month of which any log has records.
+    pub async fn audit_oldest_month(&self) -> Result<Option<String>> {
+        let sql = "SELECT b.month FROM audit_block b JOIN \
+                   (SELECT account, min(block) AS block FROM audit_block GROUP BY account) f \
+                   ON f.account = b.account AND f.block = b.block ORDER BY b.month LIMIT 1";
+        Ok(self.texts("the oldest audit records", sql, |_| Ok(())).await?.pop())
     }
 
     /// Tables with a column `person`, as the database has them.

@@ -54,7 +54,7 @@ record! {
         pub at: i64,
         /// JSON: the head with its signature.
         pub head: String,
-        /// 1 where a month ends: it stays when retention drops that month.
+        /// 1 where a month ends: it stays when retention drops that month; 2 where it did.
         pub kept: i64,
     }
 }

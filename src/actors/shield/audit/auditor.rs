@@ -1,7 +1,6 @@
 //! `/shield/auditor`: sees that logs are written, signed, copied, and dropped when their time is
 //! over.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,9 +8,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::copy::{Files, ToCopy};
+use super::copy::Files;
+use super::copying::{Copied, copy};
 use super::log::Msg as LogMsg;
-use super::metrics;
+use super::{PENDING_AGE_US, metrics, spool};
 use crate::actors::kernel::{Actor, Cx, Fault};
 use crate::actors::shield::shared::Shared;
 use crate::clock;
@@ -19,52 +19,56 @@ use crate::models::shield::audit::month::Month;
 use crate::store::StoreError;
 
 const EVERY: Duration = Duration::from_millis(250);
-/// Ticks between two copies, looks for pending records, heads, looks for gaps, and retentions.
+/// Ticks between two copies, looks for pending records and for those put aside, heads, looks for gaps,
+/// and retentions.
 const COPY_TICKS: u64 = 4;
 const PENDING_TICKS: u64 = 8;
+const SPOOL_TICKS: u64 = 12;
 const SIGN_TICKS: u64 = 4 * 60;
 const GAPS_TICKS: u64 = 4 * 300;
 const RETAIN_TICKS: u64 = 4 * 3_600;
-/// Pending records that are younger are on their way already.
-const PENDING_AGE_US: i64 = 2_000_000;
 const PAGE: u32 = 256;
-/// Blocks of one account that are copied in one go.
-const COPY_BLOCKS: u32 = 16;
 
 pub struct AuditorActor {
     shared: Arc<Shared>,
     ticks: u64,
     files: Option<Files>,
     copying: bool,
+    /// Records that were put aside are on their way.
+    sending: bool,
+    /// What earlier lives have put aside is known.
+    counted: bool,
     view: View,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct View {
     directory: PathBuf,
+    /// Rounds that ended, four a second.
+    rounds: u64,
     records_copied: u64,
     heads_exported: u64,
+    /// Copies of months whose records are dropped, that were removed.
+    copies_removed: u64,
+    /// Records put aside that wait for their log, and those that have reached it.
+    unwritten: u64,
+    written_late: u64,
     last_error: Option<String>,
+    last_spool_error: Option<String>,
+    last_warning: Option<String>,
 }
 
 pub enum Msg {
     Tick,
     Copied(Box<Copied>),
-}
-
-/// How a copy ended.
-pub struct Copied {
-    files: Result<Files, io::Error>,
-    records: u64,
-    heads: u64,
-    /// Accounts that have more to copy.
-    more: Vec<Arc<str>>,
+    Sent(io::Result<u64>),
 }
 
 impl AuditorActor {
     pub fn new(shared: Arc<Shared>) -> AuditorActor {
         let view = View { directory: shared.audit.dir.clone(), ..View::default() };
-        AuditorActor { shared, ticks: 0, files: None, copying: false, view }
+        let (copying, sending, counted) = (false, false, false);
+        AuditorActor { shared, ticks: 0, files: None, copying, sending, counted, view }
     }
 
     fn tell(&self, account: &str, msg: LogMsg) {
@@ -93,8 +97,9 @@ impl AuditorActor {
         for account in self.shared.audit.feeds.waiting() {
             self.tell(&account, LogMsg::Look);
         }
-        let first = self.ticks == 0;
-        let due = |every: u64| self.ticks.is_multiple_of(every);
+        let ticks = self.ticks;
+        let first = ticks == 0;
+        let due = |every: u64| ticks.is_multiple_of(every);
         if first {
             let mut all = Vec::new();
             self.every_log(|account| all.push(Arc::from(account))).await?;
@@ -104,12 +109,12 @@ impl AuditorActor {
         if due(PENDING_TICKS) {
             self.pending().await?;
         }
-        if due(GAPS_TICKS) {
+        if due(GAPS_TICKS) && !super::feed::left_out() {
             self.gaps().await?;
         }
         if due(SIGN_TICKS) && !first {
-            for account in self.shared.audit.take_unsigned() {
-                self.tell(&account, LogMsg::Sign);
+            for account in self.shared.audit.to_sign() {
+                self.tell(&account, LogMsg::Sign { all: false });
             }
         }
         if due(RETAIN_TICKS)
@@ -117,24 +122,30 @@ impl AuditorActor {
         {
             self.every_log(|account| self.tell(account, LogMsg::Retain(month))).await?;
         }
+        if due(SPOOL_TICKS) {
+            self.send(cx);
+        }
         if due(COPY_TICKS) && !self.copying {
             self.copy(cx);
         }
         Ok(())
     }
 
-    /// Records that were written with what they tell of and have not reached their log.
+    /// Logs that records have not reached which were written with what they tell of. Each log is told,
+    /// and reads its own: one that is stuck keeps no other from its records.
     async fn pending(&self) -> Result<(), StoreError> {
-        let rows = self.shared.store.audit_pending_any(PAGE).await?;
         let old = clock::wall_us() - PENDING_AGE_US;
-        let mut by_account: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-        for row in rows.into_iter().filter(|row| row.at < old) {
-            by_account.entry(row.account).or_default().push((row.id, row.record));
+        let mut after = String::new();
+        loop {
+            let accounts = self.shared.store.audit_pending_accounts(old, &after, PAGE).await?;
+            for account in &accounts {
+                self.tell(account, LogMsg::LookPending);
+            }
+            match accounts.last() {
+                Some(last) if accounts.len() == PAGE as usize => after.clone_from(last),
+                _ => return Ok(()),
+            }
         }
-        for (account, records) in by_account {
-            self.tell(&account, LogMsg::Pending(records));
-        }
-        Ok(())
     }
 
     /// Ledgers that are ahead of their log, as after a crash.
@@ -156,19 +167,62 @@ impl AuditorActor {
 
     fn copy(&mut self, cx: &mut Cx<Self>) {
         let accounts = self.shared.audit.take_dirty();
-        if accounts.is_empty() && self.files.is_some() {
+        let dropped = self.shared.audit.take_dropped();
+        if accounts.is_empty() && !dropped && self.files.is_some() {
             return;
         }
         self.copying = true;
         let (shared, files) = (Arc::clone(&self.shared), self.files.take());
-        let copy = async move { copy(&shared, files, accounts).await };
+        let copy = async move { copy(&shared, files, accounts, dropped).await };
         cx.pipe(copy, |copied| Msg::Copied(Box::new(copied)));
+    }
+
+    /// Appends what was put aside to its logs.
+    fn send(&mut self, cx: &mut Cx<Self>) {
+        let nothing = self.counted && self.shared.audit.spool.waiting() == 0;
+        if self.sending || nothing {
+            return;
+        }
+        self.sending = true;
+        let (shared, counted) = (Arc::clone(&self.shared), self.counted);
+        let send = async move {
+            if !counted {
+                spool::count(&shared.audit).await?;
+            }
+            spool::send(&shared.audit).await
+        };
+        cx.pipe(send, Msg::Sent);
+    }
+
+    fn sent(&mut self, sent: io::Result<u64>) {
+        self.sending = false;
+        match sent {
+            Ok(sent) => {
+                self.counted = true;
+                self.view.written_late += sent;
+                self.view.last_spool_error = None;
+                if sent > 0 {
+                    tracing::info!(sent, "records that were put aside are in the audit log");
+                }
+            }
+            Err(error) => {
+                let error = error.to_string();
+                if self.view.last_spool_error.as_ref() != Some(&error) {
+                    tracing::error!(error, "records that were put aside are not in the audit log");
+                }
+                self.view.last_spool_error = Some(error);
+            }
+        }
     }
 
     fn copied(&mut self, copied: Copied) {
         self.copying = false;
         self.view.records_copied += copied.records;
         self.view.heads_exported += copied.heads;
+        self.view.copies_removed += copied.removed;
+        if copied.warning.is_some() {
+            self.view.last_warning = copied.warning;
+        }
         self.shared.audit.dirty(copied.more);
         match copied.files {
             Ok(files) => {
@@ -202,102 +256,26 @@ impl Actor for AuditorActor {
         match msg {
             Msg::Tick => {
                 match self.look(cx).await {
-                    Ok(()) => self.ticks += 1,
+                    Ok(()) => {
+                        self.ticks += 1;
+                        self.view.rounds = self.ticks;
+                    }
                     // the store is away: the same round is tried again
                     Err(error) => self.view.last_error = Some(error.to_string()),
                 }
                 cx.send_after(EVERY, Msg::Tick);
             }
             Msg::Copied(copied) => self.copied(*copied),
+            Msg::Sent(sent) => self.sent(sent),
         }
         Ok(())
     }
 
     fn view(&self) -> View {
-        self.view.clone()
+        View { unwritten: self.shared.audit.spool.waiting(), ..self.view.clone() }
     }
 
     fn idle(&self) -> bool {
         false
     }
-}
-
-/// Copies what these accounts' logs have beyond the files.
-async fn copy(shared: &Arc<Shared>, files: Option<Files>, accounts: Vec<Arc<str>>) -> Copied {
-    let mut copied =
-        Copied { files: Err(io::Error::other("")), records: 0, heads: 0, more: vec![] };
-    copied.files = copy_into(shared, files, &accounts, &mut copied).await;
-    if copied.files.is_err() {
-        copied.more = accounts;
-    }
-    copied
-}
-
-async fn copy_into(
-    shared: &Arc<Shared>,
-    files: Option<Files>,
-    accounts: &[Arc<str>],
-    copied: &mut Copied,
-) -> io::Result<Files> {
-    let mut files = match files {
-        Some(files) => files,
-        None => {
-            let dir = shared.audit.dir.clone();
-            blocking(move || Files::open(&dir)).await?
-        }
-    };
-    for account in accounts {
-        let (blocks, more) = to_copy(shared, &files, account).await?;
-        let heads = to_export(shared, &files, account).await?;
-        copied.records += blocks.iter().map(|block| block.lines.len() as u64).sum::<u64>();
-        copied.heads += heads.len() as u64;
-        if more || heads.len() == PAGE as usize {
-            copied.more.push(Arc::clone(account));
-        }
-        files = blocking(move || {
-            files.copy(&blocks)?;
-            files.export(&heads)?;
-            Ok(files)
-        })
-        .await?;
-    }
-    Ok(files)
-}
-
-async fn to_copy(shared: &Shared, files: &Files, account: &str) -> io::Result<(Vec<ToCopy>, bool)> {
-    let next = files.next(account);
-    let store = &shared.store;
-    let from = match store.audit_block_of(account, next).await.map_err(io::Error::other)? {
-        Some(row) => row.block,
-        // retention may have dropped what was never copied: go on with what is there
-        None => match store.audit_blocks(account, 0, 1).await.map_err(io::Error::other)?.pop() {
-            Some(row) if row.first > next => row.block,
-            _ => return Ok((Vec::new(), false)),
-        },
-    };
-    let rows = store.audit_blocks(account, from, COPY_BLOCKS).await.map_err(io::Error::other)?;
-    let more = rows.len() == COPY_BLOCKS as usize;
-    let of = |row: crate::store::AuditBlockRow| {
-        let skip = usize::try_from(next - row.first).unwrap_or(0);
-        let lines = row.lines.split('\n').skip(skip).map(str::to_owned).collect();
-        ToCopy { account: row.account, month: row.month, first: row.first.max(next), lines }
-    };
-    Ok((rows.into_iter().map(of).collect(), more))
-}
-
-async fn to_export(
-    shared: &Shared,
-    files: &Files,
-    account: &str,
-) -> io::Result<Vec<(String, i64, String)>> {
-    let heads = shared.store.audit_heads(account, files.head(account), PAGE).await;
-    let heads = heads.map_err(io::Error::other)?;
-    Ok(heads.into_iter().map(|row| (row.account, row.size, row.head)).collect())
-}
-
-/// Files are written beside the runtime's threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

@@ -8,17 +8,19 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::models::shield::audit::month::time_text;
-use crate::models::shield::audit::record::{Outcome, Record};
+use super::readable::rows;
+use super::tail::{add_lines, sync_dir};
+use crate::models::shield::audit::head::SignedHead;
+use crate::models::shield::audit::month::Month;
 
 /// The readable copy of the current month; those before have the month in their name.
 pub const COPY_FILE: &str = "shield_audit_gdpr.csv";
 /// Signed heads, one a line: keep a copy where nobody who can write the store can write.
 pub const HEADS_FILE: &str = "shield_audit_heads.jsonl";
 const POSITION_FILE: &str = "shield_audit_gdpr.pos";
-
-const HEADER: [&str; 9] =
-    ["timestamp", "account", "index", "event", "outcome", "actor", "subject", "person", "details"];
+/// Before the month in the names of older copies.
+const COPY_PREFIX: &str = "shield_audit_gdpr-";
+const RESTORE: &str = "-before-restore-";
 
 /// How far the files are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -31,6 +33,12 @@ pub struct Position {
     next: BTreeMap<String, i64>,
     /// By account, the size of the last head that was exported.
     heads: BTreeMap<String, i64>,
+    /// By account, the hash of that head: a store that has another one there was put back.
+    #[serde(default)]
+    hashes: BTreeMap<String, String>,
+    /// By account, the size of the last cut that was exported.
+    #[serde(default)]
+    cuts: BTreeMap<String, i64>,
 }
 
 /// Lines of one block, from record `first` on.
@@ -39,6 +47,14 @@ pub struct ToCopy {
     pub month: String,
     pub first: i64,
     pub lines: Vec<String>,
+}
+
+/// A head to be exported; `cut`: once more, with the word that all before it was dropped.
+pub struct ToExport {
+    pub account: String,
+    pub size: i64,
+    pub line: String,
+    pub cut: bool,
 }
 
 /// The files of one folder.
@@ -65,7 +81,7 @@ impl Files {
                 OpenOptions::new().write(true).open(&copy)?.set_len(files.position.bytes)?;
             }
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => files.unrotate()?,
             Err(error) => return Err(error),
         }
         Ok(files)
@@ -81,28 +97,46 @@ impl Files {
         self.position.heads.get(account).copied().unwrap_or(0)
     }
 
+    /// The hash of that head.
+    pub fn hash(&self, account: &str) -> Option<&str> {
+        self.position.hashes.get(account).map(String::as_str)
+    }
+
+    /// The size of the last cut of an account that was exported.
+    pub fn cut(&self, account: &str) -> i64 {
+        self.position.cuts.get(account).copied().unwrap_or(0)
+    }
+
     /// By account, the size of the last head that was exported.
     pub fn heads(&self) -> &BTreeMap<String, i64> {
         &self.position.heads
     }
 
+    /// The accounts of which something was copied or exported.
+    pub fn accounts(&self) -> Vec<String> {
+        let mut accounts: Vec<String> =
+            self.position.next.keys().chain(self.position.heads.keys()).cloned().collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts
+    }
+
     /// Adds lines to the copy, durably; a later month begins a new file.
     pub fn copy(&mut self, blocks: &[ToCopy]) -> io::Result<()> {
-        let mut position = self.position.clone();
         let mut rest = blocks;
         while let Some(block) = rest.first() {
-            if block.month > position.month {
-                self.rotate(&mut position, &block.month)?;
+            if block.month > self.position.month {
+                self.rotate(&block.month)?;
             }
-            let until = rest.iter().take_while(|b| b.month <= position.month).count().max(1);
+            let month = &self.position.month;
+            let until = rest.iter().take_while(|b| b.month <= *month).count().max(1);
             let (now, later) = rest.split_at(until);
             rest = later;
+            let mut position = self.position.clone();
             let mut file =
                 OpenOptions::new().create(true).append(true).open(self.dir.join(COPY_FILE))?;
-            if file.seek(SeekFrom::End(0))? != position.bytes {
-                // somebody else wrote to it, or took it away: its length is what counts from here
-                position.bytes = file.seek(SeekFrom::End(0))?;
-            }
+            // somebody else may have written to it, or taken it away: its length is what counts
+            position.bytes = file.seek(SeekFrom::End(0))?;
             let text = rows(now, position.bytes == 0)?;
             file.write_all(&text)?;
             file.sync_data()?;
@@ -111,44 +145,130 @@ impl Files {
                 let next = block.first + block.lines.len() as i64;
                 position.next.insert(block.account.clone(), next);
             }
+            self.keep(position)?;
         }
-        self.keep(position)
+        Ok(())
     }
 
     /// Adds signed heads to their file, durably. After a crash a head may be there twice.
-    pub fn export(&mut self, heads: &[(String, i64, String)]) -> io::Result<()> {
+    pub fn export(&mut self, heads: &[ToExport]) -> io::Result<()> {
         if heads.is_empty() {
             return Ok(());
         }
         let mut position = self.position.clone();
         let mut text = String::new();
-        for (account, size, line) in heads {
-            text.push_str(line);
+        for head in heads {
+            text.push_str(&head.line);
             text.push('\n');
-            position.heads.insert(account.clone(), *size);
+            let account = head.account.clone();
+            if head.cut {
+                position.cuts.insert(account, head.size);
+                continue;
+            }
+            match SignedHead::parse(&head.line) {
+                Ok(signed) => {
+                    position.hashes.insert(account.clone(), signed.hash().to_string());
+                }
+                // tampered with: verification says so
+                Err(_) => {
+                    position.hashes.remove(&account);
+                }
+            }
+            position.heads.insert(account, head.size);
         }
-        let mut file =
-            OpenOptions::new().create(true).append(true).open(self.dir.join(HEADS_FILE))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_data()?;
+        add_lines(&self.dir.join(HEADS_FILE), &text)?;
         self.keep(position)
     }
 
-    fn rotate(&self, position: &mut Position, month: &str) -> io::Result<()> {
-        let copy = self.dir.join(COPY_FILE);
-        if !position.month.is_empty() && copy.exists() {
-            let mut name = format!("shield_audit_gdpr-{}.csv", position.month);
-            // a month that comes again (a restored store) does not overwrite what is there
-            let mut again = 1;
-            while self.dir.join(&name).exists() {
-                again += 1;
-                name = format!("shield_audit_gdpr-{}-{again}.csv", position.month);
-            }
-            fs::rename(&copy, self.dir.join(name))?;
+    /// The store is older than what was copied of these accounts: they begin anew, and what is there
+    /// is kept under other names. Gives the number in these.
+    pub fn begin_anew(&mut self, accounts: &[String]) -> io::Result<u32> {
+        let mut position = Position { month: String::new(), bytes: 0, ..self.position.clone() };
+        for account in accounts {
+            position.next.remove(account);
+            position.heads.remove(account);
+            position.hashes.remove(account);
+            position.cuts.remove(account);
         }
-        position.month = month.to_owned();
-        position.bytes = 0;
+        let month = &self.position.month;
+        let copies = if month.is_empty() { COPY_FILE.replace(".csv", "") } else { archive(month) };
+        let names = |n: u32| {
+            let heads = HEADS_FILE.replace(".jsonl", &format!("{RESTORE}{n}.jsonl"));
+            [(COPY_FILE, format!("{copies}{RESTORE}{n}.csv")), (HEADS_FILE, heads)]
+        };
+        let free = |n: &u32| names(*n).iter().all(|(_, name)| !self.dir.join(name).exists());
+        let n = (1..=u32::MAX).find(free).unwrap_or(u32::MAX);
+        for (from, to) in names(n) {
+            match fs::rename(self.dir.join(from), self.dir.join(to)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        sync_dir(&self.dir)?;
+        self.keep(position)?;
+        Ok(n)
+    }
+
+    /// Removes the copies of months before this one. Gives how many files these were.
+    pub fn prune(&mut self, before: Month) -> io::Result<u64> {
+        let mut removed = 0;
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            let month = entry.file_name().to_str().and_then(month_of);
+            if month.is_some_and(|month| month < before) && entry.file_type()?.is_file() {
+                fs::remove_file(entry.path())?;
+                removed += 1;
+            }
+        }
+        let current = self.position.month.parse::<Month>();
+        if current.is_ok_and(|month| month < before) && self.position.bytes > 0 {
+            // a crash in between leaves a file that is emptied at the next start
+            self.keep(Position { bytes: 0, ..self.position.clone() })?;
+            match fs::remove_file(self.dir.join(COPY_FILE)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => removed += 1,
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The current copy gets the name of its month, and another month begins. All that is in it has
+    /// its position already, so a crash anywhere in here repeats nothing.
+    fn rotate(&mut self, month: &str) -> io::Result<()> {
+        let copy = self.dir.join(COPY_FILE);
+        if !self.position.month.is_empty() && copy.exists() {
+            // a month that comes again (a restored store) does not overwrite what is there
+            let (_, free) = self.archives(&self.position.month);
+            fs::rename(&copy, free)?;
+            sync_dir(&self.dir)?;
+        }
+        self.keep(Position { month: month.to_owned(), bytes: 0, ..self.position.clone() })
+    }
+
+    /// A crash came after the copy got its month's name and before its position said so: it gets its
+    /// name back, and the next rotation begins again.
+    fn unrotate(&self) -> io::Result<()> {
+        let Position { month, bytes, .. } = &self.position;
+        if let (Some(last), _) = self.archives(month)
+            && *bytes > 0
+            && fs::metadata(&last)?.len() == *bytes
+        {
+            fs::rename(last, self.dir.join(COPY_FILE))?;
+        }
         Ok(())
+    }
+
+    /// Of a month's names, the last that is taken and the first that is free.
+    fn archives(&self, month: &str) -> (Option<PathBuf>, PathBuf) {
+        let mut last = None;
+        let mut next = self.dir.join(format!("{}.csv", archive(month)));
+        let mut again = 1;
+        while next.exists() {
+            again += 1;
+            let free = self.dir.join(format!("{}-{again}.csv", archive(month)));
+            last = Some(std::mem::replace(&mut next, free));
+        }
+        (last, next)
     }
 
     fn keep(&mut self, position: Position) -> io::Result<()> {
@@ -163,108 +283,24 @@ impl Files {
     }
 }
 
-fn rows(blocks: &[ToCopy], header: bool) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    for (nth, block) in blocks.iter().enumerate() {
-        let lines: Vec<(i64, &str)> =
-            (block.first..).zip(block.lines.iter().map(String::as_str)).collect();
-        text.extend(csv_lines(&block.account, &lines, header && nth == 0)?);
-    }
-    Ok(text)
+/// The name of a month's copy, without what makes it the only one.
+fn archive(month: &str) -> String {
+    format!("{COPY_PREFIX}{month}")
 }
 
-/// Lines of an account's log with their indexes, as rows for people.
-pub fn csv_lines(account: &str, lines: &[(i64, &str)], header: bool) -> io::Result<Vec<u8>> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    if header {
-        csv.write_record(HEADER).map_err(io::Error::other)?;
-    }
-    for (index, line) in lines {
-        let index = index.to_string();
-        let row =
-            match Record::parse(line) {
-                Ok(record) => fields(&record),
-                // tampered with: verification says so; the copy shows where
-                Err(_) => std::array::from_fn(|n| {
-                    if n == 1 { "unreadable".to_owned() } else { String::new() }
-                }),
-            };
-        let [at, event, outcome, actor, subject, person, details] =
-            row.each_ref().map(String::as_str);
-        csv.write_record([at, account, &index, event, outcome, actor, subject, person, details])
-            .map_err(io::Error::other)?;
-    }
-    csv.into_inner().map_err(|e| io::Error::other(e.to_string()))
-}
-
-/// Time, event, outcome, actor, subject, person and details of a record.
-fn fields(record: &Record) -> [String; 7] {
-    let outcome = match record.outcome {
-        Outcome::Ok => "OK",
-        Outcome::Denied => "DENIED",
-        Outcome::Failed => "FAILED",
+/// The month in the name of an older copy, and in no other name.
+fn month_of(name: &str) -> Option<Month> {
+    let name = name.strip_prefix(COPY_PREFIX)?.strip_suffix(".csv")?;
+    let (month, rest) = name.split_at_checked(7)?;
+    let month = month.parse().ok()?;
+    let number = match rest.strip_prefix(RESTORE).or_else(|| rest.strip_prefix('-')) {
+        Some(number) => number,
+        None => return rest.is_empty().then_some(month),
     };
-    let mut details = record.data.clone().unwrap_or_default();
-    if record.count > 1 {
-        details.insert("count".to_owned(), record.count.into());
-    }
-    let details: Vec<String> = details
-        .iter()
-        .map(|(name, value)| match value {
-            serde_json::Value::String(text) => format!("{name}={text}"),
-            other => format!("{name}={other}"),
-        })
-        .collect();
-    [
-        time_text(record.at_us).unwrap_or_default(),
-        record.event.as_str().to_owned(),
-        outcome.to_owned(),
-        record.actor.clone(),
-        record.subject.clone().unwrap_or_default(),
-        record.person.clone().unwrap_or_default(),
-        details.join(" "),
-    ]
+    let digits = !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit());
+    digits.then_some(month)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn block(month: &str, first: i64, lines: usize) -> ToCopy {
-        let line = |n| {
-            format!(
-                "{{\"at\":\"{month}-03T10:00:00.00000{n}Z\",\"event\":\"budget.denied\",\
-                 \"actor\":\"system\",\"outcome\":\"denied\",\"data\":{{\"reason\":\"paused\"}}}}"
-            )
-        };
-        let lines = (0..lines).map(line).collect();
-        ToCopy { account: "a".to_owned(), month: month.to_owned(), first, lines }
-    }
-
-    #[test]
-    fn a_copy_goes_on_where_it_was_and_a_new_month_begins_a_file() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap_or_default();
-        let mut files = Files::open(dir.path()).expect("files");
-        files.copy(&[block("2026-10", 0, 2)]).expect("a copy");
-        // a crash in the middle of the next copy
-        let mut torn =
-            OpenOptions::new().append(true).open(dir.path().join(COPY_FILE)).expect("the copy");
-        torn.write_all(b"2026-10-03T10:00:0").expect("a torn line");
-        drop((files, torn));
-        let mut files = Files::open(dir.path()).expect("files");
-        assert_eq!(files.next("a"), 2);
-        files.copy(&[block("2026-10", 2, 1), block("2026-11", 3, 1)]).expect("a copy");
-        let old = read("shield_audit_gdpr-2026-10.csv");
-        let lines: Vec<&str> = old.lines().collect();
-        assert_eq!(lines.len(), 4, "{old}");
-        assert!(lines[0].starts_with("timestamp,account,index"));
-        assert_eq!(
-            lines[3],
-            "2026-10-03T10:00:00.000000Z,a,2,budget.denied,DENIED,system,,,reason=paused"
-        );
-        let new = read(COPY_FILE);
-        assert_eq!(new.lines().count(), 2);
-        assert_eq!((files.next("a"), files.next("b")), (4, 0));
-    }
-}
+#[path = "copy_tests.rs"]
+mod tests;

@@ -5,13 +5,32 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use super::gathering::Gathering;
+use crate::clock;
 use crate::models::shield::entry::Entry;
 use crate::models::shield::refusal::Reason;
 
 /// Bookings that wait for one log. Beyond it they are read from the ledger later.
 const BOOKED_MAX: usize = 65_536;
-/// Kinds of refusals that wait for one log; more are counted under no campaign's name.
+/// Kinds of refusals of a minute for one log; more are counted under no campaign's name.
 const DENIED_KINDS_MAX: usize = 1_024;
+/// The same of answers at the front door: strangers choose what they are turned away for.
+const TURNED_KINDS_MAX: usize = 256;
+
+/// Whether bookings and refusals of this process reach no log.
+static LEFT_OUT: AtomicBool = AtomicBool::new(false);
+
+/// For the figure that says what the audit costs: bookings and refusals of this process reach no
+/// log until it ends. Nothing in `kiki` calls it and no setting leads here; the next process finds
+/// in the ledger what its log has not.
+#[doc(hidden)]
+pub fn leave_out() {
+    LEFT_OUT.store(true, Ordering::Relaxed);
+}
+
+pub(super) fn left_out() -> bool {
+    LEFT_OUT.load(Ordering::Relaxed)
+}
 
 /// A booking with its budget.
 pub struct Booked {
@@ -60,8 +79,8 @@ pub struct Feed {
     pub account: Arc<str>,
     waits: AtomicBool,
     booked: Mutex<Vec<Booked>>,
-    denied: Mutex<HashMap<DeniedKey, (u64, i64)>>,
-    turned: Mutex<HashMap<TurnedKey, (u64, i64)>>,
+    denied: Mutex<Gathering<DeniedKey>>,
+    turned: Mutex<Gathering<TurnedKey>>,
 }
 
 impl Feed {
@@ -70,14 +89,14 @@ impl Feed {
             account,
             waits: AtomicBool::new(false),
             booked: Mutex::default(),
-            denied: Mutex::default(),
-            turned: Mutex::default(),
+            denied: Mutex::new(Gathering::new(DENIED_KINDS_MAX)),
+            turned: Mutex::new(Gathering::new(TURNED_KINDS_MAX)),
         }
     }
 
     /// These are in the ledger now.
     pub fn booked(&self, budget: &Arc<str>, entries: Vec<Entry>) {
-        if entries.is_empty() {
+        if entries.is_empty() || left_out() {
             return;
         }
         let mut booked = self.booked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,12 +110,12 @@ impl Feed {
 
     /// An authorisation was refused.
     pub fn denied(&self, budget: &Arc<str>, reason: Reason, at_us: i64) {
+        if left_out() {
+            return;
+        }
         let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = (Some(Arc::clone(budget)), reason);
-        let full = denied.len() >= DENIED_KINDS_MAX && !denied.contains_key(&known);
-        let key = if full { (None, reason) } else { known };
-        denied.entry(key).or_insert((0, at_us)).0 += 1;
-        self.waits.store(true, Ordering::Release);
+        let kind = (Some(Arc::clone(budget)), reason);
+        denied.add(kind, at_us, clock::mono_us(), |(_, reason)| (None, reason));
     }
 
     /// A caller or a question was answered so.
@@ -109,53 +128,54 @@ impl Feed {
         at_us: i64,
     ) {
         let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (turning, Arc::clone(actor), subject, reason);
-        let full = turned.len() >= DENIED_KINDS_MAX && !turned.contains_key(&key);
-        let key = if full {
+        let kind = (turning, Arc::clone(actor), subject, reason);
+        turned.add(kind, at_us, clock::mono_us(), |(turning, ..)| {
             (turning, "many".into(), String::new(), "too many kinds".to_owned())
-        } else {
-            key
-        };
-        turned.entry(key).or_insert((0, at_us)).0 += 1;
-        self.waits.store(true, Ordering::Release);
+        });
     }
 
-    /// All denials that wait.
-    pub fn take_turned(&self) -> Vec<Turned> {
-        let turned =
-            std::mem::take(&mut *self.turned.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut turned: Vec<Turned> = turned
-            .into_iter()
-            .map(|((turning, actor, subject, reason), (count, first_us))| Turned {
+    /// Answers of which to tell now; `all`: those that only wait for their minute, too.
+    pub fn take_turned(&self, all: bool) -> Vec<Turned> {
+        let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = turned.take(all, clock::mono_us()).into_iter();
+        taken
+            .map(|((turning, actor, subject, reason), of)| Turned {
                 turning,
                 actor,
                 subject,
                 reason,
-                count,
-                first_us,
+                count: of.count,
+                first_us: of.first_us,
             })
-            .collect();
-        turned.sort_by_key(|t| t.first_us);
-        turned
+            .collect()
     }
 
-    pub fn waits(&self) -> bool {
-        self.waits.load(Ordering::Acquire)
+    /// Refusals of which to tell now; `all`: those that only wait for their minute, too.
+    pub fn take_denied(&self, all: bool) -> Vec<Denied> {
+        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = denied.take(all, clock::mono_us()).into_iter();
+        taken
+            .map(|((budget, reason), of)| Denied {
+                budget,
+                reason,
+                count: of.count,
+                first_us: of.first_us,
+            })
+            .collect()
     }
 
-    /// All that waits.
-    pub fn take(&self) -> (Vec<Booked>, Vec<Denied>) {
+    /// All bookings.
+    pub fn take_booked(&self) -> Vec<Booked> {
         self.waits.store(false, Ordering::Release);
-        let booked =
-            std::mem::take(&mut *self.booked.lock().unwrap_or_else(PoisonError::into_inner));
-        let denied =
-            std::mem::take(&mut *self.denied.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut denied: Vec<Denied> = denied
-            .into_iter()
-            .map(|((budget, reason), (count, first_us))| Denied { budget, reason, count, first_us })
-            .collect();
-        denied.sort_by_key(|d| d.first_us);
-        (booked, denied)
+        std::mem::take(&mut *self.booked.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether there is something to tell now.
+    pub fn waits(&self) -> bool {
+        let now_us = clock::mono_us();
+        self.waits.load(Ordering::Acquire)
+            || self.denied.lock().unwrap_or_else(PoisonError::into_inner).is_due(now_us)
+            || self.turned.lock().unwrap_or_else(PoisonError::into_inner).is_due(now_us)
     }
 }
 
@@ -199,17 +219,16 @@ mod tests {
             feed.denied(&one, Reason::BudgetExceeded, at);
         }
         assert_eq!(feeds.waiting(), vec!["a".into()]);
-        let (_, denied) = feed.take();
         let told =
             Denied { budget: Some(one), reason: Reason::BudgetExceeded, count: 3, first_us: 1 };
-        assert_eq!(denied, vec![told]);
+        assert_eq!(feed.take_denied(false), vec![told]);
         assert!(!feed.waits());
         for n in 0..DENIED_KINDS_MAX + 10 {
             feed.denied(&format!("c{n}").into(), Reason::Paused, 5);
         }
-        let (_, denied) = feed.take();
-        assert_eq!(denied.len(), DENIED_KINDS_MAX + 1);
+        let denied = feed.take_denied(false);
+        assert_eq!(denied.len(), DENIED_KINDS_MAX);
         let rest = denied.iter().find(|d| d.budget.is_none()).expect("the rest");
-        assert_eq!(rest.count, 10);
+        assert_eq!(rest.count, 11, "one kind rests, and so many less fit");
     }
 }

@@ -19,6 +19,10 @@ use crate::store::{
 
 /// Budgets whose place in the ledger is kept in memory.
 const CURSORS_MAX: usize = 100_000;
+/// Blocks of one flight at most, besides the open one: eight megabytes.
+pub const FLIGHT_BLOCKS_MAX: usize = 64;
+/// Pending rows that are remembered after they have landed: who read them before may still tell.
+const LANDED_MAX: usize = 4_096;
 
 /// What is durable.
 #[derive(Clone)]
@@ -89,17 +93,39 @@ pub struct Flight {
     pub records: u64,
 }
 
+/// What becomes durable together with the lines that came before it.
+#[derive(Default)]
+struct Along {
+    /// Up to which row these ledgers are in the log then.
+    touched: BTreeMap<Arc<str>, i64>,
+    /// Pending rows that go then.
+    ids: Vec<String>,
+    waiting: Vec<Reply<Result<Appended, AppendError>>>,
+}
+
+impl Along {
+    fn add(&mut self, later: Along) {
+        self.touched.extend(later.touched);
+        self.ids.extend(later.ids);
+        self.waiting.extend(later.waiting);
+    }
+}
+
 pub struct Live {
     pub durable: Durable,
     builder: Builder,
-    closed: VecDeque<Block>,
+    /// Blocks that wait, with what belongs to them.
+    closed: VecDeque<(Block, Along)>,
+    /// What belongs to the open block.
+    along: Along,
     /// Up to which row each ledger is in this log or in what waits.
     cursors: HashMap<Arc<str>, i64>,
-    touched: BTreeMap<Arc<str>, i64>,
-    /// Pending rows that are in what waits or in flight.
+    /// The ledgers whose rows are in flight.
+    aloft: BTreeSet<Arc<str>>,
+    /// Pending rows that are in what waits, in flight, or have landed lately.
     taken: BTreeSet<String>,
-    ids: Vec<String>,
-    pub waiting: Vec<Reply<Result<Appended, AppendError>>>,
+    /// Of these, those that have landed, oldest first.
+    lately: VecDeque<String>,
     pub sign: bool,
     pub close_month: bool,
     pub flying: bool,
@@ -112,11 +138,11 @@ impl Live {
             durable,
             builder,
             closed: VecDeque::new(),
+            along: Along::default(),
             cursors: HashMap::new(),
-            touched: BTreeMap::new(),
+            aloft: BTreeSet::new(),
             taken: BTreeSet::new(),
-            ids: Vec::new(),
-            waiting: Vec::new(),
+            lately: VecDeque::new(),
             sign: false,
             close_month: false,
             flying: false,
@@ -126,18 +152,32 @@ impl Live {
     /// Adds a line.
     pub fn push(&mut self, line: &str) -> Result<(), RecordError> {
         let brief = Brief::parse(line)?;
-        self.closed.extend(self.builder.push(line, &brief)?);
+        if let Some(block) = self.builder.push(line, &brief)? {
+            // all that came before this line is in that block or before it
+            self.closed.push_back((block, std::mem::take(&mut self.along)));
+        }
         Ok(())
     }
 
     /// Adds a record that was written with what it tells of. One that is there already is left out.
     pub fn push_pending(&mut self, id: String, line: &str) -> Result<(), RecordError> {
-        if self.taken.insert(id.clone()) {
-            // what is no record must not come back for ever: it goes with the next flight
-            self.ids.push(id);
-            self.push(line)?;
+        if !self.taken.insert(id.clone()) {
+            return Ok(());
         }
-        Ok(())
+        let pushed = self.push(line);
+        // what is no record must not come back for ever: it goes all the same
+        self.along.ids.push(id);
+        pushed
+    }
+
+    /// Answers when all that was pushed before is durable.
+    pub fn wait(&mut self, reply: Reply<Result<Appended, AppendError>>) {
+        self.along.waiting.push(reply);
+    }
+
+    /// So much waits that what can wait elsewhere should.
+    pub fn is_full(&self) -> bool {
+        self.closed.len() >= FLIGHT_BLOCKS_MAX
     }
 
     pub fn cursor(&self, budget: &str) -> Option<i64> {
@@ -148,28 +188,32 @@ impl Live {
     pub fn moved(&mut self, budget: &Arc<str>, seq: i64, fresh: bool) {
         if self.cursors.len() >= CURSORS_MAX && !self.cursors.contains_key(budget) {
             // those that wait to be written must be known until they are
-            let touched = &self.touched;
-            self.cursors.retain(|name, _| touched.contains_key(name));
+            let (closed, along, aloft) = (&self.closed, &self.along, &self.aloft);
+            self.cursors.retain(|name, _| {
+                aloft.contains(name)
+                    || along.touched.contains_key(name)
+                    || closed.iter().any(|(_, along)| along.touched.contains_key(name))
+            });
         }
         self.cursors.insert(Arc::clone(budget), seq);
         if fresh {
-            self.touched.insert(Arc::clone(budget), seq);
+            self.along.touched.insert(Arc::clone(budget), seq);
         }
     }
 
     pub fn has_work(&self) -> bool {
         !self.closed.is_empty()
             || self.builder.pending() > 0
-            || !self.ids.is_empty()
+            || !self.along.ids.is_empty()
             || (self.sign && self.durable.frontier.size() > self.durable.signed_size())
             || self.close_month
     }
 
     pub fn is_idle(&self) -> bool {
-        !self.flying && !self.has_work() && self.waiting.is_empty()
+        !self.flying && !self.has_work() && self.along.waiting.is_empty()
     }
 
-    /// Takes all that waits, as one flight.
+    /// Takes what waits, as one flight; what is too much for it waits for the next.
     pub fn take(
         &mut self,
         account: &str,
@@ -178,17 +222,18 @@ impl Live {
         if self.flying || !self.has_work() {
             // whoever waits for what is durable already has its answer
             if !self.flying {
-                for reply in self.waiting.drain(..) {
+                for reply in self.along.waiting.drain(..) {
                     reply.send(Ok(Appended { size: self.durable.frontier.size() }));
                 }
             }
             return Ok(None);
         }
-        self.closed.extend(self.builder.take());
+        let last = !self.is_full();
+        let (blocks, along) = self.load(last);
         let mut after = self.durable.clone();
         let mut puts = Vec::new();
         let mut records = 0;
-        for block in self.closed.drain(..) {
+        for block in blocks {
             if after.month.is_some_and(|month| month != block.month) {
                 puts.extend(after.sign(account, (key, now_us), true)?.map(Put::from));
             }
@@ -204,21 +249,41 @@ impl Live {
             after.version += 1;
             puts.push(log_row(account, &after)?.into());
         }
-        let sign = std::mem::take(&mut self.sign);
-        let close_month = std::mem::take(&mut self.close_month);
+        // a log's first records are signed with their first flight: a machine that is lost within
+        // the first minute leaves a head outside too
+        let sign = self.sign || after.head.is_none();
+        // who wants it signed wants all of it signed
+        self.sign &= !last;
+        let close_month = last && std::mem::take(&mut self.close_month);
         let unsigned = after.frontier.size() > after.signed_size();
         if (sign && unsigned) || (close_month && after.frontier.size() > 0) {
             puts.extend(after.sign(account, (key, now_us), close_month)?.map(Put::from));
         }
-        for (budget, seq) in std::mem::take(&mut self.touched) {
-            let budget = budget.to_string();
-            puts.push(AuditCursorRow { account: account.to_owned(), budget, seq }.into());
+        for (budget, seq) in along.touched {
+            let row =
+                AuditCursorRow { account: account.to_owned(), budget: budget.to_string(), seq };
+            puts.push(row.into());
+            self.aloft.insert(budget);
         }
-        let ids = std::mem::take(&mut self.ids);
+        let ids = along.ids;
         let gone = ids.iter().map(|id| Gone::AuditPending { id: id.clone() }).collect();
-        let replies = std::mem::take(&mut self.waiting);
         self.flying = true;
-        Ok(Some(Flight { puts, gone, after, replies, ids, records }))
+        Ok(Some(Flight { puts, gone, after, replies: along.waiting, ids, records }))
+    }
+
+    /// The blocks of the next flight, and what goes with them; `last`: the open one, too.
+    fn load(&mut self, last: bool) -> (Vec<Block>, Along) {
+        let (mut blocks, mut along) = (Vec::new(), Along::default());
+        let most = self.closed.len().min(FLIGHT_BLOCKS_MAX);
+        for (block, with) in self.closed.drain(..most) {
+            blocks.push(block);
+            along.add(with);
+        }
+        if last {
+            blocks.extend(self.builder.take());
+            along.add(std::mem::take(&mut self.along));
+        }
+        (blocks, along)
     }
 
     /// A flight is durable.
@@ -226,8 +291,12 @@ impl Live {
         let size = flight.after.frontier.size();
         self.durable = flight.after;
         self.flying = false;
-        for id in &flight.ids {
-            self.taken.remove(id);
+        self.aloft.clear();
+        self.lately.extend(flight.ids);
+        while self.lately.len() > LANDED_MAX
+            && let Some(old) = self.lately.pop_front()
+        {
+            self.taken.remove(&old);
         }
         for reply in flight.replies {
             reply.send(Ok(Appended { size }));
@@ -279,4 +348,88 @@ fn log_row(account: &str, log: &Durable) -> Result<AuditLogRow, Fault> {
 fn signed(n: u64) -> i64 {
     // a log ends at 2^53 records
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::shield::audit::block::BLOCK_LINES_MAX;
+    use crate::models::shield::audit::month::time_text;
+
+    const AT_US: i64 = 1_795_239_660_000_000;
+
+    fn line(n: usize) -> String {
+        let at = time_text(AT_US + n as i64).expect("a time");
+        format!("{{\"at\":\"{at}\",\"event\":\"a.b\",\"actor\":\"system\",\"outcome\":\"ok\"}}")
+    }
+
+    fn take(live: &mut Live) -> Flight {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        live.take("a", (&key, AT_US)).expect("no fault").expect("a flight")
+    }
+
+    fn blocks(flight: &Flight) -> usize {
+        flight.puts.iter().filter(|put| matches!(put, Put::AuditBlock(_))).count()
+    }
+
+    /// Up to which row of its ledger a flight brings a log.
+    fn cursor(flight: &Flight) -> Option<i64> {
+        let of = |put: &Put| match put {
+            Put::AuditCursor(row) => Some(row.seq),
+            _ => None,
+        };
+        flight.puts.iter().find_map(of)
+    }
+
+    #[test]
+    fn a_pending_row_that_is_told_of_again_after_it_has_landed_is_not_logged_again() {
+        let mut live = Live::new(Durable::new());
+        let told = |live: &mut Live, id: usize| {
+            live.push_pending(format!("{id:05}"), &line(id)).expect("a record");
+        };
+        told(&mut live, 0);
+        told(&mut live, 0);
+        let flight = take(&mut live);
+        assert_eq!((flight.records, flight.gone.len()), (1, 1));
+        // read before it was durable, told while it flies and afterwards
+        told(&mut live, 0);
+        live.landed(flight);
+        told(&mut live, 0);
+        assert!(live.is_idle());
+        // what is remembered is bounded
+        for id in 1..=LANDED_MAX {
+            told(&mut live, id);
+        }
+        let flight = take(&mut live);
+        live.landed(flight);
+        assert_eq!((live.taken.len(), live.lately.len()), (LANDED_MAX, LANDED_MAX));
+    }
+
+    #[test]
+    fn a_flight_is_bounded_and_says_of_ledgers_and_rows_what_is_in_it_and_no_more() {
+        let mut live = Live::new(Durable::new());
+        let budget: Arc<str> = "camp".into();
+        let lines = (FLIGHT_BLOCKS_MAX + 2) * BLOCK_LINES_MAX as usize + 10;
+        for n in 1..=lines {
+            live.push(&line(n)).expect("a record");
+            live.moved(&budget, n as i64, true);
+        }
+        live.push_pending("last".to_owned(), &line(lines + 1)).expect("a record");
+        live.wait(Reply::detached());
+        live.sign = true;
+        assert!(live.is_full());
+        let in_first = (FLIGHT_BLOCKS_MAX * BLOCK_LINES_MAX as usize) as u64;
+        let first = take(&mut live);
+        assert_eq!((blocks(&first), first.records), (FLIGHT_BLOCKS_MAX, in_first));
+        assert_eq!(cursor(&first), Some(in_first as i64));
+        assert!(first.gone.is_empty() && first.replies.is_empty() && !live.is_full());
+        assert_eq!(first.after.signed_size(), in_first);
+        live.landed(first);
+        let second = take(&mut live);
+        assert_eq!((blocks(&second), cursor(&second)), (3, Some(lines as i64)));
+        assert_eq!((second.gone.len(), second.replies.len()), (1, 1));
+        assert_eq!(second.after.signed_size(), lines as u64 + 1);
+        live.landed(second);
+        assert!(live.is_idle() && live.durable.frontier.size() == lines as u64 + 1);
+    }
 }

@@ -1,13 +1,17 @@
 //! `/shield/audit/<account>`: the one writer of an account's log.
 
+mod retain;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use self::retain::Checked;
 use super::lines;
 use super::live::{Durable, Flight, Live};
-use super::{AppendError, Appended};
+use super::{AppendError, Appended, PENDING_AGE_US};
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
 use crate::actors::shield::names::BudgetName;
 use crate::actors::shield::rows;
@@ -16,7 +20,7 @@ use crate::clock;
 use crate::models::shield::audit::head::SignedHead;
 use crate::models::shield::audit::month::Month;
 use crate::models::shield::entry::Entry;
-use crate::store::{Gone, Outcome, Write};
+use crate::store::{Outcome, Write};
 
 /// The budget under which the log's writes are ordered and fenced.
 const LOG: &str = "@audit";
@@ -28,6 +32,8 @@ const LOAD_TRIES_MAX: u32 = 20;
 const LEDGER_PAGE: u32 = 1_000;
 /// Pages read in one go: other messages have their turn in between.
 const LEDGER_PAGES_MAX: u32 = 16;
+/// Pending records read at once.
+const PENDING_PAGE: u32 = 1_000;
 /// Longest wait for the last flight in a stop.
 const LAST_FLIGHT_MAX: Duration = Duration::from_secs(5);
 
@@ -36,6 +42,12 @@ pub struct LogActor {
     name: BudgetName,
     shared: Arc<Shared>,
     live: Option<Live>,
+    /// Ledgers that have more than was read: they go on when a flight has landed.
+    behind: BTreeSet<Arc<str>>,
+    /// Months before this one go once their end is signed.
+    retaining: Option<Month>,
+    /// What is to be dropped is being looked through.
+    checking: bool,
     view: View,
 }
 
@@ -62,12 +74,18 @@ pub enum Msg {
     },
     /// Records that were written with what they tell of, by id.
     Pending(Vec<(String, String)>),
+    /// There are such records in the store that should be in the log by now.
+    LookPending,
     /// The ledger of this budget is ahead.
     CatchUp(Arc<str>),
-    /// Sign what there is.
-    Sign,
+    /// Sign what there is; `all`: also what is only counted so far.
+    Sign {
+        all: bool,
+    },
     /// Drop the months before this one.
     Retain(Month),
+    /// They were looked through.
+    Checked(Box<Checked>),
     /// Answer when all that was told before is durable.
     Flush(Reply<Result<Appended, AppendError>>),
     Landed {
@@ -81,7 +99,16 @@ impl LogActor {
     pub fn new(shared: Arc<Shared>, account: &str) -> LogActor {
         let account: Arc<str> = account.into();
         let name = BudgetName { account: Arc::clone(&account), budget: LOG.into() };
-        LogActor { account, name, shared, live: None, view: View::default() }
+        LogActor {
+            account,
+            name,
+            shared,
+            live: None,
+            behind: BTreeSet::new(),
+            retaining: None,
+            checking: false,
+            view: View::default(),
+        }
     }
 
     async fn load(&self) -> Result<Durable, Fault> {
@@ -151,7 +178,7 @@ impl LogActor {
         }
     }
 
-    fn landed(
+    async fn landed(
         &mut self,
         flight: Box<Flight>,
         outcome: Outcome,
@@ -160,10 +187,15 @@ impl LogActor {
         match outcome {
             Outcome::Committed => {
                 super::metrics::written(flight.records);
-                let grown = (flight.records > 0).then(|| Arc::clone(&self.account));
-                self.shared.audit.unsigned(grown);
                 self.shared.audit.dirty([Arc::clone(&self.account)]);
                 self.live()?.landed(*flight);
+                self.note_signed();
+                if let Some(month) = self.retaining.take() {
+                    self.retain(month, cx).await?;
+                }
+                if let Some(budget) = self.behind.first() {
+                    cx.send_after(Duration::ZERO, Msg::CatchUp(Arc::clone(budget)));
+                }
                 self.flush(cx)
             }
             Outcome::Failed(error) => {
@@ -177,11 +209,20 @@ impl LogActor {
         }
     }
 
-    /// Takes what waits in the feed.
-    async fn gather(&mut self) -> Result<(), Fault> {
-        let (booked, denied) = self.shared.audit.feeds.of(&self.account).take();
+    /// Tells the auditor whether there is something to sign.
+    fn note_signed(&self) {
+        let Some(live) = &self.live else { return };
+        match live.durable.frontier.size() > live.durable.signed_size() {
+            true => self.shared.audit.unsigned([Arc::clone(&self.account)]),
+            false => self.shared.audit.signed(&self.account),
+        }
+    }
+
+    /// Takes what waits in the feed; `all`: also what is only counted so far.
+    async fn gather(&mut self, all: bool) -> Result<(), Fault> {
+        let feed = self.shared.audit.feeds.of(&self.account);
         let mut behind: Vec<Arc<str>> = Vec::new();
-        for booked in booked {
+        for booked in feed.take_booked() {
             let cursor = self.cursor(&booked.budget).await?;
             if booked.entry.seq <= cursor || behind.contains(&booked.budget) {
                 continue;
@@ -195,10 +236,10 @@ impl LogActor {
         for budget in behind {
             self.catch_up(&budget).await?;
         }
-        for denied in &denied {
+        for denied in &feed.take_denied(all) {
             self.push(lines::denied(denied)?);
         }
-        for turned in self.shared.audit.feeds.of(&self.account).take_turned() {
+        for turned in feed.take_turned(all) {
             // its texts are a stranger's: one that makes no record is counted, and stops nobody
             match lines::turned(turned) {
                 Ok(line) => self.push(line),
@@ -238,9 +279,40 @@ impl LogActor {
         tracing::error!(account = %self.account, error, "a record is none and was left out");
     }
 
-    /// Reads what the ledger has beyond the log. Whether there is more.
-    async fn catch_up(&mut self, budget: &Arc<str>) -> Result<bool, Fault> {
+    /// Adds records that were written with what they tell of.
+    fn push_pending(&mut self, records: Vec<(String, String)>) -> Result<(), Fault> {
+        for (id, line) in records {
+            if let Err(error) = self.live()?.push_pending(id, &line) {
+                self.unreadable(&error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads such records. One that is in flight may be among them: it is known until it has landed,
+    /// and for a while after.
+    async fn look_pending(&mut self) -> Result<(), Fault> {
+        let old = clock::wall_us() - PENDING_AGE_US;
+        match self.shared.store.audit_pending(&self.account, PENDING_PAGE).await {
+            Ok(rows) => {
+                let rows = rows.into_iter().filter(|row| row.at < old);
+                self.push_pending(rows.map(|row| (row.id, row.record)).collect())
+            }
+            // the auditor tells again
+            Err(error) => {
+                self.view.last_error = Some(error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads what the ledger has beyond the log, as far as there is room for it.
+    async fn catch_up(&mut self, budget: &Arc<str>) -> Result<(), Fault> {
+        self.behind.insert(Arc::clone(budget));
         for _ in 0..LEDGER_PAGES_MAX {
+            if self.live()?.is_full() {
+                break;
+            }
             let cursor = self.cursor(budget).await?;
             let store = &self.shared.store;
             let rows = store.ledger(&self.account, budget, cursor, LEDGER_PAGE).await?;
@@ -250,50 +322,11 @@ impl LogActor {
                 self.push_booked(budget, &entry)?;
             }
             if !more {
-                return Ok(false);
+                self.behind.remove(budget);
+                break;
             }
         }
-        Ok(true)
-    }
-
-    /// Drops whole months, once a kept head stands for them.
-    async fn retain(&mut self, before: Month) -> Result<(), Fault> {
-        let store = &self.shared.store;
-        let month = before.to_string();
-        let Some(last) = store.audit_block_before_month(&self.account, &month).await? else {
-            return Ok(());
-        };
-        let first = last.first + last.count;
-        let head = store.audit_heads(&self.account, first - 1, 1).await?.pop();
-        if head.is_none_or(|head| head.size != first || head.kept == 0) {
-            let live = self.live()?;
-            if i64::try_from(live.durable.frontier.size())? == first {
-                // nothing came after it: its end is signed now, and it goes with the next look
-                live.close_month = true;
-            }
-            return Ok(());
-        }
-        let shard = self.name.shard();
-        let write = Write {
-            account: self.account.to_string(),
-            budget: LOG.to_owned(),
-            shard,
-            epoch: self.shared.epoch(shard),
-            gone: vec![Gone::AuditBlocksBefore { block: last.block + 1, first }],
-            ..Write::default()
-        };
-        let outcome = self.shared.committer.submit(write);
-        let outcome = outcome.map_err(|full| Fault::new(full.to_string()))?;
-        match outcome.await {
-            Ok(Outcome::Committed) => {
-                tracing::info!(account = %self.account, first, "dropped audit records before {first}");
-                Ok(())
-            }
-            other => {
-                self.view.last_error = Some(format!("retention: {other:?}"));
-                Ok(())
-            }
-        }
+        Ok(())
     }
 }
 
@@ -321,9 +354,11 @@ impl Actor for LogActor {
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         match msg {
-            Msg::Look => self.gather().await?,
+            // what waits in the feed can wait there, or be read from the ledger
+            Msg::Look if self.live()?.is_full() => {}
+            Msg::Look => self.gather(false).await?,
             Msg::Append { lines, reply } => {
-                self.gather().await?;
+                self.gather(false).await?;
                 for line in lines {
                     if let Err(error) = self.live()?.push(&line) {
                         self.unreadable(&error.to_string());
@@ -331,31 +366,32 @@ impl Actor for LogActor {
                         return Ok(());
                     }
                 }
-                self.live()?.waiting.push(reply);
+                self.live()?.wait(reply);
             }
-            Msg::Pending(records) => {
-                for (id, line) in records {
-                    if let Err(error) = self.live()?.push_pending(id, &line) {
-                        self.unreadable(&error.to_string());
-                    }
-                }
-            }
+            // they are in the store until there is room for them
+            Msg::Pending(_) | Msg::LookPending if self.live()?.is_full() => {}
+            Msg::Pending(records) => self.push_pending(records)?,
+            Msg::LookPending => self.look_pending().await?,
             Msg::CatchUp(budget) => {
-                self.gather().await?;
-                if self.catch_up(&budget).await? {
-                    cx.send_after(Duration::ZERO, Msg::CatchUp(budget));
+                if !self.live()?.is_full() {
+                    self.gather(false).await?;
                 }
+                self.catch_up(&budget).await?;
             }
-            Msg::Sign => {
-                self.gather().await?;
+            Msg::Sign { all } => {
+                self.gather(all).await?;
                 self.live()?.sign = true;
+                self.flush(cx)?;
+                self.note_signed();
+                return Ok(());
             }
-            Msg::Retain(month) => self.retain(month).await?,
+            Msg::Retain(month) => self.retain(month, cx).await?,
+            Msg::Checked(checked) => self.checked(*checked).await?,
             Msg::Flush(reply) => {
-                self.gather().await?;
-                self.live()?.waiting.push(reply);
+                self.gather(true).await?;
+                self.live()?.wait(reply);
             }
-            Msg::Landed { flight, outcome } => return self.landed(flight, outcome, cx),
+            Msg::Landed { flight, outcome } => return self.landed(flight, outcome, cx).await,
             Msg::Again(flight) => {
                 self.fly(flight, cx);
                 return Ok(());
@@ -369,23 +405,28 @@ impl Actor for LogActor {
         if self.shared.committer.view().closed || self.live.as_ref().is_none_or(|l| l.flying) {
             return;
         }
-        if let Err(fault) = self.gather().await {
+        if let Err(fault) = self.gather(true).await {
             tracing::warn!(account = %self.account, %fault, "the log could not be ended");
             return;
         }
         let (key, account) = (self.shared.vault.signing_key(), Arc::clone(&self.account));
-        let Some(live) = &mut self.live else { return };
-        live.sign = self.shared.draining.load(std::sync::atomic::Ordering::Relaxed);
-        let Ok(Some(flight)) = live.take(&account, (&key, clock::wall_us())) else { return };
-        let Ok(outcome) = self.shared.committer.submit(self.write(&flight)) else { return };
-        match tokio::time::timeout(LAST_FLIGHT_MAX, outcome).await {
-            Ok(Ok(Outcome::Committed)) => {
-                if let Some(live) = &mut self.live {
-                    live.landed(flight);
+        let draining = self.shared.draining.load(std::sync::atomic::Ordering::Relaxed);
+        let mut first = true;
+        loop {
+            let Some(live) = &mut self.live else { return };
+            live.sign |= std::mem::take(&mut first) && draining;
+            let Ok(Some(flight)) = live.take(&account, (&key, clock::wall_us())) else { return };
+            let Ok(outcome) = self.shared.committer.submit(self.write(&flight)) else { return };
+            match tokio::time::timeout(LAST_FLIGHT_MAX, outcome).await {
+                Ok(Ok(Outcome::Committed)) => {
+                    if let Some(live) = &mut self.live {
+                        live.landed(flight);
+                    }
                 }
-            }
-            other => {
-                tracing::warn!(account = %self.account, ?other, "the log's last records may be missing until the next start");
+                other => {
+                    tracing::warn!(account = %self.account, ?other, "the log's last records may be missing until the next start");
+                    return;
+                }
             }
         }
     }
@@ -404,6 +445,8 @@ impl Actor for LogActor {
 
     fn idle(&self) -> bool {
         self.live.as_ref().is_none_or(Live::is_idle)
+            && self.behind.is_empty()
+            && !self.checking
             && !self.shared.audit.feeds.of(&self.account).waits()
     }
 
@@ -412,9 +455,11 @@ impl Actor for LogActor {
             Msg::Look => "Look",
             Msg::Append { .. } => "Append",
             Msg::Pending(_) => "Pending",
+            Msg::LookPending => "LookPending",
             Msg::CatchUp(_) => "CatchUp",
-            Msg::Sign => "Sign",
+            Msg::Sign { .. } => "Sign",
             Msg::Retain(_) => "Retain",
+            Msg::Checked(_) => "Checked",
             Msg::Flush(_) => "Flush",
             Msg::Landed { .. } => "Landed",
             Msg::Again(_) => "Again",

@@ -3,36 +3,51 @@
 //! Three ways lead into a log. Bookings come from the ledger: in memory while all goes well, read
 //! from the ledger where that has a gap, up to a cursor that is written with the log. What changes a
 //! person's rights or a request is a row in `audit_pending`, written together with the change and
-//! deleted together with the record's block. Everything else is appended, and answered when durable.
+//! deleted together with the record's block. Everything else is appended, and answered when durable;
+//! what a log does not take in time can be put aside in a file (`spool`), from where it is appended.
 
 mod auditor;
 mod copy;
+mod copying;
+mod exported;
 mod feed;
+mod gathering;
 mod lines;
 mod live;
 mod log;
 mod metrics;
+mod readable;
 mod search;
+mod spool;
+mod tail;
 mod verify;
 mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use auditor::AuditorActor;
-pub use copy::{COPY_FILE, HEADS_FILE, csv_lines};
-pub use feed::{Feed, Feeds, Turning};
+pub use copy::{COPY_FILE, HEADS_FILE};
+pub use exported::{Exported, heads_of, look_through};
+pub use feed::{Feed, Feeds, Turning, leave_out};
 pub use log::{LogActor, Msg};
 pub use metrics::{describe, unwritten};
+pub use readable::csv_lines;
 pub use search::{Found, Hit, Query, RESULTS_MAX, prove_consistency, prove_inclusion, search};
-pub use verify::{VerifyError, verify};
+pub use spool::UNWRITTEN_FILE;
+pub use verify::{VerifyError, verify, verify_kept};
 pub use witness::AuditWitness;
 
 use crate::actors::kernel::{AskError, Entities};
 use crate::models::shield::audit::record::Record;
 use crate::store::{AuditPendingRow, Outcome, StoreError};
+
+/// Pending records that are younger, in micros, are on their way already.
+const PENDING_AGE_US: i64 = 2_000_000;
 
 /// Settings of the audit.
 #[derive(Clone, Debug)]
@@ -71,6 +86,9 @@ pub struct Audit {
     unsigned: Mutex<BTreeSet<Arc<str>>>,
     /// By account, the size of the last head that is in the file outside.
     exported: Mutex<BTreeMap<String, i64>>,
+    /// Months may have been dropped whose copies are still there.
+    dropped: AtomicBool,
+    spool: Arc<spool::Spool>,
 }
 
 impl Audit {
@@ -78,11 +96,13 @@ impl Audit {
         Audit {
             feeds: Feeds::default(),
             logs: OnceLock::new(),
+            spool: Arc::new(spool::Spool::new(&terms.dir)),
             dir: terms.dir,
             retention_us: terms.retention_us,
             dirty: Mutex::default(),
             unsigned: Mutex::default(),
             exported: Mutex::default(),
+            dropped: AtomicBool::new(true),
         }
     }
 
@@ -99,8 +119,29 @@ impl Audit {
     ) -> Result<Appended, AppendError> {
         let lines: Result<Vec<String>, _> = records.iter().map(Record::line).collect();
         let lines = lines.map_err(|e| AppendError::NoRecord(e.to_string()))?;
+        self.append_lines(account, lines, patience).await
+    }
+
+    async fn append_lines(
+        &self,
+        account: &str,
+        lines: Vec<String>,
+        patience: Duration,
+    ) -> Result<Appended, AppendError> {
         let asked = self.logs()?.ask(account, patience, |reply| Msg::Append { lines, reply });
         asked.await.map_err(AppendError::Unanswered)?
+    }
+
+    /// Puts records aside that a log did not take in time. They are on disk when this returns, and are
+    /// appended within seconds after the log takes them, at least once.
+    ///
+    /// # Errors
+    /// They are no records, the file cannot be written, or has too many already.
+    pub async fn spool(&self, account: &str, records: &[Record]) -> io::Result<()> {
+        let lines: Result<Vec<String>, _> = records.iter().map(Record::line).collect();
+        let lines = lines.map_err(io::Error::other)?;
+        let (spool, account) = (Arc::clone(&self.spool), account.to_owned());
+        blocking(move || spool.put(&account, &lines)).await
     }
 
     /// Answered when all that was booked, refused or appended before is durable in the log.
@@ -109,9 +150,9 @@ impl Audit {
         asked.map_err(AppendError::Unanswered)?
     }
 
-    /// Signs what a log has, soon.
+    /// Signs all that a log has, soon.
     pub fn sign(&self, account: &str) -> Result<(), AppendError> {
-        let told = self.logs()?.tell(account, Msg::Sign);
+        let told = self.logs()?.tell(account, Msg::Sign { all: true });
         told.map_err(|_| AppendError::Unanswered(AskError::Overloaded { retry_after_ms: 1_000 }))
     }
 
@@ -140,6 +181,26 @@ impl Audit {
         self.unsigned.lock().unwrap_or_else(PoisonError::into_inner).extend(accounts);
     }
 
+    /// The logs that have grown since they were signed, as far as is known. They stay so until a head
+    /// of all that they have is durable.
+    fn to_sign(&self) -> Vec<Arc<str>> {
+        let unsigned = self.unsigned.lock().unwrap_or_else(PoisonError::into_inner);
+        unsigned.iter().cloned().collect()
+    }
+
+    fn signed(&self, account: &str) {
+        self.unsigned.lock().unwrap_or_else(PoisonError::into_inner).remove(account);
+    }
+
+    /// Months of a log were dropped.
+    fn dropped(&self) {
+        self.dropped.store(true, Ordering::Relaxed);
+    }
+
+    fn take_dropped(&self) -> bool {
+        self.dropped.swap(false, Ordering::Relaxed)
+    }
+
     /// The size of the last head of an account that is in the file outside; 0 for none, or where the
     /// files were not looked at yet.
     pub fn exported_size(&self, account: &str) -> i64 {
@@ -149,11 +210,6 @@ impl Audit {
 
     fn heads_exported(&self, sizes: &BTreeMap<String, i64>) {
         self.exported.lock().unwrap_or_else(PoisonError::into_inner).clone_from(sizes);
-    }
-
-    fn take_unsigned(&self) -> Vec<Arc<str>> {
-        let mut unsigned = self.unsigned.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *unsigned).into_iter().collect()
     }
 }
 
@@ -166,6 +222,13 @@ pub fn pending(account: &str, record: &Record) -> Result<AuditPendingRow, Append
         at: record.at_us,
         record: line,
     })
+}
+
+/// Files are read and written beside the runtime's threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 /// The committer's driver died with the write in its hands.

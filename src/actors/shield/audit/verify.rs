@@ -20,6 +20,8 @@ pub enum VerifyError {
     NoLog(String),
     #[error("a stored row cannot be read, so somebody changed it: {what}: {why}")]
     Unreadable { what: String, why: String },
+    #[error("months whose time is over were dropped meanwhile: verify again")]
+    Dropped,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -36,42 +38,105 @@ pub async fn verify(
     exported: Vec<SignedHead>,
     keys: Keys,
 ) -> Result<Report, VerifyError> {
+    verify_kept(store, account, exported, keys, None).await
+}
+
+/// As [`verify`]; and records of `since_us` (micros since the epoch) and later had to be kept.
+pub async fn verify_kept(
+    store: &Store,
+    account: &str,
+    exported: Vec<SignedHead>,
+    keys: Keys,
+    since_us: Option<i64>,
+) -> Result<Report, VerifyError> {
     let log = match store.audit_log(account).await? {
-        Some(log) => log,
+        // a log's row is written with its first block and head: asked again, it is there or was
+        // taken away
+        None if left_over(store, account).await? => store.audit_log(account).await?,
+        log => log,
+    };
+    let (log, until) = match log {
+        Some(log) => {
+            let until = log.size;
+            (log, until)
+        }
+        None if left_over(store, account).await? => (empty(account), i64::MAX),
         // heads from outside can tell that there was one
-        None if !exported.is_empty() => empty(account),
+        None if !exported.is_empty() => (empty(account), 0),
         None => return Err(VerifyError::NoLog(account.to_owned())),
     };
     let root: Hash = log.root.parse().map_err(|e| unreadable("the root of the log", e))?;
-    let mut heads = Heads { after: -1, page: Vec::new(), ended: false };
-    let start = start(store, account).await?;
-    if let Some(start) = &start {
-        heads.after = i64::try_from(start.head.size).unwrap_or(i64::MAX) - 1;
+    let begin = start(store, account).await?;
+    let mut heads = Heads::after(begin.as_ref());
+    let mut verifier = Verifier::new(account, begin.as_ref(), exported, keys);
+    if let Some(since_us) = since_us {
+        verifier.kept_since(since_us);
     }
-    let mut verifier = Verifier::new(account, start.as_ref(), exported, keys);
+    fold(store, account, until, &mut heads, &mut verifier).await?;
+    // heads are written with the log's row or after it: none can reach further than a row that is
+    // read later
+    let newest = store.audit_newest_head(account).await?.map_or(0, |head| head.size);
+    if newest > store.audit_log(account).await?.map_or(0, |log| log.size) {
+        heads.feed(store, account, i64::MAX, &mut verifier).await?;
+    }
+    let report = verifier.finish(u64::try_from(log.size).unwrap_or(0), root);
+    if !report.verified && start(store, account).await? != begin {
+        return Err(VerifyError::Dropped);
+    }
+    Ok(report)
+}
+
+/// Verifies the records before a head, which are about to be dropped.
+pub async fn verify_until(
+    store: &Store,
+    account: &str,
+    head: &SignedHead,
+    keys: Keys,
+) -> Result<Report, VerifyError> {
+    let begin = start(store, account).await?;
+    let mut heads = Heads::after(begin.as_ref());
+    let mut verifier = Verifier::new(account, begin.as_ref(), Vec::new(), keys);
+    let until = i64::try_from(head.head.size).unwrap_or(i64::MAX);
+    fold(store, account, until, &mut heads, &mut verifier).await?;
+    Ok(verifier.finish(head.head.size, head.head.root))
+}
+
+/// Whether there is something of a log.
+async fn left_over(store: &Store, account: &str) -> Result<bool, VerifyError> {
+    Ok(!store.audit_blocks(account, 0, 1).await?.is_empty()
+        || store.audit_newest_head(account).await?.is_some())
+}
+
+/// Feeds the blocks that begin before record `until`, and the heads that they reach.
+async fn fold(
+    store: &Store,
+    account: &str,
+    until: i64,
+    heads: &mut Heads,
+    verifier: &mut Verifier,
+) -> Result<(), VerifyError> {
     let mut next = 0;
     loop {
         let rows = store.audit_blocks(account, next, BLOCKS).await?;
         let Some(last) = rows.last() else { break };
         let (end, full) = (last.first.saturating_add(last.count), rows.len() == BLOCKS as usize);
         next = last.block + 1;
-        heads.feed(store, account, end.min(log.size), &mut verifier).await?;
+        heads.feed(store, account, end.min(until), verifier).await?;
         let numbers = rows.first().map_or((0, 0), |first| (first.block, next - 1));
         let mut persons: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
         for row in store.audit_persons(account, numbers).await? {
             persons.entry(row.block).or_default().insert(row.person);
         }
-        for row in rows.into_iter().filter(|row| row.first < log.size) {
+        for row in rows.into_iter().filter(|row| row.first < until) {
             let persons = persons.remove(&row.block).unwrap_or_default();
             verifier.block(&Block { persons, ..block(row)? });
         }
-        if !full || end >= log.size {
+        if !full || end >= until {
             break;
         }
         tokio::task::yield_now().await;
     }
-    heads.feed(store, account, log.size, &mut verifier).await?;
-    Ok(verifier.finish(u64::try_from(log.size).unwrap_or(0), root))
+    heads.feed(store, account, until, verifier).await
 }
 
 fn empty(account: &str) -> AuditLogRow {
@@ -82,12 +147,16 @@ fn empty(account: &str) -> AuditLogRow {
 
 /// The kept head from which on the log is there, when months were dropped.
 pub async fn start(store: &Store, account: &str) -> Result<Option<SignedHead>, VerifyError> {
-    let Some(first) = store.audit_blocks(account, 0, 1).await?.pop() else { return Ok(None) };
-    if first.first <= 0 {
+    let first = match store.audit_blocks(account, 0, 1).await?.pop() {
+        Some(block) => block.first,
+        // the time of all of it may be over
+        None => store.audit_log(account).await?.map_or(0, |log| log.size),
+    };
+    if first <= 0 {
         return Ok(None);
     }
-    let head = store.audit_heads(account, first.first - 1, 1).await?.pop();
-    head.filter(|head| head.size == first.first).map(parsed).transpose()
+    let head = store.audit_heads(account, first - 1, 1).await?.pop();
+    head.filter(|head| head.size == first).map(parsed).transpose()
 }
 
 /// The edge of the tree before the first record that is there.
@@ -127,6 +196,12 @@ struct Heads {
 }
 
 impl Heads {
+    /// Those of a log from the kept head of its start on.
+    fn after(start: Option<&SignedHead>) -> Heads {
+        let size = |start: &SignedHead| i64::try_from(start.head.size).unwrap_or(i64::MAX);
+        Heads { after: start.map_or(0, size) - 1, page: Vec::new(), ended: false }
+    }
+
     async fn feed(
         &mut self,
         store: &Store,

@@ -66,7 +66,7 @@ async fn record(shield: &Shield, act: Act) {
         Ok(event) => event,
         Err(error) => return tracing::error!(event = act.event, %error, "no name of an event"),
     };
-    let record = Record {
+    let records = [Record {
         at_us: act.at_us,
         event,
         actor: act.actor.to_string(),
@@ -76,9 +76,11 @@ async fn record(shield: &Shield, act: Act) {
         count: 1,
         data: Some(data),
         sealed: None,
-    };
-    if let Err(error) = shield.audit().append(&account, &[record], PATIENCE).await {
+    }];
+    let Err(error) = shield.audit().append(&account, &records, PATIENCE).await else { return };
+    tracing::error!(event = act.event, %error, "an act has no record in the audit log yet");
+    if let Err(error) = shield.audit().spool(&account, &records).await {
         unwritten();
-        tracing::error!(event = act.event, %error, "an act has no record in the audit log yet");
+        tracing::error!(event = act.event, %error, "an act has no record");
     }
 }

@@ -22,6 +22,7 @@ fn failed(error: VerifyError) -> Problem {
             tracing::error!(%error, "the audit log cannot be read");
             Problem::new(Code::Conflict, error.to_string())
         }
+        VerifyError::Dropped => Problem::new(Code::Busy, error.to_string()),
         VerifyError::Store(error) => {
             tracing::warn!(%error, "the store did not answer");
             super::common::unavailable()

@@ -6,11 +6,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::failed;
-use crate::actors::shield::audit::verify as verify_log;
+use crate::actors::shield::audit::verify_kept;
 use crate::api::body::{Json, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
 use crate::api::shield::{App, Ctx, common};
+use crate::clock;
 use crate::models::shield::audit::head::SignedHead;
 use crate::models::shield::audit::report::Report;
 
@@ -32,6 +33,10 @@ pub struct Verification {
     exported: u64,
     /// The first record that is kept.
     first: u64,
+    /// The last month that was dropped when its time was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-11")]
+    dropped: Option<String>,
     size: u64,
     root: String,
     /// Records after the newest signed head.
@@ -53,6 +58,7 @@ impl Verification {
             heads: report.heads,
             exported: report.exported,
             first: report.first,
+            dropped: report.dropped.map(|month| month.to_string()),
             size: report.size,
             root: report.root.to_string(),
             unsigned: report.unsigned,
@@ -124,7 +130,9 @@ async fn verified(
     };
     let began = std::time::Instant::now();
     let keys = app.shield.vault().public_keys();
-    let report = verify_log(app.shield.store(), account, exported, keys).await.map_err(failed)?;
+    let since_us = clock::wall_us() - app.shield.audit().retention_us;
+    let report = verify_kept(app.shield.store(), account, exported, keys, Some(since_us)).await;
+    let report = report.map_err(failed)?;
     if !report.verified {
         tracing::error!(account, findings = report.findings_total, "the audit log does not verify");
     }

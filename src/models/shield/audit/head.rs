@@ -6,8 +6,9 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::cut::Cut;
 use super::merkle::{Frontier, Hash, TREE_LEAVES_MAX};
-use super::month::{BadTime, time_parse, time_text};
+use super::month::{BadTime, Month, time_parse, time_text};
 
 /// Bytes of the longest head as a line of JSON: a frontier has at most 53 hashes.
 pub const HEAD_LINE_BYTES_MAX: usize = 8 * 1024;
@@ -66,11 +67,13 @@ impl TreeHead {
     /// Signs it (Ed25519, RFC 8032).
     pub fn sign(self, key: &SigningKey) -> SignedHead {
         let signature = key.sign(&self.signing_bytes()).to_bytes();
-        SignedHead { head: self, key_id: key_id(&key.verifying_key()), signature, frontier: None }
+        let key_id = key_id(&key.verifying_key());
+        SignedHead { head: self, key_id, signature, frontier: None, cut: None }
     }
 }
 
-fn put_text(bytes: &mut Vec<u8>, text: &str) {
+/// A text with its length before it, as it is signed.
+pub(super) fn put_text(bytes: &mut Vec<u8>, text: &str) {
     // Texts here are bounded far below 65,536 bytes; one that is not is cut, never misread.
     let text = text.as_bytes();
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
@@ -83,6 +86,22 @@ pub fn key_id(key: &VerifyingKey) -> String {
     let mut id = Hash::of(&[key.as_bytes()]).to_string();
     id.truncate(16);
     id
+}
+
+/// Is this the form of a [`key_id`]?
+pub(super) fn is_key_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The signature of a text of base64.
+pub(super) fn signature(text: &str) -> Result<[u8; 64], BadHead> {
+    let bytes = STANDARD.decode(text).map_err(|_| BadHead::Signature)?;
+    bytes.try_into().map_err(|_| BadHead::Signature)
+}
+
+/// A signature as base64.
+pub(super) fn text_of(signature: &[u8; 64]) -> String {
+    STANDARD.encode(signature)
 }
 
 /// The public keys that an installation signs or has signed with, by their ids.
@@ -128,7 +147,7 @@ pub enum BadSignature {
 }
 
 /// A head with its signature. In JSON one flat object: `account`, `size`, `root`, `at` (RFC 3339),
-/// `prev`, `key_id`, `signature` (base64), and `frontier` where there is one.
+/// `prev`, `key_id`, `signature` (base64), and `frontier` and `cut` where there is one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "HeadJson", into = "HeadJson")]
 pub struct SignedHead {
@@ -140,6 +159,8 @@ pub struct SignedHead {
     /// The tree's right edge, in the last head of a month: with it the log can be verified from
     /// there on when everything before is dropped. Not signed, but it must give the signed root.
     pub frontier: Option<Frontier>,
+    /// Where retention has dropped all up to this head: its signed word for it.
+    pub cut: Option<Cut>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -154,6 +175,8 @@ struct HeadJson {
     signature: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     frontier: Option<Frontier>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cut: Option<Cut>,
 }
 
 impl SignedHead {
@@ -163,6 +186,21 @@ impl SignedHead {
             return Err(BadHead::Frontier);
         }
         Ok(SignedHead { frontier: Some(frontier), ..self })
+    }
+
+    /// Signs that what is before it, of `month` and earlier, is dropped. Refused without a frontier:
+    /// nothing could be verified from there on.
+    pub fn with_cut(
+        self,
+        month: Month,
+        at_us: i64,
+        key: &SigningKey,
+    ) -> Result<SignedHead, BadHead> {
+        if self.frontier.is_none() {
+            return Err(BadHead::Frontier);
+        }
+        let cut = Cut::sign(&self.hash(), month, at_us, key);
+        Ok(SignedHead { cut: Some(cut), ..self })
     }
 
     /// Checks the signature (strictly: no weak keys, no second form of a signature).
@@ -184,13 +222,14 @@ impl SignedHead {
 
     /// The signature as base64.
     pub fn signature_text(&self) -> String {
-        STANDARD.encode(self.signature)
+        text_of(&self.signature)
     }
 
     /// The head as one line of JSON, without a line feed.
     pub fn line(&self) -> Result<String, BadHead> {
         // The form in which it is serialised cannot hold a time out of range.
         time_text(self.head.at_us)?;
+        self.cut.as_ref().map(|cut| time_text(cut.at_us)).transpose()?;
         serde_json::to_string(self).map_err(|e| BadHead::Json(e.to_string()))
     }
 
@@ -209,23 +248,23 @@ impl TryFrom<HeadJson> for SignedHead {
     type Error = BadHead;
 
     fn try_from(json: HeadJson) -> Result<SignedHead, BadHead> {
-        let HeadJson { account, size, root, at, prev, key_id, signature, frontier } = json;
+        let HeadJson { account, size, root, at, prev, key_id, signature: text, frontier, cut } =
+            json;
         if account.is_empty() || account.len() > HEAD_ACCOUNT_BYTES_MAX {
             return Err(BadHead::Account);
         }
         if size > TREE_LEAVES_MAX {
             return Err(BadHead::Size);
         }
-        if key_id.len() != 16 || !key_id.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) {
+        if !is_key_id(&key_id) {
             return Err(BadHead::KeyId);
         }
         if frontier.as_ref().is_some_and(|frontier| frontier.size() != size) {
             return Err(BadHead::Frontier);
         }
-        let signature = STANDARD.decode(signature).map_err(|_| BadHead::Signature)?;
-        let signature = signature.try_into().map_err(|_| BadHead::Signature)?;
+        let signature = signature(&text)?;
         let head = TreeHead { account, size, root, at_us: time_parse(&at)?, prev };
-        Ok(SignedHead { head, key_id, signature, frontier })
+        Ok(SignedHead { head, key_id, signature, frontier, cut })
     }
 }
 
@@ -240,6 +279,7 @@ impl From<SignedHead> for HeadJson {
             prev: signed.head.prev,
             key_id: signed.key_id,
             frontier: signed.frontier,
+            cut: signed.cut,
         }
     }
 }
@@ -315,6 +355,20 @@ mod tests {
         }
         let long = format!("{line}{}", " ".repeat(HEAD_LINE_BYTES_MAX));
         assert!(matches!(SignedHead::parse(&long), Err(BadHead::TooLong { .. })));
+    }
+
+    #[test]
+    fn a_head_with_a_cut_comes_back_from_its_line_and_is_the_same_head() {
+        let month = "2026-10".parse().unwrap();
+        let cut = signed().with_cut(month, 1_795_239_660_123_457, &key(1)).unwrap();
+        assert_eq!(cut.hash(), signed().hash());
+        let line = cut.line().unwrap();
+        assert_eq!(SignedHead::parse(&line), Ok(cut.clone()));
+        let keys = Keys::from_iter([key(1).verifying_key()]);
+        assert_eq!(cut.cut.map(|c| c.verify(&signed().hash(), &keys)), Some(Ok(())));
+        assert!(SignedHead::parse(&line.replace("2026-10", "2026-1")).is_err());
+        let bare = SignedHead { frontier: None, ..signed() };
+        assert_eq!(bare.with_cut(month, 1, &key(1)), Err(BadHead::Frontier));
     }
 
     #[test]

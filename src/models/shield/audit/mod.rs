@@ -5,6 +5,7 @@
 //! exported file with SHA-256 and Ed25519 alone.
 
 pub mod block;
+pub mod cut;
 pub mod head;
 pub mod heads;
 pub mod merkle;

@@ -3,6 +3,7 @@
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::merkle::Hash;
+use super::month::Month;
 
 /// Findings that a report lists; beyond that they are only counted.
 pub const FINDINGS_MAX: usize = 100;
@@ -34,6 +35,20 @@ pub enum Finding {
         "the kept head of {size} records, from which on the log is there, has no fitting frontier"
     )]
     BadStart { size: u64 },
+    #[error("the first {size} records are gone, and nobody signed that their time was over")]
+    DroppedWithoutCut { size: u64 },
+    #[error(
+        "that the first {size} records were dropped is not signed with a key of this installation, \
+         or was signed of others"
+    )]
+    BadCut { size: u64 },
+    #[error("the first {size} records, of {month} and before, were dropped before their time")]
+    DroppedEarly { size: u64, month: Month },
+    #[error(
+        "the first {size} records were dropped as of {month} and before, and {heads} exported \
+         head(s) of fewer records are younger"
+    )]
+    DroppedYounger { size: u64, month: Month, heads: u64 },
     #[error(
         "block {expected} with record {expected_first} should follow, and block {found} with record \
          {first} does: blocks are missing or out of order"
@@ -82,6 +97,10 @@ impl Finding {
     pub fn code(&self) -> &'static str {
         match self {
             Self::BadStart { .. } => "bad_start",
+            Self::DroppedWithoutCut { .. } => "dropped_without_cut",
+            Self::BadCut { .. } => "bad_cut",
+            Self::DroppedEarly { .. } => "dropped_early",
+            Self::DroppedYounger { .. } => "dropped_younger",
             Self::BlockOrder { .. } => "block_order",
             Self::LineCount { .. } => "line_count",
             Self::Malformed { .. } => "malformed",
@@ -109,6 +128,10 @@ impl Finding {
             | Self::RootDiffers { after, .. }
             | Self::Rewritten { after, .. } => after,
             Self::BadStart { size }
+            | Self::DroppedWithoutCut { size }
+            | Self::BadCut { size }
+            | Self::DroppedEarly { size, .. }
+            | Self::DroppedYounger { size, .. }
             | Self::BadSignature { size, .. }
             | Self::UnknownKey { size, .. }
             | Self::ForeignHead { size, .. }
@@ -136,6 +159,9 @@ pub struct Report {
     pub account: String,
     /// The first record that was there to verify: those before it were dropped by retention.
     pub first: u64,
+    /// The last month that was dropped, as it is signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<Month>,
     /// Records read.
     pub records: u64,
     /// Blocks read.

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::block::{Block, Builder};
 use super::head::{Keys, SignedHead, TreeHead};
 use super::merkle::{Frontier, Hash};
+use super::month::Month;
 use super::record::{Brief, Event, Outcome, Record};
 use super::report::{FINDINGS_MAX, Origin, Report};
 use super::verify::Verifier;
@@ -284,7 +285,8 @@ fn whole_months_can_be_dropped_and_the_rest_still_verifies_from_the_kept_head() 
         whole.heads.iter().filter(|head| head.frontier.is_some()).cloned().collect();
     assert_eq!(kept.len(), 4, "a head with a frontier closes each month");
     assert!(verify(&whole, &whole.heads).verified);
-    let start = &kept[1];
+    let cut = |head: &SignedHead| cut_at(&whole, head, START_US + 200 * DAY_US);
+    let start = &cut(&kept[1]);
     let first = start.head.size;
     let drop_months = |log: &mut Log| {
         log.blocks.retain(|block| block.first >= first);
@@ -295,6 +297,7 @@ fn whole_months_can_be_dropped_and_the_rest_still_verifies_from_the_kept_head() 
     let report = verify_from(&log, Some(start), &whole.heads);
     assert_eq!(codes(&report), [""; 0]);
     assert_eq!((report.first, report.size, report.root), (first, 240, whole.root));
+    assert_eq!(report.dropped.map(|month| month.to_string()).as_deref(), Some("2026-12"));
     assert_eq!(report.records, 240 - first);
     let before = whole.heads.iter().filter(|head| head.head.size < first).count() as u64;
     assert_eq!(report.exported_before_first, before);
@@ -319,6 +322,93 @@ fn whole_months_can_be_dropped_and_the_rest_still_verifies_from_the_kept_head() 
     let mut false_start = start.clone();
     false_start.frontier = kept[2].frontier.clone();
     assert_eq!(codes(&verify_from(&log, Some(&false_start), &[]))[0], "bad_start");
+}
+
+/// The head with the word that all before it was dropped then.
+fn cut_at(log: &Log, head: &SignedHead, at_us: i64) -> SignedHead {
+    let last = log.blocks.iter().rfind(|block| block.first < head.head.size).unwrap();
+    head.clone().with_cut(last.month, at_us, &key()).unwrap()
+}
+
+/// What is left of a log whose first `first` records are gone.
+fn rest_of(whole: &Log, first: u64) -> Log {
+    let mut log = whole.clone();
+    log.blocks.retain(|block| block.first >= first);
+    log.heads.retain(|head| head.head.size >= first);
+    log
+}
+
+#[test]
+fn a_beginning_that_is_gone_without_a_signed_cut_of_just_that_place_is_found() {
+    let whole = log_of("default", "", 240, 20, DAY_US / 2);
+    let later = START_US + 200 * DAY_US;
+    // Any signed head can be made to look like a kept one: its frontier follows from the lines.
+    let mut frontier = Frontier::new();
+    whole.blocks[..3].iter().flat_map(Block::leaves).for_each(|leaf| frontier.push(leaf));
+    let forged = whole.heads[2].clone().with_frontier(frontier).unwrap();
+    let rest = rest_of(&whole, forged.head.size);
+    for exported in [&whole.heads[..], &[]] {
+        let report = verify_from(&rest, Some(&forged), exported);
+        assert_eq!(codes(&report), ["dropped_without_cut"]);
+        assert_eq!((report.findings[0].position(), report.dropped), (forged.head.size, None));
+    }
+    // A cut of another head, of another month, or of another key does not stand for it.
+    let kept = whole.heads.iter().find(|head| head.frontier.is_some()).unwrap();
+    let cut = cut_at(&whole, kept, later).cut.unwrap();
+    let moved = SignedHead { cut: Some(cut.clone()), ..forged.clone() };
+    assert_eq!(codes(&verify_from(&rest, Some(&moved), &[])), ["bad_cut"]);
+    let rest = rest_of(&whole, kept.head.size);
+    let mut aged = SignedHead { cut: Some(cut), ..kept.clone() };
+    assert_eq!(codes(&verify_from(&rest, Some(&aged), &[])), [""; 0]);
+    if let Some(cut) = &mut aged.cut {
+        cut.month = cut.month.next();
+    }
+    assert_eq!(codes(&verify_from(&rest, Some(&aged), &[])), ["bad_cut"]);
+    let stranger = SigningKey::from_bytes(&[8; 32]);
+    let foreign = kept.clone().with_cut(whole.blocks[0].month, later, &stranger).unwrap();
+    assert_eq!(codes(&verify_from(&rest, Some(&foreign), &[])), ["bad_cut"]);
+}
+
+#[test]
+fn months_that_were_dropped_before_their_time_are_found() {
+    let whole = log_of("default", "", 240, 20, DAY_US / 2);
+    let kept: Vec<&SignedHead> = whole.heads.iter().filter(|h| h.frontier.is_some()).collect();
+    let (later, start) = (START_US + 200 * DAY_US, kept[1]);
+    let rest = rest_of(&whole, start.head.size);
+    let end_us = Month::of(whole.heads[0].head.at_us).unwrap().next().end_us();
+    let verify = |start: &SignedHead, since_us, exported: &[SignedHead]| {
+        let mut verifier = Verifier::new("default", Some(start), exported.to_vec(), keys());
+        verifier.kept_since(since_us);
+        verifier.heads(&rest.heads);
+        rest.blocks.iter().for_each(|block| verifier.block(block));
+        codes(&verifier.finish(rest.size, rest.root))
+    };
+    let cut = cut_at(&whole, start, later);
+    assert_eq!(verify(&cut, i64::MAX, &whole.heads), [""; 0]);
+    assert_eq!(verify(&cut, end_us, &whole.heads), [""; 0]);
+    assert_eq!(verify(&cut, end_us - 30 * DAY_US, &whole.heads), ["dropped_early"]);
+    // Even who is not told how long: no month is over before its end.
+    let hasty = cut_at(&whole, start, end_us - 1);
+    assert_eq!(verify(&hasty, i64::MAX, &[]), ["dropped_early"]);
+    // Somebody with the key says of young records that they were old: heads outside know better.
+    let old = whole.blocks[0].month;
+    let said = start.clone().with_cut(old, later, &key()).unwrap();
+    assert_eq!(verify(&said, i64::MAX, &[]), [""; 0], "the store cannot know");
+    assert_eq!(verify(&said, i64::MAX, &whole.heads), ["dropped_younger"]);
+}
+
+#[test]
+fn a_log_of_which_all_was_dropped_verifies_from_its_end() {
+    let mut whole = log_of("default", "", 240, 20, DAY_US / 2);
+    let mut frontier = Frontier::new();
+    whole.blocks.iter().flat_map(Block::leaves).for_each(|leaf| frontier.push(leaf));
+    let last = whole.heads.pop().unwrap().with_frontier(frontier).unwrap();
+    let start = cut_at(&whole, &last, START_US + 200 * DAY_US);
+    let empty = Log { blocks: Vec::new(), heads: vec![start.clone()], ..whole.clone() };
+    let report = verify_from(&empty, Some(&start), &whole.heads);
+    assert_eq!(codes(&report), [""; 0]);
+    assert_eq!((report.first, report.size, report.records), (240, 240, 0));
+    assert_eq!(codes(&verify_from(&empty, Some(&last), &[])), ["dropped_without_cut"]);
 }
 
 #[test]

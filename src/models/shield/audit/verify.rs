@@ -2,7 +2,8 @@
 //!
 //! What can be known: heads in the store prove that nothing was changed by somebody without the
 //! signing key. Somebody with the key can write another log with fresh heads; only heads that were
-//! exported before show that. Records after the last head are not signed for by anybody: how many
+//! exported before show that. That the beginning is gone is retention where the key has signed for
+//! it, and a deletion otherwise. Records after the last head are not signed for by anybody: how many
 //! these are is in the report.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,6 +15,10 @@ use super::merkle::{Frontier, Hash, leaf_hash};
 use super::month::Month;
 use super::record::{Brief, Outcome};
 use super::report::{FINDINGS_MAX, Finding, Origin, Report};
+
+/// How much later than a month's end its last records may have come into the log: after an outage
+/// over a month's end they are read from the ledger. Clocks of two machines differ by less.
+const LATE_US: i64 = 3 * 86_400_000_000;
 
 /// The head that the next one must name.
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +64,14 @@ pub struct Verifier {
     good: (u64, u64),
     /// A stored and an exported head did not agree: then none after it will.
     differs: (bool, bool),
+    /// Only months that ended before this moment may be dropped.
+    over_us: i64,
     report: Report,
 }
 
 impl Verifier {
-    /// A verification of one account's log. `start` is the kept head, with its frontier, of the last
-    /// month that retention dropped; `exported` are heads from outside, in any order (those of other
+    /// A verification of one account's log. `start` is the kept head, with its frontier and its cut, of
+    /// the last month that retention dropped; `exported` are heads from outside, in any order (those of other
     /// accounts are passed over).
     pub fn new(
         account: &str,
@@ -76,6 +83,7 @@ impl Verifier {
         let report = Report {
             account: account.to_owned(),
             first: 0,
+            dropped: None,
             records: 0,
             blocks: 0,
             heads: 0,
@@ -104,6 +112,7 @@ impl Verifier {
             stop: 0,
             good: (0, 0),
             differs: (false, false),
+            over_us: i64::MAX,
             report,
         };
         if let Some(start) = start {
@@ -112,6 +121,11 @@ impl Verifier {
         verifier.take_exported(exported);
         verifier.compare();
         verifier
+    }
+
+    /// Records of this time (micros since the epoch) and later had to be kept.
+    pub fn kept_since(&mut self, since_us: i64) {
+        self.over_us = self.over_us.min(since_us.saturating_add(LATE_US));
     }
 
     /// Takes stored heads in the order in which they were signed. Those before the kept head of the
@@ -171,6 +185,9 @@ impl Verifier {
         self.truncated(Origin::Stored, size, self.pending.iter().map(|head| head.0).collect());
         let beyond = self.exported.get(self.exported_at..).unwrap_or_default();
         self.truncated(Origin::Exported, size, beyond.iter().map(|mark| mark.size).collect());
+        if let Some(month) = self.report.dropped.filter(|month| month.end_us() > self.over_us) {
+            self.found(Finding::DroppedEarly { size: self.first, month });
+        }
         // What was rewritten or cut off is said already.
         let gone = || self.exported.iter().filter(|mark| mark.wanted && mark.agreed);
         if let Some(mark) = gone().next() {
@@ -203,6 +220,14 @@ impl Verifier {
         if let Err(why) = start.verify(&self.keys) {
             self.unsigned(Origin::Stored, start, why);
         }
+        match &start.cut {
+            None => self.found(Finding::DroppedWithoutCut { size }),
+            Some(cut) if cut.verify(&hash, &self.keys).is_ok() => {
+                self.report.dropped = Some(cut.month);
+                self.over_us = cut.at_us;
+            }
+            Some(_) => self.found(Finding::BadCut { size }),
+        }
         self.first = self.frontier.size();
         self.next = (if self.first > 0 { None } else { Some(0) }, self.first);
         self.good = (self.first, self.first);
@@ -214,11 +239,17 @@ impl Verifier {
         heads.retain(|head| head.head.account == self.account);
         heads.sort_by_key(|head| (head.head.size, head.head.at_us));
         let words = authenticate(&heads, &self.keys);
+        let dropped = self.report.dropped;
+        let over_us = dropped.map_or(i64::MAX, |month| month.end_us().saturating_add(LATE_US));
+        let mut younger = 0;
         for (signed, (hash, word)) in heads.iter().zip(words) {
             let (size, root) = (signed.head.size, signed.head.root);
             match word {
                 Err(why) => self.unsigned(Origin::Exported, signed, why),
-                Ok(()) if size < self.first => self.report.exported_before_first += 1,
+                Ok(()) if size < self.first => {
+                    self.report.exported_before_first += 1;
+                    younger += u64::from(signed.head.at_us >= over_us);
+                }
                 Ok(()) if self.places.contains_key(&hash) => (),
                 Ok(()) => {
                     self.places.insert(hash, self.exported.len());
@@ -227,6 +258,9 @@ impl Verifier {
                     self.report.exported += 1;
                 }
             }
+        }
+        if let Some(month) = dropped.filter(|_| younger > 0) {
+            self.found(Finding::DroppedYounger { size: self.first, month, heads: younger });
         }
     }
 
