@@ -22,6 +22,7 @@ mod read;
 mod record;
 mod restore;
 mod rows;
+mod scrub;
 mod shards;
 mod sql;
 mod write;

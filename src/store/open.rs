@@ -127,6 +127,7 @@ pub(crate) async fn prepare(
                 "PRAGMA busy_timeout = {busy_ms}; PRAGMA journal_mode = WAL; \
                  PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; \
                  PRAGMA cache_size = -{cache_kib}; PRAGMA wal_autocheckpoint = 4000; \
+                 PRAGMA secure_delete = FAST; \
                  PRAGMA journal_size_limit = 67108864;"
             )
         }

@@ -18,6 +18,7 @@ use crate::models::shield::dsr::event::Telling;
 use crate::models::shield::dsr::request::Request;
 use crate::models::shield::dsr::saga::{Effect, Saga};
 use crate::models::shield::dsr::step::{Evidence, Failure, Step};
+use crate::models::shield::dsr::words::Words;
 use crate::store::{DsrRow, OutboxRow, Outcome, Put, Write};
 
 /// The longest wait between two looks: clocks may be set.
@@ -187,7 +188,7 @@ impl DsrActor {
 
     async fn decide(&mut self, decision: Command, actor: &str) -> Result<Decided, Fault> {
         let Some(request) = &self.request else { return Ok(Decided::Absent) };
-        let next = match command(request, decision, clock::wall_us()) {
+        let next = match command(request, decision, actor, clock::wall_us()) {
             Ok(next) => next,
             Err(refusal) => return Ok(Decided::Refused(refusal)),
         };
@@ -219,11 +220,9 @@ fn record(request: &Request, telling: &Telling) -> Result<Record, Fault> {
     data.insert("type".to_owned(), request.kind.as_str().into());
     data.insert("status".to_owned(), request.status.as_str().into());
     data.insert("due_at".to_owned(), crate::actors::shield::view::rfc3339(request.due_at).into());
-    if let Some(reason) = &request.reason {
-        data.insert("reason".to_owned(), reason.clone().into());
-    }
-    if let Some(extension) = &request.extension {
-        data.insert("extension_reason".to_owned(), extension.reason.clone().into());
+    let words = request.words_of(&telling.event);
+    if let Some(Words::Plain(reason)) = words {
+        data.insert("reason".to_owned(), reason.as_str().into());
     }
     if !request.outcome.rows.is_empty() {
         data.insert("rows".to_owned(), serde_json::to_value(&request.outcome.rows)?);
@@ -231,13 +230,14 @@ fn record(request: &Request, telling: &Telling) -> Result<Record, Fault> {
     Ok(Record {
         at_us: telling.at,
         event: Event::new(telling.event.name().to_owned())?,
-        actor: "system".to_owned(),
+        actor: telling.by.clone().unwrap_or_else(|| "system".to_owned()),
         subject: Some(request.id.clone()),
         person: Some(request.person.clone()),
         outcome: Recorded::Ok,
         count: 1,
         data: Some(data),
-        sealed: None,
+        // what somebody wrote goes into the log alone, and under the person's key
+        sealed: words.and_then(Words::sealed).map(str::to_owned),
     })
 }
 

@@ -7,11 +7,12 @@ mod privacy;
 mod service;
 
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 
 pub use actor::{DsrActor, Msg};
-pub use erasures::{ERASURES_FILE, Erasure, add as add_erasures, read as read_erasures};
+pub use erasures::{ERASURES_FILE, Erasure, add as add_erasures, read_whole as read_erasures};
 pub use privacy::PrivacyActor;
-pub use service::{Asking, RequestError, Requests};
+pub use service::{Asking, Decision, Keyed, RequestError, Requests};
 
 use crate::actors::kernel::Entities;
 
@@ -22,4 +23,6 @@ pub const PACKAGE_DAYS: i64 = 30;
 #[derive(Default)]
 pub struct Dsrs {
     pub entities: OnceLock<Entities<DsrActor>>,
+    /// Somebody was erased whose rows the store's files may still show.
+    pub unscrubbed: AtomicBool,
 }

@@ -1,6 +1,7 @@
 //! The steps of requests, carried out.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -34,26 +35,30 @@ pub async fn perform(
     let doing = match step {
         // the package is made of what is there when it is made: there is nothing to stage
         Step::Collect => return Ok(Evidence::default()),
-        Step::Package => return make_package(shared, people, request).await,
+        Step::Package => {
+            let made = make_package(shared, people, request).await;
+            if matches!(made, Err(Failure::Erased)) {
+                // an erasure overtook it: parts that were written since would outlive the person
+                let gone = vec![Gone::DsrPackage { dsr: request.id.clone() }];
+                write(shared, request, Vec::new(), gone).await?;
+            }
+            return made;
+        }
         Step::Journal => return journal(shared, request).await,
         Step::Finish => return finish(shared, people, request).await,
         Step::StopProcessing => Doing::StopProcessing { dsr },
         Step::Survey => Doing::Survey,
         Step::EraseTables => Doing::EraseTables,
-        Step::DestroyKey => Doing::DestroyKey,
+        Step::DestroyKey => Doing::DestroyKey { again: None },
         Step::Freeze => Doing::Freeze { dsr },
-        Step::Unfreeze => {
-            if still_frozen(shared, request).await? {
-                return Ok(Evidence::default());
-            }
-            Doing::Unfreeze { dsr }
-        }
+        // others that have the person frozen are the person's to know
+        Step::Unfreeze => Doing::Unfreeze { dsr },
         Step::Correct => match &request.details {
-            Details::Corrections { sealed, .. } => Doing::Correct { sealed: sealed.clone() },
+            Details::Corrections { sealed } => Doing::Correct { sealed: sealed.clone() },
             _ => return Err(Failure::Retry("the request has no corrections".to_owned())),
         },
         Step::Object => Doing::Object { dsr, kinds: purposes(request) },
-        Step::OptOut => Doing::OptOut { dsr },
+        Step::OptOut => Doing::OptOut { dsr, kinds: purposes(request) },
     };
     match ask(people, request, doing).await? {
         Some(Done::Rows(rows)) => Ok(Evidence { rows, package: None }),
@@ -77,20 +82,6 @@ fn purposes(request: &Request) -> KindSet {
         Details::Purposes(purposes) => purposes.iter().copied().collect(),
         _ => KindSet::EMPTY,
     }
-}
-
-/// Whether another request has the person frozen.
-async fn still_frozen(shared: &Shared, request: &Request) -> Result<bool, Failure> {
-    let rows = shared.store.dsrs_of_person(&request.account, &request.person).await;
-    let rows = rows.map_err(|e| Failure::Retry(e.to_string()))?;
-    for row in rows.iter().filter(|row| row.dsr != request.id && row.kind == "RESTRICTION") {
-        let other: Request =
-            serde_json::from_str(&row.state).map_err(|e| Failure::Retry(e.to_string()))?;
-        if other.done.contains(&Step::Freeze) && other.lift.is_none() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Everything that is held, as one archive, sealed under the person's key.
@@ -138,6 +129,10 @@ async fn make_package(
         };
         write(shared, request, vec![row.into()], Vec::new()).await?;
     }
+    // an erasure that ends from here on deletes them itself
+    let row = shared.store.person(&request.account, &request.person).await;
+    let row = row.map_err(|e| retry(&e))?.filter(|row| row.erased_at.is_none());
+    row.ok_or(Failure::Erased)?;
     Ok(Evidence { rows, package: Some(request.id.clone()) })
 }
 
@@ -185,6 +180,7 @@ async fn finish(shared: &Shared, people: &People, request: &Request) -> Result<E
         let of = Subject { account, person, key: None };
         let gone = shared.handlers.iter().flat_map(|handler| handler.erase(&of)).collect();
         write(shared, request, Vec::new(), gone).await?;
+        shared.dsrs.unscrubbed.store(true, Ordering::Relaxed);
     }
     Ok(Evidence::default())
 }

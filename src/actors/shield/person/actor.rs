@@ -6,22 +6,28 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Changed, Declined, Msg, PersonName, Seen};
+use super::perform::Performed;
+use super::told::Writing;
+use super::{Changed, Declined, Done, Msg, PersonName, Seen};
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
 use crate::actors::shield::audit::pending;
 use crate::actors::shield::names::BudgetName;
 use crate::actors::shield::shared::Shared;
 use crate::actors::shield::vault::nonce;
 use crate::clock;
-use crate::models::shield::audit::record::{Event, Outcome as Recorded, Record};
-use crate::models::shield::consent::change::{Action, Change, Command};
+use crate::models::shield::audit::record::Record;
+use crate::models::shield::consent::change::{Change, Command};
 use crate::models::shield::consent::lease::{Effect, Leases, TTL_US};
 use crate::models::shield::consent::state::Consents;
+use crate::models::shield::dsr::request::Request;
 use crate::models::shield::seal::{Binding, PersonKey};
-use crate::store::{CHANGES_MAX, ConsentRow, Gone, Outcome, PersonRow, Put, Write};
+use crate::store::{CHANGES_MAX, Gone, Outcome, PersonRow, Put, Write};
 
 /// A command waits this long for its commit.
 pub(super) const COMMIT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What becomes of a command.
+type Answer = Result<Changed, Declined>;
 
 pub struct PersonActor {
     pub(super) name: PersonName,
@@ -34,10 +40,32 @@ pub(super) struct Live {
     pub(super) key: Option<Arc<PersonKey>>,
     pub(super) consents: Consents,
     leases: Leases,
-    waiting: HashMap<u64, (Reply<Result<Changed, Declined>>, Changed)>,
+    waiting: HashMap<u64, Waits>,
     tickets: u64,
     /// A request is erasing the person: nothing new is kept.
     pub(super) stopped: bool,
+}
+
+/// Who is answered when no cache says otherwise any more.
+enum Waits {
+    Change(Reply<Result<Changed, Declined>>, Box<Changed>),
+    Step(Reply<Result<Done, Declined>>),
+}
+
+impl Waits {
+    fn done(self) {
+        match self {
+            Waits::Change(reply, changed) => reply.send(Ok(*changed)),
+            Waits::Step(reply) => reply.send(Ok(Done::Nothing)),
+        }
+    }
+
+    fn declined(self, declined: Declined) {
+        match self {
+            Waits::Change(reply, _) => reply.send(Err(declined)),
+            Waits::Step(reply) => reply.send(Err(declined)),
+        }
+    }
 }
 
 /// A person as operators see one: how much there is, and nothing of it.
@@ -59,16 +87,14 @@ impl PersonActor {
         self.shared.committer.barrier().await;
         let (account, store) = (&self.name.account, &self.shared.store);
         let row = store.person_by_lookup(account, &self.name.lookup).await?;
-        let mut history = Vec::new();
-        let mut key = None;
+        let mut consents = Consents::default();
+        let (mut key, mut stopped) = (None, false);
         if let Some(row) = &row {
-            for row in store.consents(account, &row.person).await? {
-                history.push(serde_json::from_str::<Change>(&row.change)?);
-            }
+            consents = self.history(&row.person).await?;
             let person = self.shared.vault.person(account, &row.person, &row.wrapped_key)?;
             key = Some(Arc::new(person));
+            stopped = self.is_being_erased(&row.person).await?;
         }
-        let consents = Consents::from_history(&history)?;
         let now = clock::mono_us();
         // a life that ended in disorder has forgotten what this node was told
         self.shared.persons.cache(|c| c.recall(self.name.number(), consents.seq(), now));
@@ -79,8 +105,34 @@ impl PersonActor {
             leases: Leases::new(if self.shared.begins(&self.path()) { now + TTL_US } else { 0 }),
             waiting: HashMap::new(),
             tickets: 0,
-            stopped: false,
+            stopped,
         })
+    }
+
+    /// What the person's whole history leads to, without the texts that were shown.
+    async fn history(&self, person: &str) -> Result<Consents, Fault> {
+        let mut consents = Consents::default();
+        loop {
+            let after = i64::try_from(consents.seq())?;
+            let rows = self.shared.store.changes(&self.name.account, person, after).await?;
+            for (_, change) in &rows {
+                consents.apply(&serde_json::from_str::<Change>(change)?)?;
+            }
+            if rows.len() < CHANGES_MAX as usize {
+                return Ok(consents);
+            }
+        }
+    }
+
+    /// Whether a request has stopped the processing of the person and is not at its end: that
+    /// outlives the lives of this actor.
+    async fn is_being_erased(&self, person: &str) -> Result<bool, Fault> {
+        for row in self.shared.store.dsrs_erasing(&self.name.account, person).await? {
+            if serde_json::from_str::<Request>(&row.state)?.has_stopped() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn path(&self) -> String {
@@ -167,9 +219,6 @@ impl PersonActor {
     ) -> Result<Result<Changed, Declined>, Fault> {
         let at = clock::wall_us();
         let live = self.live()?;
-        if live.stopped {
-            return Ok(Err(Declined::Erased));
-        }
         let changes = match live.consents.decide(command, at) {
             Ok(changes) => changes,
             Err(refusal) => return Ok(Err(refusal.into())),
@@ -178,9 +227,6 @@ impl PersonActor {
         for change in &changes {
             consents.apply(change)?;
         }
-        if consents.seq() > u64::from(CHANGES_MAX) {
-            return Ok(Err(Declined::Full));
-        }
         let fresh = live.row.is_none();
         let mut row = self.row(customer)?;
         let person = row.person.clone();
@@ -188,7 +234,10 @@ impl PersonActor {
             return Ok(Ok(Changed { person, changes, consents }));
         }
         row.seq = i64::try_from(consents.seq())?;
-        let (puts, records) = self.rows_of(&person, &changes, shown, actor)?;
+        let key = self.live()?.key.clone().ok_or_else(|| Fault::new("a person has no key"))?;
+        let (name, key) = (&self.name, &*key);
+        let writing = Writing { name, person: &person, key, shown, actor };
+        let (puts, records) = writing.rows(&changes)?;
         let written = self.write(row, puts, Vec::new(), records).await?;
         if let Err(declined) = written {
             if fresh {
@@ -200,61 +249,46 @@ impl PersonActor {
         Ok(Ok(Changed { person, changes, consents }))
     }
 
-    fn rows_of(
-        &mut self,
-        person: &str,
-        changes: &[Change],
-        shown: Option<&str>,
-        actor: &str,
-    ) -> Result<(Vec<Put>, Vec<Record>), Fault> {
-        let account = self.name.account.to_string();
-        let key = self.live()?.key.clone();
-        let (mut puts, mut records) = (Vec::new(), Vec::new());
-        for change in changes {
-            let binding = Binding { account: &account, person, purpose: "consent.shown" };
-            let sealed = match (shown, &key) {
-                (Some(text), Some(key)) => Some(key.seal(text.as_bytes(), binding, nonce())?),
-                _ => None,
-            };
-            puts.push(Put::from(ConsentRow {
-                account: account.clone(),
-                person: person.to_owned(),
-                seq: i64::try_from(change.seq)?,
-                at: change.at,
-                change: serde_json::to_string(change)?,
-                sealed,
-            }));
-            records.push(record(person, change, actor)?);
+    /// What is answered to a command while the person is being erased: nothing is allowed any more, so
+    /// a no is true already, and a yes comes too late. `None`: the person is not being erased.
+    fn while_erased(&mut self, command: &Command) -> Result<Option<Answer>, Fault> {
+        let live = self.live()?;
+        if !live.stopped {
+            return Ok(None);
         }
-        Ok((puts, records))
+        Ok(Some(match (command, &live.row) {
+            (Command::Revoke { .. }, Some(row)) => {
+                let (person, consents) = (row.person.clone(), live.consents.clone());
+                Ok(Changed { person, changes: Vec::new(), consents })
+            }
+            _ => Err(Declined::Erased),
+        }))
     }
 
-    /// Answers a change when no cache says otherwise any more.
-    pub(super) fn answer(
-        &mut self,
-        changed: Changed,
-        takes_away: bool,
-        reply: Reply<Result<Changed, Declined>>,
-        cx: &mut Cx<Self>,
-    ) -> Result<(), Fault> {
+    /// Something is allowed no more: answers when no cache says otherwise.
+    fn take_away(&mut self, waits: Waits, cx: &mut Cx<Self>) -> Result<(), Fault> {
         let now = clock::mono_us();
         let live = self.live()?;
-        if !takes_away {
-            reply.send(Ok(changed));
-            return Ok(());
-        }
         live.tickets += 1;
-        let (ticket, generation) = (live.tickets, live.consents.seq());
-        live.waiting.insert(ticket, (reply, changed));
+        let (ticket, generation) = (live.tickets, live.leases.generation(live.consents.seq()));
+        live.waiting.insert(ticket, waits);
         match live.leases.revoke(ticket, generation, now) {
             Ok(effects) => self.carry_out(effects, cx),
             Err(_) => {
-                if let Some((reply, _)) = live.waiting.remove(&ticket) {
-                    reply.send(Err(Declined::Busy));
+                if let Some(waits) = live.waiting.remove(&ticket) {
+                    waits.declined(Declined::Busy);
                 }
                 Ok(())
             }
         }
+    }
+
+    /// What was kept of the person is erased: histories begin anew, generations go on.
+    pub(super) fn begin_anew(&mut self) -> Result<(), Fault> {
+        let live = self.live()?;
+        live.leases.begin_anew(live.consents.seq());
+        live.consents = Consents::default();
+        Ok(())
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>, cx: &mut Cx<Self>) -> Result<(), Fault> {
@@ -270,8 +304,8 @@ impl PersonActor {
                 // another node's lease ends by itself
                 Effect::Recall { .. } => {}
                 Effect::Answer { ticket } => {
-                    if let Some((reply, changed)) = self.live()?.waiting.remove(&ticket) {
-                        reply.send(Ok(changed));
+                    if let Some(waits) = self.live()?.waiting.remove(&ticket) {
+                        waits.done();
                     }
                 }
             }
@@ -282,35 +316,6 @@ impl PersonActor {
         }
         Ok(())
     }
-}
-
-fn record(person: &str, change: &Change, actor: &str) -> Result<Record, Fault> {
-    let event = match change.action {
-        Action::Granted => Event::fixed("consent.granted"),
-        Action::Revoked => Event::fixed("consent.revoked"),
-        Action::Objected => Event::fixed("consent.objected"),
-        Action::OptedOut => Event::fixed("consent.opted_out"),
-        Action::Restricted => Event::fixed("consent.restricted"),
-        Action::Lifted => Event::fixed("consent.lifted"),
-    };
-    let mut data = serde_json::to_value(change)?;
-    if let Some(fields) = data.as_object_mut() {
-        for name in ["at", "kind", "action"] {
-            fields.remove(name);
-        }
-        fields.retain(|_, value| !value.is_null());
-    }
-    Ok(Record {
-        at_us: change.at,
-        event,
-        actor: actor.to_owned(),
-        subject: change.kind.map(|kind| kind.as_str().to_owned()),
-        person: Some(person.to_owned()),
-        outcome: Recorded::Ok,
-        count: 1,
-        data: data.as_object().cloned(),
-        sealed: None,
-    })
 }
 
 impl Actor for PersonActor {
@@ -333,19 +338,24 @@ impl Actor for PersonActor {
             Msg::Lease { holder, reply } => {
                 let now = clock::mono_us();
                 let live = self.live()?;
-                let (allowed, generation) = (live.consents.allowed(), live.consents.seq());
+                let allowed = live.consents.allowed();
+                let generation = live.leases.generation(live.consents.seq());
                 let leased = live.leases.lease(holder, generation, now).is_some();
                 reply.send(Ok((allowed, generation, leased)));
             }
             Msg::Change { customer, command, shown, actor, reply } => {
-                let changed = self.change(&customer, &command, shown.as_deref(), &actor).await?;
-                match changed {
-                    Ok(changed) => {
-                        let takes_away =
-                            !matches!(command, Command::Grant { .. } | Command::Lift { .. });
-                        self.answer(changed, takes_away, reply, cx)?;
+                let changed = match self.while_erased(&command)? {
+                    Some(answer) => answer,
+                    None => self.change(&customer, &command, shown.as_deref(), &actor).await?,
+                };
+                match (changed, command) {
+                    (Ok(changed), Command::Grant { .. } | Command::Lift { .. }) => {
+                        reply.send(Ok(changed));
                     }
-                    Err(declined) => reply.send(Err(declined)),
+                    (Ok(changed), _) => {
+                        self.take_away(Waits::Change(reply, Box::new(changed)), cx)?;
+                    }
+                    (Err(declined), _) => reply.send(Err(declined)),
                 }
             }
             Msg::Identify { customer, reply } => {
@@ -361,10 +371,11 @@ impl Actor for PersonActor {
                 }
                 reply.send(written.map(|()| person));
             }
-            Msg::Do { person, doing, reply } => {
-                let done = self.perform(&person, *doing, cx).await?;
-                reply.send(done);
-            }
+            Msg::Do { person, doing, reply } => match self.perform(&person, *doing).await? {
+                Ok(Performed::Done(done)) => reply.send(Ok(done)),
+                Ok(Performed::TakenAway) => self.take_away(Waits::Step(reply), cx)?,
+                Err(declined) => reply.send(Err(declined)),
+            },
             Msg::Tick => {
                 let effects = self.live()?.leases.poll(clock::mono_us());
                 self.carry_out(effects, cx)?;
@@ -374,7 +385,11 @@ impl Actor for PersonActor {
     }
 
     async fn stopping(&mut self, _cx: &mut Cx<Self>) {
-        self.shared.ended(&self.path());
+        let now = clock::mono_us();
+        // one that is ordered to end may leave answers behind: the next life waits until they are over
+        if self.live.as_ref().is_none_or(|live| live.leases.is_idle(now)) {
+            self.shared.ended(&self.path());
+        }
     }
 
     fn view(&self) -> View {

@@ -1,15 +1,23 @@
 //! What services hold about a person: registered once, and so in every package and every erasure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use crate::models::shield::audit::month::time_text;
+use crate::models::shield::audit::record::Record;
 use crate::models::shield::dsr::package::Section;
+use crate::models::shield::dsr::request::{Details, Request};
+use crate::models::shield::dsr::words::Words;
 use crate::models::shield::personal::{Erase, Holding, PersonalData};
 use crate::models::shield::seal::{Binding, PersonKey};
-use crate::store::{Gone, Store, StoreError};
+use crate::store::{DsrRow, Gone, Store, StoreError};
+
+/// What texts about a person are sealed for, in requests and in the log: a JSON object each, with the
+/// texts by name.
+pub const WORDS: &str = "words";
 
 /// Whose data is asked for.
 #[derive(Clone)]
@@ -27,10 +35,28 @@ impl Subject {
         let opened = self.key.as_ref().map(|key| key.open(sealed, binding));
         match opened {
             Some(Ok(plain)) => String::from_utf8_lossy(&plain).into_owned(),
-            Some(Err(_)) | None => "(unreadable)".to_owned(),
+            Some(Err(_)) | None => UNREADABLE.to_owned(),
+        }
+    }
+
+    /// The texts of a sealed object by name; nothing where the key does not open it.
+    pub fn said(&self, sealed: &str) -> Option<Map<String, Value>> {
+        let binding = Binding { account: &self.account, person: &self.person, purpose: WORDS };
+        let plain = self.key.as_ref()?.open(sealed, binding).ok()?;
+        serde_json::from_slice(&plain).ok()
+    }
+
+    /// Words of a request in clear, where the key opens them; else as they are.
+    pub fn words(&self, words: Words) -> Words {
+        let said = words.sealed().and_then(|sealed| self.said(sealed));
+        match said.as_ref().and_then(|said| said.get("reason")?.as_str()) {
+            Some(text) => Words::plain(text),
+            None => words,
         }
     }
 }
+
+const UNREADABLE: &str = "(unreadable)";
 
 /// A service that can show and erase what it holds.
 pub trait Handler: PersonalData + Send + Sync {
@@ -40,6 +66,13 @@ pub trait Handler: PersonalData + Send + Sync {
         store: &'a Store,
         of: &'a Subject,
     ) -> BoxFuture<'a, Result<Vec<Section>, StoreError>>;
+
+    /// How many rows each table has about the person; nothing is opened for it.
+    fn count<'a>(
+        &'a self,
+        store: &'a Store,
+        of: &'a Subject,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, u64>, StoreError>>;
 
     /// The rows to delete in an erasure; they go in one transaction, and none may need the key.
     fn erase(&self, of: &Subject) -> Vec<Gone>;
@@ -87,10 +120,30 @@ const TABLES: &[Holding] = &[
     },
     Holding {
         table: "dsr",
-        columns: &["request_id", "type", "status", "received_at", "due_at"],
+        columns: &[
+            "request_id",
+            "type",
+            "status",
+            "received_at",
+            "asked_by",
+            "due_at",
+            "completed_at",
+            "reason",
+            "consent_types",
+            "ground",
+            "corrections",
+            "extended_at",
+            "extension_reason",
+            "lift_decided_at",
+            "lift_reason",
+            "lifted_at",
+        ],
         what: "Your requests about your data.",
         legal: Some("GDPR Art. 5(2), 12(3)"),
-        on_erasure: Erase::Keep("that a request was answered in time must be shown"),
+        on_erasure: Erase::Keep(
+            "that a request was answered in time must be shown; what was written in it goes with \
+             your key",
+        ),
         portable: false,
     },
     Holding {
@@ -106,13 +159,15 @@ const TABLES: &[Holding] = &[
         columns: &["index", "at", "event", "actor", "outcome", "details"],
         what: "Records of what was done with your data.",
         legal: Some("GDPR Art. 5(2), 30"),
-        on_erasure: Erase::Keep("the log cannot be changed; without your key its id means nobody"),
+        on_erasure: Erase::Keep(
+            "the log cannot be changed; without your key its id means nobody and no text of it opens",
+        ),
         portable: false,
     },
 ];
 
-/// Records of one package at most.
-const RECORDS_MAX: usize = 10_000;
+/// Records of one package at most; beyond it no package is made, rather than one that hides some.
+const RECORDS_MAX: usize = 100_000;
 
 impl PersonalData for ShieldHoldings {
     fn service(&self) -> &'static str {
@@ -142,6 +197,21 @@ impl Handler for ShieldHoldings {
                 });
             }
             Ok(sections)
+        })
+    }
+
+    fn count<'a>(
+        &'a self,
+        store: &'a Store,
+        of: &'a Subject,
+    ) -> BoxFuture<'a, Result<BTreeMap<String, u64>, StoreError>> {
+        Box::pin(async move {
+            let mut counts = BTreeMap::new();
+            for holding in TABLES {
+                let rows = store.count_of_person(holding.table, &of.account, &of.person).await?;
+                counts.insert(holding.table.to_owned(), rows);
+            }
+            Ok(counts)
         })
     }
 
@@ -186,16 +256,18 @@ async fn rows(
             let rows = store.consents(account, person).await?;
             rows.iter()
                 .map(|row| {
-                    let change: Value = serde_json::from_str(&row.change).unwrap_or_default();
+                    let change: Value = serde_json::from_str(&row.change).map_err(|error| {
+                        StoreError::Corrupt(format!("consent {} of {person}: {error}", row.seq))
+                    })?;
                     let shown = row.sealed.as_deref().map(|text| of.opened(text, "consent.shown"));
-                    json!({
+                    Ok(json!({
                         "seq": row.seq, "at": time(row.at), "type": change["kind"],
                         "action": change["action"], "legal_basis": change["legal_basis"],
                         "source": change["source"], "version": change["version"],
                         "proof": change["proof"], "shown": shown,
-                    })
+                    }))
                 })
-                .collect()
+                .collect::<Result<_, StoreError>>()?
         }
         "attribute" => {
             let rows = store.attributes(account, person).await?;
@@ -208,29 +280,52 @@ async fn rows(
         }
         "dsr" => {
             let rows = store.dsrs_of_person(account, person).await?;
-            rows.iter()
-                .map(|row| {
-                    json!({
-                        "request_id": row.dsr, "type": row.kind, "status": row.status,
-                        "received_at": time(row.created_at), "due_at": time(row.due_at),
-                    })
-                })
-                .collect()
+            rows.iter().map(|row| request(of, row)).collect::<Result<_, StoreError>>()?
         }
         "dsr_package" => {
             let rows = store.dsr_packages_of_person(account, person).await?;
             rows.iter()
-                .map(|row| json!({ "request_id": row.dsr, "made_at": time(row.created_at) }))
+                .map(|(dsr, made_at)| json!({ "request_id": dsr, "made_at": time(*made_at) }))
                 .collect()
         }
-        "audit_person" => records(store, account, person).await?,
+        "audit_person" => records(store, of).await?,
         _ => Vec::new(),
     };
     Ok(rows.into_iter().map(object).collect())
 }
 
-async fn records(store: &Store, account: &str, person: &str) -> Result<Vec<Value>, StoreError> {
-    use crate::models::shield::audit::record::Record;
+/// A request with everything that was said in it.
+fn request(of: &Subject, row: &DsrRow) -> Result<Value, StoreError> {
+    let r: Request = serde_json::from_str(&row.state)
+        .map_err(|error| StoreError::Corrupt(format!("request {}: {error}", row.dsr)))?;
+    let (mut kinds, mut ground, mut corrections) = (Value::Null, Value::Null, Value::Null);
+    match &r.details {
+        Details::None => {}
+        Details::Purposes(named) => kinds = json!(named),
+        Details::Restriction(why) => ground = json!(why),
+        Details::Corrections { sealed } => {
+            corrections = of.opened(sealed, "dsr.corrections").into()
+        }
+    }
+    let words = |words: &Words| match of.words(words.clone()) {
+        Words::Plain(text) => text,
+        Words::Sealed { .. } => UNREADABLE.to_owned(),
+    };
+    let (extension, lift) = (r.extension.as_ref(), r.lift.as_ref());
+    Ok(json!({
+        "request_id": row.dsr, "type": row.kind, "status": row.status,
+        "received_at": time(r.received_at), "asked_by": r.asked_by, "due_at": time(r.due_at),
+        "completed_at": r.completed_at.map(time), "reason": r.reason.as_ref().map(words),
+        "consent_types": kinds, "ground": ground, "corrections": corrections,
+        "extended_at": extension.map(|e| time(e.at)),
+        "extension_reason": extension.map(|e| words(&e.reason)),
+        "lift_decided_at": lift.map(|l| time(l.at)), "lift_reason": lift.map(|l| words(&l.reason)),
+        "lifted_at": lift.and_then(|l| l.done_at).map(time),
+    }))
+}
+
+async fn records(store: &Store, of: &Subject) -> Result<Vec<Value>, StoreError> {
+    let (account, person) = (of.account.as_str(), of.person.as_str());
     let mut found = Vec::new();
     let mut before = i64::MAX;
     loop {
@@ -240,20 +335,35 @@ async fn records(store: &Store, account: &str, person: &str) -> Result<Vec<Value
         for number in blocks {
             for row in store.audit_blocks(account, number, 1).await? {
                 for (index, line) in (row.first..).zip(row.lines.split('\n')) {
-                    let Ok(record) = Record::parse(line) else { continue };
+                    let record = Record::parse(line).map_err(|error| {
+                        StoreError::Corrupt(format!("audit record {index} of {account}: {error}"))
+                    })?;
                     if record.person.as_deref() != Some(person) {
                         continue;
                     }
-                    found.push(json!({
-                        "index": index, "at": time(record.at_us), "event": record.event.as_str(),
-                        "actor": record.actor, "outcome": record.outcome.as_str(),
-                        "details": record.data.map(|data| Value::Object(data).to_string()),
-                    }));
-                    if found.len() >= RECORDS_MAX {
-                        return Ok(found);
+                    if found.len() == RECORDS_MAX {
+                        let most = format!("more than {RECORDS_MAX} records of {person}");
+                        return Err(StoreError::Refused { what: "package", cause: most });
                     }
+                    found.push(told(of, index, record));
                 }
             }
         }
     }
+}
+
+/// A record with what the key opens of it.
+fn told(of: &Subject, index: i64, record: Record) -> Value {
+    let mut details = record.data.unwrap_or_default();
+    if let Some(sealed) = &record.sealed {
+        match of.said(sealed) {
+            Some(said) => details.extend(said),
+            None => drop(details.insert("sealed".to_owned(), UNREADABLE.into())),
+        }
+    }
+    let details = (!details.is_empty()).then(|| Value::Object(details).to_string());
+    json!({
+        "index": index, "at": time(record.at_us), "event": record.event.as_str(),
+        "actor": record.actor, "outcome": record.outcome.as_str(), "details": details,
+    })
 }

@@ -15,7 +15,10 @@ pub enum Doing {
     /// Delete what no law keeps.
     EraseTables,
     /// Destroy the key and the way from the customer id.
-    DestroyKey,
+    DestroyKey {
+        /// The request that had done so before a backup brought the person back.
+        again: Option<String>,
+    },
     /// How many rows each table has.
     Survey,
     /// Everything that is held; `portable` leaves out what the person did not give or cause.
@@ -38,6 +41,7 @@ pub enum Doing {
     },
     OptOut {
         dsr: String,
+        kinds: KindSet,
     },
     /// Whether nothing is left that should be gone.
     Gone,

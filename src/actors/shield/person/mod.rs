@@ -6,11 +6,12 @@ mod holdings;
 mod live;
 mod perform;
 mod service;
+mod told;
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 pub use actor::PersonActor;
-pub use holdings::{Handler, ShieldHoldings, Subject};
+pub use holdings::{Handler, ShieldHoldings, Subject, WORDS};
 pub use live::{Doing, Done};
 pub use service::{Asked, People, PersonError};
 
@@ -90,8 +91,6 @@ pub struct Changed {
 pub enum Declined {
     #[error(transparent)]
     Refused(#[from] Refusal),
-    #[error("the history of this person is full")]
-    Full,
     #[error("the store is not available")]
     Unavailable,
     #[error("too many revocations wait")]

@@ -5,17 +5,27 @@ use std::sync::Arc;
 
 use super::actor::{COMMIT_PATIENCE, PersonActor};
 use super::holdings::Subject;
+use super::told::erased;
 use super::{Declined, Doing, Done};
-use crate::actors::kernel::{Cx, Fault, Reply};
+use crate::actors::kernel::Fault;
 use crate::actors::shield::vault::nonce;
 use crate::clock;
-use crate::models::shield::audit::record::{Event, Outcome as Recorded, Record};
 use crate::models::shield::consent::change::{Command, Origin};
 use crate::models::shield::consent::kind::{Kind, Label};
-use crate::models::shield::consent::state::Consents;
 use crate::models::shield::dsr::package::Section;
 use crate::models::shield::seal::Binding;
 use crate::store::{AttributeRow, PERSON_TABLES, PersonRow, Put};
+
+/// How a step went.
+pub(super) enum Performed {
+    Done(Done),
+    /// It is done when no cache says otherwise any more.
+    TakenAway,
+}
+
+type Step = Result<Result<Performed, Declined>, Fault>;
+
+const NOTHING: Step = Ok(Ok(Performed::Done(Done::Nothing)));
 
 impl PersonActor {
     fn subject(&mut self) -> Result<Option<Subject>, Fault> {
@@ -26,80 +36,83 @@ impl PersonActor {
     }
 
     /// Performs a request's step. Each may be performed again.
-    pub(super) async fn perform(
-        &mut self,
-        person: &str,
-        doing: Doing,
-        cx: &mut Cx<Self>,
-    ) -> Result<Result<Done, Declined>, Fault> {
-        let known = self.live()?.row.as_ref().is_some_and(|row| row.person == person);
-        if !known {
+    pub(super) async fn perform(&mut self, person: &str, doing: Doing) -> Step {
+        let live = self.live()?;
+        if live.row.as_ref().is_none_or(|row| row.person != person) {
             // erased before: what is gone needs nothing more
-            return Ok(match doing {
+            return match doing {
                 Doing::StopProcessing { .. }
                 | Doing::EraseTables
-                | Doing::DestroyKey
-                | Doing::Gone => Ok(Done::Nothing),
-                Doing::Survey => Ok(Done::Rows(BTreeMap::new())),
-                _ => Err(Declined::Erased),
-            });
+                | Doing::DestroyKey { .. }
+                | Doing::Gone => NOTHING,
+                Doing::Survey => Ok(Ok(Performed::Done(Done::Rows(BTreeMap::new())))),
+                _ => Ok(Err(Declined::Erased)),
+            };
         }
+        let stopped = live.stopped;
         match doing {
+            // nothing new about somebody who is being erased
+            Doing::Freeze { .. }
+            | Doing::Unfreeze { .. }
+            | Doing::Object { .. }
+            | Doing::OptOut { .. }
+            | Doing::Correct { .. }
+                if stopped =>
+            {
+                Ok(Err(Declined::Erased))
+            }
             Doing::StopProcessing { dsr } => {
-                self.live()?.stopped = false;
                 for kind in Kind::ALL {
                     let command = Command::Revoke { kind, origin: origin(&dsr)? };
-                    if let Err(declined) = self.command(&command, &dsr, cx).await? {
+                    if let Err(declined) = self.order(&command, &dsr).await? {
                         return Ok(Err(declined));
                     }
                 }
                 self.live()?.stopped = true;
-                Ok(Ok(Done::Nothing))
+                Ok(Ok(Performed::TakenAway))
             }
             Doing::Freeze { dsr } => {
-                self.command(&Command::Restrict { origin: origin(&dsr)? }, &dsr, cx).await
+                self.order(&Command::Restrict { origin: origin(&dsr)? }, &dsr).await
             }
             Doing::Unfreeze { dsr } => {
-                self.command(&Command::Lift { origin: origin(&dsr)? }, &dsr, cx).await
+                let ended = self.order(&Command::Lift { origin: origin(&dsr)? }, &dsr).await?;
+                Ok(ended.map(|_| Performed::Done(Done::Nothing)))
             }
             Doing::Object { dsr, kinds } => {
-                let command = Command::Object { kinds, origin: origin(&dsr)? };
-                self.command(&command, &dsr, cx).await
+                self.order(&Command::Object { kinds, origin: origin(&dsr)? }, &dsr).await
             }
-            Doing::OptOut { dsr } => {
-                self.command(&Command::OptOut { origin: origin(&dsr)? }, &dsr, cx).await
+            Doing::OptOut { dsr, kinds } => {
+                self.order(&Command::OptOut { kinds, origin: origin(&dsr)? }, &dsr).await
             }
-            Doing::Survey => Ok(Ok(Done::Rows(self.survey().await?))),
+            Doing::Survey => Ok(Ok(Performed::Done(Done::Rows(self.survey().await?)))),
             Doing::Collect { portable } => self.collect(portable).await,
             Doing::EraseTables => self.erase_tables().await,
-            Doing::DestroyKey => self.destroy_key().await,
+            Doing::DestroyKey { again } => self.destroy_key(again).await,
             Doing::Correct { sealed } => self.correct(&sealed).await,
             Doing::Gone => self.gone().await,
             Doing::Seal { purpose, plain } => {
                 let Some(of) = self.subject()? else { return Ok(Err(Declined::Erased)) };
                 let Some(key) = of.key else { return Ok(Err(Declined::Erased)) };
                 let binding = Binding { account: &of.account, person: &of.person, purpose };
-                Ok(Ok(Done::Sealed(key.seal(plain.as_bytes(), binding, nonce())?)))
+                let sealed = key.seal(plain.as_bytes(), binding, nonce())?;
+                Ok(Ok(Performed::Done(Done::Sealed(sealed))))
             }
         }
     }
 
-    /// A change that a request orders; done when no cache says otherwise any more.
-    async fn command(
-        &mut self,
-        command: &Command,
-        dsr: &str,
-        cx: &mut Cx<Self>,
-    ) -> Result<Result<Done, Declined>, Fault> {
+    /// A change that a request orders.
+    async fn order(&mut self, command: &Command, dsr: &str) -> Step {
         let changed = self.change("", command, None, &format!("dsr:{dsr}")).await?;
-        let changed = match changed {
-            Ok(changed) => changed,
-            Err(declined) => return Ok(Err(declined)),
-        };
-        // this node's own cache is told at once; another's lease is waited for by the next step
-        let takes_away = !matches!(command, Command::Lift { .. });
-        self.answer(changed, takes_away, Reply::detached(), cx)?;
-        Ok(Ok(Done::Nothing))
+        Ok(changed.map(|_| Performed::TakenAway))
+    }
+
+    async fn survey(&mut self) -> Result<BTreeMap<String, u64>, Fault> {
+        let Some(of) = self.subject()? else { return Ok(BTreeMap::new()) };
+        let mut rows = BTreeMap::new();
+        for handler in &self.shared.handlers {
+            rows.extend(handler.count(&self.shared.store, &of).await?);
+        }
+        Ok(rows)
     }
 
     async fn sections(&mut self) -> Result<Vec<Section>, Fault> {
@@ -111,12 +124,7 @@ impl PersonActor {
         Ok(sections)
     }
 
-    async fn survey(&mut self) -> Result<BTreeMap<String, u64>, Fault> {
-        let sections = self.sections().await?;
-        Ok(sections.into_iter().map(|s| (s.name, s.rows.len() as u64)).collect())
-    }
-
-    async fn collect(&mut self, portable: bool) -> Result<Result<Done, Declined>, Fault> {
+    async fn collect(&mut self, portable: bool) -> Step {
         // the log is part of what is held: what was told of the person must have reached it
         let account = Arc::clone(&self.name.account);
         if let Err(error) = self.shared.audit.flush(&account, COMMIT_PATIENCE).await {
@@ -131,21 +139,23 @@ impl PersonActor {
             };
             sections.retain(|section| fits(&section.name));
         }
-        Ok(Ok(Done::Sections(sections)))
+        Ok(Ok(Performed::Done(Done::Sections(sections))))
     }
 
-    async fn erase_tables(&mut self) -> Result<Result<Done, Declined>, Fault> {
-        let Some(of) = self.subject()? else { return Ok(Ok(Done::Nothing)) };
+    async fn erase_tables(&mut self) -> Step {
+        let Some(of) = self.subject()? else { return NOTHING };
+        // a life that began after the stop, and before that was saved, does not know of it
+        self.live()?.stopped = true;
         let gone = self.shared.handlers.iter().flat_map(|handler| handler.erase(&of)).collect();
         let row = PersonRow { seq: 0, ..self.row("")? };
-        let written = self.write(row, Vec::new(), gone, Vec::new()).await?;
-        if written.is_ok() {
-            self.live()?.consents = Consents::default();
+        if let Err(declined) = self.write(row, Vec::new(), gone, Vec::new()).await? {
+            return Ok(Err(declined));
         }
-        Ok(written.map(|()| Done::Nothing))
+        self.begin_anew()?;
+        Ok(Ok(Performed::TakenAway))
     }
 
-    async fn destroy_key(&mut self) -> Result<Result<Done, Declined>, Fault> {
+    async fn destroy_key(&mut self, again: Option<String>) -> Step {
         let row = self.row("")?;
         let now = clock::wall_us();
         let row = PersonRow {
@@ -156,27 +166,17 @@ impl PersonActor {
             erased_at: Some(now),
             ..row
         };
-        let record = Record {
-            at_us: now,
-            event: Event::fixed("person.erased"),
-            actor: "system".to_owned(),
-            subject: None,
-            person: Some(row.person.clone()),
-            outcome: Recorded::Ok,
-            count: 1,
-            data: None,
-            sealed: None,
-        };
-        let written = self.write(row, Vec::new(), Vec::new(), vec![record]).await?;
-        if written.is_ok() {
-            let live = self.live()?;
-            (live.row, live.key, live.stopped) = (None, None, false);
-            live.consents = Consents::default();
+        let records = erased(&row.person, again, now);
+        if let Err(declined) = self.write(row, Vec::new(), Vec::new(), records).await? {
+            return Ok(Err(declined));
         }
-        Ok(written.map(|()| Done::Nothing))
+        self.begin_anew()?;
+        let live = self.live()?;
+        (live.row, live.key, live.stopped) = (None, None, false);
+        Ok(Ok(Performed::TakenAway))
     }
 
-    async fn correct(&mut self, sealed: &str) -> Result<Result<Done, Declined>, Fault> {
+    async fn correct(&mut self, sealed: &str) -> Step {
         let Some(of) = self.subject()? else { return Ok(Err(Declined::Erased)) };
         let Some(key) = of.key.clone() else { return Ok(Err(Declined::Erased)) };
         let binding = |purpose| Binding { account: &of.account, person: &of.person, purpose };
@@ -194,16 +194,18 @@ impl PersonActor {
             }));
         }
         let row = self.row("")?;
-        Ok(self.write(row, puts, Vec::new(), Vec::new()).await?.map(|()| Done::Nothing))
+        let written = self.write(row, puts, Vec::new(), Vec::new()).await?;
+        Ok(written.map(|()| Performed::Done(Done::Nothing)))
     }
 
     /// Whether nothing is left: the key still being here says that it is not so.
-    async fn gone(&mut self) -> Result<Result<Done, Declined>, Fault> {
+    async fn gone(&mut self) -> Step {
         let tables = PERSON_TABLES.join(", ");
         Ok(Err(Declined::Failed(format!("the key is still there, and maybe rows in {tables}"))))
     }
 }
 
 fn origin(dsr: &str) -> Result<Origin, Fault> {
-    Ok(Origin { source: Label::new(&format!("dsr:{dsr}"))?, version: None, proof: None })
+    let source = Label::new(&format!("dsr:{dsr}"))?;
+    Ok(Origin { source, version: None, proof: None, shown_bytes: 0 })
 }

@@ -18,8 +18,6 @@ use crate::models::shield::consent::kind::Kind;
 pub enum PersonError {
     #[error(transparent)]
     Refused(#[from] Refusal),
-    #[error("the history of this person is full")]
-    Full,
     #[error("the person was erased")]
     Erased,
     #[error("the store is not available")]
@@ -45,7 +43,6 @@ impl From<Declined> for PersonError {
     fn from(declined: Declined) -> PersonError {
         match declined {
             Declined::Refused(refusal) => PersonError::Refused(refusal),
-            Declined::Full => PersonError::Full,
             Declined::Unavailable => PersonError::Unavailable,
             Declined::Busy => PersonError::Overloaded { retry_after_ms: 2_000 },
             Declined::Erased => PersonError::Erased,

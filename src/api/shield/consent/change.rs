@@ -5,7 +5,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::{check_customer, failed, kind};
+use super::{bytes_of, check_customer, failed, kind};
 use crate::api::access::caller;
 use crate::api::body::{self, CallOrQuery, fields};
 use crate::api::docs::Problems;
@@ -90,6 +90,7 @@ fn read(app: &App, call: &CallOrQuery) -> Result<Decision, Problem> {
         source: label("source", fields.source)?.unwrap_or(named("api")?),
         version: label("version", fields.version)?,
         proof: shown.as_deref().map(|text| named(&sha256(text))).transpose()?,
+        shown_bytes: shown.as_deref().map_or(0, bytes_of),
     };
     Ok(Decision { account, customer, kind, basis, origin, shown })
 }
@@ -101,7 +102,7 @@ fn read_query(app: &App, call: &CallOrQuery) -> Result<Decision, Problem> {
     let of = value("type").or_else(|| value("consent_type"));
     let kind = kind("type", &of.ok_or_else(|| Problem::missing("type"))?)?;
     let account = common::account(app, &call.headers, None)?.into_owned();
-    let origin = Origin { source: named("api")?, version: None, proof: None };
+    let origin = Origin { source: named("api")?, version: None, proof: None, shown_bytes: 0 };
     Ok(Decision { account, customer, kind, basis: LegalBasis::default(), origin, shown: None })
 }
 
@@ -156,7 +157,8 @@ async fn changed(
 
 /// Grant a consent
 ///
-/// With a JSON body, or without one and `customer_id` and `type` in the query.
+/// With a JSON body, or without one and `customer_id` and `type` in the query. The same said again
+/// changes nothing (`replayed`), so it takes no `Idempotency-Key`.
 #[utoipa::path(post, path = "/consent/grant", tag = "consent", request_body = ConsentBody,
     params(
         ("customer_id" = Option<String>, Query, description = "Without a body"),
@@ -171,7 +173,9 @@ pub async fn grant(
 
 /// Revoke a consent
 ///
-/// Answered when nobody goes by the consent any more: at most two seconds after it is durable.
+/// Answered when nobody goes by the consent any more: at most two seconds after it is durable. It is
+/// taken whatever else stands: a restriction, a full history, an erasure under way. The same said again
+/// changes nothing (`replayed`), so it takes no `Idempotency-Key`.
 #[utoipa::path(post, path = "/consent/revoke", tag = "consent", request_body = ConsentBody,
     params(
         ("customer_id" = Option<String>, Query, description = "Without a body"),

@@ -26,14 +26,15 @@ pub fn kind(field: &str, text: &str) -> Result<Kind, Problem> {
     })
 }
 
+/// Bytes of a text that was shown.
+pub fn bytes_of(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
+}
+
 /// A question about a person that got no answer.
 pub fn failed(error: PersonError) -> Problem {
     match error {
         PersonError::Refused(refusal) => Problem::new(Code::Conflict, refusal.to_string()),
-        PersonError::Full => Problem::new(
-            Code::Conflict,
-            "the history of this customer is full: nothing was changed",
-        ),
         PersonError::Erased => Problem::new(Code::Conflict, "the customer is being erased"),
         PersonError::Unavailable => super::common::unavailable(),
         PersonError::Overloaded { retry_after_ms } => {

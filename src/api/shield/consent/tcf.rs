@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::{check_customer, failed};
+use super::{bytes_of, check_customer, failed};
+use crate::actors::shield::person::PersonError;
 use crate::api::access::caller;
 use crate::api::body::{self, Call, fields};
 use crate::api::docs::Problems;
@@ -15,6 +16,7 @@ use crate::clock;
 use crate::models::shield::audit::record::{Event, Outcome, Record};
 use crate::models::shield::consent::change::{Command, Origin};
 use crate::models::shield::consent::kind::{Label, LegalBasis};
+use crate::models::shield::consent::state::Status;
 use crate::models::shield::tcf::mapping::consents;
 use crate::models::shield::tcf::tc::Tc;
 
@@ -37,12 +39,22 @@ pub struct TcfTaken {
     cmp_id: u64,
     policy_version: u64,
     vendor_list_version: u64,
-    /// Types that the string grants.
+    /// Types that the string grants: they are granted.
     granted: Vec<&'static str>,
     /// Types that it does not: revoked where they were granted.
     not_granted: Vec<&'static str>,
+    /// Types that the string grants and that are not granted all the same.
+    refused: Vec<TcfRefused>,
     /// Changes that were made.
     changes: usize,
+}
+
+/// A grant that was not taken over.
+#[derive(Serialize, ToSchema)]
+pub struct TcfRefused {
+    consent_type: &'static str,
+    /// restricted, history_full, or erased: the customer is being erased.
+    reason: &'static str,
 }
 
 fields!(TcfFields { customer_id, tc_string, vendor_id, account } only);
@@ -78,7 +90,9 @@ async fn tell(app: &App, account: &str, tc: Option<&Tc>) -> Result<(), Problem> 
 /// Take over what a TCF string says
 ///
 /// A type is granted when all purposes that it stands for have consent, and the vendor, if one is
-/// named, has consent and is disclosed; else it is revoked if it was granted.
+/// named, has consent and is disclosed; else it is revoked if it was granted, also while the customer's
+/// data is restricted. What the string takes back is done first. What it grants and cannot be granted
+/// now is told in `refused`, and holds nothing else up.
 #[utoipa::path(post, path = "/api/v1/consent/tcf", tag = "consent", request_body = TcfBody,
     responses((status = 200, body = TcfTaken), Problems))]
 pub async fn take(State(app): Ctx, call: Call) -> Result<axum::Json<TcfTaken>, Problem> {
@@ -110,6 +124,7 @@ pub async fn take(State(app): Ctx, call: Call) -> Result<axum::Json<TcfTaken>, P
         source: label(&format!("tcf:cmp:{}", tc.core.cmp_id))?,
         version: Some(label(&version)?),
         proof: None,
+        shown_bytes: 0,
     };
     let actor = caller().name.clone();
     let mut taken = TcfTaken {
@@ -118,26 +133,34 @@ pub async fn take(State(app): Ctx, call: Call) -> Result<axum::Json<TcfTaken>, P
         vendor_list_version: u64::from(tc.core.vendor_list_version),
         granted: Vec::new(),
         not_granted: Vec::new(),
+        refused: Vec::new(),
         changes: 0,
     };
-    for (kind, granted) in consents(&tc, vendor) {
-        let origin = origin.clone();
-        let command = match granted {
-            true => {
-                taken.granted.push(kind.as_str());
-                Command::Grant { kind, legal_basis: LegalBasis::Consent, origin }
+    let said = consents(&tc, vendor);
+    for (kind, _) in said.iter().copied().filter(|(_, granted)| !granted) {
+        taken.not_granted.push(kind.as_str());
+        if standing.standing(kind).status == Status::Granted {
+            let command = Command::Revoke { kind, origin: origin.clone() };
+            let done = people.change(&account, &customer, command, None, &actor).await;
+            taken.changes += done.map_err(failed)?.changes.len();
+        }
+    }
+    for (kind, _) in said.iter().copied().filter(|(_, granted)| *granted) {
+        let origin = Origin { shown_bytes: bytes_of(&text), ..origin.clone() };
+        let command = Command::Grant { kind, legal_basis: LegalBasis::Consent, origin };
+        let shown = Some(text.to_string());
+        let consent_type = kind.as_str();
+        let reason = match people.change(&account, &customer, command, shown, &actor).await {
+            Ok(done) => {
+                taken.granted.push(consent_type);
+                taken.changes += done.changes.len();
+                continue;
             }
-            false => {
-                taken.not_granted.push(kind.as_str());
-                if !standing.allowed().contains(kind) {
-                    continue;
-                }
-                Command::Revoke { kind, origin }
-            }
+            Err(PersonError::Refused(why)) => why.as_str(),
+            Err(PersonError::Erased) => "erased",
+            Err(error) => return Err(failed(error)),
         };
-        let shown = granted.then(|| text.to_string());
-        let done = people.change(&account, &customer, command, shown, &actor).await;
-        taken.changes += done.map_err(failed)?.changes.len();
+        taken.refused.push(TcfRefused { consent_type, reason });
     }
     Ok(axum::Json(taken))
 }

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use utoipa::ToSchema;
 
 use super::{DsrView, failed};
-use crate::actors::shield::dsr::Asking;
+use crate::actors::shield::dsr::{Asking, Keyed};
+use crate::api::access::caller;
 use crate::api::body::{self, Call, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::Problem;
@@ -16,6 +17,7 @@ use crate::api::shield::{Ctx, common};
 use crate::models::shield::consent::kind::{Kind as Purpose, KindSet};
 use crate::models::shield::dsr::kind::Kind;
 use crate::models::shield::dsr::request::{CORRECTIONS_MAX, Ground};
+use crate::models::shield::entry::Op;
 
 /// Characters of a corrected value.
 const VALUE_CHARS_MAX: usize = 1_024;
@@ -48,9 +50,10 @@ fields!(DsrFields {
 
 /// Take a data-subject request
 ///
-/// It acts at once: look at it with `GET /api/v1/dsr/{id}`.
+/// It acts at once: look at it with `GET /api/v1/dsr/{id}`. Takes an `Idempotency-Key`.
 #[utoipa::path(post, path = "/dsr/create", tag = "data-subject requests", request_body = DsrBody,
-    responses((status = 201, description = "Taken", body = DsrView), Problems))]
+    responses((status = 201, description = "Taken", body = DsrView),
+        (status = 200, description = "Taken by an earlier request with this key", body = DsrView), Problems))]
 pub async fn create(
     State(app): Ctx,
     call: Call,
@@ -78,10 +81,17 @@ pub async fn create(
         Some(raw) => serde_json::from_str(raw.get())
             .map_err(|_| Problem::field("ground", "is none of GDPR Art. 18(1)"))?,
     };
+    let keyed = body::idempotency_key(&call.headers)?.map(|key| Keyed {
+        op: Op::of(&[account.as_str(), "dsr/create", key]),
+        body: String::from_utf8_lossy(&call.json.0).into_owned(),
+    });
     common::known_account(&app, &account).await?;
-    let asking = Asking { account, customer, kind, corrections, purposes, ground, verified };
-    let request = app.shield.requests().create(asking).await.map_err(failed)?;
-    Ok((StatusCode::CREATED, axum::Json(DsrView::of(&request))))
+    let who = caller().name.to_string();
+    let asking =
+        Asking { account, customer, kind, corrections, purposes, ground, verified, who, keyed };
+    let (request, again) = app.shield.requests().create(asking).await.map_err(failed)?;
+    let status = if again { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, axum::Json(DsrView::of(&request))))
 }
 
 fn corrections(kind: Kind, raw: body::Raw<'_>) -> Result<BTreeMap<String, String>, Problem> {

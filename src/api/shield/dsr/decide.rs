@@ -5,19 +5,19 @@ use axum::http::HeaderMap;
 use utoipa::ToSchema;
 
 use super::{DsrView, check_id, failed};
+use crate::actors::shield::dsr::Decision;
 use crate::api::access::caller;
 use crate::api::body::{self, Call, InPath, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::Problem;
 use crate::api::shield::{App, Ctx, common};
-use crate::models::shield::dsr::command::Command;
 use crate::models::shield::dsr::kind::Status;
 
 /// Why it is decided so.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the body")]
 pub struct ReasonBody {
-    /// 1 to 1,000 characters, nothing personal: it is kept, and told to the person.
+    /// 1 to 1,000 characters. It is kept under the person's key, and told to the person.
     #[schema(min_length = 1, max_length = 1000)]
     reason: String,
 }
@@ -38,12 +38,12 @@ async fn decided(
     app: &App,
     headers: &HeaderMap,
     id: &str,
-    command: Command,
+    decision: Decision,
 ) -> Result<axum::Json<DsrView>, Problem> {
     let account = common::account(app, headers, None)?;
     check_id(id)?;
     let actor = caller().name.clone();
-    let request = app.shield.requests().decide(&account, id, command, &actor).await;
+    let request = app.shield.requests().decide(&account, id, decision, &actor).await;
     Ok(axum::Json(DsrView::of(&request.map_err(failed)?)))
 }
 
@@ -55,7 +55,7 @@ pub async fn verify(
     InPath(id): InPath,
     headers: HeaderMap,
 ) -> Result<axum::Json<DsrView>, Problem> {
-    decided(&app, &headers, &id, Command::Verify).await
+    decided(&app, &headers, &id, Decision::Verify).await
 }
 
 /// Complete a request
@@ -74,7 +74,7 @@ pub async fn complete(
     let request = requests.see(&account, &id).await.map_err(failed)?;
     if request.status == Status::AwaitingVerification {
         let actor = caller().name.clone();
-        requests.decide(&account, &id, Command::Verify, &actor).await.map_err(failed)?;
+        requests.decide(&account, &id, Decision::Verify, &actor).await.map_err(failed)?;
     }
     let request = requests.settled(&account, &id).await.map_err(failed)?;
     Ok(axum::Json(DsrView::of(&request)))
@@ -88,8 +88,8 @@ pub async fn reject(
     InPath(id): InPath,
     call: Call,
 ) -> Result<axum::Json<DsrView>, Problem> {
-    let command = Command::Reject { reason: reason(&call)? };
-    decided(&app, &call.headers, &id, command).await
+    let decision = Decision::Reject { reason: reason(&call)? };
+    decided(&app, &call.headers, &id, decision).await
 }
 
 /// Take a request back, before it has acted
@@ -100,8 +100,8 @@ pub async fn cancel(
     InPath(id): InPath,
     call: Call,
 ) -> Result<axum::Json<DsrView>, Problem> {
-    let command = Command::Cancel { reason: reason(&call)? };
-    decided(&app, &call.headers, &id, command).await
+    let decision = Decision::Cancel { reason: reason(&call)? };
+    decided(&app, &call.headers, &id, decision).await
 }
 
 /// Take two further months, with the reason (GDPR Art. 12(3))
@@ -112,8 +112,8 @@ pub async fn extend(
     InPath(id): InPath,
     call: Call,
 ) -> Result<axum::Json<DsrView>, Problem> {
-    let command = Command::Extend { reason: reason(&call)? };
-    decided(&app, &call.headers, &id, command).await
+    let decision = Decision::Extend { reason: reason(&call)? };
+    decided(&app, &call.headers, &id, decision).await
 }
 
 /// End a restriction
@@ -124,6 +124,6 @@ pub async fn lift(
     InPath(id): InPath,
     call: Call,
 ) -> Result<axum::Json<DsrView>, Problem> {
-    let command = Command::Lift { reason: reason(&call)? };
-    decided(&app, &call.headers, &id, command).await
+    let decision = Decision::Lift { reason: reason(&call)? };
+    decided(&app, &call.headers, &id, decision).await
 }

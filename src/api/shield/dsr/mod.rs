@@ -29,9 +29,13 @@ pub struct DsrView {
     /// The random id of the person: nobody, once the person is erased.
     person: String,
     received_at: String,
+    /// Who made the request, as the audit names callers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked_by: Option<String>,
     /// One calendar month after receipt, or two more where it was extended; the end of that day.
     due_date: String,
     overdue: bool,
+    /// `(sealed)` in lists, and once the person is erased; so are the other reasons.
     #[serde(skip_serializing_if = "Option::is_none")]
     extension_reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,11 +67,12 @@ impl DsrView {
             account: request.account.clone(),
             person: request.person.clone(),
             received_at: rfc3339(request.received_at),
+            asked_by: request.asked_by.clone(),
             due_date: rfc3339(request.due_at),
             overdue: request.is_overdue(clock::wall_us()),
-            extension_reason: request.extension.as_ref().map(|e| e.reason.clone()),
+            extension_reason: request.extension.as_ref().map(|e| e.reason.shown().to_owned()),
             completed_at: request.completed_at.map(rfc3339),
-            reason: request.reason.clone(),
+            reason: request.reason.as_ref().map(|words| words.shown().to_owned()),
             steps: request.done.iter().map(|step| step.as_str()).collect(),
             rows: request.outcome.rows.clone(),
             package: request.outcome.package.as_ref().map(|id| format!("/api/v1/dsr/{id}/package")),
@@ -87,6 +92,9 @@ fn failed(error: RequestError) -> Problem {
         ),
         RequestError::Bad(why) => Problem::field("request_type", why),
         RequestError::Refused(why) => Problem::new(Code::Conflict, why.to_string()),
+        RequestError::Mismatch => {
+            Problem::new(Code::IdempotencyMismatch, "the key was used with another request")
+        }
         RequestError::Person(error) => person_failed(error),
         RequestError::Unavailable => common::unavailable(),
         RequestError::Overloaded { retry_after_ms } => {

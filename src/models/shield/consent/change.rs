@@ -16,7 +16,7 @@ pub enum Action {
     OptedOut,
     /// GDPR Art. 18: kept, and not used.
     Restricted,
-    /// The restriction ended.
+    /// One restriction ended, perhaps not the only one.
     Lifted,
 }
 
@@ -59,6 +59,8 @@ pub struct Origin {
     pub version: Option<Label>,
     /// The id of the text that was shown, such as its SHA-256 in hex.
     pub proof: Option<Label>,
+    /// Bytes of that text, where it is to be kept.
+    pub shown_bytes: u32,
 }
 
 /// One line of a person's history. It names no person: its place does.
@@ -76,15 +78,22 @@ pub struct Change {
     pub source: Source,
     pub version: Option<Label>,
     pub proof: Option<Label>,
+    /// Bytes of the text that was shown and is kept beside this; 0: none is.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shown_bytes: u32,
 }
 
-/// What is asked of a person's consents.
+fn is_zero(bytes: &u32) -> bool {
+    *bytes == 0
+}
+
+/// What is asked of a person's consents. A restriction stands until its own source lifts it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     Grant { kind: Kind, legal_basis: LegalBasis, origin: Origin },
     Revoke { kind: Kind, origin: Origin },
     Object { kinds: KindSet, origin: Origin },
-    OptOut { origin: Origin },
+    OptOut { kinds: KindSet, origin: Origin },
     Restrict { origin: Origin },
     Lift { origin: Origin },
 }
@@ -98,6 +107,19 @@ pub enum Refusal {
     Objected,
     #[error("the person opted out: only the person's own consent lifts an opt-out")]
     OptedOut,
+    #[error("the history is full: nothing more can be granted, only taken back")]
+    Full,
+}
+
+impl Refusal {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Refusal::Restricted => "restricted",
+            Refusal::Objected => "objected",
+            Refusal::OptedOut => "opted_out",
+            Refusal::Full => "history_full",
+        }
+    }
 }
 
 /// A history that cannot be one.

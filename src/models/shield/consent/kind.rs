@@ -154,7 +154,7 @@ pub const LABEL_BYTES_MAX: usize = 128;
 pub struct BadLabel;
 
 /// A free name from outside, bounded and printable.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Label(Arc<str>);
 

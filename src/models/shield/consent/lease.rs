@@ -6,8 +6,9 @@
 //! answered, which is later. So a revocation waits for the node's word that its copy is gone, or for
 //! the lease's end: less than 2 s, whatever is lost or late.
 //!
-//! The generation of an answer is the number of the last change that it knew of
-//! ([`super::state::Consents::seq`]): durable, and never counted back.
+//! The generation of an answer ([`Leases::generation`]) is the number of the last change that it knew
+//! of ([`super::state::Consents::seq`]), counted on where an erasure lets a history begin anew: it is
+//! never counted back while somebody may go by an answer.
 
 use std::collections::BTreeMap;
 
@@ -59,6 +60,8 @@ pub struct Leases {
     /// holder → the newest generation that it was leased, and the end of its last lease.
     held: BTreeMap<u64, Lease>,
     waiting: Vec<Waiting>,
+    /// What the histories that were erased add to the number of a change.
+    before: u64,
     /// Until then there may be leases that an owner before this one gave.
     unknown_until_us: i64,
     planted: Planted,
@@ -72,6 +75,7 @@ impl Leases {
         Leases {
             held: BTreeMap::new(),
             waiting: Vec::new(),
+            before: 0,
             unknown_until_us,
             planted: Planted::default(),
         }
@@ -81,6 +85,20 @@ impl Leases {
     pub(super) fn with_planted(mut self, planted: Planted) -> Leases {
         self.planted = planted;
         self
+    }
+
+    /// The generation of an answer that knows of the change `seq` and of none after it.
+    pub fn generation(&self, seq: u64) -> u64 {
+        self.before.saturating_add(seq)
+    }
+
+    /// The history that ended with the change `last` was erased, and the next one counts from 1: what
+    /// was answered until now is older than whatever is answered from now on. What the person allowed
+    /// is gone with it, so a [`Leases::revoke`] follows.
+    pub fn begin_anew(&mut self, last: u64) {
+        if !self.planted.has(Bug::CountsBack) {
+            self.before = self.generation(last).saturating_add(1);
+        }
     }
 
     /// Leases the answer of this generation to a holder: a node's incarnation, never used again by
@@ -233,6 +251,21 @@ mod tests {
         assert_eq!(leases.next_due(), Some(TTL_US));
         assert_eq!(leases.poll(TTL_US - 1), []);
         assert_eq!(leases.poll(TTL_US), [DONE]);
+    }
+
+    #[test]
+    fn after_an_erasure_a_revocation_of_what_was_granted_since_waits_as_any_other() {
+        let mut leases = Leases::new(0);
+        leases.lease(7, leases.generation(6), 10).unwrap();
+        leases.begin_anew(6);
+        let erased = leases.generation(0);
+        let recall = Effect::Recall { holder: 7, generation: erased };
+        assert_eq!(leases.revoke(1, erased, 20), Ok(vec![recall]));
+        assert_eq!(leases.recalled(7, erased, 30), [DONE]);
+        // the next history: granted, asked for, revoked
+        leases.lease(7, leases.generation(1), 40).unwrap();
+        let recall = Effect::Recall { holder: 7, generation: leases.generation(2) };
+        assert_eq!(leases.revoke(2, leases.generation(2), 50), Ok(vec![recall]));
     }
 
     #[test]

@@ -6,6 +6,8 @@ pub(super) enum Bug {
     AnswersEarly,
     /// An answer from before a recall is put into the cache after it.
     LateAnswerEnters,
+    /// An erasure sets the generations back, while leases and caches know the old ones.
+    CountsBack,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,10 +1,19 @@
 //! The consents of one person: rebuilt from the history by [`Consents::apply`], and the source of
 //! the next changes by [`Consents::decide`]. The history itself stays in the store.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::change::{Action, BadHistory, Change, Command, Origin, Refusal};
 use super::kind::{Kind, KindSet, Label, LegalBasis, Source};
+
+/// Changes of one person up to which grants are taken. What takes away is always taken: without a
+/// grant in between, a type is refused once in each way.
+pub const CHANGES_MAX: u64 = 10_000;
+/// Bytes of all texts that one person was shown, as they are kept: with everything else a package of
+/// them must be made.
+pub const SHOWN_BYTES_MAX: u64 = 16 << 20;
 
 /// Where one consent type stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -77,10 +86,12 @@ pub enum Verdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Consents {
     standings: [Standing; 5],
-    restricted: bool,
+    /// Whose restrictions stand: each ends by itself.
+    restricted_by: BTreeSet<Source>,
     objections: KindSet,
     opted_out: KindSet,
     seq: u64,
+    shown_bytes: u64,
 }
 
 impl Consents {
@@ -97,8 +108,9 @@ impl Consents {
         &self.standings[kind.index()]
     }
 
+    /// Restricted by somebody.
     pub fn restricted(&self) -> bool {
-        self.restricted
+        !self.restricted_by.is_empty()
     }
 
     pub fn objections(&self) -> KindSet {
@@ -110,14 +122,14 @@ impl Consents {
         !self.opted_out.is_empty()
     }
 
-    /// The number of the last change; also the generation of every answer given from this state.
+    /// The number of the last change.
     pub fn seq(&self) -> u64 {
         self.seq
     }
 
     /// CO-1: what is not allowed here is neither sent nor targeted.
     pub fn allows(&self, kind: Kind) -> Verdict {
-        if self.restricted {
+        if self.restricted() {
             return Verdict::Denied(Reason::Restricted);
         }
         if self.objections.contains(kind) {
@@ -153,12 +165,12 @@ impl Consents {
                 let new = kinds.iter().filter(|k| !self.objections.contains(*k));
                 Ok(self.changes(Action::Objected, new, origin, at))
             }
-            Command::OptOut { origin } => {
-                let new = KindSet::OPT_OUT.iter().filter(|k| !self.opted_out.contains(*k));
+            Command::OptOut { kinds, origin } => {
+                let new = kinds.iter().filter(|k| !self.opted_out.contains(*k));
                 Ok(self.changes(Action::OptedOut, new, origin, at))
             }
-            Command::Restrict { origin } => Ok(self.restriction(true, origin, at)),
-            Command::Lift { origin } => Ok(self.restriction(false, origin, at)),
+            Command::Restrict { origin } => Ok(self.restriction(Action::Restricted, origin, at)),
+            Command::Lift { origin } => Ok(self.restriction(Action::Lifted, origin, at)),
         }
     }
 
@@ -168,8 +180,13 @@ impl Consents {
             return Err(BadHistory::Gap { last: self.seq, found: change.seq });
         }
         match (change.action, change.kind) {
-            (Action::Restricted, _) => self.restricted = true,
-            (Action::Lifted, _) => self.restricted = false,
+            (Action::Restricted, _) => drop(self.restricted_by.insert(change.source.clone())),
+            (Action::Lifted, _) => {
+                if !self.restricted_by.remove(&change.source) {
+                    // of a history in which one end was the end of all
+                    self.restricted_by.clear();
+                }
+            }
             (Action::Granted, Some(kind)) => self.granted(kind, change),
             (Action::Revoked, Some(kind)) => self.revoked(kind, change),
             (Action::Objected, Some(kind)) => self.objections.insert(kind),
@@ -180,6 +197,7 @@ impl Consents {
             (action, None) => return Err(BadHistory::NoKind { seq: change.seq, action }),
         }
         self.seq = change.seq;
+        self.shown_bytes = self.shown_bytes.saturating_add(u64::from(change.shown_bytes));
         Ok(())
     }
 
@@ -190,7 +208,7 @@ impl Consents {
         origin: &Origin,
         at: i64,
     ) -> Result<Vec<Change>, Refusal> {
-        if self.restricted {
+        if self.restricted() {
             return Err(Refusal::Restricted);
         }
         // What the person refused, only the person can allow again: no other basis overrules it.
@@ -208,17 +226,24 @@ impl Consents {
             && now.source.as_ref() == Some(&origin.source)
             && now.version == origin.version
             && now.proof == origin.proof;
+        if !same && (self.seq >= CHANGES_MAX || !self.has_room(origin.shown_bytes)) {
+            return Err(Refusal::Full);
+        }
         let mut changes = self.changes(Action::Granted, (!same).then_some(kind), origin, at);
         changes.iter_mut().for_each(|c| c.legal_basis = Some(basis));
         Ok(changes)
     }
 
-    fn restriction(&self, restricted: bool, origin: &Origin, at: i64) -> Vec<Change> {
-        if self.restricted == restricted {
-            return Vec::new();
+    fn restriction(&self, action: Action, origin: &Origin, at: i64) -> Vec<Change> {
+        let stands = self.restricted_by.contains(&origin.source);
+        match stands == (action == Action::Restricted) {
+            true => Vec::new(),
+            false => vec![self.change(1, action, None, origin, at)],
         }
-        let action = if restricted { Action::Restricted } else { Action::Lifted };
-        vec![self.change(1, action, None, origin, at)]
+    }
+
+    fn has_room(&self, shown_bytes: u32) -> bool {
+        self.shown_bytes.saturating_add(u64::from(shown_bytes)) <= SHOWN_BYTES_MAX
     }
 
     fn changes(
@@ -242,7 +267,9 @@ impl Consents {
         origin: &Origin,
         at: i64,
     ) -> Change {
-        let Origin { source, version, proof } = origin.clone();
+        let Origin { source, version, proof, shown_bytes } = origin.clone();
+        // a no counts, with its text or without
+        let shown_bytes = if self.has_room(shown_bytes) { shown_bytes } else { 0 };
         Change {
             seq: self.seq.saturating_add(nth),
             at,
@@ -252,6 +279,7 @@ impl Consents {
             source,
             version,
             proof,
+            shown_bytes,
         }
     }
 

@@ -7,7 +7,17 @@ fn origin(version: &str) -> Origin {
         source: Label::new("web_form").unwrap(),
         version: Some(Label::new(version).unwrap()),
         proof: Some(Label::new("5f70bf18").unwrap()),
+        shown_bytes: 0,
     }
+}
+
+/// A restriction or its end, by the request of this name.
+fn by(request: &str) -> Origin {
+    Origin { source: Label::new(request).unwrap(), ..origin("v1") }
+}
+
+fn opt_out(kinds: KindSet) -> Command {
+    Command::OptOut { kinds, origin: origin("v1") }
 }
 
 fn grant(kind: Kind, legal_basis: LegalBasis, version: &str) -> Command {
@@ -107,7 +117,7 @@ fn an_objection_beats_legitimate_interests_and_only_consent_lifts_it_for_one_kin
 fn an_opt_out_revokes_three_kinds_and_later_grants_of_the_person_count_again() {
     let mut c = Consents::default();
     Kind::ALL.iter().for_each(|k| assert_eq!(does(&mut c, &yes(*k), 1), 1));
-    let opt_out = Command::OptOut { origin: origin("v1") };
+    let opt_out = opt_out(KindSet::OPT_OUT);
     assert_eq!(does(&mut c, &opt_out, 2), 3);
     assert_eq!(does(&mut c, &opt_out, 3), 0);
     assert!(c.opted_out());
@@ -120,6 +130,91 @@ fn an_opt_out_revokes_three_kinds_and_later_grants_of_the_person_count_again() {
     assert_eq!(c.allows(Kind::DataSharing), Verdict::Allowed);
     assert!(c.opted_out(), "the other two still are");
     assert_eq!(does(&mut c, &opt_out, 6), 1, "and it can be opted out of again");
+}
+
+#[test]
+fn an_opt_out_takes_the_kinds_that_it_names_and_no_other() {
+    let mut c = Consents::default();
+    Kind::ALL.iter().for_each(|k| assert_eq!(does(&mut c, &yes(*k), 1), 1));
+    assert_eq!(does(&mut c, &opt_out(KindSet::of(&[Kind::Profiling])), 2), 1);
+    assert_eq!(c.allows(Kind::Profiling), Verdict::Denied(Reason::OptedOut));
+    assert_eq!(c.allowed().iter().count(), 4);
+    assert_eq!(does(&mut c, &opt_out(KindSet::ALL), 3), 4);
+    assert!(c.allowed().is_empty());
+}
+
+#[test]
+fn restrictions_of_two_end_each_by_itself() {
+    let mut c = Consents::default();
+    does(&mut c, &yes(Kind::Marketing), 1);
+    let (restrict, lift) = (
+        |request: &str| Command::Restrict { origin: by(request) },
+        |request: &str| Command::Lift { origin: by(request) },
+    );
+    for request in ["dsr:a", "dsr:b"] {
+        assert_eq!(does(&mut c, &restrict(request), 2), 1);
+        assert_eq!(does(&mut c, &restrict(request), 3), 0, "the same again");
+    }
+    assert_eq!(does(&mut c, &lift("dsr:a"), 4), 1);
+    assert_eq!(does(&mut c, &lift("dsr:a"), 5), 0);
+    assert_eq!(c.allows(Kind::Marketing), Verdict::Denied(Reason::Restricted), "b's stands");
+    assert_eq!(does(&mut c, &lift("dsr:c"), 6), 0, "it restricts nobody");
+    assert_eq!(does(&mut c, &lift("dsr:b"), 7), 1);
+    assert_eq!(c.allows(Kind::Marketing), Verdict::Allowed);
+}
+
+#[test]
+fn one_end_of_an_old_history_ends_all_that_it_has() {
+    let mut c = Consents::default();
+    does(&mut c, &Command::Restrict { origin: by("dsr:a") }, 1);
+    let restricted = c.decide(&Command::Restrict { origin: by("dsr:b") }, 2).unwrap().remove(0);
+    c.apply(&Change { action: Action::Lifted, ..restricted }).unwrap();
+    assert!(!c.restricted());
+}
+
+#[test]
+fn a_full_history_takes_no_grant_and_every_withdrawal() {
+    let mut c = Consents::default();
+    for at in 0..CHANGES_MAX {
+        // each time with another version, so that each is a change
+        does(&mut c, &grant(Kind::ALL[at as usize % 5], LegalBasis::Consent, &at.to_string()), 1);
+    }
+    assert_eq!(c.seq(), CHANGES_MAX);
+    let refused = grant(Kind::Marketing, LegalBasis::Consent, "new");
+    assert_eq!(c.decide(&refused, 2), Err(Refusal::Full));
+    let last = grant(Kind::DataSharing, LegalBasis::Consent, &(CHANGES_MAX - 1).to_string());
+    assert_eq!(c.decide(&last, 2), Ok(vec![]), "what is so already is answered");
+    assert_eq!(does(&mut c, &revoke(Kind::Marketing), 3), 1);
+    assert_eq!(does(&mut c, &opt_out(KindSet::ALL), 4), 5);
+    let object = Command::Object { kinds: KindSet::ALL, origin: origin("v1") };
+    assert_eq!(does(&mut c, &object, 5), 5);
+    assert_eq!(does(&mut c, &Command::Restrict { origin: by("dsr:a") }, 6), 1);
+    assert_eq!(does(&mut c, &Command::Lift { origin: by("dsr:a") }, 7), 1);
+    for kind in Kind::ALL {
+        assert_eq!(does(&mut c, &revoke(kind), 8), 0, "withdrawn already");
+    }
+}
+
+#[test]
+fn texts_beyond_the_bound_are_refused_with_their_grant_and_left_out_of_a_no() {
+    let mut c = Consents::default();
+    let shown = |bytes: u64| Origin { shown_bytes: bytes as u32, ..origin("v1") };
+    let yes = |kind, bytes| Command::Grant {
+        kind,
+        legal_basis: LegalBasis::Consent,
+        origin: shown(bytes),
+    };
+    does(&mut c, &yes(Kind::Marketing, SHOWN_BYTES_MAX - 10), 1);
+    assert_eq!(c.decide(&yes(Kind::Analytics, 11), 2), Err(Refusal::Full));
+    assert_eq!(does(&mut c, &yes(Kind::Analytics, 10), 3), 1);
+    let no = Command::Revoke { kind: Kind::Marketing, origin: shown(11) };
+    let changes = c.decide(&no, 4).unwrap();
+    assert_eq!((changes.len(), changes[0].shown_bytes), (1, 0));
+    assert_eq!(does(&mut c, &yes(Kind::Targeting, 0), 5), 1, "one without a text");
+    // a change of before texts were counted, and one without a text, are written alike
+    let line = serde_json::to_string(&changes[0]).unwrap();
+    assert!(!line.contains("shown_bytes"));
+    assert_eq!(serde_json::from_str::<Change>(&line).unwrap(), changes[0]);
 }
 
 #[test]
@@ -148,6 +243,7 @@ fn names_of_actions_are_read_back() {
 fn commands() -> impl Strategy<Value = Command> {
     let kind = || prop::sample::select(&Kind::ALL[..]);
     let version = || prop::sample::select(vec!["v1", "v2"]);
+    let request = || prop::sample::select(vec!["dsr:a", "dsr:b"]);
     prop_oneof![
         (kind(), prop::sample::select(&LegalBasis::ALL[..]), version())
             .prop_map(|(k, b, v)| grant(k, b, v)),
@@ -156,9 +252,9 @@ fn commands() -> impl Strategy<Value = Command> {
             kinds: KindSet::from_bits(bits),
             origin: origin("v1")
         }),
-        Just(Command::OptOut { origin: origin("v1") }),
-        Just(Command::Restrict { origin: origin("v1") }),
-        Just(Command::Lift { origin: origin("v1") }),
+        any::<u8>().prop_map(|bits| opt_out(KindSet::from_bits(bits))),
+        request().prop_map(|request| Command::Restrict { origin: by(request) }),
+        request().prop_map(|request| Command::Lift { origin: by(request) }),
     ]
 }
 
@@ -169,6 +265,7 @@ proptest! {
     ) {
         let mut c = Consents::default();
         let mut history: Vec<Change> = Vec::new();
+        let mut restricting: BTreeSet<Source> = BTreeSet::new();
         for (at, command) in commands.iter().enumerate() {
             let before = c.allowed();
             let Ok(changes) = c.decide(command, at as i64) else { continue };
@@ -187,12 +284,16 @@ proptest! {
                 Command::Object { kinds, .. } => {
                     prop_assert!(kinds.iter().all(|k| c.allows(k) != Verdict::Allowed));
                 }
-                Command::OptOut { .. } => {
-                    prop_assert!(KindSet::OPT_OUT.iter().all(|k| !c.allowed().contains(k)));
+                Command::OptOut { kinds, .. } => {
+                    prop_assert!(kinds.iter().all(|k| !c.allowed().contains(k)));
                 }
-                Command::Restrict { .. } => prop_assert!(c.allowed().is_empty()),
-                Command::Lift { .. } => prop_assert!(!c.restricted()),
+                Command::Restrict { origin } => {
+                    restricting.insert(origin.source.clone());
+                    prop_assert!(c.allowed().is_empty());
+                }
+                Command::Lift { origin } => drop(restricting.remove(&origin.source)),
             }
+            prop_assert_eq!(c.restricted(), !restricting.is_empty());
             history.extend(changes);
         }
         prop_assert!(history.iter().map(|ch| ch.seq).eq(1..=c.seq()));

@@ -50,4 +50,7 @@ pub struct Telling {
     /// When it happened, wall micros.
     pub at: i64,
     pub event: Event,
+    /// Who asked for it or decided it, as the audit names callers; nobody: the rules did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }

@@ -15,3 +15,4 @@ pub mod saga;
 #[cfg(test)]
 mod sim;
 pub mod step;
+pub mod words;

@@ -8,13 +8,12 @@ use super::due::{OutOfRange, due_us};
 use super::event::{Event, Telling};
 use super::kind::{ConsentType, Kind, Status};
 use super::step::{Evidence, Step};
+use super::words::Words;
 
 /// Characters of a request's id and of an account's name.
 pub const NAME_CHARS_MAX: usize = 128;
 /// Characters of a person's id: 128 bits in lower-case hex.
 pub const PERSON_CHARS: usize = 32;
-/// Characters of a reason; longer ones are refused.
-pub const REASON_CHARS_MAX: usize = 1_000;
 /// Characters of an error that is kept; longer ones are cut.
 pub const ERROR_CHARS_MAX: usize = 300;
 /// Corrections of one request.
@@ -41,9 +40,9 @@ pub enum Ground {
 pub enum Details {
     /// ACCESS, PORTABILITY, DELETION.
     None,
-    /// RECTIFICATION. The names of what is corrected; names and values together are personal and
-    /// stand in `sealed`, under the person's key.
-    Corrections { names: BTreeSet<String>, sealed: String },
+    /// RECTIFICATION. What is corrected and to which values: both are personal and stand in `sealed`,
+    /// under the person's key.
+    Corrections { sealed: String },
     /// OBJECTION and OPT_OUT: the purposes concerned, at least one.
     Purposes(BTreeSet<ConsentType>),
     /// RESTRICTION.
@@ -54,7 +53,7 @@ pub enum Details {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
     pub at: i64,
-    pub reason: String,
+    pub reason: Words,
     pub until: i64,
 }
 
@@ -63,7 +62,7 @@ pub struct Extension {
 pub struct Lift {
     /// When somebody decided it.
     pub at: i64,
-    pub reason: String,
+    pub reason: Words,
     /// When it took effect.
     pub done_at: Option<i64>,
 }
@@ -100,6 +99,9 @@ pub struct Request {
     /// drive one request by mistake, one stops.
     pub version: u64,
     pub received_at: i64,
+    /// Who made it, as the audit names callers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<String>,
     pub due_at: i64,
     pub extension: Option<Extension>,
     /// Set and saved before the first step: from then on it has acted.
@@ -112,7 +114,7 @@ pub struct Request {
     /// When it was completed, rejected or cancelled.
     pub completed_at: Option<i64>,
     /// Why it was rejected or cancelled.
-    pub reason: Option<String>,
+    pub reason: Option<Words>,
     pub outcome: Outcome,
     pub lift: Option<Lift>,
     /// What happened and may not have been told, oldest first.
@@ -145,12 +147,15 @@ pub struct Receipt {
     /// Whether the caller has shown already that the person is who asks.
     pub verified: bool,
     pub received_at: i64,
+    /// Who makes it, as the audit names callers.
+    pub asked_by: String,
 }
 
 impl Request {
     /// A new request, to be saved. The time to answer runs from receipt, verified or not.
     pub fn new(receipt: Receipt) -> Result<Request, BadRequest> {
-        let Receipt { id, account, person, kind, details, verified, received_at } = receipt;
+        let Receipt { id, account, person, kind, details, verified, received_at, asked_by } =
+            receipt;
         let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
         let named = |name: &str| !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX;
         let is_person = person.len() == PERSON_CHARS && person.chars().all(hex);
@@ -169,6 +174,7 @@ impl Request {
             status,
             version: 1,
             received_at,
+            asked_by: Some(asked_by.clone()),
             extension: None,
             started_at: None,
             done: Vec::new(),
@@ -182,8 +188,36 @@ impl Request {
             outbox: Vec::new(),
             events: 0,
         };
-        request.tell(Event::Received, received_at);
+        request.tell(Event::Received, Some(&asked_by), received_at);
         Ok(request)
+    }
+
+    /// Every free text in it.
+    pub fn words_mut(&mut self) -> impl Iterator<Item = &mut Words> {
+        let extension = self.extension.as_mut().map(|extension| &mut extension.reason);
+        let lift = self.lift.as_mut().map(|lift| &mut lift.reason);
+        self.reason.as_mut().into_iter().chain(extension).chain(lift)
+    }
+
+    /// The reason that was given for what an event tells of.
+    pub fn words_of(&self, event: &Event) -> Option<&Words> {
+        match event {
+            Event::Rejected | Event::Cancelled => self.reason.as_ref(),
+            Event::Extended => self.extension.as_ref().map(|extension| &extension.reason),
+            Event::Lifting => self.lift.as_ref().map(|lift| &lift.reason),
+            _ => None,
+        }
+    }
+
+    /// Whether it erases the person by itself, whatever stops it in between.
+    pub fn erases(&self) -> bool {
+        self.kind == Kind::Deletion && self.status == Status::InProgress
+    }
+
+    /// Whether nothing new may be kept about the person: it is being erased. It follows from what is
+    /// saved, so that it outlives whoever refuses new data.
+    pub fn has_stopped(&self) -> bool {
+        self.erases() && self.done.contains(&Step::StopProcessing)
     }
 
     /// Whether it is open and its time is over.
@@ -196,12 +230,19 @@ impl Request {
         Request { version: self.version.saturating_add(1), ..self.clone() }
     }
 
-    pub(super) fn tell(&mut self, event: Event, at: i64) {
-        self.outbox.push(Telling { number: self.events, at, event });
+    pub(super) fn tell(&mut self, event: Event, by: Option<&str>, at: i64) {
+        let by = by.map(str::to_owned);
+        self.outbox.push(Telling { number: self.events, at, event, by });
         self.events = self.events.saturating_add(1);
     }
 
-    pub(super) fn close(&mut self, status: Status, reason: Option<String>, now: i64) {
+    pub(super) fn close(
+        &mut self,
+        status: Status,
+        reason: Option<Words>,
+        by: Option<&str>,
+        now: i64,
+    ) {
         self.status = status;
         self.reason = reason;
         self.completed_at = Some(now);
@@ -211,7 +252,7 @@ impl Request {
             Status::Cancelled => Event::Cancelled,
             _ => Event::Completed,
         };
-        self.tell(event, now);
+        self.tell(event, by, now);
     }
 
     /// Books what a step found. A step that runs again finds the same.
@@ -231,16 +272,21 @@ impl Request {
     }
 }
 
+/// Whether one request can correct these, by name; to be asked before they are sealed.
+pub fn check_corrections(values: &BTreeMap<String, String>) -> Result<(), BadRequest> {
+    let short = |name: &String| !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX;
+    let fits = (1..=CORRECTIONS_MAX).contains(&values.len()) && values.keys().all(short);
+    if fits { Ok(()) } else { Err(BadRequest::Corrections) }
+}
+
 fn check(kind: Kind, details: &Details) -> Result<(), BadRequest> {
     match (kind, details) {
         (Kind::Access | Kind::Portability | Kind::Deletion, Details::None)
         | (Kind::Restriction, Details::Restriction(_)) => Ok(()),
         (Kind::Objection | Kind::OptOut, Details::Purposes(types)) if !types.is_empty() => Ok(()),
-        (Kind::Rectification, Details::Corrections { names, sealed }) => {
-            let short = names.iter().all(|n| !n.is_empty() && n.chars().count() <= NAME_CHARS_MAX);
-            let fits = (1..=CORRECTIONS_MAX).contains(&names.len());
-            let sealed = (1..=SEALED_CHARS_MAX).contains(&sealed.len());
-            if short && fits && sealed { Ok(()) } else { Err(BadRequest::Corrections) }
+        (Kind::Rectification, Details::Corrections { sealed }) => {
+            let fits = (1..=SEALED_CHARS_MAX).contains(&sealed.len());
+            if fits { Ok(()) } else { Err(BadRequest::Corrections) }
         }
         _ => Err(BadRequest::Details(kind)),
     }
@@ -257,10 +303,7 @@ pub(super) mod tests {
     pub fn receipt(kind: Kind) -> Receipt {
         let details = match kind {
             Kind::Access | Kind::Portability | Kind::Deletion => Details::None,
-            Kind::Rectification => Details::Corrections {
-                names: BTreeSet::from(["email".to_owned()]),
-                sealed: "c2VhbGVk".to_owned(),
-            },
+            Kind::Rectification => Details::Corrections { sealed: "c2VhbGVk".to_owned() },
             Kind::Restriction => Details::Restriction(Ground::AccuracyContested),
             Kind::Objection | Kind::OptOut => {
                 Details::Purposes(BTreeSet::from([ConsentType::Marketing]))
@@ -274,6 +317,7 @@ pub(super) mod tests {
             details,
             verified: true,
             received_at: RECEIVED,
+            asked_by: "key:asker".to_owned(),
         }
     }
 
@@ -286,6 +330,53 @@ pub(super) mod tests {
             assert_eq!(request.outbox.len(), 1);
             assert!(!request.is_overdue(request.due_at) && request.is_overdue(request.due_at + 1));
         }
+    }
+
+    #[test]
+    fn a_request_of_before_texts_were_sealed_reads() {
+        let request = Request::new(receipt(Kind::Rectification)).expect("good");
+        let mut old = serde_json::to_value(&request).expect("json");
+        old["reason"] = "moved away".into();
+        old["extension"] = serde_json::json!({"at": 1, "reason": "many", "until": 2});
+        old["details"]["corrections"]["names"] = serde_json::json!(["email"]);
+        let fields = old.as_object_mut().expect("an object");
+        fields.remove("asked_by");
+        fields["outbox"][0].as_object_mut().expect("an object").remove("by");
+        let read: Request = serde_json::from_value(old).expect("reads");
+        assert_eq!(read.reason, Some(Words::plain("moved away")));
+        assert_eq!(read.details, request.details);
+        assert_eq!((read.asked_by, read.outbox[0].by.clone()), (None, None));
+    }
+
+    #[test]
+    fn each_reason_is_found_by_its_event_and_among_all_words() {
+        let mut r = Request::new(receipt(Kind::Restriction)).expect("good");
+        assert_eq!(r.words_mut().count(), 0);
+        let words = Words::plain;
+        r.extension = Some(Extension { at: 1, reason: words("more time"), until: 2 });
+        r.lift = Some(Lift { at: 1, reason: words("settled"), done_at: None });
+        r.reason = Some(words("a slip"));
+        assert_eq!(r.words_of(&Event::Extended), Some(&words("more time")));
+        assert_eq!(r.words_of(&Event::Lifting), Some(&words("settled")));
+        assert_eq!(r.words_of(&Event::Rejected), Some(&words("a slip")));
+        assert_eq!(r.words_of(&Event::Completed), None);
+        r.words_mut().for_each(|said| *said = words("x"));
+        assert_eq!(r.words_of(&Event::Extended), r.words_of(&Event::Lifting));
+        assert_eq!(r.words_mut().count(), 3);
+    }
+
+    #[test]
+    fn a_deletion_that_runs_says_so_until_it_has_ended() {
+        let mut r = Request::new(receipt(Kind::Deletion)).expect("good");
+        assert!(r.erases() && !r.has_stopped());
+        r.done.push(Step::StopProcessing);
+        assert!(r.has_stopped());
+        for status in [Status::AwaitingVerification, Status::Completed, Status::Rejected] {
+            let r = Request { status, ..r.clone() };
+            assert!(!r.erases() && !r.has_stopped(), "{status:?}");
+        }
+        let access = Request::new(receipt(Kind::Access)).expect("good");
+        assert!(!access.erases());
     }
 
     #[test]
@@ -315,17 +406,18 @@ pub(super) mod tests {
         ] {
             assert_eq!(Request::new(bad), Err(BadRequest::Name));
         }
-        let names = |n: usize| (0..n).map(|i| i.to_string()).collect::<BTreeSet<_>>();
-        for (names, sealed) in [
-            (names(0), "x".to_owned()),
-            (names(CORRECTIONS_MAX + 1), "x".to_owned()),
-            (BTreeSet::from([long]), "x".to_owned()),
-            (names(1), String::new()),
-            (names(1), "x".repeat(SEALED_CHARS_MAX + 1)),
-        ] {
-            let details = Details::Corrections { names, sealed };
+        for sealed in [String::new(), "x".repeat(SEALED_CHARS_MAX + 1)] {
+            let details = Details::Corrections { sealed };
             let made = Request::new(Receipt { details, ..good() });
             assert_eq!(made, Err(BadRequest::Corrections));
+        }
+        let values = |names: Vec<String>| {
+            check_corrections(&names.into_iter().map(|name| (name, "x".to_owned())).collect())
+        };
+        let names = |n: usize| (0..n).map(|i| i.to_string()).collect::<Vec<_>>();
+        assert_eq!(values(names(CORRECTIONS_MAX)), Ok(()));
+        for bad in [names(0), names(CORRECTIONS_MAX + 1), vec![long], vec![String::new()]] {
+            assert_eq!(values(bad), Err(BadRequest::Corrections));
         }
         let late = Receipt { received_at: i64::MAX, ..good() };
         assert_eq!(Request::new(late), Err(BadRequest::Time(OutOfRange)));

@@ -8,6 +8,7 @@ use super::event::{Event, Telling};
 use super::kind::{Kind, Status};
 use super::request::{ERROR_CHARS_MAX, Request, Trouble};
 use super::step::{Evidence, Failure, Step, plan};
+use super::words::Words;
 
 /// First wait after a failure, in microseconds. Each further one doubles it.
 pub const BACKOFF_US: i64 = 1_000_000;
@@ -59,7 +60,7 @@ impl Saga {
         if r.is_overdue(now) && !r.overdue_told {
             let mut late = r.following();
             late.overdue_told = true;
-            late.tell(Event::Overdue, now);
+            late.tell(Event::Overdue, None, now);
             return Effect::Save(Box::new(late));
         }
         let tell_at = (r.status.is_open() && !r.overdue_told).then(|| r.due_at.saturating_add(1));
@@ -107,12 +108,13 @@ impl Saga {
             // Nobody is left whose processing could be frozen.
             Err(Failure::Erased) if step == Step::Unfreeze => passed(&mut next, step, now),
             Err(failure @ Failure::Erased) if r.kind != Kind::Deletion => {
-                next.close(Status::Cancelled, Some(failure.to_string()), now);
+                let reason = Some(Words::plain(failure.to_string()));
+                next.close(Status::Cancelled, reason, None, now);
             }
             Err(failure) => {
                 failed(&mut next.trouble, &failure, now);
                 if next.trouble.failures == STUCK_FAILURES {
-                    next.tell(Event::Stuck(step), now);
+                    next.tell(Event::Stuck(step), None, now);
                 }
             }
         }
@@ -159,11 +161,11 @@ fn passed(next: &mut Request, step: Step, now: i64) {
     next.done.push(step);
     next.trouble = Trouble::default();
     if step == Step::Finish {
-        next.close(Status::Completed, None, now);
+        next.close(Status::Completed, None, None, now);
     }
     if let Some(lift) = next.lift.as_mut().filter(|_| step == Step::Unfreeze) {
         lift.done_at = Some(now);
-        next.tell(Event::Lifted, now);
+        next.tell(Event::Lifted, None, now);
     }
 }
 
@@ -254,7 +256,7 @@ mod tests {
         let mut r = made.expect("good");
         assert_eq!(run(&mut r, RECEIVED), ["dsr.received"]);
         assert_eq!(SAGA.next(&r, RECEIVED), Effect::Wait(Some(r.due_at + 1)));
-        r = command(&r, Command::Verify, RECEIVED).expect("verified");
+        r = command(&r, Command::Verify, "key:ops", RECEIVED).expect("verified");
         assert_eq!(run(&mut r, RECEIVED).len(), 8);
     }
 
@@ -343,8 +345,8 @@ mod tests {
     fn a_lifted_restriction_is_told_of_before_it_ends() {
         let mut r = request(Kind::Restriction);
         run(&mut r, RECEIVED);
-        let lift = Command::Lift { reason: "accuracy was checked".to_owned() };
-        r = command(&r, lift, RECEIVED + 1).expect("lifted");
+        let lift = Command::Lift { reason: Words::plain("accuracy was checked") };
+        r = command(&r, lift, "key:ops", RECEIVED + 1).expect("lifted");
         assert_eq!(run(&mut r, RECEIVED + 2), ["dsr.lifting", "unfreeze", "dsr.lifted"]);
         assert_eq!(r.lift.and_then(|lift| lift.done_at), Some(RECEIVED + 2));
         assert_eq!(r.status, Status::Completed);

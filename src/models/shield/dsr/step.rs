@@ -19,12 +19,15 @@ pub enum Step {
     /// replaces one from before. The staging object stays until `Finish`. Evidence: its name.
     Package,
     /// Revoke every consent, recall every lease, and refuse new data: from here on nobody writes
-    /// about the person.
+    /// about the person. Whoever refuses may begin anew and knows it from what is saved
+    /// ([`super::request::Request::has_stopped`]).
     StopProcessing,
     /// Count, change nothing. Before erasing, because a second run of that would count less.
     /// Evidence: rows of each table.
     Survey,
     /// Let each handler delete what no law keeps. Needs the key: some rows are found only with it.
+    /// Refuses new data from its beginning, like the stop: one that began anew right behind that may
+    /// not have found it saved.
     EraseTables,
     /// Write account, person and request into the journal of erasures outside the database and sync
     /// it. A restore from any backup is followed by erasing everybody in it again.

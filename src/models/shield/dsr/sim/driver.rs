@@ -10,6 +10,7 @@ use super::super::request::tests::{RECEIVED, receipt};
 use super::super::request::{Receipt, Request};
 use super::super::saga::{Effect, Saga};
 use super::super::step::{Evidence, Failure, Step};
+use super::super::words::Words;
 use super::world::World;
 
 /// Turns of the loop after which a run has not ended.
@@ -49,6 +50,8 @@ pub enum Bug {
     ForgetsEvents,
     /// Tells of a step's end before that is saved.
     TellsBeforeItIsSaved,
+    /// A restart does not look whether the person is being erased.
+    ForgetsTheStop,
 }
 
 pub enum Schedule {
@@ -136,8 +139,14 @@ impl Driver {
     /// One life of the process, from what is saved.
     fn live(&mut self) -> Result<(), Stop> {
         let mut r = self.world.stored();
+        self.restart_person()?;
         for _ in 0..TURNS_MAX {
             self.now += 1_000;
+            if let Schedule::Random(rng) = &mut self.schedule
+                && rng.random_bool(0.05)
+            {
+                self.restart_person()?;
+            }
             if let Some(decided) = self.decision(&r) {
                 r = self.save(&r, decided)?;
                 continue;
@@ -168,10 +177,16 @@ impl Driver {
         Err(Stop::Wrong("it has not ended"))
     }
 
+    /// The person's actor has another life, beside the request's or with it.
+    fn restart_person(&mut self) -> Result<(), &'static str> {
+        self.world.restart_person(self.bug == Bug::ForgetsTheStop);
+        self.world.check()
+    }
+
     /// People decide at any moment.
     fn decision(&mut self, r: &Request) -> Option<Request> {
         let Schedule::Random(rng) = &mut self.schedule else { return None };
-        let reason = || "because".to_owned();
+        let reason = || Words::plain("because");
         let decided = match rng.random_range(0..40) {
             0 => Command::Reject { reason: reason() },
             1 => Command::Cancel { reason: reason() },
@@ -180,14 +195,14 @@ impl Driver {
             4 | 5 => Command::Verify,
             _ => return None,
         };
-        command(r, decided, self.now).ok()
+        command(r, decided, "open", self.now).ok()
     }
 
     /// What is decided when nothing else is left: verified at last, lifted at last.
     fn last_word(&self, r: &Request) -> Option<Request> {
-        let lift = Command::Lift { reason: "over".to_owned() };
-        let verified = command(r, Command::Verify, self.now);
-        verified.or_else(|_| command(r, lift, self.now)).ok()
+        let lift = Command::Lift { reason: Words::plain("over") };
+        let verified = command(r, Command::Verify, "open", self.now);
+        verified.or_else(|_| command(r, lift, "open", self.now)).ok()
     }
 
     /// The state that the loop goes on from: what was saved, or after a refusal what is stored.

@@ -133,6 +133,7 @@ fn planted_faults_of_the_loop_around_are_found() {
         (Bug::ActsBeforeItIsMarked, "rejected or cancelled, and it has acted"),
         (Bug::ForgetsEvents, "not every event was told"),
         (Bug::TellsBeforeItIsSaved, "told of what is not saved"),
+        (Bug::ForgetsTheStop, "erased while it could still be written"),
     ] {
         let wrong = search(Saga::new(), bug).expect_err("found");
         assert!(wrong.contains(found), "{bug:?}: {wrong}");

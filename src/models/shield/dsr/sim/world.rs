@@ -16,7 +16,6 @@ pub struct Database {
     pub mapping: bool,
     pub email: &'static str,
     pub consents: BTreeSet<&'static str>,
-    pub refuses_writes: bool,
     pub freezes: BTreeSet<String>,
     pub staging: Option<BTreeMap<&'static str, u64>>,
     pub package: Option<BTreeMap<&'static str, u64>>,
@@ -25,6 +24,8 @@ pub struct Database {
 #[derive(Clone, Debug)]
 pub struct World {
     pub db: Database,
+    /// In the memory of the person's actor: nothing new is kept.
+    pub stopped: bool,
     pub backup: Database,
     pub journal: BTreeSet<String>,
     pub told: Vec<Telling>,
@@ -40,7 +41,6 @@ impl World {
             mapping: true,
             email: "old",
             consents: BTreeSet::from(["marketing", "analytics"]),
-            refuses_writes: false,
             // Somebody else's request has frozen the person too.
             freezes: BTreeSet::from(["dsr_0".to_owned()]),
             staging: None,
@@ -49,6 +49,7 @@ impl World {
         World {
             backup: db.clone(),
             db,
+            stopped: false,
             journal: BTreeSet::new(),
             told: Vec::new(),
             saved: serde_json::to_string(request).expect("json"),
@@ -57,6 +58,16 @@ impl World {
 
     pub fn stored(&self) -> Request {
         serde_json::from_str(&self.saved).expect("reads")
+    }
+
+    /// The person's actor begins anew: it knows what it finds in the store.
+    pub fn restart_person(&mut self, forgets: bool) {
+        self.stopped = !forgets && self.stored().has_stopped();
+    }
+
+    /// Nothing new can be kept about the person: its actor refuses, or nobody finds it any more.
+    fn refuses_writes(&self) -> bool {
+        self.stopped || !self.db.mapping
     }
 
     /// A save is refused unless it follows what is stored.
@@ -70,7 +81,7 @@ impl World {
 
     /// Performs a step, or the first part of it.
     pub fn perform(&mut self, step: Step, id: &str, whole: bool) -> Result<Evidence, Failure> {
-        let db = &mut self.db;
+        let World { db, stopped, journal, .. } = self;
         let counts = |rows: &BTreeMap<&'static str, u64>| {
             rows.iter().map(|(table, n)| ((*table).to_owned(), *n)).collect()
         };
@@ -86,17 +97,19 @@ impl World {
                 evidence.package = Some(id.to_owned());
             }
             Step::StopProcessing => {
-                db.refuses_writes |= whole;
+                *stopped |= whole;
                 db.consents.clear();
             }
             Step::Survey => evidence.rows = counts(&db.rows),
             Step::EraseTables => {
+                // who may have forgotten it since
+                *stopped = true;
                 db.rows.insert("plain", 0);
                 if db.key && whole {
                     db.rows.insert("sealed", 0);
                 }
             }
-            Step::Journal => drop(self.journal.insert(id.to_owned())),
+            Step::Journal => drop(journal.insert(id.to_owned())),
             Step::DestroyKey => {
                 db.key = false;
                 db.mapping &= !whole;
@@ -120,7 +133,7 @@ impl World {
             }
             Kind::Deletion => {
                 let rows = db.rows.values().sum::<u64>();
-                rows == 0 && !db.key && !db.mapping && db.refuses_writes
+                rows == 0 && !db.key && !db.mapping
             }
             Kind::Rectification => db.email == "new",
             Kind::Objection | Kind::OptOut => db.consents == BTreeSet::from(["analytics"]),
@@ -134,7 +147,7 @@ impl World {
 
     /// The world after a restore from the oldest backup and what follows it: the journal is outside.
     fn restored(&self) -> World {
-        let mut world = World { db: self.backup.clone(), ..self.clone() };
+        let mut world = World { db: self.backup.clone(), stopped: false, ..self.clone() };
         for (id, step) in self.journal.iter().flat_map(|id| REDO.map(|step| (id, step))) {
             world.perform(step, id, true).expect("performed");
         }
@@ -145,7 +158,7 @@ impl World {
     pub fn check(&self) -> Result<(), &'static str> {
         let (db, r) = (&self.db, self.stored());
         let erasing = db.rows != self.backup.rows;
-        if erasing && !db.refuses_writes {
+        if erasing && !self.refuses_writes() {
             return Err("erased while it could still be written");
         }
         if !db.key && db.rows["sealed"] > 0 {
