@@ -44,6 +44,9 @@ struct Told {
     tcf: Tcf,
     contacts: Contacts,
     erasures: Erasures,
+    /// What of the log cannot be read, the first of it.
+    unreadable: u64,
+    first_unreadable: Option<String>,
 }
 
 /// Counts all of it.
@@ -64,7 +67,11 @@ pub async fn gather(
         erasures: told.erasures,
         denied: told.denied,
         contacts: told.contacts,
-        audit: audit(shared, account).await?,
+        audit: with_unreadable(
+            audit(shared, account).await?,
+            told.unreadable,
+            told.first_unreadable,
+        ),
         retention: Retention {
             days: u64::try_from(shared.audit.retention_us / DAY_US).unwrap_or(0),
             oldest_record_us: oldest(shared, account).await?,
@@ -91,19 +98,26 @@ async fn told(shared: &Shared, account: &str, period: &Period) -> Result<Told, F
             if block.at_to < period.from_us || block.at_from >= period.to_us {
                 continue;
             }
-            let summary: Summary = serde_json::from_str(&block.summary).map_err(unreadable)?;
+            // a log that was changed must not hide the report that tells of it
+            let summary: Summary = match serde_json::from_str(&block.summary) {
+                Ok(summary) => summary,
+                Err(error) => {
+                    told.unreadable(format!("summary of block {}: {error}", block.block));
+                    Summary::default()
+                }
+            };
             let whole = period.holds(block.at_from) && period.holds(block.at_to);
             let closer = summary.iter().any(|(event, outcome, _)| {
                 outcome == Outcome::Denied || looked_into(event.as_str())
             });
-            if whole && !closer {
+            if whole && !closer && told.unreadable == 0 {
                 for (event, outcome, count) in summary.iter() {
                     told.count(event.as_str(), outcome, count);
                 }
                 continue;
             }
             for row in shared.store.audit_blocks(account, block.block, 1).await? {
-                told.lines(&row, period)?;
+                told.lines(&row, period);
             }
         }
         if !full {
@@ -119,14 +133,19 @@ impl Told {
         *sum = sum.saturating_add(count);
     }
 
-    fn lines(&mut self, row: &AuditBlockRow, period: &Period) -> Result<(), FactsError> {
-        for line in row.lines.split('\n') {
-            let record = Record::parse(line).map_err(unreadable)?;
-            if period.holds(record.at_us) {
-                self.record(&record);
+    fn lines(&mut self, row: &AuditBlockRow, period: &Period) {
+        for (index, line) in (row.first..).zip(row.lines.split('\n')) {
+            match Record::parse(line) {
+                Ok(record) if period.holds(record.at_us) => self.record(&record),
+                Ok(_) => {}
+                Err(error) => self.unreadable(format!("record {index}: {error}")),
             }
         }
-        Ok(())
+    }
+
+    fn unreadable(&mut self, what: String) {
+        self.unreadable += 1;
+        self.first_unreadable.get_or_insert(what);
     }
 
     fn record(&mut self, record: &Record) {
@@ -136,6 +155,11 @@ impl Told {
         if record.outcome == Outcome::Denied {
             let reason = data("reason").unwrap_or("not told").to_owned();
             *self.denied.entry(reason).or_default() += count;
+        }
+        if event.starts_with("contact.") {
+            // whoever tells of contacts would tell of those that should not have been
+            self.contacts.breaches.get_or_insert(0);
+            self.contacts.restricted_processed.get_or_insert(0);
         }
         let kind = record.subject.clone().unwrap_or_default();
         match event {
@@ -157,8 +181,8 @@ impl Told {
             "consent.allowed" => self.contacts.with_consent += count,
             "consent.denied" => self.contacts.blocked += count,
             // sent or targeted all the same: CO-1 is broken
-            "contact.breached" => self.contacts.breaches += count,
-            "contact.restricted" => self.contacts.restricted_processed += count,
+            "contact.breached" => *self.contacts.breaches.get_or_insert(0) += count,
+            "contact.restricted" => *self.contacts.restricted_processed.get_or_insert(0) += count,
             "person.erased" => self.erasures.done += 1,
             "person.erased_again" => self.erasures.reapplied += 1,
             _ => {}
@@ -202,7 +226,13 @@ async fn restricted(shared: &Shared, account: &str) -> Result<u64, FactsError> {
         let rows = shared.store.dsrs(&list).await?;
         for row in &rows {
             let request: Request = serde_json::from_str(&row.state).map_err(unreadable)?;
-            if request.lift.is_none_or(|lift| lift.done_at.is_none()) {
+            let lifted = request.lift.is_some_and(|lift| lift.done_at.is_some());
+            if lifted || people.contains(&row.person) {
+                continue;
+            }
+            // who was erased since is nobody whose processing could be restricted
+            let person = shared.store.person(account, &row.person).await?;
+            if person.is_some_and(|person| person.erased_at.is_none()) {
                 people.insert(row.person.clone());
             }
         }
@@ -246,6 +276,30 @@ async fn audit(shared: &Shared, account: &str) -> Result<AuditLog, FactsError> {
         head_exported_us: exported_us,
         verification: verification(shared, account, log.size).await?,
     })
+}
+
+/// What could not be read is a discrepancy too, and the verification may not have been done.
+fn with_unreadable(mut log: AuditLog, unreadable: u64, what: Option<String>) -> AuditLog {
+    if unreadable == 0 {
+        return log;
+    }
+    log.verification = match log.verification {
+        Verification::Done { at_us, records, heads, discrepancies, first } => Verification::Done {
+            at_us,
+            records,
+            heads,
+            discrepancies: discrepancies.max(unreadable),
+            first: first.or(what),
+        },
+        Verification::NotDone { .. } => Verification::Done {
+            at_us: clock::wall_us(),
+            records: 0,
+            heads: 0,
+            discrepancies: unreadable,
+            first: what,
+        },
+    };
+    log
 }
 
 async fn verification(

@@ -50,19 +50,20 @@ pub struct Tcf {
     pub without_disclosed_vendors: u64,
 }
 
-/// Sends and targetings in the period (invariant CO-1).
+/// Questions for consent in the period, and what services that contact people reported of it
+/// (invariant CO-1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Contacts {
-    /// The person had the consent that was needed.
+    /// Questions that were answered yes.
     pub with_consent: u64,
-    /// Attempts without it that were refused.
+    /// Questions that were answered no.
     pub blocked: u64,
-    /// Attempts without it that went through: must be 0.
-    pub breaches: u64,
+    /// Contacts without consent that went through: must be 0. `None`: no service reported contacts.
+    pub breaches: Option<u64>,
     /// Persons whose processing is restricted at the end of the period.
     pub restricted_persons: u64,
-    /// Processing of a person while restricted: must be 0.
-    pub restricted_processed: u64,
+    /// Contacts of a person while restricted: must be 0. `None`: no service reported contacts.
+    pub restricted_processed: Option<u64>,
 }
 
 /// Persons whose key was destroyed in the period.

@@ -99,11 +99,11 @@ pub fn all(f: &Facts, now_us: i64) -> Vec<Finding> {
 #[rustfmt::skip] // one finding, one paragraph of five parts
 fn contacts(f: &Facts, found: &mut Found) {
     let c = &f.contacts;
-    found.when(Severity::Critical, c.breaches, ["contact_without_consent",
+    found.when(Severity::Critical, c.breaches.unwrap_or(0), ["contact_without_consent",
         "Sends or targetings went through without the consent they need",
         "Stop the campaigns concerned, inform the persons, assess the duty to notify (Art. 33).",
         AUDIT, "CO-1 · GDPR Art. 6(1)(a)"]);
-    found.when(Severity::Critical, c.restricted_processed, ["restricted_processed",
+    found.when(Severity::Critical, c.restricted_processed.unwrap_or(0), ["restricted_processed",
         "Restricted persons were processed",
         "Stop the processing concerned and inform the persons.",
         AUDIT, "GDPR Art. 18(2)"]);
@@ -254,9 +254,9 @@ mod tests {
         let (now, day) = (sample::NOW_US, DAY_US);
         assert_eq!(now % day, 0, "the limits below are exact");
         let cases: [(&str, Severity, u64, Fault); 21] = [
-            ("contact_without_consent", Severity::Critical, 3, |f| f.contacts.breaches = 3),
+            ("contact_without_consent", Severity::Critical, 3, |f| f.contacts.breaches = Some(3)),
             ("restricted_processed", Severity::Critical, 1, |f| {
-                f.contacts.restricted_processed = 1
+                f.contacts.restricted_processed = Some(1)
             }),
             ("contact_blocked", Severity::Notice, 9, |f| f.contacts.blocked = 9),
             ("consent_without_proof", Severity::Medium, 2, |f| {

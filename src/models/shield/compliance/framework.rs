@@ -186,18 +186,20 @@ fn accountability(f: &Facts, now_us: i64) -> Control {
 
 fn lawful(provision: &'static str, control: &'static str, f: &Facts) -> Control {
     let c = &f.contacts;
-    let seen = c.with_consent > 0 || c.blocked > 0;
+    let mut figures = vec![("refused", c.blocked), ("with consent", c.with_consent)];
+    figures.extend(c.breaches.map(|breaches| ("without consent", breaches)));
     Control {
         provision,
         control,
-        state: ControlState::of(seen, c.breaches == 0),
-        figures: vec![
-            ("without consent", c.breaches),
-            ("refused", c.blocked),
-            ("with consent", c.with_consent),
-        ],
-        note: None,
+        state: ControlState::of(c.breaches.is_some(), c.breaches.is_none_or(|n| n == 0)),
+        figures,
+        note: unreported(c.breaches),
     }
+}
+
+/// What is said where no service told of contacts.
+fn unreported(figure: Option<u64>) -> Option<String> {
+    figure.is_none().then(|| "no service reported contacts in this period".to_owned())
 }
 
 fn proof(f: &Facts) -> Control {
@@ -259,10 +261,15 @@ fn restriction(f: &Facts) -> Control {
     let mut c = request("Art. 18", "Restriction", "RESTRICTION", f);
     let persons = f.contacts.restricted_persons;
     let processed = f.contacts.restricted_processed;
-    c.figures.extend([("persons restricted", persons), ("processed while restricted", processed)]);
+    c.figures.push(("persons restricted", persons));
+    c.figures.extend(processed.map(|processed| ("processed while restricted", processed)));
+    c.note = unreported(processed).filter(|_| persons > 0);
     c.state = match c.state {
         ControlState::Attention => ControlState::Attention,
-        state => ControlState::of(state == ControlState::Satisfied || persons > 0, processed == 0),
+        state => {
+            let done = state == ControlState::Satisfied || (persons > 0 && processed.is_some());
+            ControlState::of(done, processed.is_none_or(|n| n == 0))
+        }
     };
     c
 }
@@ -344,8 +351,8 @@ mod tests {
                 .flat_map(|x| x.controls.iter().filter(bad).map(|c| c.provision))
                 .collect::<Vec<_>>()
         };
-        assert_eq!(turn(|f| f.contacts.breaches = 1), ["Art. 6(1)(a)", "Purposes 1–10"]);
-        assert_eq!(turn(|f| f.contacts.restricted_processed = 1), ["Art. 18"]);
+        assert_eq!(turn(|f| f.contacts.breaches = Some(1)), ["Art. 6(1)(a)", "Purposes 1–10"]);
+        assert_eq!(turn(|f| f.contacts.restricted_processed = Some(1)), ["Art. 18"]);
         assert_eq!(turn(|f| f.requests.total.overdue = 1), ["Art. 12(3)", "§ 1798.130(a)(2)"]);
         let deletion = |f: &mut Facts| {
             f.requests.by_kind.entry("DELETION".into()).or_default().completed_late = 1;
@@ -360,7 +367,7 @@ mod tests {
     #[test]
     fn a_breach_turns_its_control_even_when_nothing_else_was_counted() {
         let mut f = sample::idle();
-        f.contacts.breaches = 1;
+        f.contacts.breaches = Some(1);
         assert_eq!(state(&f, "gdpr", "Art. 6(1)(a)"), ControlState::Attention);
     }
 

@@ -105,7 +105,13 @@ pub fn clean() -> Facts {
             ("no_consent".to_owned(), 214),
         ]
         .into(),
-        contacts: Contacts { with_consent: 402_118, restricted_persons: 4, ..Contacts::default() },
+        contacts: Contacts {
+            with_consent: 402_118,
+            blocked: 0,
+            breaches: Some(0),
+            restricted_persons: 4,
+            restricted_processed: Some(0),
+        },
         audit: AuditLog {
             records: 14_882_610,
             heads: 525_600,

@@ -218,15 +218,16 @@ fn pairs<'a>(
 fn contacts(r: &Report) -> Table<'_> {
     let (c, t, e) = (&r.contacts, &r.consent.tcf, &r.erasures);
     let n = Cell::Count;
+    let reported = |figure: Option<u64>| figure.map_or(Cell::Missing, Cell::Count);
     pairs(
         "processing",
-        "Sends, targetings, erasures and TC strings",
+        "Consent asked for, contacts, erasures and TC strings",
         vec![
-            ("with_consent", "Sent or targeted with consent", n(c.with_consent)),
-            ("blocked", "Refused for want of consent", n(c.blocked)),
-            ("breaches", "Went through without consent (CO-1: must be 0)", n(c.breaches)),
+            ("with_consent", "Consent asked for and there", n(c.with_consent)),
+            ("blocked", "Consent asked for and not there", n(c.blocked)),
+            ("breaches", "Contacts without consent (CO-1: must be 0)", reported(c.breaches)),
             ("restricted_persons", "Persons restricted", n(c.restricted_persons)),
-            ("restricted_processed", "Processed while restricted", n(c.restricted_processed)),
+            ("restricted_processed", "Contacts while restricted", reported(c.restricted_processed)),
             ("erasures_done", "Persons erased", n(e.done)),
             ("erasures_reapplied", "Erased again after a restore", n(e.reapplied)),
             ("tcf_read", "TC strings read", n(t.read)),

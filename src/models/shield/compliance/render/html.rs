@@ -115,7 +115,10 @@ fn summary(out: &mut String, r: &Report) {
     }
     tile(out, "figure", r.requests.total.open, "requests open");
     tile(out, "figure", r.requests.total.overdue, "overdue");
-    tile(out, "figure", r.contacts.breaches, "contacts without consent");
+    match r.contacts.breaches {
+        Some(breaches) => tile(out, "figure", breaches, "contacts without consent"),
+        None => tile(out, "figure", r.contacts.blocked, "times consent was asked for in vain"),
+    }
     tile(out, "figure", r.events.total.total, "events audited");
     out.push_str("</ul>\n</section>\n");
 }
