@@ -1,19 +1,22 @@
 //! The front door: who calls, how much of it is let through, and who is told.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
 
 use super::bearer::{Bearer, KeySource};
+use super::jwt::JwtDenied;
 use super::keys::Keys;
 use super::limiter::{Limiter, LimiterTerms, SWEEP_US};
 use super::redis_limit::RedisLimit;
 use super::shared::{Shared, SharedView};
 use super::witness::{Act, LogWitness, Witness};
 use crate::clock;
-use crate::models::access::{ApiKey, Decision, Identity, LimitClass, Role, Scopes, key};
+use crate::models::access::{
+    ApiKey, Bucket, Decision, Identity, LimitClass, Quota, Role, Scopes, key,
+};
 
 /// Denials that are being told of at a time; those beyond are counted.
 const TELLINGS_MAX: usize = 1_024;
@@ -59,15 +62,31 @@ pub struct DoorTerms {
     pub shared: Option<RedisLimit>,
 }
 
+/// Why a token is not good.
+enum BadToken {
+    /// It is of the issuer, and not of this time.
+    Over(String),
+    Bad(String),
+}
+
+/// Tokens of addresses that failed too often, of all of them together: what they cost stays small.
+fn looks_quota() -> Quota {
+    Quota::new("looks", 50, 1_000_000, 50)
+}
+
 /// The door of a process, for all its listeners.
 pub struct Door {
     /// Everybody, where nobody is asked.
     open: Option<Arc<Identity>>,
+    /// Nobody is asked because only this machine can call.
+    local: bool,
     nobody: Arc<Identity>,
     keys: Keys,
     bearer: Option<Bearer>,
     limits: Option<Limits>,
     witness: Arc<dyn Witness>,
+    /// See [`looks_quota`].
+    looks: Mutex<Bucket>,
     tellings: Arc<Semaphore>,
     untold: AtomicU64,
 }
@@ -77,6 +96,16 @@ impl Door {
     pub fn open(keys: Keys) -> Door {
         let terms = DoorTerms { bearer: None, limits: None, shared: None };
         Door { open: Some(Arc::new(Identity::open())), ..Door::guarded(keys, terms) }
+    }
+
+    /// Takes no requests that pages of others have this machine's browsers send. For a door that is
+    /// open because it leads nowhere else.
+    pub fn for_this_machine(self) -> Door {
+        Door { local: true, ..self }
+    }
+
+    pub fn is_for_this_machine(&self) -> bool {
+        self.local
     }
 
     /// Everybody is asked.
@@ -89,11 +118,13 @@ impl Door {
         });
         Door {
             open: None,
+            local: false,
             nobody: Arc::new(nobody()),
             keys,
             bearer,
             limits,
             witness: Arc::new(LogWitness),
+            looks: Mutex::default(),
             tellings: Arc::new(Semaphore::new(TELLINGS_MAX)),
             untold: AtomicU64::new(0),
         }
@@ -120,7 +151,9 @@ impl Door {
     /// Who sent this proof?
     ///
     /// A good API key passes also from an address that failed too often: guessing 256 bits is in vain,
-    /// and callers may share an address. A token is not looked at then: verifying it costs more.
+    /// and callers may share an address. So does a token that was found good before. Of others few are
+    /// looked at then: verifying one costs more. A token of the issuer whose time is over is refused,
+    /// and held against nobody: whoever sends it was let in once.
     ///
     /// # Errors
     /// The proof is not good, or too many were not.
@@ -140,12 +173,20 @@ impl Door {
                 Err(reason) => reason,
             },
             Proof::Bearer(token) => {
-                if let Some(decision) = self.barred(address) {
-                    return Err(Refusal::Barred(decision));
+                let barred = self.barred(address);
+                if let Some(decision) = barred {
+                    if let Some(identity) = self.remembered(token) {
+                        return Ok(identity);
+                    }
+                    if !self.spares_a_look() {
+                        return Err(Refusal::Barred(decision));
+                    }
                 }
-                match self.of_token(token).await {
-                    Ok(identity) => return Ok(identity),
-                    Err(reason) => reason,
+                match (self.of_token(token).await, barred) {
+                    (Ok(identity), _) => return Ok(identity),
+                    (Err(_), Some(decision)) => return Err(Refusal::Barred(decision)),
+                    (Err(BadToken::Over(reason)), None) => return Err(Refusal::Failed(reason)),
+                    (Err(BadToken::Bad(reason)), None) => reason,
                 }
             }
         };
@@ -155,25 +196,45 @@ impl Door {
         }
     }
 
-    /// Whether who was let in once would be let in now, as far as keys go: tokens end by themselves.
+    /// Whether who was let in once would be let in now.
     pub fn still_knows(&self, who: &Identity) -> bool {
         match who.name.strip_prefix("key:") {
             Some(id) => id.parse().is_ok_and(|id| self.keys.is_live(id, clock::wall_us())),
-            None => true,
+            None => who.ends_at_us.is_none_or(|end| clock::wall_us() < end),
         }
     }
 
     fn of_key(&self, text: &str) -> Result<Arc<Identity>, String> {
         let sent = ApiKey::parse(text).map_err(|_| "not an API key".to_owned())?;
-        self.keys.check(&sent, clock::wall_us()).map_err(|why| format!("key {}: {why}", sent.id()))
+        self.keys.check(&sent, clock::wall_us()).map_err(|why| match why {
+            // An id that nobody has was made up: it is not written down.
+            key::Denied::Unknown => why.to_string(),
+            _ => format!("key {}: {why}", sent.id()),
+        })
     }
 
-    async fn of_token(&self, token: &str) -> Result<Arc<Identity>, String> {
+    async fn of_token(&self, token: &str) -> Result<Arc<Identity>, BadToken> {
         let Some(bearer) = &self.bearer else {
-            return Err("no issuer of tokens is configured".to_owned());
+            return Err(BadToken::Bad("no issuer of tokens is configured".to_owned()));
         };
         let identity = bearer.identify(token, clock::wall_us(), clock::mono_us).await;
-        identity.map(Arc::new).map_err(|why| format!("the token {why}"))
+        identity.map(Arc::new).map_err(|why| {
+            let reason = format!("the token {why}");
+            match why {
+                JwtDenied::Expired | JwtDenied::Immature => BadToken::Over(reason),
+                _ => BadToken::Bad(reason),
+            }
+        })
+    }
+
+    fn remembered(&self, token: &str) -> Option<Arc<Identity>> {
+        self.bearer.as_ref()?.remembered(token, clock::wall_us()).map(Arc::new)
+    }
+
+    /// Whether there is time for one more token of addresses that failed too often.
+    fn spares_a_look(&self) -> bool {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.take(&looks_quota(), clock::mono_us()).allowed
     }
 
     fn barred(&self, address: IpAddr) -> Option<Decision> {
@@ -268,5 +329,6 @@ fn nobody() -> Identity {
         role: Role::Viewer,
         scopes: Arc::new(Scopes::default()),
         class: LimitClass::Address,
+        ends_at_us: None,
     }
 }

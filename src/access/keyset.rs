@@ -164,6 +164,11 @@ impl KeySet {
         self.0.is_empty()
     }
 
+    /// Whether it is one key without an id, which then stands for any.
+    pub fn is_nameless(&self) -> bool {
+        matches!(&self.0[..], [only] if only.kid.is_none())
+    }
+
     /// The keys that a token may mean: those of its `kid`. A token without one means the only key there
     /// is; a `kid` that no key has means the only key if that has none itself. An id is compared and
     /// never looked up anywhere.

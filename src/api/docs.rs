@@ -8,6 +8,8 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, Modify};
 
+use super::access::{Listener, Needs};
+
 /// How callers prove who they are, where they have to.
 pub struct Proofs;
 
@@ -20,13 +22,34 @@ impl Modify for Proofs {
         let components = api.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer.build()));
         components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(key)));
-        let none: [&str; 0] = [];
-        // The empty one: an open installation asks for nothing.
-        api.security = Some(vec![
-            SecurityRequirement::new("bearer", none),
-            SecurityRequirement::new("api_key", none),
-            SecurityRequirement::default(),
-        ]);
+    }
+}
+
+/// Says of every operation what this installation asks for: nothing where it is open, and of the
+/// public ones nowhere.
+pub fn say_proofs(api: &mut OpenApi, listener: Listener, open: bool) {
+    let none: [&str; 0] = [];
+    let mut proofs =
+        vec![SecurityRequirement::new("bearer", none), SecurityRequirement::new("api_key", none)];
+    if open {
+        proofs.push(SecurityRequirement::default());
+    }
+    api.security = Some(proofs);
+    for (path, item) in &mut api.paths.paths {
+        let operations = [
+            ("GET", &mut item.get),
+            ("PUT", &mut item.put),
+            ("POST", &mut item.post),
+            ("DELETE", &mut item.delete),
+            ("PATCH", &mut item.patch),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            let rule = listener.rules().iter().find(|r| r.method == method && r.path == path);
+            if rule.is_some_and(|rule| rule.needs == Needs::Public) {
+                operation.security = Some(Vec::new());
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The health summary: every service by its name, with its state and what it depends on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::routing::get;
@@ -16,6 +17,9 @@ use crate::clock;
 /// The documented names of all services.
 const SERVICES: [&str; 7] =
     ["syncshield", "syncengage", "syncvalue", "syncflow", "synccreate", "billing", "synapse"];
+
+/// How long an answer may take: whoever probes has long given up.
+const TIME_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Serialize)]
 struct Summary {
@@ -34,7 +38,8 @@ pub fn router(app: Arc<App>) -> Router {
         )
     };
     let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Health);
-    with_fallbacks(routes(app).route("/", get(about))).layer(guard)
+    let all = with_fallbacks(routes(app).route("/", get(about)));
+    super::admin::around(all, "health", TIME_MAX, guard)
 }
 
 /// The same without an answer to what is not there, to be merged into another listener.

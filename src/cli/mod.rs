@@ -12,6 +12,7 @@ mod config_args;
 mod database;
 mod exit;
 mod format;
+mod fresh;
 mod front_door;
 mod keys;
 mod replay;

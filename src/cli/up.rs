@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use super::certificates::Certificates;
 use super::config_args::ConfigArgs;
 use super::exit::{CliError, CliResult};
-use super::front_door;
+use super::{fresh, front_door};
 use crate::access::Door;
 use crate::actors::kernel::{KernelConfig, Registry};
 use crate::actors::shield::audit::{AuditTerms, AuditWitness};
@@ -114,9 +114,11 @@ pub async fn run(args: UpArgs) -> CliResult {
     }
     let mut until = stopped.clone();
     let tended = Arc::clone(&door);
+    let followed = Arc::clone(&app);
     tasks.spawn(async move {
         tokio::select! {
             () = tended.tend() => {}
+            () = fresh::follow(&followed) => {}
             _ = until.wait_for(|stop| *stop) => {}
         }
     });

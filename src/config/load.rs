@@ -112,6 +112,13 @@ fn place_flag(
     let source = Source::Flag(flag);
     let raw = Raw::text(text);
     let message = match find(path) {
+        // Whoever is on the machine can read the command lines of its processes.
+        Some(key) if key.hides(&raw) => {
+            let variable = key.variable_names().into_iter().next().unwrap_or_default();
+            format!(
+                "is a secret, which has no place on a command line: set {variable}, or write it in a file"
+            )
+        }
         Some(key) => match key.check(&raw) {
             Ok(()) => return values.place(key.path, raw, source),
             Err(message) => message,

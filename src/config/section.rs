@@ -3,6 +3,9 @@
 use super::raw::Raw;
 use super::setting::{Limits, Setting, read};
 
+/// What stands in place of a secret.
+pub(super) const REDACTED: &str = "[redacted]";
+
 /// One key: where it is, what may be written there, which variables set it.
 #[derive(Debug)]
 pub struct Key {
@@ -33,6 +36,12 @@ impl Key {
     pub fn variable_names(&self) -> Vec<String> {
         let own = format!("KIKI_{}", self.path.replace('.', "_").to_ascii_uppercase());
         std::iter::once(own).chain(self.variables.iter().map(|&name| name.to_owned())).collect()
+    }
+
+    /// Whether this value must not be shown: a secret, or a URL with a password in it.
+    pub fn hides(&self, raw: &Raw) -> bool {
+        let shown = (self.literal)(raw, self.limits);
+        shown.is_ok_and(|shown| shown.contains(REDACTED) && !raw.text.contains(REDACTED))
     }
 
     /// Checks a value without keeping it.

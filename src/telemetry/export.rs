@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::families;
-use super::otlp::{Otlp, Untaken};
+use super::otlp::{self, Otlp, Untaken};
 use super::spans;
 use crate::clock;
 use crate::metrics_names::{TELEMETRY_EXPORT_FAILURES, TELEMETRY_SPANS};
@@ -28,6 +28,8 @@ const LAST: Duration = Duration::from_secs(2);
 pub struct CollectorTerms {
     /// `http` or `https` URL, before `/v1/traces`.
     pub endpoint: String,
+    /// `name=value,name=value`, for every request to it.
+    pub headers: String,
     /// Share of requests that are traced, 0 to 1.
     pub sample_ratio: f64,
     pub metrics_every: Duration,
@@ -45,9 +47,10 @@ impl Collector {
     /// Begins to collect spans. Install the metrics before.
     ///
     /// # Errors
-    /// The HTTP client cannot be set up.
-    pub fn new(terms: &CollectorTerms) -> reqwest::Result<Collector> {
-        let otlp = Otlp::new(&terms.endpoint)?;
+    /// The headers cannot be read, or the HTTP client cannot be set up.
+    pub fn new(terms: &CollectorTerms) -> Result<Collector, String> {
+        let headers = otlp::headers(&terms.headers)?;
+        let otlp = Otlp::new(&terms.endpoint, headers).map_err(|error| error.to_string())?;
         let dropped = metrics::counter!(TELEMETRY_SPANS, "outcome" => "dropped");
         let spans = spans::collect(terms.sample_ratio, dropped);
         Ok(Collector { otlp, spans, metrics_every: terms.metrics_every })

@@ -9,7 +9,8 @@ use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetr
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
-use reqwest::{Client, StatusCode, header};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, StatusCode};
 
 use super::spans::text;
 use crate::connectors::http;
@@ -50,8 +51,9 @@ impl Otlp {
     ///
     /// # Errors
     /// The HTTP client cannot be set up.
-    pub fn new(endpoint: &str) -> reqwest::Result<Otlp> {
-        let client = http::builder(endpoint).timeout(EXPORT_LIMIT).build()?;
+    pub fn new(endpoint: &str, headers: HeaderMap) -> reqwest::Result<Otlp> {
+        let client = http::builder(endpoint).timeout(EXPORT_LIMIT).default_headers(headers);
+        let client = client.build()?;
         let instance: u128 = rand::random();
         let attributes = vec![
             text("service.name", "kiki"),
@@ -98,6 +100,41 @@ impl Otlp {
     }
 }
 
+/// Reads headers as `OTEL_EXPORTER_OTLP_HEADERS` has them (W3C Baggage without properties): pairs
+/// of a name and a value, parted by commas, with what is no plain character in percents.
+///
+/// # Errors
+/// What is wrong, without a value: it may be a secret.
+pub fn headers(text: &str) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for pair in text.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').ok_or("a header is not name=value")?;
+        let name = name.trim();
+        let of: HeaderName = name.parse().map_err(|_| format!("{name:?} is no header's name"))?;
+        let bad = || format!("the value of {name} is none that a header can have");
+        let value = decoded(value.trim()).ok_or_else(bad)?;
+        let mut value = HeaderValue::from_bytes(&value).map_err(|_| bad())?;
+        value.set_sensitive(true);
+        headers.insert(of, value);
+    }
+    Ok(headers)
+}
+
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = text.bytes();
+    let mut out = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                u8::try_from(digit()? << 4 | digit()?).ok()?
+            }
+            byte => byte,
+        });
+    }
+    Some(out)
+}
+
 fn scope() -> InstrumentationScope {
     let (name, version) = ("kiki".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     InstrumentationScope { name, version, ..InstrumentationScope::default() }
@@ -113,4 +150,22 @@ fn cause(error: &reqwest::Error) -> String {
         inner = source;
     }
     inner.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_and_what_is_wrong_with_one_is_told_without_its_value() {
+        let good = headers(" authorization=Bearer%20a%3Db , x-tenant = ads ,").expect("good");
+        assert_eq!(good["authorization"], "Bearer a=b");
+        assert_eq!(good["x-tenant"], "ads");
+        assert!(headers("").is_ok_and(|none| none.is_empty()));
+        for bad in ["secret", "a b=secret", "x=%0asecret", "x=secret%", "x=secret%f", "x=%zzsecret"]
+        {
+            let error = headers(bad).expect_err(bad);
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
 }

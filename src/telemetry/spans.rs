@@ -5,7 +5,7 @@
 //! in [`Trace::current`]. A span that ends is put into a bounded queue, or counted as dropped:
 //! nobody waits for a collector.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use metrics::Counter;
@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::actors::kernel::Trace;
 use crate::clock;
+use crate::models::access::{Bucket, Quota};
 
 /// Spans that wait to be sent; more are dropped.
 pub const QUEUE_MAX: usize = 8_192;
@@ -70,7 +71,8 @@ pub fn enter(incoming: Option<Trace>) -> (Option<Trace>, Option<Open>) {
     match (incoming, SINK.get()) {
         (Some(from), sink) => {
             let at = from.child();
-            let open = (from.sampled && sink.is_some())
+            let open = sink
+                .is_some_and(|sink| from.sampled && follows(at.trace_id, sink.below))
                 .then(|| Open { remote: true, ..Open::below(at, Some(from.span_id)) });
             (Some(at), open)
         }
@@ -84,6 +86,17 @@ pub fn enter(incoming: Option<Trace>) -> (Option<Trace>, Option<Open>) {
         }
         (None, None) => (None, None),
     }
+}
+
+/// Whether a caller's word that its trace is collected is followed. Anybody can say so: of what the
+/// own ratio would leave out, no more than this is taken, so that a flood displaces few others.
+fn follows(trace_id: u128, below: u64) -> bool {
+    static ASKED: Mutex<Bucket> = Mutex::new(Bucket { full_at_us: 0 });
+    if sampled(trace_id, below) {
+        return true;
+    }
+    let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+    asked.take(&Quota::new("traces", 100, 1_000_000, 200), clock::mono_us()).allowed
 }
 
 /// The trace of the code that runs now, if its spans are collected.

@@ -89,6 +89,14 @@ pub struct Verifier {
     terms: VerifierTerms,
 }
 
+/// Who a token is of, and while when that holds: microseconds UTC, the end not within.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    pub identity: Identity,
+    pub from_us: i64,
+    pub until_us: i64,
+}
+
 struct Head {
     alg: Alg,
     kid: Option<String>,
@@ -112,7 +120,7 @@ impl Verifier {
     ///
     /// # Errors
     /// Why nobody can tell. [`JwtDenied::UnknownKey`] may mean that newer keys are to be had.
-    pub fn verify(&self, token: &str, keys: &KeySet, now_us: i64) -> Result<Identity, JwtDenied> {
+    pub fn verify(&self, token: &str, keys: &KeySet, now_us: i64) -> Result<Verified, JwtDenied> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(JwtDenied::TooLong);
         }
@@ -138,27 +146,34 @@ impl Verifier {
             return Err(JwtDenied::Signature);
         }
         let claims = decode(payload).ok_or(JwtDenied::Malformed)?;
-        self.within_time(&claims, now_us)?;
+        let (from_us, until_us) = self.within_time(&claims, now_us)?;
         self.addressed(&claims)?;
         let sub = claims.get("sub").and_then(Value::as_str).filter(|sub| is_sub(sub));
         let sub = sub.ok_or(JwtDenied::Subject)?;
         let role = self.terms.claims.role(&claims)?;
-        Ok(Identity::of_user(sub, role, self.terms.claims.scopes(&claims)?))
+        let identity = Identity::of_user(sub, role, self.terms.claims.scopes(&claims)?);
+        let identity = Identity { ends_at_us: Some(until_us), ..identity };
+        Ok(Verified { identity, from_us, until_us })
     }
 
-    fn within_time(&self, claims: &Map<String, Value>, now_us: i64) -> Result<(), JwtDenied> {
+    /// From when until when the token is good.
+    fn within_time(
+        &self,
+        claims: &Map<String, Value>,
+        now_us: i64,
+    ) -> Result<(i64, i64), JwtDenied> {
         let leeway_us = i64::from(self.terms.leeway_s) * 1_000_000;
         let expires = micros(claims.get("exp"))?.ok_or(JwtDenied::NoExpiry)?;
-        if now_us >= expires.saturating_add(leeway_us) {
+        let (mut from, until) = (i64::MIN, expires.saturating_add(leeway_us));
+        if now_us >= until {
             return Err(JwtDenied::Expired);
         }
         for name in ["nbf", "iat"] {
-            let begins = micros(claims.get(name))?;
-            if begins.is_some_and(|begins| now_us < begins.saturating_sub(leeway_us)) {
-                return Err(JwtDenied::Immature);
+            if let Some(begins) = micros(claims.get(name))? {
+                from = from.max(begins.saturating_sub(leeway_us));
             }
         }
-        Ok(())
+        if now_us < from { Err(JwtDenied::Immature) } else { Ok((from, until)) }
     }
 
     fn addressed(&self, claims: &Map<String, Value>) -> Result<(), JwtDenied> {

@@ -65,9 +65,18 @@ impl Vault {
     /// Makes a new key that signs heads from now on; what older ones signed stays verified.
     pub async fn rotate_signing(&self, store: &Store) -> Result<String, VaultError> {
         let id = put_new(store, &self.master).await?;
+        self.refresh(store).await?;
+        Ok(id)
+    }
+
+    /// Reads the keys again: another process may have made one.
+    ///
+    /// # Errors
+    /// They cannot be read; those at hand stay.
+    pub async fn refresh(&self, store: &Store) -> Result<(), VaultError> {
         let rows = store.keyring(AUDIT).await?;
         self.signing.store(Arc::new(opened(&self.master, &rows)?));
-        Ok(id)
+        Ok(())
     }
 
     /// The key that signs now.

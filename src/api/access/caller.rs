@@ -33,6 +33,7 @@ pub fn caller() -> Arc<Identity> {
             role: Role::Viewer,
             scopes: Arc::new(Scopes::default()),
             class: LimitClass::Address,
+            ends_at_us: None,
         })
     });
     CALL.try_with(|call| Arc::clone(&call.who)).unwrap_or_else(|_| Arc::clone(&NOBODY))

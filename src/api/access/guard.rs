@@ -13,6 +13,7 @@ use tokio::task::futures::TaskLocalFuture;
 use tower::{Layer, Service};
 
 use super::caller::Call;
+use super::local::foreign;
 use super::routes::{Found, Listener, Needs, Rule, find};
 use crate::access::{Act, ActOutcome, Door, Proof, Refusal};
 use crate::api::gate;
@@ -26,6 +27,8 @@ const POLICY: &str = "ratelimit-policy";
 const LIMIT: &str = "ratelimit";
 /// Characters of a path that are told.
 const SUBJECT_CHARS_MAX: usize = 512;
+/// What is told instead of a path that no route takes.
+const NO_ROUTE: &str = "(no route)";
 
 /// Puts a [`Guard`] around the routes of a listener.
 #[derive(Clone)]
@@ -70,6 +73,13 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
+        if self.layer.door.is_for_this_machine()
+            && let Some(why) = foreign(request.method(), request.uri(), request.headers())
+        {
+            let detail = format!("{why}, and nobody is asked who he is here: see auth.allow_open");
+            let answer = Problem::new(Code::Forbidden, detail).into_response();
+            return Either::Right(Box::pin(std::future::ready(Ok(answer))));
+        }
         let found = self.layer.find(&request);
         let audited = matches!(found, Found::Rule(rule) if rule.event.is_some());
         if let Some(everybody) = self.layer.door.everybody().filter(|_| !audited) {
@@ -87,15 +97,22 @@ where
 /// What is told of a request, whatever becomes of it.
 struct Told {
     path: String,
+    /// The route, in the table's words: told where the path is anybody's invention.
+    route: &'static str,
     request_id: HeaderValue,
     at_us: i64,
 }
 
 impl Told {
-    fn of(request: &Request) -> Told {
+    fn of(request: &Request, found: &Found) -> Told {
+        let route = match found {
+            Found::Rule(rule) => rule.path,
+            Found::Methods(rules) => rules.first().map_or(NO_ROUTE, |rule| rule.path),
+            Found::Nothing => NO_ROUTE,
+        };
         let path = request.uri().path().chars().take(SUBJECT_CHARS_MAX).collect();
         let request_id = gate::request_id(request.headers());
-        Told { path, request_id, at_us: clock::wall_us() }
+        Told { path, route, request_id, at_us: clock::wall_us() }
     }
 
     fn act(&self, event: &'static str, who: &Identity, outcome: ActOutcome, status: u16) -> Act {
@@ -123,7 +140,7 @@ impl GuardLayer {
     where
         S: Service<Request, Response = Response, Error = Infallible>,
     {
-        let told = Told::of(&request);
+        let told = Told::of(&request, &found);
         if let Some(everybody) = self.door.everybody() {
             let who = Arc::clone(everybody);
             return self.handle(found, &mut inner, request, (who, told)).await;
@@ -133,23 +150,29 @@ impl GuardLayer {
         let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let proof = match proof(request.headers()) {
             Ok(proof) => proof,
-            Err(problem) => return self.deny(problem, &told, &self.door.nobody(), "two proofs"),
+            Err(problem) => return self.turn_away(problem, told, "two proofs"),
         };
         let who = match self.door.identify(proof, address).await {
             Ok(who) => who,
             Err(Refusal::Failed(reason)) => {
-                return self.deny(unauthenticated(), &told, &self.door.nobody(), &reason);
+                return self.turn_away(unauthenticated(), told, &reason);
             }
             Err(Refusal::Barred(decision)) => {
                 let answer = limited(decision);
                 let why = "too many proofs of this address were not good";
-                return counted(self.deny(answer, &told, &self.door.nobody(), why), &decision);
+                return counted(self.turn_away(answer, told, why), &decision);
             }
         };
         let decision = self.door.take(&who, address).await;
         let mut response = match decision.filter(|decision| !decision.allowed) {
-            Some(decision) => self.deny(limited(decision), &told, &who, "too many requests"),
-            None => match self.may(&found, &who, proof) {
+            Some(decision) => {
+                let told = Told { path: told.route.to_owned(), ..told };
+                self.deny(limited(decision), &told, &who, "too many requests")
+            }
+            None if proof == Proof::None && !is_public(&found) => {
+                self.turn_away(unauthenticated(), told, "no proof")
+            }
+            None => match self.may(&found, &who) {
                 Ok(()) => self.handle(found, &mut inner, request, (who, told)).await,
                 Err(Turned::Denied(problem, why)) => self.deny(problem, &told, &who, &why),
                 Err(Turned::Methods(rules)) => other_method(rules),
@@ -163,17 +186,14 @@ impl GuardLayer {
     }
 
     /// Whether the table lets the caller in.
-    fn may(&self, found: &Found, who: &Identity, proof: Proof<'_>) -> Result<(), Turned> {
+    fn may(&self, found: &Found, who: &Identity) -> Result<(), Turned> {
+        if is_public(found) {
+            return Ok(());
+        }
         let needs = match found {
             Found::Rule(rule) => Some(rule.needs),
             _ => None,
         };
-        if needs == Some(Needs::Public) {
-            return Ok(());
-        }
-        if proof == Proof::None {
-            return Err(Turned::Denied(unauthenticated(), "no proof".to_owned()));
-        }
         let right = match (needs, found) {
             (Some(Needs::Right(right) | Needs::All(right)), _) => right,
             (_, Found::Methods(rules)) => return Err(Turned::Methods(rules)),
@@ -238,6 +258,13 @@ impl GuardLayer {
         response
     }
 
+    /// Denies somebody who proved nothing. What is told of it is the route and not the path: a log
+    /// that keeps everything must not keep what strangers write.
+    fn turn_away(&self, problem: Problem, told: Told, why: &str) -> Response {
+        let told = Told { path: told.route.to_owned(), ..told };
+        self.deny(problem, &told, &self.door.nobody(), why)
+    }
+
     fn deny(&self, problem: Problem, told: &Told, who: &Identity, why: &str) -> Response {
         let mut response = problem.into_response();
         response.headers_mut().insert(gate::REQUEST_ID, told.request_id.clone());
@@ -281,6 +308,10 @@ enum Turned {
     /// The path takes these.
     Methods(&'static [&'static Rule]),
     Nowhere,
+}
+
+fn is_public(found: &Found) -> bool {
+    matches!(found, Found::Rule(rule) if rule.needs == Needs::Public)
 }
 
 fn nowhere() -> Response {

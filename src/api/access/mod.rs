@@ -2,6 +2,7 @@
 
 mod caller;
 mod guard;
+mod local;
 pub mod routes;
 
 pub use caller::{account_for, caller, may_use};

@@ -13,16 +13,19 @@ mod services;
 mod tree;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
 use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
 use utoipa::OpenApi;
 
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::access::{GuardLayer, Listener};
-use super::docs::Proofs;
+use super::docs::{Proofs, say_proofs};
+use super::gate::{self, Gate};
 use super::problem::ProblemBody;
 use super::shield::audit::search;
 use super::shield::{App, with_fallbacks};
@@ -84,8 +87,15 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
 )]
 pub struct AdminDoc;
 
+/// Requests of operators that run at a time, and how long the answer of one may take: they are few,
+/// and some of them wait for actors to end.
+const RUNNING_MAX: usize = 256;
+const TIME_MAX: Duration = Duration::from_secs(60);
+
 /// Every admin route. Faults are refused unless `chaos_enabled`, whatever the kernel would allow.
 pub fn router(registry: Registry, chaos_enabled: bool, door: Arc<Door>) -> Router {
+    let mut api = AdminDoc::openapi();
+    say_proofs(&mut api, Listener::Admin, door.everybody().is_some());
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
     let router = Router::new()
         .route("/api/admin/actors", get(actors::list))
@@ -103,19 +113,32 @@ pub fn router(registry: Registry, chaos_enabled: bool, door: Arc<Door>) -> Route
         .route("/api/admin/keys/{id}", delete(keys::revoke))
         .route("/", get(about))
         .with_state(Arc::new(Admin { registry, chaos_enabled, streams, door }));
-    let docs = SwaggerUi::new("/docs").url("/openapi.json", AdminDoc::openapi());
+    let docs = SwaggerUi::new("/docs").url("/openapi.json", api);
     with_fallbacks(router.merge(docs))
 }
 
 /// The whole admin listener: these routes, the keys, health and metrics, with the guard around them.
 pub fn listener(registry: Registry, chaos_enabled: bool, app: &Arc<App>) -> Router {
-    let all = router(registry, chaos_enabled, Arc::clone(&app.door));
+    let door = Arc::clone(&app.door);
+    let all = router(registry, chaos_enabled, Arc::clone(&door));
     let audit =
         Router::new().route("/api/admin/audit", get(search::list_any)).with_state(Arc::clone(app));
     let all = all.merge(audit);
-    let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Admin);
     let all = all.merge(rotate::routes(Arc::clone(app)));
-    with_fallbacks(all.merge(super::health::routes(Arc::clone(app)))).layer(guard)
+    let all = all.merge(super::health::routes(Arc::clone(app)));
+    around(with_fallbacks(all), "admin", TIME_MAX, GuardLayer::new(door, Listener::Admin))
+}
+
+/// The gate and the guard around the routes of a listener that operators and probes use.
+pub fn around(
+    routes: Router,
+    service: &'static str,
+    time_max: Duration,
+    guard: GuardLayer,
+) -> Router {
+    let gate = Gate::new(service, RUNNING_MAX, time_max);
+    let gate = axum::middleware::from_fn_with_state(gate, gate::pass);
+    routes.layer(ServiceBuilder::new().layer(gate).layer(guard))
 }
 
 /// What answers here.

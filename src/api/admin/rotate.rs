@@ -12,6 +12,7 @@ use crate::api::body::{self, Json, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
 use crate::api::shield::{App, NotRotated};
+use crate::connectors::redis::Hint;
 
 fields!(RotateFields { purpose } only);
 
@@ -53,7 +54,9 @@ pub async fn rotate(
         "token" => ("token", app.tokens.rotate(&app.shield).await),
         _ => return Err(Problem::field("purpose", "is neither audit nor token")),
     };
-    Ok(axum::Json(RotatedBody { purpose, key: key.map_err(failed)? }))
+    let key = key.map_err(failed)?;
+    app.redis.hint(Hint::Rotated).await;
+    Ok(axum::Json(RotatedBody { purpose, key }))
 }
 
 /// These routes, for the listener: they need more than the actors.

@@ -30,7 +30,7 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::access::{GuardLayer, Listener};
-use super::docs::Proofs;
+use super::docs::{Proofs, say_proofs};
 use super::gate::{self, Gate};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::actors::shield::Shield;
@@ -92,7 +92,7 @@ pub struct HttpTerms {
 
 /// Every route of SyncShield.
 pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
-    let (router, api) = OpenApiRouter::with_openapi(Doc::openapi())
+    let (router, mut api) = OpenApiRouter::with_openapi(Doc::openapi())
         // the documented calls of old
         .routes(routes!(spend::spend_get, spend::spend_post))
         .routes(routes!(check::check_ltv))
@@ -161,6 +161,7 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
         .routes(routes!(info::ready))
         .routes(routes!(info::metrics))
         .split_for_parts();
+    say_proofs(&mut api, Listener::Shield, app.door.everybody().is_some());
     let gate = Gate::new("syncshield", terms.running_max, terms.time_max);
     let gate = axum::middleware::from_fn_with_state(gate, gate::pass);
     let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Shield);

@@ -43,6 +43,16 @@ impl TokenKeys {
         self.ring.load()
     }
 
+    /// Reads the keys again: another process may have made one.
+    ///
+    /// # Errors
+    /// The keyring cannot be read; the keys stay as they are.
+    pub async fn refresh(&self, shield: &Shield) -> Result<(), VaultError> {
+        let _turn = self.turn.lock().await;
+        self.ring.store(Arc::new(read(shield, &self.first).await?));
+        Ok(())
+    }
+
     /// Signs with a new key from now on. What older ones signed stays good for its time.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ pub struct Identity {
     pub role: Role,
     pub scopes: Arc<Scopes>,
     pub class: LimitClass,
+    /// When what proved it ends, where that is known beforehand: microseconds UTC.
+    pub ends_at_us: Option<i64>,
 }
 
 impl Identity {
@@ -50,6 +52,7 @@ impl Identity {
             role: Role::Admin,
             scopes: Arc::new(Scopes::all()),
             class: LimitClass::Unlimited,
+            ends_at_us: None,
         }
     }
 
@@ -60,6 +63,7 @@ impl Identity {
             role: key.role,
             scopes: Arc::new(key.scopes.clone()),
             class: LimitClass::Identity,
+            ends_at_us: key.expires_at,
         }
     }
 
@@ -71,6 +75,7 @@ impl Identity {
             role,
             scopes: Arc::new(scopes),
             class: LimitClass::Identity,
+            ends_at_us: None,
         }
     }
 
