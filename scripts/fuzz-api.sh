@@ -4,7 +4,8 @@
 #
 # The same seed sends the same requests: KIKI_FUZZ_SEED. The run ends when KIKI_FUZZ_SECONDS are
 # spent, of which KIKI_FUZZ_EXAMPLES go to an operation at a time. KIKI_FUZZ_KEY is the API key to
-# call with: then it is also tried whether anything is answered without one.
+# call with: then it is also tried whether anything is answered without one. The number of requests
+# is added as a line to the file that KIKI_FUZZ_COUNTS names.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
@@ -47,6 +48,9 @@ timeout --kill-after=10 "$((seconds + 25))" \
     --seed "$seed" --max-time "$seconds" --max-examples "${KIKI_FUZZ_EXAMPLES:-25}" --workers 1 \
     --phases examples,coverage,fuzzing --max-failures 10 --request-timeout 10 \
     --checks "$checks" "${headers[@]}" \
-    --generation-database none --no-color "$@" || status=$?
+    --generation-database none --no-color "$@" | tee "$report/said" || status=$?
+cases=$(sed -n 's/^ *\([0-9][0-9]*\) generated.*/\1/p' "$report/said" | tail -n 1)
+[ -n "$cases" ] || die "it was not said how many requests were sent"
+[ -z "${KIKI_FUZZ_COUNTS:-}" ] || printf '%s\n' "$cases" >>"$KIKI_FUZZ_COUNTS"
 [ "$status" -eq 0 ] || printf '\nreplay: KIKI_FUZZ_SEED=%s scripts/fuzz-api.sh %s\n' "$seed" "$base_url" >&2
 exit "$status"

@@ -27,9 +27,9 @@ finish() {
 }
 
 # Sends the running services what their OpenAPI documents allow, and what they do not, as somebody
-# with a key; and whether anything answers without one.
+# with a key; and whether anything answers without one. That must be so many requests: fuzz_api LEAST
 fuzz_api() {
-    local binary=${CARGO_TARGET_DIR:-target}/debug/kiki offset key
+    local binary=${CARGO_TARGET_DIR:-target}/debug/kiki offset key cases
     fuzzed_dir=$(mktemp -d /tmp/kiki-fuzzed.XXXXXX)
     offset=$((20000 + RANDOM % 20000))
     key=$("$binary" keys create fuzz --role admin --quiet --data-dir "$fuzzed_dir/data")
@@ -38,10 +38,14 @@ fuzz_api() {
     fuzzed=$!
     wait_for 30 "$fuzzed" curl -fsS -o /dev/null "http://127.0.0.1:$((8081 + offset))/ready" ||
         { tail -n 40 "$fuzzed_dir/log" >&2; die "kiki up did not become ready"; }
-    KIKI_FUZZ_KEY=$key scripts/fuzz-api.sh "http://127.0.0.1:$((8081 + offset))"
-    KIKI_FUZZ_KEY=$key scripts/fuzz-api.sh "http://127.0.0.1:$((8090 + offset))"
+    export KIKI_FUZZ_KEY=$key KIKI_FUZZ_COUNTS=$fuzzed_dir/counts
+    scripts/fuzz-api.sh "http://127.0.0.1:$((8081 + offset))"
+    scripts/fuzz-api.sh "http://127.0.0.1:$((8090 + offset))"
     stop_process "$fuzzed" TERM
     fuzzed=
+    cases=$(awk '{ n += $1 } END { print n }' "$KIKI_FUZZ_COUNTS")
+    step "$cases requests made from the documents"
+    [ "$cases" -ge "$1" ] || die "fewer than $1 requests were made from the documents"
 }
 trap finish EXIT
 trap 'exit 130' INT
@@ -50,7 +54,7 @@ trap 'exit 143' TERM
 if [ "${1:-}" = --fuzz-only ]; then
     cargo build --locked --bin kiki
     step "the API under schemathesis"
-    fuzz_api
+    fuzz_api "${KIKI_FUZZ_LEAST:-20000}"
     exit
 fi
 
@@ -72,7 +76,7 @@ step "build"
 step "examples in the documentation"
 cargo test --doc --locked --quiet
 step "the API under schemathesis"
-fuzz_api
+fuzz_api 1000
 step "servers"
 servers_start
 # The runner's own counts end the output, so it comes last; in a process group of its own, so that

@@ -1,20 +1,45 @@
 //! The keys' own API, the guard's order of things, and who is told.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
-use kiki::access::ActOutcome;
+use kiki::access::{ActOutcome, keys};
 use kiki::api::access::Listener;
-use kiki::models::access::Role;
+use kiki::clock;
+use kiki::models::access::{KeyId, Role};
+use kiki::models::shield::audit::record::Record;
 use serde_json::{Value, json};
 
-use super::harness::{guarded, settle, world};
+use super::harness::{World, guarded, settle, world};
 
 const KEYS: &str = "/api/admin/keys";
+const DAY_US: i64 = 86_400_000_000;
+
+/// The records of what was done to a key, in the order of time: those in the log, and those that are
+/// on their way there.
+async fn recorded(world: &World, id: &str) -> Vec<Record> {
+    let store = world.app.shield.store();
+    // In this order: what moves meanwhile is read twice, and not missed.
+    let pending = store.audit_pending("default", 1_000).await.expect("pending records");
+    let blocks = store.audit_blocks("default", 0, 1_000).await.expect("the log");
+    let pending = pending.into_iter().map(|row| row.record);
+    let logged = blocks.iter().flat_map(|block| block.lines.split('\n')).map(str::to_owned);
+    let lines: BTreeSet<String> = pending.chain(logged).collect();
+    let records = lines.iter().map(|line| Record::parse(line).expect("a record"));
+    records.filter(|record| record.subject.as_deref() == Some(id)).collect()
+}
+
+/// Each with who did it.
+fn brief(records: &[Record]) -> Vec<(&str, &str)> {
+    records.iter().map(|record| (record.event.as_str(), record.actor.as_str())).collect()
+}
 
 #[tokio::test]
 async fn a_key_is_made_shown_once_used_and_revoked_and_each_is_told() {
     let world = guarded().await;
-    let admin = world.key(Role::Admin, &["*"]).await;
+    let (maker, admin) = world.make(Role::Admin, &["*"], None).await;
     let call = async |method: &str, uri: &str, body: Value| {
         world.call(Listener::Admin, (method, uri), Some(&admin), &[], body).await
     };
@@ -61,15 +86,111 @@ async fn a_key_is_made_shown_once_used_and_revoked_and_each_is_told() {
         assert_eq!((answer.status, &answer.json["field"]), (400, &json!(field)), "{}", answer.text);
     }
     let acts = world.memory.acts();
-    let told: Vec<_> = acts
-        .iter()
-        .filter(|act| act.outcome == ActOutcome::Ok)
-        .map(|act| (act.event, &*act.subject))
-        .collect();
-    let subject = format!("{KEYS}/{id}");
-    assert_eq!(told, [("key.created", KEYS), ("key.revoked", subject.as_str())]);
+    let told = acts.iter().filter(|act| act.event.starts_with("key."));
+    assert_eq!(told.count(), 0, "the record that is written with the key is the only one");
+    let records = recorded(&world, id).await;
+    let maker = format!("key:{maker}");
+    assert_eq!(brief(&records), [("key.created", maker.as_str()), ("key.revoked", maker.as_str())]);
+    let data = json!({
+        "account": "*",
+        "name": "bidder",
+        "role": "operator",
+        "scopes": ["shield:acme"],
+        "expires_at": made.json["expires_at"],
+    });
+    assert!(records.iter().all(|record| record.data.as_ref() == data.as_object()), "{records:?}");
     assert!(acts.iter().all(|act| act.actor.starts_with("key:") || &*act.actor == "nobody"));
-    assert!(!format!("{acts:?}").contains(&key[14..57]), "no secret is told");
+    assert!(!format!("{acts:?}{records:?}").contains(&key[14..57]), "no secret is told");
+}
+
+#[tokio::test]
+async fn what_is_done_to_keys_reaches_the_log_once_whoever_does_it() {
+    let world = guarded().await;
+    let (maker, admin) = world.make(Role::Admin, &["*"], None).await;
+    let call = async |method: &str, uri: &str, body: Value| {
+        world.call(Listener::Admin, (method, uri), Some(&admin), &[], body).await
+    };
+    let body = json!({"name": "a", "role": "viewer"});
+    let made = call("POST", KEYS, body.clone()).await.is(201).json;
+    let id = made["id"].as_str().expect("an id");
+    let gone = format!("{KEYS}/{id}");
+    let revoked = call("DELETE", &gone, Value::Null).await.is(200).json;
+    assert_eq!(call("DELETE", &gone, Value::Null).await.is(200).json, revoked, "the same again");
+    // Beside the server, as the command line does.
+    let other = call("POST", KEYS, body).await.is(201).json;
+    let other = other["id"].as_str().expect("an id");
+    let id_of_other: KeyId = other.parse().expect("an id");
+    for _ in 0..2 {
+        let by = ("cli", clock::wall_us());
+        let revoked = keys::revoke(world.app.shield.store(), "default", id_of_other, by).await;
+        revoked.expect("revoked");
+    }
+    let store = world.app.shield.store();
+    let mut waited = 0;
+    while !store.audit_pending("default", 1).await.expect("pending records").is_empty() {
+        assert!(waited < 300, "records never reach the log");
+        waited += 1;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let maker = format!("key:{maker}");
+    let found = async |id: &str| {
+        let uri = format!("/api/v1/audit?event=key.*&subject={id}");
+        let page = world.get(Listener::Shield, &uri, Some(&admin)).await.is(200).json;
+        let records = page["records"].as_array().expect("records").clone();
+        let brief = |r: &Value| (r["event"].clone(), r["actor"].clone());
+        records.iter().map(brief).collect::<Vec<_>>()
+    };
+    // Newest first.
+    assert_eq!(
+        found(id).await,
+        [(json!("key.revoked"), json!(maker)), (json!("key.created"), json!(maker))]
+    );
+    assert_eq!(
+        found(other).await,
+        [(json!("key.revoked"), json!("cli")), (json!("key.created"), json!(maker))]
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_ends_makes_none_that_outlives_it() {
+    let world = guarded().await;
+    let ends = clock::wall_us() + 2 * DAY_US;
+    let (id, admin) = world.make(Role::Admin, &["*"], Some(ends)).await;
+    let make = async |key: &str, expires: Option<&str>| {
+        let mut body = json!({"name": "x", "role": "viewer"});
+        if let Some(expires) = expires {
+            body["expires"] = json!(expires);
+        }
+        world.call(Listener::Admin, ("POST", KEYS), Some(key), &[], body).await
+    };
+    let listed = world.get(Listener::Admin, KEYS, Some(&admin)).await.is(200).json;
+    let own =
+        listed["keys"].as_array().expect("keys").iter().find(|key| key["id"] == *id.to_string());
+    let end = &own.expect("its own key")["expires_at"];
+    assert!(end.is_string(), "{listed}");
+    assert_eq!(&make(&admin, None).await.is(201).json["expires_at"], end, "the same end");
+    let at = end.as_str().expect("a time");
+    assert_eq!(&make(&admin, Some(at)).await.is(201).json["expires_at"], end);
+    let earlier = make(&admin, Some("1d")).await.is(201).json;
+    assert!(earlier["expires_at"].as_str() < end.as_str(), "{earlier}");
+    let refused = make(&admin, Some("3d")).await;
+    assert_eq!(refused.json["field"], "expires");
+    assert!(refused.text.contains("outlive") && refused.text.contains(at), "{}", refused.text);
+    refused.problem(403, "forbidden");
+    // Nor does what that key has made.
+    let made = make_admin(&world, &admin).await;
+    make(&made, Some("3d")).await.problem(403, "forbidden");
+    assert_eq!(&make(&made, None).await.is(201).json["expires_at"], end);
+    let endless = world.key(Role::Admin, &["*"]).await;
+    assert!(make(&endless, None).await.is(201).json.get("expires_at").is_none());
+    make(&endless, Some("3d")).await.is(201);
+}
+
+/// A key for everything, made with this one.
+async fn make_admin(world: &World, key: &str) -> String {
+    let body = json!({"name": "x", "role": "admin"});
+    let made = world.call(Listener::Admin, ("POST", KEYS), Some(key), &[], body).await.is(201);
+    made.json["api_key"].as_str().expect("a key").to_owned()
 }
 
 #[tokio::test]
@@ -202,7 +323,7 @@ async fn an_event_stream_ends_when_its_key_is_revoked() {
     let request = request.body(Body::empty()).expect("a request");
     let response = world.raw(Listener::Admin, request).await;
     assert_eq!(response.status(), 200);
-    world.app.door.keys().revoke(id, kiki::clock::wall_us()).await.expect("revoked");
+    world.app.door.keys().revoke(id, "test", clock::wall_us()).await.expect("revoked");
     let read = axum::body::to_bytes(response.into_body(), 1 << 20);
     let soon = std::time::Duration::from_secs(3);
     tokio::time::timeout(soon, read).await.expect("it ends").expect("readable");

@@ -30,7 +30,7 @@ async fn limited(limits: LimitTerms) -> World {
     world(Some(DoorTerms { bearer: None, limits: Some(limits), shared: None })).await
 }
 
-async fn from(world: &World, address: &str, uri: &str, key: Option<&str>) -> Answer {
+pub async fn from(world: &World, address: &str, uri: &str, key: Option<&str>) -> Answer {
     let mut request = Request::get(uri);
     if let Some(key) = key {
         request = request.header("x-api-key", key);

@@ -175,7 +175,7 @@ async fn a_proof_that_is_no_good_is_answered_401_everywhere_in_the_same_words() 
     let now = clock::wall_us();
     let (_, expired) = world.make(Role::Admin, &["*"], Some(now - 1)).await;
     let (id, revoked) = world.make(Role::Admin, &["*"], None).await;
-    world.app.door.keys().revoke(id, now).await.expect("revoked");
+    world.app.door.keys().revoke(id, "test", now).await.expect("revoked");
     // A secret of another key behind a known id, with a good checksum, is wrong like one that is not.
     let bad = [
         expired,

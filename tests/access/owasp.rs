@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::Next;
 use axum::response::Redirect;
 use axum::routing::get;
 use kiki::access::DoorTerms;
@@ -15,7 +18,7 @@ use serde_json::{Value, json};
 use super::harness::{guarded, world};
 use super::limits::few;
 use super::matrix::request;
-use super::tokens::{issuer, trusting};
+use super::tokens::{document, issuer, token, trusting};
 
 #[tokio::test]
 async fn api1_broken_object_level_authorization_ids_of_another_account_open_nothing() {
@@ -196,7 +199,8 @@ fn api7_server_side_request_forgery_no_fetch_goes_to_an_address_inside() {
         assert!(!is_public(address), "{inside}");
     }
     assert!(is_public("1.1.1.1".parse().expect("an address")));
-    // The one fetch that there is goes where the operator says, and nobody else can say it.
+    // Keys are fetched from where the operator says, and nobody else can say it. Webhooks go where
+    // accounts say: what a name leads to is looked at when it is called (see the tests of webhooks).
     for url in [
         "ftp://i.example/k",
         "file:///etc/passwd",
@@ -285,30 +289,46 @@ async fn api9_improper_inventory_management_what_answers_is_documented_and_nothi
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn api10_unsafe_consumption_of_apis_an_issuer_that_answers_badly_lets_nobody_in() {
-    let (good, _) = issuer(r#"{"keys":[]}"#.to_owned()).await;
+    // Whoever answers in the issuer's place answers with a key of his own, in ways that are wrong.
+    let theirs = || document(&[9]);
+    let (good, _) = issuer(theirs()).await;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("bound"));
+    let twice = theirs().replacen('{', r#"{"keys":[],"#, 1);
+    let asked = Arc::new(Mutex::new(BTreeSet::new()));
+    let seen = Arc::clone(&asked);
     let routes = Router::new()
+        .route("/good", get(move || async move { theirs() }))
         .route("/moved", get(move || async move { Redirect::temporary(&good) }))
-        .route("/long", get(|| async { " ".repeat(300 * 1_024) }))
+        .route("/long", get(|| async { document(&[9]) + &" ".repeat(300 * 1_024) }))
         .route("/nonsense", get(|| async { "{".repeat(10_000) }))
-        // A key that anybody could sign with, and one that is too weak.
+        // A key that anybody could sign with.
         .route(
             "/shared",
-            get(|| async { r#"{"keys":[{"kty":"oct","kid":"k1","k":"AAAA","alg":"HS256"}]}"# }),
+            get(|| async { r#"{"keys":[{"kty":"oct","kid":"k9","k":"AAAA","alg":"HS256"}]}"# }),
         )
-        .route("/twice", get(|| async { r#"{"keys":[],"keys":[{"kty":"oct"}]}"# }));
+        .route("/twice", get(|| async { twice }))
+        .layer(axum::middleware::from_fn(move |request: Request, next: Next| {
+            seen.lock().expect("not poisoned").insert(request.uri().path().to_owned());
+            next.run(request)
+        }));
     tokio::spawn(async move { axum::serve(listener, routes).await });
-    // {"alg":"HS256","kid":"k1"} and {"alg":"none"}: signed by what the issuer gave away, or by nothing.
-    let tokens = ["eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIn0.e30.AAAA", "eyJhbGciOiJub25lIn0.e30."];
+    // {"alg":"HS256","kid":"k9"} and {"alg":"none"}: signed by what the issuer gave away, or by nothing.
+    let (shared, none) =
+        ("eyJhbGciOiJIUzI1NiIsImtpZCI6Ims5In0.e30.AAAA", "eyJhbGciOiJub25lIn0.e30.");
     for path in ["moved", "long", "nonsense", "shared", "twice", "absent"] {
         let world = trusting(&format!("{base}/{path}")).await;
         let key = world.key(Role::Viewer, &["*"]).await;
-        for token in tokens {
-            let answer = world.get(Listener::Shield, "/api/v1/rates", Some(token)).await;
+        for token in [token(9).as_str(), shared, none] {
+            let answer = world.get(Listener::Shield, "/api/v1/accounts", Some(token)).await;
             answer.problem(401, "unauthenticated");
         }
+        let asked = asked.lock().expect("not poisoned").contains(&format!("/{path}"));
+        assert!(asked, "{path} was never asked for its keys");
         // Keys do not depend on it.
         world.get(Listener::Shield, "/api/v1/rates", Some(&key)).await.is(200);
     }
+    // The same key and token, from an issuer that answers as it should, are good.
+    let world = trusting(&format!("{base}/good")).await;
+    world.get(Listener::Shield, "/api/v1/accounts", Some(&token(9))).await.is(200);
 }

@@ -148,3 +148,46 @@ async fn a_key_of_the_command_line_works_and_ends_beside_a_running_server() {
     }
     assert!(!server.said().contains(&key[14..]) && !server.said().contains(&first[14..]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_others_cannot_make_a_browser_here_spend() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&dir.path().join("data"), &[]);
+    let send = async |headers: &[(&str, &str)]| {
+        let mut request = client().post(server.url("/spend?campaign_id=c&amount=1"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a text"))
+    };
+    let own = send(&[]).await;
+    assert_ne!(own.0, 403, "{own:?}");
+    for foreign in [
+        ("host", "rebound.example:8081"),
+        ("origin", "https://evil.example"),
+        ("sec-fetch-site", "cross-site"),
+    ] {
+        let (status, text) = send(&[foreign]).await;
+        assert!(status == 403 && text.contains("auth.allow_open"), "{status} {text}");
+    }
+    drop(server);
+    let server = Server::start(&dir.path().join("data"), &["auth.allow_open=true"]);
+    let answer = client().get(server.url("/health")).header("host", "kiki.example").send().await;
+    assert_eq!(answer.expect("an answer").status(), 200);
+}
+
+#[test]
+fn a_secret_is_not_taken_from_the_command_line() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for secret in [
+        "shield.master_key=0123456789abcdef",
+        "redis.password=hunter22",
+        "store.database_url=postgres://kiki:hunter22@localhost/kiki",
+    ] {
+        let output = kiki(dir.path(), &["config", "show", "--set", secret]);
+        let said = text(&output.stderr) + &text(&output.stdout);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("KIKI_") && !said.contains("hunter22"), "{said}");
+    }
+}

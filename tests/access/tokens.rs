@@ -4,17 +4,21 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::http::header;
+use axum::body::Body;
+use axum::http::{Request, header};
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer, SigningKey};
-use kiki::access::{Bearer, DoorTerms, HttpFetch, Jwks, KeySource, Verifier, VerifierTerms};
+use kiki::access::{
+    Bearer, DoorTerms, HttpFetch, Jwks, KeySource, LimitTerms, Verifier, VerifierTerms,
+};
 use kiki::api::access::Listener;
 use kiki::clock;
 use serde_json::{Value, json};
 
 use super::harness::{World, world};
+use super::limits::{few, from};
 
 fn signing(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
@@ -36,11 +40,11 @@ fn claims() -> Value {
         "kiki_role": "operator", "kiki_accounts": ["acme"]})
 }
 
-fn token(seed: u8) -> String {
+pub fn token(seed: u8) -> String {
     signed(seed, &json!({"alg": "EdDSA", "kid": format!("k{seed}")}), &claims())
 }
 
-fn document(seeds: &[u8]) -> String {
+pub fn document(seeds: &[u8]) -> String {
     let jwk = |seed: &u8| {
         let x = URL_SAFE_NO_PAD.encode(signing(*seed).verifying_key().as_bytes());
         json!({"kty": "OKP", "crv": "Ed25519", "kid": format!("k{seed}"), "x": x})
@@ -64,11 +68,15 @@ pub async fn issuer(first: String) -> (String, Arc<Mutex<String>>) {
 }
 
 pub async fn trusting(url: &str) -> World {
+    trusting_within(url, None).await
+}
+
+async fn trusting_within(url: &str, limits: Option<LimitTerms>) -> World {
     let fetch = HttpFetch::new(url).expect("a client");
     let jwks = Arc::new(Jwks::new(url, Box::new(fetch)));
     let verifier = Verifier::new(VerifierTerms::new("https://i.example", "kiki"));
     let bearer = Some(Bearer::new(verifier, KeySource::Fetched(jwks)));
-    world(Some(DoorTerms { bearer, limits: None, shared: None })).await
+    world(Some(DoorTerms { bearer, limits, shared: None })).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,4 +139,45 @@ async fn a_token_that_was_tampered_with_or_is_of_another_kind_is_refused() {
     // Somebody whose token names no account has none.
     let none = with(&|c| drop(c.as_object_mut().map(|c| c.remove("kiki_accounts"))));
     world.get(Listener::Shield, "/api/v1/accounts", Some(&none)).await.problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn users_behind_one_address_do_not_lock_each_other_out() {
+    let (url, _) = issuer(document(&[1])).await;
+    let world = trusting_within(&url, Some(few())).await;
+    let of = |sub: &str, exp: i64| {
+        let mut claims = claims();
+        claims["sub"] = sub.into();
+        claims["exp"] = (clock::wall_us() / 1_000_000 + exp).into();
+        signed(1, &json!({"alg": "EdDSA", "kid": "k1"}), &claims)
+    };
+    let call = async |token: &str| {
+        let request = Request::get("/api/v1/accounts");
+        let request = request.header("authorization", format!("Bearer {token}"));
+        world.send(Listener::Shield, request.body(Body::empty()).expect("a request")).await
+    };
+    let (ann, bob) = (of("ann", 600), of("bob", 600));
+    call(&ann).await.is(200);
+    // Whose time is over is refused as often as he likes, and it counts against nobody.
+    for _ in 0..10 {
+        call(&of("eve", -60)).await.problem(401, "unauthenticated");
+    }
+    call(&bob).await.is(200);
+    // Who guesses has his address barred; those who are known pass, and so does a new one.
+    let guess = token(2);
+    for _ in 0..2 {
+        call(&guess).await.problem(401, "unauthenticated");
+    }
+    call(&guess).await.problem(429, "rate_limited");
+    call(&ann).await.is(200);
+    call(&of("carol", 600)).await.is(200);
+    // The time of those who guess on is bounded, and so in the end is that for new ones.
+    let mut looked = 0;
+    while call(&of(&format!("user{looked}"), 600)).await.status == 200 {
+        looked += 1;
+        assert!(looked < 1_000, "never barred");
+    }
+    call(&bob).await.is(200);
+    // Another address is not concerned.
+    from(&world, "192.0.2.77", "/health", None).await.is(200);
 }

@@ -1,5 +1,10 @@
 //! The audit log: what is recorded, proved, verified; and every attack on it.
 
+#[path = "audit/outside.rs"]
+mod outside;
+#[path = "audit/retention.rs"]
+mod retention;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +14,20 @@ use kiki::models::shield::audit::record::Record;
 use serde_json::{Value, json};
 
 use super::harness::{Api, api, reason};
+
+crate::on_every_store!(
+    every_booking_and_every_refusal_has_its_record,
+    alike_refusals_are_gathered_and_none_is_lost,
+    proofs_convince_with_the_rules_alone,
+    a_byte_flipped_in_a_record_is_found,
+    a_deleted_row_is_found,
+    reordered_rows_are_found,
+    a_cut_tail_is_found,
+    old_heads_in_place_of_newer_ones_are_found_by_those_kept_outside,
+    what_a_crash_kept_from_the_log_is_read_from_the_ledger,
+    the_readable_copy_and_the_heads_are_written_beside_the_store,
+    bad_questions_are_refused_by_name,
+);
 
 /// A campaign that booked `n` settles of 1 and was refused once.
 async fn busy(api: &Api, n: usize) {
@@ -39,12 +58,24 @@ fn codes(report: &Value) -> Vec<String> {
     found.iter().map(|f| f["code"].as_str().expect("a code").to_owned()).collect()
 }
 
+/// A file beside the store; nothing where there is none.
+fn read(api: &Api, name: &str) -> String {
+    std::fs::read_to_string(Path::join(api.dir(), name)).unwrap_or_default()
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(std::time::Instant::now() < deadline, "{what} never came");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn search(api: &Api, query: &str) -> Vec<Value> {
     let page = api.get(&format!("/api/v1/audit?{query}")).await.is(200);
     page["records"].as_array().expect("records").clone()
 }
 
-#[tokio::test]
 async fn every_booking_and_every_refusal_has_its_record() {
     let api = api(&[]).await;
     busy(&api, 3).await;
@@ -78,7 +109,6 @@ async fn every_booking_and_every_refusal_has_its_record() {
     assert!(csv.lines().any(|row| row.contains("budget.denied,DENIED,system,camp_001")), "{csv}");
 }
 
-#[tokio::test]
 async fn alike_refusals_are_gathered_and_none_is_lost() {
     let api = api(&[]).await;
     api.allocate("camp_001", 10).await;
@@ -91,7 +121,6 @@ async fn alike_refusals_are_gathered_and_none_is_lost() {
     assert!(records.len() <= 60, "{} records", records.len());
 }
 
-#[tokio::test]
 async fn proofs_convince_with_the_rules_alone() {
     let api = api(&[]).await;
     busy(&api, 2).await;
@@ -119,7 +148,6 @@ async fn proofs_convince_with_the_rules_alone() {
     api.get("/api/v1/audit/consistency?from=1&to=999").await.problem(404, "not_found");
 }
 
-#[tokio::test]
 async fn a_byte_flipped_in_a_record_is_found() {
     let api = api(&[]).await;
     busy(&api, 3).await;
@@ -131,7 +159,6 @@ async fn a_byte_flipped_in_a_record_is_found() {
     assert!(findings(&api).await.contains(&"root_differs".to_owned()));
 }
 
-#[tokio::test]
 async fn a_deleted_row_is_found() {
     let api = api(&[]).await;
     for _ in 0..3 {
@@ -143,7 +170,6 @@ async fn a_deleted_row_is_found() {
     assert!(found.contains(&"block_order".to_owned()), "{found:?}");
 }
 
-#[tokio::test]
 async fn reordered_rows_are_found() {
     let api = api(&[]).await;
     for _ in 0..3 {
@@ -160,7 +186,6 @@ async fn reordered_rows_are_found() {
     );
 }
 
-#[tokio::test]
 async fn a_cut_tail_is_found() {
     let api = api(&[]).await;
     for _ in 0..3 {
@@ -173,7 +198,6 @@ async fn a_cut_tail_is_found() {
     assert!(found.contains(&"truncated".to_owned()), "{found:?}");
 }
 
-#[tokio::test]
 async fn old_heads_in_place_of_newer_ones_are_found_by_those_kept_outside() {
     let api = api(&[]).await;
     busy(&api, 1).await;
@@ -214,7 +238,6 @@ async fn old_heads_in_place_of_newer_ones_are_found_by_those_kept_outside() {
     );
 }
 
-#[tokio::test]
 async fn what_a_crash_kept_from_the_log_is_read_from_the_ledger() {
     let api = api(&[]).await;
     busy(&api, 4).await;
@@ -234,18 +257,12 @@ async fn what_a_crash_kept_from_the_log_is_read_from_the_ledger() {
     assert_eq!(seqs, vec![4, 3]);
 }
 
-#[tokio::test]
 async fn the_readable_copy_and_the_heads_are_written_beside_the_store() {
     let api = api(&[]).await;
     busy(&api, 1).await;
     api.post("/api/v1/audit/heads", json!({})).await.is(200);
-    let read =
-        |name: &str| std::fs::read_to_string(Path::join(api.dir(), name)).unwrap_or_default();
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    while read("shield_audit_heads.jsonl").is_empty() {
-        assert!(std::time::Instant::now() < deadline, "nothing was copied");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let read = |name: &str| read(&api, name);
+    until("the copy", || !read("shield_audit_heads.jsonl").is_empty()).await;
     let copy = read("shield_audit_gdpr.csv");
     assert!(copy.starts_with("timestamp,account,index,event,outcome"), "{copy}");
     assert!(
@@ -259,7 +276,6 @@ async fn the_readable_copy_and_the_heads_are_written_beside_the_store() {
     assert_eq!((outside["verified"].clone(), outside["exported"].clone()), (json!(true), json!(1)));
 }
 
-#[tokio::test]
 async fn bad_questions_are_refused_by_name() {
     let api = api(&[]).await;
     for (query, field) in [

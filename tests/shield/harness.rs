@@ -1,7 +1,9 @@
-//! SyncShield in this process, on a store of its own.
+//! SyncShield in this process, on a store of its own: SQLite, and PostgreSQL too for the tests that
+//! `on_every_store!` names, where `KIKI_TEST_POSTGRES_URL` says a server.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,7 +19,7 @@ use kiki::connectors::redis::Redis;
 use kiki::models::access::Scopes;
 use kiki::models::shield::seal::MasterKey;
 use kiki::store::export::{ExportRow, Source};
-use kiki::store::{Store, StoreConfig};
+use kiki::store::{Backend, SQLITE_FILE, Store, StoreConfig};
 use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use tower::ServiceExt;
@@ -25,10 +27,73 @@ use tower::ServiceExt;
 /// Room for everything that is not about the window.
 pub const WIDE: (&str, &str) = ("shield.window_cap", "1000000");
 
+/// Schemas that a test on PostgreSQL has made, on the server of this URL.
+struct Schemas {
+    url: String,
+    made: Mutex<Vec<String>>,
+}
+
+tokio::task_local! {
+    static POSTGRES: Arc<Schemas>;
+}
+
+/// Runs a test with its stores on PostgreSQL.
+pub async fn on_postgres(test: impl Future<Output = ()>) {
+    let Ok(url) = std::env::var("KIKI_TEST_POSTGRES_URL") else {
+        eprintln!("skipped on postgresql: KIKI_TEST_POSTGRES_URL is not set");
+        return;
+    };
+    let schemas = Arc::new(Schemas { url, made: Mutex::default() });
+    POSTGRES.scope(Arc::clone(&schemas), test).await;
+    let made = schemas.made.lock().expect("not poisoned").clone();
+    for schema in made {
+        run(&schemas.url, &format!("DROP SCHEMA {schema} CASCADE")).await;
+    }
+}
+
+/// Declares each test once per store.
+#[macro_export]
+macro_rules! on_every_store {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name().await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                $crate::harness::on_postgres(super::$name()).await;
+            })+
+        }
+    };
+}
+
+async fn run(url: &str, sql: &str) -> u64 {
+    sqlx::any::install_default_drivers();
+    let mut conn = AnyConnection::connect(url).await.expect("the database opens");
+    let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await;
+    done.expect("the statement runs").rows_affected()
+}
+
+/// A store that nobody has written to.
+async fn fresh(dir: &std::path::Path) -> StoreConfig {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let Ok(schemas) = POSTGRES.try_with(Arc::clone) else { return StoreConfig::sqlite(dir) };
+    let n = COUNT.fetch_add(1, Ordering::Relaxed);
+    let schema = format!("kiki_shield_{}_{n}", std::process::id());
+    run(&schemas.url, &format!("CREATE SCHEMA {schema}")).await;
+    schemas.made.lock().expect("not poisoned").push(schema.clone());
+    let sep = if schemas.url.contains('?') { '&' } else { '?' };
+    StoreConfig::postgres(format!("{}{sep}options=-csearch_path%3D{schema}", schemas.url))
+}
+
 pub struct Api {
     pub app: Arc<App>,
     router: Router,
     dir: tempfile::TempDir,
+    store: StoreConfig,
     settings: Vec<(String, String)>,
 }
 
@@ -61,17 +126,21 @@ impl Answer {
 pub async fn api(settings: &[(&str, &str)]) -> Api {
     let dir = tempfile::tempdir().expect("a folder");
     let text = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
-    api_in(dir, settings.iter().map(text).collect()).await
+    let store = fresh(dir.path()).await;
+    api_in(dir, store, settings.iter().map(text).collect()).await
 }
 
-async fn api_in(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api {
+async fn api_in(
+    dir: tempfile::TempDir,
+    config_of_store: StoreConfig,
+    settings: Vec<(String, String)>,
+) -> Api {
     let mut loader = Loader::new().flag("store.data_dir", dir.path().display(), "--set");
     for (key, value) in &settings {
         loader = loader.flag(key, value, "--set");
     }
     let config = loader.load().expect("a configuration").config;
-    let store = StoreConfig::sqlite(dir.path());
-    let store = Store::open(store).await.expect("the store opens");
+    let store = Store::open(config_of_store.clone()).await.expect("the store opens");
     let witness = AuditWitness::default();
     let keys = Keys::load(store.clone()).await.expect("keys");
     let door = match config.auth.required(config.server.bind) {
@@ -99,7 +168,7 @@ async fn api_in(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api 
     });
     witness.begin(app.shield.clone());
     let http = HttpTerms { running_max: config.server.concurrency_max, time_max: patience };
-    Api { router: router(Arc::clone(&app), http), app, dir, settings }
+    Api { router: router(Arc::clone(&app), http), app, dir, store: config_of_store, settings }
 }
 
 impl Api {
@@ -110,12 +179,12 @@ impl Api {
 
     /// Ends in order, and starts again on the same data.
     pub async fn again(self) -> Api {
-        let Api { app, router, dir, settings } = self;
+        let Api { app, router, dir, store, settings } = self;
         drop(router);
         app.shield.drain(Duration::from_secs(5)).await;
         app.registry.shutdown(Duration::from_secs(5)).await;
         app.shield.store().close().await;
-        api_in(dir, settings).await
+        api_in(dir, store, settings).await
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -205,10 +274,11 @@ impl Api {
 
     /// Changes the database behind the server's back.
     pub async fn tamper(&self, sql: &str) {
-        let url = format!("sqlite://{}", self.dir().join("kiki.sqlite").display());
-        let mut conn = AnyConnection::connect(&url).await.expect("the database opens");
-        let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await;
-        assert!(done.expect("the statement runs").rows_affected() > 0, "{sql} changed nothing");
+        let url = match &self.store.backend {
+            Backend::Sqlite { dir } => format!("sqlite://{}", dir.join(SQLITE_FILE).display()),
+            Backend::Postgres { url, .. } => url.clone(),
+        };
+        assert!(run(&url, sql).await > 0, "{sql} changed nothing");
     }
 
     /// Every row of the store, as JSON, by table.

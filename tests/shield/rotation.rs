@@ -10,6 +10,12 @@ use tower::ServiceExt;
 
 use super::harness::{Api, WIDE, api};
 
+crate::on_every_store!(
+    a_token_from_before_a_rotation_settles_after_it_and_after_a_restart,
+    keys_of_tokens_are_not_rotated_without_end,
+    heads_by_the_old_and_by_the_new_key_are_both_verified,
+);
+
 /// Rotates through the admin listener; gives the name of the new key.
 async fn rotate(api: &Api, purpose: &str) -> (u16, Value) {
     let router = admin::listener(api.app.registry.clone(), false, &api.app);
@@ -33,7 +39,6 @@ async fn lost_hold(api: &Api) -> (String, String) {
     Api::hold_of(api.check("c", 2.0).await)
 }
 
-#[tokio::test]
 async fn a_token_from_before_a_rotation_settles_after_it_and_after_a_restart() {
     let api = api(&[WIDE]).await;
     api.allocate("c", 100).await;
@@ -55,7 +60,6 @@ async fn a_token_from_before_a_rotation_settles_after_it_and_after_a_restart() {
     assert_eq!(settle(&api, &newer, &new_token).await, 200);
 }
 
-#[tokio::test]
 async fn keys_of_tokens_are_not_rotated_without_end() {
     let api = api(&[WIDE]).await;
     for _ in 1..16 {
@@ -67,7 +71,6 @@ async fn keys_of_tokens_are_not_rotated_without_end() {
     assert_eq!((status, &problem["field"]), (400, &json!("purpose")), "{problem}");
 }
 
-#[tokio::test]
 async fn heads_by_the_old_and_by_the_new_key_are_both_verified() {
     let api = api(&[WIDE]).await;
     api.allocate("c", 100).await;

@@ -1,6 +1,8 @@
 use std::time::{Duration, Instant};
 
-use kiki::store::{Holder, Outcome, ServerLock, Store, StoreConfig, StoreError, Write};
+use kiki::store::{
+    Backend, Holder, Outcome, PersonRow, ServerLock, Store, StoreConfig, StoreError, Write,
+};
 
 use crate::{ACCOUNT, Db, entry, hurried, on_every_store, own, slice_row, write};
 
@@ -9,6 +11,7 @@ on_every_store!(
     opening_from_several_places_at_once_works,
     every_shard_exists_from_the_start,
     a_store_of_the_first_version_is_brought_up_to_date_with_its_rows,
+    a_key_that_was_destroyed_is_in_no_file_of_the_store,
 );
 
 async fn migrations_run_once_however_often_they_are_asked_for(db: &Db) {
@@ -48,7 +51,7 @@ async fn a_store_of_the_first_version_is_brought_up_to_date_with_its_rows(db: &D
     )
     .await;
     let migrated = Store::migrate(&db.config).await.expect("migrations");
-    assert_eq!((migrated.before, migrated.applied), (vec![1], vec![2, 3]));
+    assert_eq!((migrated.before, migrated.applied), (vec![1], vec![2, 3, 4]));
     let store = db.open().await;
     assert_eq!(store.entry(ACCOUNT, "k1").await, Ok(Some(entry("b", 1, "k1", 5))));
     assert_eq!(store.slices(ACCOUNT, "b").await, Ok(vec![slice_row("b", "s1", 100)]));
@@ -136,4 +139,48 @@ async fn a_password_is_never_printed() {
     assert!(!format!("{error:?} {error}").contains("s3cret"));
     let error = Store::open(StoreConfig::postgres("s3cret")).await.expect_err("no address");
     assert!(!format!("{error:?} {error}").contains("s3cret"));
+}
+
+async fn a_key_that_was_destroyed_is_in_no_file_of_the_store(db: &Db) {
+    let store = db.open().await;
+    let epoch = own(&store).await;
+    let secret = |n: i64| format!("wrapped-{n}-{}", "k".repeat(80));
+    let person = |n: i64| PersonRow {
+        account: ACCOUNT.into(),
+        person: format!("psn_{n}"),
+        lookup: format!("lookup_{n}"),
+        customer: "sealed".into(),
+        wrapped_key: secret(n),
+        seq: 0,
+        created_at: 1,
+        erased_at: None,
+        version: 1,
+    };
+    let commit = async |row: PersonRow| {
+        let one = Write { puts: vec![row.into()], ..write("psn", epoch) };
+        assert_eq!(store.commit(vec![one]).await, [Outcome::Committed]);
+    };
+    for n in 0..200 {
+        commit(person(n)).await;
+    }
+    for n in (0..200).filter(|n| n % 3 == 0) {
+        let lookup = format!("gone_{n}");
+        let wrapped_key = String::new();
+        commit(PersonRow { wrapped_key, lookup, erased_at: Some(2), version: 2, ..person(n) })
+            .await;
+    }
+    assert!(store.scrub().await.expect("the store answers"));
+    let Backend::Sqlite { dir } = &db.config.backend else { return };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("the folder of the store") {
+        files.extend(std::fs::read(entry.expect("an entry").path()).expect("a file"));
+    }
+    let has = |n: i64| {
+        let secret = secret(n);
+        files.windows(secret.len()).any(|bytes| bytes == secret.as_bytes())
+    };
+    assert!(has(1) && has(2), "those that live are there");
+    for n in (0..200).filter(|n| n % 3 == 0) {
+        assert!(!has(n), "the key of person {n} is still there");
+    }
 }
