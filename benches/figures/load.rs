@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 pub const CONNECTIONS: usize = 64;
 /// Set for this program to be `kiki`.
 pub const SERVE: &str = "BENCH_SERVES_KIKI";
+/// Set with it for bookings and refusals to reach no log.
+pub const UNAUDITED: &str = "BENCH_UNAUDITED";
 /// Enough that every bid is approved.
 pub const SETTINGS: [&str; 6] = [
     "--set",
@@ -51,15 +53,21 @@ impl Server {
 
     /// `kiki up` with a data directory and further arguments, on free ports.
     pub fn kiki(dir: &Path, args: &[&str]) -> Server {
-        let offset = free_offset();
-        let mut command = match option_env!("CARGO_BIN_EXE_kiki") {
-            Some(kiki) => Command::new(kiki),
-            None => Command::new(std::env::current_exe().expect("this program")),
+        let kiki = match option_env!("CARGO_BIN_EXE_kiki") {
+            Some(kiki) => kiki.into(),
+            None => std::env::current_exe().expect("this program"),
         };
+        Server::kiki_as(&kiki, dir, args, &[])
+    }
+
+    /// The same of another program, with more in its environment.
+    pub fn kiki_as(kiki: &Path, dir: &Path, args: &[&str], envs: &[(&str, &str)]) -> Server {
+        let offset = free_offset();
+        let mut command = Command::new(kiki);
         command.env(SERVE, "1");
         command.arg("up").arg("--data-dir").arg(dir);
         command.args(["--port-offset", &offset.to_string()]).args(args);
-        command.env_remove("DATABASE_URL").env("LOG_LEVEL", "error");
+        command.env_remove("DATABASE_URL").env("LOG_LEVEL", "error").envs(envs.iter().copied());
         Server::start(command, Some(8081 + offset))
     }
 
@@ -79,6 +87,17 @@ impl Server {
         // Whatever else it prints must not block it.
         std::thread::spawn(move || lines.for_each(drop));
         Server { child, port: port.unwrap_or_else(said), ready: took }
+    }
+
+    /// CPU time that the process has used, micros.
+    pub fn cpu_us(&self) -> f64 {
+        let stat = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(stat).expect("the process's times");
+        // The second field is a name in parentheses; user and system time are 14 and 15, in the
+        // ticks that Linux fixes at 100 a second for all that it tells.
+        let (_, fields) = stat.rsplit_once(')').expect("a name");
+        let ticks = |at| fields.split_whitespace().nth(at).and_then(|t| t.parse::<f64>().ok());
+        (ticks(11).expect("ticks") + ticks(12).expect("ticks")) * 10_000.0
     }
 
     /// Resident memory in MB.

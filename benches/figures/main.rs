@@ -5,14 +5,16 @@
 //!     cargo bench --bench figures -- kernel     # asks of actors
 //!     cargo bench --bench figures -- check      # HTTP beside a bare handler and a window in Redis
 //!     cargo bench --bench figures -- settle     # HTTP beside the raw group commit of the same rows
+//!     cargo bench --bench figures -- audit      # HTTP beside a server that keeps no audit
 //!     cargo bench --bench figures -- up         # start of an empty directory, idle memory
 //!
-//! `check` needs `KIKI_TEST_REDIS_URL` for its Redis part; `settle` takes PostgreSQL too when
-//! `KIKI_TEST_POSTGRES_URL` names a server. `--seconds N` is the length of a round over HTTP.
+//! `check` needs `KIKI_TEST_REDIS_URL` for its Redis part; `settle` and `audit` take PostgreSQL
+//! too when `KIKI_TEST_POSTGRES_URL` names a server. `--seconds N` is the length of a round over HTTP.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod audit;
 mod bare;
 mod check;
 mod kernel;
@@ -28,6 +30,9 @@ use tokio::runtime::Builder;
 
 fn main() {
     if std::env::var_os(load::SERVE).is_some() {
+        if std::env::var_os(load::UNAUDITED).is_some() {
+            kiki::actors::shield::audit::leave_out();
+        }
         kiki::cli::main();
         return;
     }
@@ -41,7 +46,7 @@ fn main() {
     let seconds = args.iter().position(|a| a == "--seconds").and_then(|at| args.get(at + 1));
     let seconds = seconds.map_or(2.0, |text| text.parse().expect("a number of seconds"));
     let time = Duration::from_secs_f64(seconds);
-    let all = !["rules", "kernel", "check", "settle", "up"].into_iter().any(has);
+    let all = !["rules", "kernel", "check", "settle", "audit", "up"].into_iter().any(has);
     if all || has("rules") {
         rules::run();
     }
@@ -58,6 +63,9 @@ fn main() {
         }
         if all || has("settle") {
             settle::run(time).await;
+        }
+        if all || has("audit") {
+            audit::run(time).await;
         }
         if all || has("up") {
             up::run().await;

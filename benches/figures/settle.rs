@@ -13,30 +13,53 @@ pub async fn run(time: Duration) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let kiki = Server::kiki(&dir.path().join("kiki"), &SETTINGS);
     settle_on("SQLite", kiki, StoreConfig::sqlite(dir.path().join("raw")), time).await;
-    let Ok(url) = std::env::var("KIKI_TEST_POSTGRES_URL") else { return };
-    let databases = ["kiki", "raw"].map(|name| format!("{name}_bench_{}", std::process::id()));
-    for database in &databases {
-        admin(&url, &format!("CREATE DATABASE {database}")).await;
-    }
-    let [serve, raw] = databases.each_ref().map(|name| {
-        let (server, _) = url.rsplit_once('/').expect("a URL with a database");
-        format!("{server}/{name}")
-    });
-    let setting = format!("store.database_url={serve}");
+    let Some(databases) = Databases::create(["kiki", "raw"]).await else { return };
+    let setting = format!("store.database_url={}", databases.url("kiki"));
     let args: Vec<&str> = SETTINGS.iter().copied().chain(["--set", &setting]).collect();
     let kiki = Server::kiki(&dir.path().join("kiki-postgres"), &args);
-    settle_on("PostgreSQL", kiki, StoreConfig::postgres(raw), time).await;
-    for database in &databases {
-        admin(&url, &format!("DROP DATABASE {database} WITH (FORCE)")).await;
-    }
+    settle_on("PostgreSQL", kiki, StoreConfig::postgres(databases.url("raw")), time).await;
+    databases.drop().await;
 }
 
-async fn admin(url: &str, sql: &str) {
-    use sqlx::Connection;
-    sqlx::any::install_default_drivers();
-    let mut conn = sqlx::AnyConnection::connect(url).await.expect("the server is reachable");
-    let sql = sqlx::AssertSqlSafe(sql.to_owned());
-    sqlx::raw_sql(sql).execute(&mut conn).await.expect("it obeys");
+/// Databases of a run on the server that `KIKI_TEST_POSTGRES_URL` names.
+pub struct Databases<const N: usize> {
+    url: String,
+    names: [&'static str; N],
+}
+
+impl<const N: usize> Databases<N> {
+    /// Creates them. `None`: no server is named.
+    pub async fn create(names: [&'static str; N]) -> Option<Databases<N>> {
+        let url = std::env::var("KIKI_TEST_POSTGRES_URL").ok()?;
+        let databases = Databases { url, names };
+        for name in names {
+            databases.admin(&format!("CREATE DATABASE {}", Self::name(name))).await;
+        }
+        Some(databases)
+    }
+
+    fn name(name: &str) -> String {
+        format!("{name}_bench_{}", std::process::id())
+    }
+
+    pub fn url(&self, name: &str) -> String {
+        let (server, _) = self.url.rsplit_once('/').expect("a URL with a database");
+        format!("{server}/{}", Self::name(name))
+    }
+
+    pub async fn drop(self) {
+        for name in self.names {
+            self.admin(&format!("DROP DATABASE {} WITH (FORCE)", Self::name(name))).await;
+        }
+    }
+
+    async fn admin(&self, sql: &str) {
+        use sqlx::Connection;
+        sqlx::any::install_default_drivers();
+        let mut conn = sqlx::AnyConnection::connect(&self.url).await.expect("a server");
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        sqlx::raw_sql(sql).execute(&mut conn).await.expect("it obeys");
+    }
 }
 
 async fn settle_on(name: &str, kiki: Server, raw: StoreConfig, time: Duration) {
