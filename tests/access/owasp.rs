@@ -38,6 +38,53 @@ async fn api1_broken_object_level_authorization_ids_of_another_account_open_noth
     answer.problem(403, "forbidden");
     let answer = world.call(Listener::Shield, call, Some(&admin), &named, proof).await;
     answer.is(200);
+    // Requests, corrections and webhooks have ids that nobody guesses. Who learns one all the same, and
+    // may do everything in his own account, finds nothing there and is refused in theirs.
+    let mine = world.key(Role::Admin, &["shield:acme"]).await;
+    let made = [
+        ("/dsr/create", json!({"customer_id": "ann", "request_type": "ACCESS"}), "dsr"),
+        (
+            "/api/v1/corrections",
+            json!({"campaign_id": "c", "amount": 1, "reason": "twice"}),
+            "corrections",
+        ),
+        (
+            "/api/v1/webhooks",
+            json!({"url": "https://hooks.example/in", "events": ["*"]}),
+            "webhooks",
+        ),
+    ];
+    for (uri, body, name) in made {
+        let call = ("POST", uri);
+        let made =
+            world.call(Listener::Shield, call, Some(&admin), &named, body).await.is(201).json;
+        let id = made["id"].as_str().or(made["request_id"].as_str()).expect("an id");
+        let theirs = Listener::Shield.rules().iter().filter(|rule| {
+            rule.path.starts_with(&format!("/api/v1/{name}/")) && rule.path.contains("{id}")
+        });
+        let mut seen = 0;
+        for rule in theirs {
+            let uri = rule.path.replace("{id}", id);
+            let call = (rule.method, uri.as_str());
+            let body = match rule.method {
+                "GET" => Value::Null,
+                _ => json!({"reason": "a reason"}),
+            };
+            for account in ["acme", "globex"] {
+                let headers = [("x-account", account)];
+                let answer =
+                    world.call(Listener::Shield, call, Some(&mine), &headers, body.clone()).await;
+                let expected = if account == "acme" { 404 } else { 403 };
+                assert_eq!(answer.status, expected, "{rule:?} in {account}: {}", answer.text);
+            }
+            seen += 1;
+        }
+        assert!(seen >= 3, "{name}");
+        let show = format!("/api/v1/{name}/{id}");
+        let answer =
+            world.call(Listener::Shield, ("GET", &show), Some(&admin), &named, Value::Null).await;
+        answer.is(200);
+    }
 }
 
 #[tokio::test]

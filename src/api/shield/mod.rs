@@ -73,7 +73,7 @@ pub type Ctx = axum::extract::State<Arc<App>>;
 #[openapi(
     info(
         title = "SyncShield",
-        description = "Budgets that are never overspent: authorise, settle, spend, and the ledger behind it.\n\n\
+        description = "Budgets that are never overspent, consents and requests about personal data that take effect, and an audit log that shows tampering.\n\n\
             Amounts are exact decimals with at most 6 decimals. Mutating calls take an `Idempotency-Key`: \
             the same key with the same request books once and answers the same.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
