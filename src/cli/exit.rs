@@ -13,7 +13,7 @@ pub type CliResult = Result<(), CliError>;
 /// Why a command failed, with its exit code.
 #[derive(Debug)]
 pub struct CliError {
-    /// 1 failed, 2 wrong arguments or configuration, 130 interrupted.
+    /// 1 failed, 2 wrong arguments or configuration, 130 interrupted, 141 nobody reads the output.
     pub code: u8,
     /// For standard error; empty where everything has been said already.
     pub message: String,
@@ -54,8 +54,8 @@ impl From<StoreError> for CliError {
 impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            // `kiki … | head` is no failure: the reader has seen enough.
-            io::ErrorKind::BrokenPipe => Self { code: 0, message: String::new() },
+            // As if the signal had ended it: what was not said is not known to be good.
+            io::ErrorKind::BrokenPipe => Self { code: 141, message: String::new() },
             _ => Self::failed(error),
         }
     }

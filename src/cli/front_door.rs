@@ -27,10 +27,11 @@ pub async fn door(config: &Config, store: &Store, redis: &Redis) -> Result<Door,
     if verifier.is_none() && !keys.any_good(clock::wall_us()) {
         return Err(CliError::usage(format!(
             "callers on {bind} have to say who they are (auth.mode = \"{}\"), and there is no key \
-             yet. Make one:\n  kiki keys create first --role admin\nor configure an issuer of \
+             yet. Make one:\n  kiki keys create first --role admin --data-dir {}\nor configure an issuer of \
              tokens (auth.oidc_issuer). On a network that is closed by other means, say \
              auth.allow_open = true.",
-            config.auth.mode.word()
+            config.auth.mode.word(),
+            config.store.data_dir.display()
         )));
     }
     let bearer = match verifier {

@@ -132,7 +132,9 @@ async fn create(args: CreateArgs) -> CliResult {
     let mut scopes = Vec::new();
     for text in &args.scopes {
         // Each by itself first, to name the one that is wrong.
-        Scopes::parse([text.as_str()]).map_err(|e| bad(&format!("--scope {text:?}"), &e))?;
+        Scopes::parse([text.as_str()])
+            .and_then(Scopes::of_services)
+            .map_err(|e| bad(&format!("--scope {text:?}"), &e))?;
         scopes.push(text.as_str());
     }
     let scopes = Scopes::parse(scopes).map_err(|e| bad("--scope", &e))?;

@@ -83,6 +83,9 @@ fn dispatch(command: Command) -> CliResult {
 /// 2 wrong arguments or configuration, 130 interrupted.
 pub fn main() -> ExitCode {
     crate::connectors::http::install_crypto();
+    // Stores, backups and copies of the audit are nobody else's business on this machine. A group may
+    // be let in to read; secrets are made for their owner alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
     exit::report(dispatch(Cli::parse().command))
 }
 

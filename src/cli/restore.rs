@@ -116,6 +116,11 @@ pub async fn run(args: RestoreArgs) -> CliResult {
     )?;
     writeln!(
         out,
+        "a backup holds no secrets: copy master.key and token.secret of the former data directory \
+         to {dir} (or set KIKI_MASTER_KEY and KIKI_TOKEN_SECRET) before you start the server"
+    )?;
+    writeln!(
+        out,
         "people who were erased after the backup are erased again at the next start, as far as \
          shield_erasures.jsonl in {} names them",
         audit_dir.display()

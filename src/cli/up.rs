@@ -15,7 +15,7 @@ use crate::access::Door;
 use crate::actors::kernel::{KernelConfig, Registry};
 use crate::actors::shield::audit::{AuditTerms, AuditWitness};
 use crate::actors::shield::webhooks::HookTerms;
-use crate::actors::shield::{Shield, ShieldTerms};
+use crate::actors::shield::{Shield, ShieldTerms, vault};
 use crate::api::server::{self, Listener};
 use crate::api::shield::{App, Front, HttpTerms, TokenKeys};
 use crate::api::{admin, health};
@@ -64,10 +64,12 @@ pub async fn run(args: UpArgs) -> CliResult {
 
     let certificates = Certificates::load(&config.server).map_err(CliError::usage)?;
     let listeners = Listeners::bind(&config).await?;
-    let secret = token_secret(&config).map_err(CliError::failed)?;
-    let master = master_key(&config).map_err(CliError::failed)?;
     let redis = Redis::connect(&config.redis).map_err(CliError::failed)?;
     let store = Store::open(config.store.opening()).await.map_err(CliError::failed)?;
+    // The master key first: where it is missing, nothing is to look as if it were a secret of this store.
+    let sealed = vault::is_sealed(&store).await.map_err(CliError::failed)?;
+    let master = master_key(&config, sealed).map_err(CliError::failed)?;
+    let secret = token_secret(&config).map_err(CliError::failed)?;
     let witness = AuditWitness::default();
     let door = front_door::door(&config, &store, &redis).await?;
     let door = Arc::new(door.with_witness(Arc::new(witness.clone())));

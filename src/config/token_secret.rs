@@ -29,14 +29,22 @@ pub fn token_secret(config: &Config) -> io::Result<Vec<u8>> {
 }
 
 /// The configured master key, under which people's keys and the keyring are sealed, or the one in
-/// the data directory, which is made as [`token_secret`] is.
+/// the data directory, which is made as [`token_secret`] is, unless the store is `sealed` already:
+/// a new key could open nothing of it.
 ///
 /// # Errors
-/// Those of [`token_secret`], and a text that is no key of 32 bytes.
-pub fn master_key(config: &Config) -> io::Result<MasterKey> {
+/// Those of [`token_secret`], a text that is no key of 32 bytes, and none for a store that is sealed.
+pub fn master_key(config: &Config, sealed: bool) -> io::Result<MasterKey> {
     let configured = config.shield.master_key.expose();
     let (text, from) = if configured.is_empty() {
         let path = config.store.data_dir.join(MASTER_KEY_FILE);
+        if sealed && !path.try_exists()? {
+            return Err(io::Error::other(format!(
+                "this store was sealed with a master key, which is not here: copy {MASTER_KEY_FILE} \
+                 (and {TOKEN_SECRET_FILE}) of the former data directory to {}, or set KIKI_MASTER_KEY",
+                config.store.data_dir.display()
+            )));
+        }
         let text = String::from_utf8(kept(&path)?).map_err(io::Error::other)?;
         (text, path.display().to_string())
     } else {

@@ -206,7 +206,7 @@ async fn nobody_gives_sees_or_revokes_more_than_he_has() {
     for (role, scopes) in [
         ("viewer", &["*"][..]),
         ("viewer", &["shield"]),
-        ("viewer", &["flow:acme"]),
+        ("viewer", &["health:acme"]),
         ("admin", &["shield:acme", "shield:globex"]),
     ] {
         make(&acme, role, scopes).await.problem(403, "forbidden");

@@ -59,6 +59,15 @@ async fn the_documented_calls_answer_as_documented() {
     );
     assert_eq!(of["analytics"]["status"], "unknown");
     assert_eq!(of["analytics"]["reason"], "no_consent");
+    // whoever asks is told why not, and the log knows it too
+    for (kind, reason) in [("marketing", "revoked"), ("analytics", "no_consent")] {
+        let uri = format!("/api/v1/consent/check?customer_id=cust_123&type={kind}");
+        let answer = api.get(&uri).await.is(200);
+        assert_eq!((&answer["allowed"], &answer["reason"]), (&json!(false), &json!(reason)));
+        let uri = "/api/v1/audit?event=consent.denied&limit=1";
+        let found = api.get(uri).await.is(200);
+        assert_eq!(found["records"][0]["data"]["reason"], reason, "{found}");
+    }
 }
 
 async fn the_history_keeps_every_change_with_what_was_shown() {

@@ -120,12 +120,19 @@ impl Shield {
         People::new(Arc::clone(&self.shared), self.patience)
     }
 
-    /// Somebody asked whether a customer allows something: counted in the audit log.
-    pub fn consent_asked(&self, account: &str, actor: &Arc<str>, kind: Kind, allowed: bool) {
+    /// Somebody asked whether a customer allows something, and was told yes, or why not: counted in
+    /// the audit log.
+    pub fn consent_asked(
+        &self,
+        account: &str,
+        actor: &Arc<str>,
+        kind: Kind,
+        refusal: Option<&'static str>,
+    ) {
         let feed = self.shared.audit.feeds.of(&account.into());
-        let (turning, reason) = match allowed {
-            true => (Turning::ConsentAllowed, ""),
-            false => (Turning::ConsentDenied, "no_consent"),
+        let (turning, reason) = match refusal {
+            None => (Turning::ConsentAllowed, ""),
+            Some(reason) => (Turning::ConsentDenied, reason),
         };
         let (subject, reason) = (kind.as_str().to_owned(), reason.to_owned());
         feed.turned(turning, actor, subject, reason, clock::wall_us());

@@ -115,6 +115,14 @@ impl Vault {
     }
 }
 
+/// Whether a store has keys that a master key has sealed.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn is_sealed(store: &Store) -> Result<bool, StoreError> {
+    Ok(!store.keyring(AUDIT).await?.is_empty())
+}
+
 /// A nonce that was never used: 192 random bits do not meet again.
 pub fn nonce() -> Nonce {
     rand::random()

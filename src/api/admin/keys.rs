@@ -163,6 +163,7 @@ pub async fn create(State(admin): Ctx, json: Json) -> Result<Response, Problem> 
             return Err(Problem::field("scopes", "is empty; leave it out for what the caller has"));
         }
         Some(texts) => Scopes::parse(texts.iter().map(String::as_str))
+            .and_then(Scopes::of_services)
             .map_err(|why| Problem::field("scopes", why))?,
     };
     let now = clock::wall_us();

@@ -17,6 +17,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The services that there are to name.
+pub const SERVICES: [&str; 3] = ["shield", "health", "admin"];
 /// Characters of the longest name.
 pub const NAME_CHARS_MAX: usize = 128;
 /// Names of one list.
@@ -38,6 +40,8 @@ pub enum BadScope {
     Names,
     #[error("has more than 16 grants")]
     Grants,
+    #[error("names {0}, which is no service: there are shield, health and admin")]
+    Service(String),
 }
 
 /// Letters, digits, `_`, `-` and `.`, not of dots alone: safe in paths, logs and labels.
@@ -187,6 +191,21 @@ impl Scopes {
             grants.push(text.parse()?);
         }
         Ok(if grants.is_empty() { Scopes::all() } else { Scopes(grants) })
+    }
+
+    /// For a new key: every service that is named is one.
+    ///
+    /// # Errors
+    /// The first that is none: a slip would make a key that opens nothing.
+    pub fn of_services(self) -> Result<Scopes, BadScope> {
+        let named = self.0.iter().filter_map(|grant| match &grant.services {
+            Names::All => None,
+            Names::Some(names) => Some(names),
+        });
+        match named.flatten().find(|name| !SERVICES.contains(&&***name)) {
+            Some(name) => Err(BadScope::Service(name.to_string())),
+            None => Ok(self),
+        }
     }
 
     pub fn allows(&self, service: &str, account: &str) -> bool {

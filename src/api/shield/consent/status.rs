@@ -89,6 +89,9 @@ pub async fn status(
 pub struct ConsentChecked {
     allowed: bool,
     consent_type: &'static str,
+    /// no_consent, revoked, restricted, objected or opted_out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
 }
 
 /// Ask before something is sent to, or targeted at, a customer
@@ -108,9 +111,18 @@ pub async fn check(
     let kind = kind("type", &text)?;
     let (account, customer) = asked(&app, &headers, &parameters)?;
     common::known_account(&app, &account).await?;
-    let asked = app.shield.people().allows(&account, &customer, kind).await.map_err(failed)?;
-    app.shield.consent_asked(&account, &caller().name, kind, asked.allowed);
-    Ok(axum::Json(ConsentChecked { allowed: asked.allowed, consent_type: kind.as_str() }))
+    let people = app.shield.people();
+    let asked = people.allows(&account, &customer, kind).await.map_err(failed)?;
+    let reason = if asked.allowed {
+        None
+    } else {
+        // What is remembered is yes or no. A customer who has allowed it just now is told of by the
+        // next answer.
+        let seen = people.look(&account, &customer).await.map_err(failed)?;
+        Some(status_of(&seen.consents, kind).reason.unwrap_or("no_consent"))
+    };
+    app.shield.consent_asked(&account, &caller().name, kind, reason);
+    Ok(axum::Json(ConsentChecked { allowed: asked.allowed, consent_type: kind.as_str(), reason }))
 }
 
 /// One change, as it was made.

@@ -15,15 +15,15 @@ const TEXT_CHARS_MAX: usize = 40;
 /// Why no period could be made of the parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPeriod {
-    #[error("period is daily, weekly, monthly, quarterly or yearly")]
+    #[error("is one of daily, weekly, monthly, quarterly or yearly")]
     Name,
     #[error("a bound is a date (2026-11-21) or a time (2026-11-21T07:45:00Z)")]
     Bound,
     #[error("from and to go together, and without period or at")]
     Mixed,
-    #[error("from must be before to")]
+    #[error("must be before to")]
     Backwards,
-    #[error("a period is at most 3 years")]
+    #[error("is more than 3 years away from to")]
     TooLong,
     #[error("the period has not begun yet")]
     Future,

@@ -368,3 +368,15 @@ fn violations_beyond_a_thousand_are_counted() {
     assert_eq!(report.violations.len(), VIOLATIONS_MAX);
     assert!(report.violations_left_out >= 2000);
 }
+
+#[test]
+fn answers_of_requests_about_people_are_no_budgets_and_those_of_no_budget_are_found() {
+    let order = |budget: &str| {
+        let mut checker = Checker::default();
+        checker.feed(&Row::Order(OrderRow { account: "acme", budget, answer: "01a1fe31cc39" }));
+        checker.finish()
+    };
+    let report = order("@dsr/01a1fe31cc39");
+    assert_eq!((report.violations, report.budgets.len()), (vec![], 0));
+    assert_eq!(order("camp").violations.len(), 1);
+}
