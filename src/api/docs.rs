@@ -1,14 +1,21 @@
 //! What all OpenAPI documents share.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::routing::get;
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, Modify};
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::access::{Listener, Needs};
+use super::problem::{Code, Problem};
 
 /// How callers prove who they are, where they have to.
 pub struct Proofs;
@@ -25,9 +32,31 @@ impl Modify for Proofs {
     }
 }
 
+/// `/openapi.json` and the pages of it at `/docs`. The document is made when it is first asked for:
+/// it is larger than everything else that an idle process holds, and few ever read it.
+pub fn pages<D: utoipa::OpenApi, S>(listener: Listener, open: bool) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let made: Arc<OnceLock<Result<Bytes, String>>> = Arc::default();
+    let document = async move || {
+        let text = made.get_or_init(|| {
+            let mut api = D::openapi();
+            say_proofs(&mut api, listener, open);
+            api.to_json().map(Bytes::from).map_err(|error| error.to_string())
+        });
+        match text {
+            Ok(text) => Ok(([(CONTENT_TYPE, "application/json")], text.clone())),
+            Err(error) => Err(Problem::new(Code::Internal, error.clone())),
+        }
+    };
+    let shown = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    Router::from(shown).route("/openapi.json", get(document))
+}
+
 /// Says of every operation what this installation asks for: nothing where it is open, and of the
 /// public ones nowhere.
-pub fn say_proofs(api: &mut OpenApi, listener: Listener, open: bool) {
+fn say_proofs(api: &mut OpenApi, listener: Listener, open: bool) {
     let none: [&str; 0] = [];
     let mut proofs =
         vec![SecurityRequirement::new("bearer", none), SecurityRequirement::new("api_key", none)];

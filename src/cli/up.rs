@@ -53,19 +53,21 @@ pub async fn run(args: UpArgs) -> CliResult {
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let metrics = telemetry::install_metrics().map_err(CliError::failed)?;
+    // Its clock is tuned for up to 0.2 s: beside the opening of the store.
+    let metrics = tokio::task::spawn_blocking(telemetry::install_metrics);
     std::fs::create_dir_all(&config.store.data_dir)
         .map_err(|e| CliError::failed(format!("{}: {e}", config.store.data_dir.display())))?;
-    let collector = config.telemetry.collector();
-    let collector = collector.map(|terms| Collector::new(&terms)).transpose();
-    let collector = collector.map_err(|e| CliError::failed(format!("telemetry: {e}")))?;
     let address = config.server.shield_addr().to_string();
     let lock = ServerLock::acquire(&config.store.data_dir, &address).map_err(CliError::failed)?;
 
     let certificates = Certificates::load(&config.server).map_err(CliError::usage)?;
     let listeners = Listeners::bind(&config).await?;
-    let redis = Redis::connect(&config.redis).map_err(CliError::failed)?;
     let store = Store::open(config.store.opening()).await.map_err(CliError::failed)?;
+    let metrics = metrics.await.map_err(CliError::failed)?.map_err(CliError::failed)?;
+    let collector = config.telemetry.collector();
+    let collector = collector.map(|terms| Collector::new(&terms)).transpose();
+    let collector = collector.map_err(|e| CliError::failed(format!("telemetry: {e}")))?;
+    let redis = Redis::connect(&config.redis).map_err(CliError::failed)?;
     // The master key first: where it is missing, nothing is to look as if it were a secret of this store.
     let sealed = vault::is_sealed(&store).await.map_err(CliError::failed)?;
     let master = master_key(&config, sealed).map_err(CliError::failed)?;

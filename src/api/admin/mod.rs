@@ -21,10 +21,8 @@ use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use utoipa::OpenApi;
 
-use utoipa_swagger_ui::SwaggerUi;
-
 use super::access::{GuardLayer, Listener};
-use super::docs::{Proofs, say_proofs};
+use super::docs::{self, Proofs};
 use super::gate::{self, Gate};
 use super::problem::ProblemBody;
 use super::shield::audit::search;
@@ -94,8 +92,7 @@ const TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Every admin route. Faults are refused unless `chaos_enabled`, whatever the kernel would allow.
 pub fn router(registry: Registry, chaos_enabled: bool, door: Arc<Door>) -> Router {
-    let mut api = AdminDoc::openapi();
-    say_proofs(&mut api, Listener::Admin, door.everybody().is_some());
+    let docs = docs::pages::<AdminDoc, _>(Listener::Admin, door.everybody().is_some());
     let streams = Arc::new(Semaphore::new(STREAMS_MAX));
     let router = Router::new()
         .route("/api/admin/actors", get(actors::list))
@@ -113,7 +110,6 @@ pub fn router(registry: Registry, chaos_enabled: bool, door: Arc<Door>) -> Route
         .route("/api/admin/keys/{id}", delete(keys::revoke))
         .route("/", get(about))
         .with_state(Arc::new(Admin { registry, chaos_enabled, streams, door }));
-    let docs = SwaggerUi::new("/docs").url("/openapi.json", api);
     with_fallbacks(router.merge(docs))
 }
 

@@ -21,16 +21,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tower::ServiceBuilder;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
 
 use super::access::{GuardLayer, Listener};
-use super::docs::{Proofs, say_proofs};
+use super::docs::{self, Proofs};
 use super::gate::{self, Gate};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::actors::shield::Shield;
@@ -78,6 +75,83 @@ pub type Ctx = axum::extract::State<Arc<App>>;
             the same key with the same request books once and answers the same.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    paths(
+        // the documented calls of old
+        spend::spend_get,
+        spend::spend_post,
+        check::check_ltv,
+        allocations::allocate,
+        budget::budget,
+        check::authorise,
+        // holds
+        check::authorise_batch,
+        holds::hold,
+        holds::settle,
+        holds::release,
+        // allocations
+        allocations::list,
+        allocations::pause,
+        allocations::resume,
+        allocations::top_up,
+        allocations::end,
+        // bookings
+        spend::book,
+        ledger::ledger,
+        // corrections
+        corrections::list,
+        corrections::propose,
+        corrections::show,
+        corrections::approve,
+        corrections::refuse,
+        // webhooks
+        webhooks::list,
+        webhooks::create,
+        webhooks::show,
+        webhooks::delete,
+        webhooks::rotate,
+        webhooks::test,
+        // accounts
+        accounts::list,
+        accounts::create,
+        accounts::account,
+        accounts::stop,
+        accounts::start,
+        accounts::rates,
+        accounts::put_rates,
+        accounts::resume_after_restore,
+        // people
+        consent::change::grant,
+        consent::change::revoke,
+        consent::status::status,
+        consent::status::check,
+        consent::status::history,
+        consent::tcf::take,
+        dsr::create::create,
+        dsr::show::list,
+        dsr::show::show,
+        dsr::show::package,
+        dsr::decide::verify,
+        dsr::decide::complete,
+        dsr::decide::reject,
+        dsr::decide::cancel,
+        dsr::decide::extend,
+        dsr::decide::lift,
+        compliance::report,
+        // the audit log
+        audit::search::list,
+        audit::export::export,
+        audit::heads::list,
+        audit::heads::sign,
+        audit::proof::inclusion,
+        audit::proof::consistency,
+        audit::verify::verify,
+        audit::verify::verify_with,
+        // the service itself
+        info::about,
+        info::health,
+        info::ready,
+        info::metrics
+    ),
     components(schemas(ProblemBody)),
     modifiers(&Proofs)
 )]
@@ -92,82 +166,81 @@ pub struct HttpTerms {
 
 /// Every route of SyncShield.
 pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
-    let (router, mut api) = OpenApiRouter::with_openapi(Doc::openapi())
+    let open = app.door.everybody().is_some();
+    let router = Router::new()
         // the documented calls of old
-        .routes(routes!(spend::spend_get, spend::spend_post))
-        .routes(routes!(check::check_ltv))
-        .routes(routes!(allocations::allocate))
-        .routes(routes!(budget::budget))
-        .routes(routes!(check::authorise))
+        .route("/spend", get(spend::spend_get).post(spend::spend_post))
+        .route("/check", get(check::check_ltv))
+        .route("/api/v1/allocate", post(allocations::allocate))
+        .route("/api/v1/budget/{campaign_id}", get(budget::budget))
+        .route("/api/v1/check", post(check::authorise))
         // holds
-        .routes(routes!(check::authorise_batch))
-        .routes(routes!(holds::hold))
-        .routes(routes!(holds::settle))
-        .routes(routes!(holds::release))
+        .route("/api/v1/check/batch", post(check::authorise_batch))
+        .route("/api/v1/holds/{id}", get(holds::hold))
+        .route("/api/v1/holds/{id}/settle", post(holds::settle))
+        .route("/api/v1/holds/{id}/release", post(holds::release))
         // allocations
-        .routes(routes!(allocations::list))
-        .routes(routes!(allocations::pause))
-        .routes(routes!(allocations::resume))
-        .routes(routes!(allocations::top_up))
-        .routes(routes!(allocations::end))
+        .route("/api/v1/allocations", get(allocations::list))
+        .route("/api/v1/allocations/{campaign_id}/pause", post(allocations::pause))
+        .route("/api/v1/allocations/{campaign_id}/resume", post(allocations::resume))
+        .route("/api/v1/allocations/{campaign_id}/top-up", post(allocations::top_up))
+        .route("/api/v1/allocations/{campaign_id}/end", post(allocations::end))
         // bookings
-        .routes(routes!(spend::book))
-        .routes(routes!(ledger::ledger))
+        .route("/api/v1/spend", post(spend::book))
+        .route("/api/v1/budget/{campaign_id}/ledger", get(ledger::ledger))
         // corrections
-        .routes(routes!(corrections::list, corrections::propose))
-        .routes(routes!(corrections::show))
-        .routes(routes!(corrections::approve))
-        .routes(routes!(corrections::refuse))
+        .route("/api/v1/corrections", get(corrections::list).post(corrections::propose))
+        .route("/api/v1/corrections/{id}", get(corrections::show))
+        .route("/api/v1/corrections/{id}/approve", post(corrections::approve))
+        .route("/api/v1/corrections/{id}/refuse", post(corrections::refuse))
         // webhooks
-        .routes(routes!(webhooks::list, webhooks::create))
-        .routes(routes!(webhooks::show, webhooks::delete))
-        .routes(routes!(webhooks::rotate))
-        .routes(routes!(webhooks::test))
+        .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/api/v1/webhooks/{id}", get(webhooks::show).delete(webhooks::delete))
+        .route("/api/v1/webhooks/{id}/rotate", post(webhooks::rotate))
+        .route("/api/v1/webhooks/{id}/test", post(webhooks::test))
         // accounts
-        .routes(routes!(accounts::list, accounts::create))
-        .routes(routes!(accounts::account))
-        .routes(routes!(accounts::stop))
-        .routes(routes!(accounts::start))
-        .routes(routes!(accounts::rates, accounts::put_rates))
-        .routes(routes!(accounts::resume_after_restore))
+        .route("/api/v1/accounts", get(accounts::list).post(accounts::create))
+        .route("/api/v1/accounts/{account}", get(accounts::account))
+        .route("/api/v1/accounts/{account}/stop", post(accounts::stop))
+        .route("/api/v1/accounts/{account}/start", post(accounts::start))
+        .route("/api/v1/rates", get(accounts::rates).put(accounts::put_rates))
+        .route("/api/v1/restore/resume", post(accounts::resume_after_restore))
         // people
-        .routes(routes!(consent::change::grant))
-        .routes(routes!(consent::change::revoke))
-        .routes(routes!(consent::status::status))
-        .routes(routes!(consent::status::check))
-        .routes(routes!(consent::status::history))
-        .routes(routes!(consent::tcf::take))
-        .routes(routes!(dsr::create::create))
-        .routes(routes!(dsr::show::list))
-        .routes(routes!(dsr::show::show))
-        .routes(routes!(dsr::show::package))
-        .routes(routes!(dsr::decide::verify))
-        .routes(routes!(dsr::decide::complete))
-        .routes(routes!(dsr::decide::reject))
-        .routes(routes!(dsr::decide::cancel))
-        .routes(routes!(dsr::decide::extend))
-        .routes(routes!(dsr::decide::lift))
-        .routes(routes!(compliance::report))
+        .route("/consent/grant", post(consent::change::grant))
+        .route("/consent/revoke", post(consent::change::revoke))
+        .route("/consent/status", get(consent::status::status))
+        .route("/api/v1/consent/check", get(consent::status::check))
+        .route("/api/v1/consent/history", get(consent::status::history))
+        .route("/api/v1/consent/tcf", post(consent::tcf::take))
+        .route("/dsr/create", post(dsr::create::create))
+        .route("/api/v1/dsr", get(dsr::show::list))
+        .route("/api/v1/dsr/{id}", get(dsr::show::show))
+        .route("/api/v1/dsr/{id}/package", get(dsr::show::package))
+        .route("/api/v1/dsr/{id}/verify", post(dsr::decide::verify))
+        .route("/api/v1/dsr/{id}/complete", post(dsr::decide::complete))
+        .route("/api/v1/dsr/{id}/reject", post(dsr::decide::reject))
+        .route("/api/v1/dsr/{id}/cancel", post(dsr::decide::cancel))
+        .route("/api/v1/dsr/{id}/extend", post(dsr::decide::extend))
+        .route("/api/v1/dsr/{id}/lift", post(dsr::decide::lift))
+        .route("/compliance/report", get(compliance::report))
         // the audit log
-        .routes(routes!(audit::search::list))
-        .routes(routes!(audit::export::export))
-        .routes(routes!(audit::heads::list, audit::heads::sign))
-        .routes(routes!(audit::proof::inclusion))
-        .routes(routes!(audit::proof::consistency))
-        .routes(routes!(audit::verify::verify, audit::verify::verify_with))
+        .route("/api/v1/audit", get(audit::search::list))
+        .route("/api/v1/audit/export", get(audit::export::export))
+        .route("/api/v1/audit/heads", get(audit::heads::list).post(audit::heads::sign))
+        .route("/api/v1/audit/proof/{index}", get(audit::proof::inclusion))
+        .route("/api/v1/audit/consistency", get(audit::proof::consistency))
+        .route("/api/v1/audit/verify", get(audit::verify::verify).post(audit::verify::verify_with))
         // the service itself
-        .routes(routes!(info::about))
-        .routes(routes!(info::health))
-        .routes(routes!(info::ready))
-        .routes(routes!(info::metrics))
-        .split_for_parts();
-    say_proofs(&mut api, Listener::Shield, app.door.everybody().is_some());
+        .route("/", get(info::about))
+        .route("/health", get(info::health))
+        .route("/ready", get(info::ready))
+        .route("/metrics", get(info::metrics));
     let gate = Gate::new("syncshield", terms.running_max, terms.time_max);
     let gate = axum::middleware::from_fn_with_state(gate, gate::pass);
     let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Shield);
     // The first is the outermost; as one layer they cost one box for a request.
     let around = ServiceBuilder::new().layer(gate).layer(guard);
-    with_fallbacks(router.merge(SwaggerUi::new("/docs").url("/openapi.json", api)))
+    with_fallbacks(router.merge(docs::pages::<Doc, _>(Listener::Shield, open)))
         .layer(around)
         .with_state(app)
 }
