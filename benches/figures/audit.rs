@@ -22,7 +22,7 @@ const COMMAND: &str = "cargo bench --bench figures -- audit";
 const CAMPAIGNS: usize = 256;
 
 #[derive(Clone, Copy)]
-enum Path {
+pub enum Work {
     /// Bids are authorised, and their holds run out.
     Check,
     /// Bids are authorised and settled.
@@ -35,8 +35,8 @@ pub async fn run(time: Duration) {
     for server in &servers {
         allocate(server.port, CAMPAIGNS).await;
     }
-    compare("authorisations", &servers, Path::Check, time).await;
-    compare("durable settles, SQLite", &servers, Path::Settle, time).await;
+    compare("authorisations", &servers, Work::Check, time).await;
+    compare("durable settles, SQLite", &servers, Work::Settle, time).await;
     drop(servers);
     let Some(databases) = Databases::create(["audited", "not"]).await else { return };
     let servers = ["audited", "not"].map(|name| {
@@ -47,7 +47,7 @@ pub async fn run(time: Duration) {
     for server in &servers {
         allocate(server.port, CAMPAIGNS).await;
     }
-    compare("durable settles, PostgreSQL", &servers, Path::Settle, time).await;
+    compare("durable settles, PostgreSQL", &servers, Work::Settle, time).await;
     drop(servers);
     databases.drop().await;
 }
@@ -58,16 +58,16 @@ fn start(name: &str, dir: &std::path::Path, args: &[&str]) -> Server {
     Server::kiki_as(&std::env::current_exe().expect("this program"), dir, args, envs)
 }
 
-async fn compare(name: &str, servers: &[Server; 2], path: Path, time: Duration) {
+async fn compare(name: &str, servers: &[Server; 2], work: Work, time: Duration) {
     for server in servers {
-        round(server, path, time).await;
+        round(server, work, time).await;
     }
     let (mut rates, mut costs) = ([vec![], vec![]], [vec![], vec![]]);
     for pair in 0..PAIRS {
         for turn in 0..2 {
             // Each goes first as often as the other.
             let who = (pair + turn) % 2;
-            let seen = round(&servers[who], path, time).await;
+            let seen = round(&servers[who], work, time).await;
             rates[who].push(seen.per_s);
             costs[who].push(seen.cpu_us);
         }
@@ -95,13 +95,13 @@ async fn compare(name: &str, servers: &[Server; 2], path: Path, time: Duration) 
     );
 }
 
-struct Seen {
-    per_s: f64,
+pub struct Seen {
+    pub per_s: f64,
     /// CPU time of the server for one of what was counted, micros.
-    cpu_us: f64,
+    pub cpu_us: f64,
 }
 
-async fn round(server: &Server, path: Path, time: Duration) -> Seen {
+pub async fn round(server: &Server, work: Work, time: Duration) -> Seen {
     let (done, over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let cpu = server.cpu_us();
     let tasks: Vec<_> = (0..CONNECTIONS)
@@ -109,9 +109,9 @@ async fn round(server: &Server, path: Path, time: Duration) -> Seen {
             let (port, done, over) = (server.port, Arc::clone(&done), Arc::clone(&over));
             tokio::spawn(async move {
                 let mut client = Client::connect(port).await;
-                match path {
-                    Path::Check => check(&mut client, n, &done, &over).await,
-                    Path::Settle => settle(&mut client, n, &done, &over).await,
+                match work {
+                    Work::Check => check(&mut client, n, &done, &over).await,
+                    Work::Settle => settle(&mut client, n, &done, &over).await,
                 }
             })
         })

@@ -2,7 +2,7 @@
 //! the next request when the last is answered.
 
 use std::io::BufRead;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,13 +51,17 @@ impl Server {
         Server::start(command, None)
     }
 
-    /// `kiki up` with a data directory and further arguments, on free ports.
-    pub fn kiki(dir: &Path, args: &[&str]) -> Server {
-        let kiki = match option_env!("CARGO_BIN_EXE_kiki") {
+    /// The `kiki` that is measured.
+    pub fn program() -> PathBuf {
+        match option_env!("CARGO_BIN_EXE_kiki") {
             Some(kiki) => kiki.into(),
             None => std::env::current_exe().expect("this program"),
-        };
-        Server::kiki_as(&kiki, dir, args, &[])
+        }
+    }
+
+    /// `kiki up` with a data directory and further arguments, on free ports.
+    pub fn kiki(dir: &Path, args: &[&str]) -> Server {
+        Server::kiki_as(&Server::program(), dir, args, &[])
     }
 
     /// The same of another program, with more in its environment.

@@ -7,15 +7,17 @@
 //!     cargo bench --bench figures -- settle     # HTTP beside the raw group commit of the same rows
 //!     cargo bench --bench figures -- audit      # HTTP beside a server that keeps no audit
 //!     cargo bench --bench figures -- up         # start of an empty directory, idle memory
+//!     BENCH_BESIDE=FILE cargo bench --bench figures -- beside   # beside another build of kiki
 //!
-//! `check` needs `KIKI_TEST_REDIS_URL` for its Redis part; `settle` and `audit` take PostgreSQL
-//! too when `KIKI_TEST_POSTGRES_URL` names a server. `--seconds N` is the length of a round over HTTP.
+//! `check` needs `KIKI_TEST_REDIS_URL` for its Redis part; `settle`, `audit` and `beside` take
+//! PostgreSQL too when `KIKI_TEST_POSTGRES_URL` names a server. `--seconds N` is the length of a round over HTTP.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod audit;
 mod bare;
+mod beside;
 mod check;
 mod kernel;
 mod load;
@@ -46,7 +48,7 @@ fn main() {
     let seconds = args.iter().position(|a| a == "--seconds").and_then(|at| args.get(at + 1));
     let seconds = seconds.map_or(2.0, |text| text.parse().expect("a number of seconds"));
     let time = Duration::from_secs_f64(seconds);
-    let all = !["rules", "kernel", "check", "settle", "audit", "up"].into_iter().any(has);
+    let all = !["rules", "kernel", "check", "settle", "audit", "up", "beside"].into_iter().any(has);
     if all || has("rules") {
         rules::run();
     }
@@ -69,6 +71,10 @@ fn main() {
         }
         if all || has("up") {
             up::run().await;
+        }
+        if has("beside") {
+            let other = std::env::var_os("BENCH_BESIDE");
+            beside::run(other.expect("BENCH_BESIDE names the other program"), time).await;
         }
     });
 }
