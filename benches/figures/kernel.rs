@@ -128,7 +128,11 @@ async fn shield(registry: &Registry, dir: &std::path::Path) -> (Shield, BudgetNa
         hold_ttl_us: 100_000,
         idle_after: Duration::from_secs(300),
         mailbox_max: 1_024,
-        audit: AuditTerms { dir: dir.to_owned(), retention_us: i64::MAX },
+        audit: AuditTerms {
+            dir: dir.to_owned(),
+            retention_us: i64::MAX,
+            verify_every: Duration::from_secs(86_400),
+        },
         webhooks: HookTerms {
             allow_private: false,
             patience: Duration::from_secs(5),

@@ -169,6 +169,7 @@ pub fn terms(config: &Config) -> ShieldTerms {
         audit: AuditTerms {
             dir: config.audit.dir_or(&config.store.data_dir).to_owned(),
             retention_us: i64::from(config.audit.retention_days) * 86_400_000_000,
+            verify_every: config.audit.verify_every_s.duration(),
         },
         webhooks: HookTerms {
             allow_private: config.webhooks.allow_private,

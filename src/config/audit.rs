@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::section::section;
+use crate::config::Seconds;
 
 section! {
     /// The readable copy of the audit trail.
@@ -11,6 +12,8 @@ section! {
         dir: PathBuf, "AUDIT_DIR";
         /// Days that records are kept.
         retention_days: u32 ["1" "36500"], "RETENTION_DAYS";
+        /// How often every log is verified, seconds.
+        verify_every_s: Seconds ["1" "2592000"], "AUDIT_VERIFY_EVERY_S";
     }
 }
 

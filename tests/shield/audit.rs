@@ -20,6 +20,7 @@ crate::on_every_store!(
     alike_refusals_are_gathered_and_none_is_lost,
     proofs_convince_with_the_rules_alone,
     a_byte_flipped_in_a_record_is_found,
+    a_log_that_somebody_changed_is_told_of_without_asking,
     a_deleted_row_is_found,
     reordered_rows_are_found,
     a_cut_tail_is_found,
@@ -157,6 +158,25 @@ async fn a_byte_flipped_in_a_record_is_found() {
                WHERE lines LIKE '%\"amount\":\"1\"%'";
     tamper(&api, sql).await;
     assert!(findings(&api).await.contains(&"root_differs".to_owned()));
+}
+
+async fn a_log_that_somebody_changed_is_told_of_without_asking() {
+    let api = api(&[("audit.verify_every_s", "1")]).await;
+    busy(&api, 3).await;
+    assert!(findings(&api).await.is_empty());
+    api.post("/api/v1/audit/heads", json!({})).await.is(200);
+    let told = "event=audit.unverified";
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert!(search(&api, told).await.is_empty(), "it verifies so far");
+    tamper(&api, "DELETE FROM audit_block WHERE block = 0").await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while search(&api, told).await.is_empty() {
+        assert!(std::time::Instant::now() < deadline, "nobody was told");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let record = search(&api, told).await.remove(0);
+    assert_eq!((&record["outcome"], &record["actor"]), (&json!("failed"), &json!("system")));
+    assert!(record["data"]["findings"].as_u64().is_some_and(|n| n > 0), "{record}");
 }
 
 async fn a_deleted_row_is_found() {

@@ -5,26 +5,30 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::header::{HOST, HeaderName, ORIGIN};
+use axum::http::{HeaderMap, Method, Uri};
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Why a request is not of this machine's own making. `None`: it is, as far as it says.
 pub fn foreign(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<&'static str> {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = uri.authority().map(|authority| authority.as_str());
-    if host.or_else(|| text(header::HOST.as_str())).is_some_and(|host| !is_here(host)) {
+    if host.or_else(|| text(HOST)).is_some_and(|host| !is_here(host)) {
         return Some("the Host is not this machine");
     }
     // `null` is what pages without an origin of their own send.
-    let origin = text(header::ORIGIN.as_str());
-    let of_page = |origin: &str| origin.split_once("://").map_or("?", |(_, host)| host).to_owned();
-    if origin.is_some_and(|origin| !is_here(&of_page(origin))) {
+    let origin = text(ORIGIN);
+    let of_page = |origin| str::split_once(origin, "://").map_or("?", |(_, host)| host);
+    if origin.is_some_and(|origin| !is_here(of_page(origin))) {
         return Some("a page of another origin has sent it");
     }
     // Somebody who follows a link to a page changes nothing.
     let follows = *method == Method::GET
-        && text("sec-fetch-mode") == Some("navigate")
+        && text(SEC_FETCH_MODE) == Some("navigate")
         && (uri.path() == "/" || uri.path().starts_with("/docs"));
-    match text("sec-fetch-site") {
+    match text(SEC_FETCH_SITE) {
         Some("cross-site") if !follows => Some("a page of another site has sent it"),
         _ => None,
     }
@@ -36,9 +40,12 @@ fn is_here(authority: &str) -> bool {
         Some(rest) => rest.split_once(']').map_or("", |(host, _)| host),
         None => authority.split(':').next().unwrap_or_default(),
     };
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    host == "localhost"
-        || host.ends_with(".localhost")
+    let host = host.trim_end_matches('.');
+    let (before, name) = match host.len().checked_sub("localhost".len()) {
+        Some(at) => host.split_at_checked(at).unwrap_or((host, "")),
+        None => (host, ""),
+    };
+    (name.eq_ignore_ascii_case("localhost") && (before.is_empty() || before.ends_with('.')))
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
@@ -49,7 +56,7 @@ mod tests {
     fn told(method: &str, uri: &str, pairs: &[(&str, &str)]) -> Option<&'static str> {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
-            let name: header::HeaderName = name.parse().expect("a name");
+            let name: HeaderName = name.parse().expect("a name");
             headers.insert(name, value.parse().expect("a value"));
         }
         foreign(&method.parse().expect("a method"), &uri.parse().expect("a URI"), &headers)
@@ -60,6 +67,7 @@ mod tests {
         for here in [
             "localhost",
             "LOCALHOST:8081",
+            "Kiki.LocalHost",
             "localhost.:8081",
             "kiki.localhost:8081",
             "127.0.0.1",

@@ -4,13 +4,14 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::copy::Files;
 use super::copying::{Copied, copy};
 use super::log::Msg as LogMsg;
+use super::patrol::{Round, patrol};
 use super::{PENDING_AGE_US, metrics, spool};
 use crate::actors::kernel::{Actor, Cx, Fault};
 use crate::actors::shield::shared::Shared;
@@ -27,7 +28,11 @@ const SPOOL_TICKS: u64 = 12;
 const SIGN_TICKS: u64 = 4 * 60;
 const GAPS_TICKS: u64 = 4 * 300;
 const RETAIN_TICKS: u64 = 4 * 3_600;
+/// After the start, or after the actor's.
+const FIRST_VERIFY: Duration = Duration::from_secs(600);
 const PAGE: u32 = 256;
+/// Accounts that are named in the view.
+const NAMED: usize = 32;
 
 pub struct AuditorActor {
     shared: Arc<Shared>,
@@ -36,6 +41,8 @@ pub struct AuditorActor {
     copying: bool,
     /// Records that were put aside are on their way.
     sending: bool,
+    /// The next verification of all logs; none while one runs.
+    verify_at: Option<Instant>,
     /// What earlier lives have put aside is known.
     counted: bool,
     view: View,
@@ -53,6 +60,13 @@ pub struct View {
     /// Records put aside that wait for their log, and those that have reached it.
     unwritten: u64,
     written_late: u64,
+    /// The last verification of all logs: when it ended (micros since the epoch), how many logs and
+    /// records it read, and the accounts whose log does not verify.
+    verified_at: Option<i64>,
+    logs_verified: u64,
+    records_verified: u64,
+    unverified: Vec<String>,
+    last_verify_error: Option<String>,
     last_error: Option<String>,
     last_spool_error: Option<String>,
     last_warning: Option<String>,
@@ -62,13 +76,17 @@ pub enum Msg {
     Tick,
     Copied(Box<Copied>),
     Sent(io::Result<u64>),
+    Patrolled(Box<Round>),
 }
 
 impl AuditorActor {
     pub fn new(shared: Arc<Shared>) -> AuditorActor {
         let view = View { directory: shared.audit.dir.clone(), ..View::default() };
         let (copying, sending, counted) = (false, false, false);
-        AuditorActor { shared, ticks: 0, files: None, copying, sending, counted, view }
+        // not with everything else that a start does, and soon enough for who restarts daily
+        let soon = FIRST_VERIFY.min(shared.audit.verify_every);
+        let verify_at = Some(Instant::now() + soon);
+        AuditorActor { shared, ticks: 0, files: None, copying, sending, verify_at, counted, view }
     }
 
     fn tell(&self, account: &str, msg: LogMsg) {
@@ -127,6 +145,12 @@ impl AuditorActor {
         }
         if due(COPY_TICKS) && !self.copying {
             self.copy(cx);
+        }
+        if self.verify_at.is_some_and(|at| at <= Instant::now()) {
+            self.verify_at = None;
+            let shared = Arc::clone(&self.shared);
+            let round = async move { patrol(&shared).await };
+            cx.pipe(round, |round| Msg::Patrolled(Box::new(round)));
         }
         Ok(())
     }
@@ -215,6 +239,20 @@ impl AuditorActor {
         }
     }
 
+    fn patrolled(&mut self, round: Round) {
+        self.verify_at = Some(Instant::now() + self.shared.audit.verify_every);
+        metrics::patrolled(round.bad.len());
+        if let Some(error) = &round.error {
+            tracing::error!(error, "not every audit log could be verified");
+        } else if round.bad.is_empty() {
+            tracing::info!(logs = round.logs, records = round.records, "all audit logs verify");
+        }
+        self.view.verified_at = Some(clock::wall_us());
+        (self.view.logs_verified, self.view.records_verified) = (round.logs, round.records);
+        self.view.unverified = round.bad.into_iter().take(NAMED).map(|(name, _)| name).collect();
+        self.view.last_verify_error = round.error;
+    }
+
     fn copied(&mut self, copied: Copied) {
         self.copying = false;
         self.view.records_copied += copied.records;
@@ -267,6 +305,7 @@ impl Actor for AuditorActor {
             }
             Msg::Copied(copied) => self.copied(*copied),
             Msg::Sent(sent) => self.sent(sent),
+            Msg::Patrolled(round) => self.patrolled(*round),
         }
         Ok(())
     }

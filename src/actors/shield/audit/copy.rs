@@ -46,7 +46,16 @@ pub struct ToCopy {
     pub account: String,
     pub month: String,
     pub first: i64,
-    pub lines: Vec<String>,
+    /// The whole block's lines, and how many of them are copied already.
+    pub text: String,
+    pub skip: usize,
+}
+
+impl ToCopy {
+    /// The lines that are to be copied.
+    pub fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.split('\n').skip(self.skip)
+    }
 }
 
 /// A head to be exported; `cut`: once more, with the word that all before it was dropped.
@@ -142,7 +151,7 @@ impl Files {
             file.sync_data()?;
             position.bytes += text.len() as u64;
             for block in now {
-                let next = block.first + block.lines.len() as i64;
+                let next = block.first + block.lines().count() as i64;
                 position.next.insert(block.account.clone(), next);
             }
             self.keep(position)?;

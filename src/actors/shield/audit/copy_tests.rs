@@ -11,8 +11,8 @@ fn block_of(account: &str, month: &str, first: i64, lines: usize) -> ToCopy {
              \"actor\":\"system\",\"outcome\":\"denied\",\"data\":{{\"reason\":\"paused\"}}}}"
         )
     };
-    let lines = (0..lines).map(line).collect();
-    ToCopy { account: account.to_owned(), month: month.to_owned(), first, lines }
+    let text = (0..lines).map(line).collect::<Vec<String>>().join("\n");
+    ToCopy { account: account.to_owned(), month: month.to_owned(), first, text, skip: 0 }
 }
 
 fn block(month: &str, first: i64, lines: usize) -> ToCopy {

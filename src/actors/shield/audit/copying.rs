@@ -71,7 +71,7 @@ async fn copy_into(
     for account in accounts {
         let (blocks, more) = to_copy(shared, &files, account).await?;
         let heads = to_export(shared, &files, account).await?;
-        copied.records += blocks.iter().map(|block| block.lines.len() as u64).sum::<u64>();
+        copied.records += blocks.iter().map(|block| block.lines().count() as u64).sum::<u64>();
         copied.heads += heads.iter().filter(|head| !head.cut).count() as u64;
         if more || heads.len() >= HEADS as usize {
             copied.more.push(Arc::clone(account));
@@ -176,8 +176,8 @@ async fn to_copy(shared: &Shared, files: &Files, account: &str) -> io::Result<(V
     let more = rows.len() == BLOCKS as usize;
     let of = |row: AuditBlockRow| {
         let skip = usize::try_from(next - row.first).unwrap_or(0);
-        let lines = row.lines.split('\n').skip(skip).map(str::to_owned).collect();
-        ToCopy { account: row.account, month: row.month, first: row.first.max(next), lines }
+        let (account, month, first) = (row.account, row.month, row.first.max(next));
+        ToCopy { account, month, first, text: row.lines, skip }
     };
     Ok((rows.into_iter().map(of).collect(), more))
 }

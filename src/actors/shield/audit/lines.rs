@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::feed::{Denied, Turned, Turning};
 use crate::models::shield::audit::month::time_text;
-use crate::models::shield::audit::record::{Event, Outcome, Record, RecordError};
+use crate::models::shield::audit::record::{Brief, Event, Outcome, Record, RecordError};
 use crate::models::shield::entry::{Entry, Kind};
 
 pub const SETTLED: Event = Event::fixed("budget.settled");
@@ -48,6 +48,17 @@ pub fn booked(budget: &str, entry: &Entry) -> Result<String, RecordError> {
     }
     let _ = write!(line, ",\"op\":\"{}\",\"seq\":{}}}}}", entry.op, entry.seq);
     Ok(line)
+}
+
+/// What the line of a booking says in brief.
+pub fn brief(entry: &Entry) -> Brief<'static> {
+    let event = match entry.kind {
+        Kind::Settle => "budget.settled",
+        Kind::Late => "budget.settled_late",
+        Kind::Spend => "budget.spent",
+        Kind::Refund => "budget.refunded",
+    };
+    Brief { at_us: entry.at.wall_us, event, outcome: Outcome::Ok, person: None, count: 1 }
 }
 
 /// The line of alike refusals.
@@ -117,6 +128,7 @@ mod tests {
         let line = booked("camp_001", &entry).expect("a line");
         let record = Record::parse(&line).expect("a record");
         assert_eq!(record.line().as_deref(), Ok(line.as_str()));
+        assert_eq!(Brief::parse(&line), Ok(brief(&entry)));
         assert_eq!(record.event.as_str(), "budget.settled");
         assert_eq!(record.subject.as_deref(), Some("camp_001"));
         let data = record.data.expect("data");

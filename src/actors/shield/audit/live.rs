@@ -151,8 +151,12 @@ impl Live {
 
     /// Adds a line.
     pub fn push(&mut self, line: &str) -> Result<(), RecordError> {
-        let brief = Brief::parse(line)?;
-        if let Some(block) = self.builder.push(line, &brief)? {
+        self.push_known(line, &Brief::parse(line)?)
+    }
+
+    /// Adds a line that was just made of what its brief says.
+    pub fn push_known(&mut self, line: &str, brief: &Brief<'_>) -> Result<(), RecordError> {
+        if let Some(block) = self.builder.push(line, brief)? {
             // all that came before this line is in that block or before it
             self.closed.push_back((block, std::mem::take(&mut self.along)));
         }

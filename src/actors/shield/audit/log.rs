@@ -261,7 +261,9 @@ impl LogActor {
 
     fn push_booked(&mut self, budget: &Arc<str>, entry: &Entry) -> Result<(), Fault> {
         let line = lines::booked(budget, entry)?;
-        self.push(line);
+        if let Err(error) = self.live()?.push_known(&line, &lines::brief(entry)) {
+            self.unreadable(&error.to_string());
+        }
         self.live()?.moved(budget, entry.seq, true);
         Ok(())
     }

@@ -16,6 +16,7 @@ mod lines;
 mod live;
 mod log;
 mod metrics;
+mod patrol;
 mod readable;
 mod search;
 mod spool;
@@ -56,6 +57,8 @@ pub struct AuditTerms {
     pub dir: PathBuf,
     /// How long records are kept, micros.
     pub retention_us: i64,
+    /// How often every log is verified without anybody asking for it.
+    pub verify_every: Duration,
 }
 
 /// What was appended is durable: the log has `size` records.
@@ -81,6 +84,7 @@ pub struct Audit {
     pub logs: OnceLock<Entities<LogActor>>,
     pub dir: PathBuf,
     pub retention_us: i64,
+    pub verify_every: Duration,
     /// Logs with something to copy, and with something to sign.
     dirty: Mutex<BTreeSet<Arc<str>>>,
     unsigned: Mutex<BTreeSet<Arc<str>>>,
@@ -99,6 +103,7 @@ impl Audit {
             spool: Arc::new(spool::Spool::new(&terms.dir)),
             dir: terms.dir,
             retention_us: terms.retention_us,
+            verify_every: terms.verify_every,
             dirty: Mutex::default(),
             unsigned: Mutex::default(),
             exported: Mutex::default(),

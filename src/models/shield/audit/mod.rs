@@ -11,6 +11,7 @@ pub mod heads;
 pub mod merkle;
 pub mod month;
 pub mod proof;
+pub mod readable;
 pub mod record;
 pub mod report;
 pub mod summary;

@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Event {
     }
 }
 
-const fn event_fits(name: &str) -> bool {
+pub(super) const fn event_fits(name: &str) -> bool {
     let name = name.as_bytes();
     let (mut i, mut after_dot) = (0, true);
     while i < name.len() {
@@ -202,7 +202,11 @@ pub(super) fn bounded(line: &str) -> Result<(), RecordError> {
     if line.contains('\n') { Err(RecordError::LineFeed) } else { Ok(()) }
 }
 
-fn check(actor: &str, subject: Option<&str>, person: Option<&str>) -> Result<(), RecordError> {
+pub(super) fn check(
+    actor: &str,
+    subject: Option<&str>,
+    person: Option<&str>,
+) -> Result<(), RecordError> {
     if actor.is_empty() || actor.len() > ACTOR_BYTES_MAX {
         return Err(RecordError::Actor);
     }
