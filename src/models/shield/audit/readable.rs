@@ -202,7 +202,7 @@ mod tests {
     fn a_row_says_what_the_record_says() {
         let line = record().line().unwrap();
         let row = Readable::parse(&line).unwrap();
-        assert_eq!(row.at, "2026-11-21T06:21:00.123456Z");
+        assert_eq!(row.at, "2026-11-21T05:41:00.123456Z");
         assert_eq!((row.event, row.outcome), ("budget.settled", Outcome::Denied));
         assert_eq!((&*row.actor, &*row.subject), ("key:ab12cd34", "camp\n\"1\" ü"));
         assert_eq!(&*row.person, "00112233445566778899aabbccddeeff");
