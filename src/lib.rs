@@ -10,9 +10,10 @@ pub mod clock;
 pub mod config;
 pub mod connectors;
 pub mod metrics_names;
-pub mod models;
 pub mod store;
 pub mod telemetry;
+
+pub use kiki_models as models;
 
 /// Gives memory that idle actors held back to the system, which the C library's allocator keeps
 /// (measured: 100,000 passivated entities left 690 MiB resident with it). SQLite takes its memory from
