@@ -20,6 +20,9 @@ pub async fn run(other: OsString, time: Duration) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let dirs = ["this", "other"].map(|name| dir.path().join(name));
     let servers = [0, 1].map(|n| Server::kiki_as(programs[n], &dirs[n], &SETTINGS, &[]));
+    for server in &servers {
+        allocate(server.port, CAMPAIGNS).await;
+    }
     compare("authorisations", &servers, Work::Check, time).await;
     compare("durable settles, SQLite", &servers, Work::Settle, time).await;
     drop(servers);
@@ -29,6 +32,9 @@ pub async fn run(other: OsString, time: Duration) {
         let args: Vec<&str> = SETTINGS.iter().copied().chain(["--set", &setting]).collect();
         Server::kiki_as(programs[n], &dir.path().join(n.to_string()), &args, &[])
     });
+    for server in &servers {
+        allocate(server.port, CAMPAIGNS).await;
+    }
     compare("durable settles, PostgreSQL", &servers, Work::Settle, time).await;
     drop(servers);
     databases.drop().await;
@@ -36,7 +42,6 @@ pub async fn run(other: OsString, time: Duration) {
 
 async fn compare(name: &str, servers: &[Server; 2], work: Work, time: Duration) {
     for server in servers {
-        allocate(server.port, CAMPAIGNS).await;
         round(server, work, time).await;
     }
     let (mut rates, mut costs) = ([vec![], vec![]], [vec![], vec![]]);

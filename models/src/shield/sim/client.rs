@@ -182,8 +182,7 @@ impl World {
                     let daily = self.tight_days;
                     let (least, most) = if daily { (1_000, 2_000) } else { (-50, 400) };
                     let lifetime = Micros(spent + self.between(least, most));
-                    let mut terms =
-                        Terms::campaign(crate::shield::money::Currency::USD, lifetime);
+                    let mut terms = Terms::campaign(crate::shield::money::Currency::USD, lifetime);
                     let most = if daily { 120 } else { 2_000 };
                     terms.daily = Some(Micros(self.between(60, most)));
                     Order::Allocate(terms)
