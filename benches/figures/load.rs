@@ -115,8 +115,9 @@ impl Server {
 
 fn free_offset() -> u16 {
     let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let mut offsets = std::iter::repeat_with(|| rand::random_range(1_000..50_000_u16));
-    offsets.find(|o| free(8080 + o) && free(8081 + o) && free(8090 + o)).expect("free ports")
+    let mut offsets = std::iter::repeat_with(|| rand::random_range(1_000..15_000_u16));
+    let ports = [8080, 8081, 8087, 8090, 50_051];
+    offsets.find(|offset| ports.iter().all(|port| free(port + offset))).expect("free ports")
 }
 
 /// The bytes of a request with a JSON body.

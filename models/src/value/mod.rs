@@ -22,10 +22,13 @@ pub mod counts;
 #[cfg(test)]
 mod degenerate;
 pub mod drift;
+pub mod evaluate;
 pub mod fit;
+pub mod forecast;
 pub mod gamma_gamma;
 pub mod history;
 pub mod isotonic;
+pub mod learned;
 pub mod log;
 pub mod math;
 pub mod mbg_nbd;
@@ -36,6 +39,7 @@ pub mod pareto_nbd;
 mod properties;
 pub mod recalibrate;
 pub mod registry;
+pub mod report;
 #[cfg(test)]
 mod rows;
 pub mod spend;

@@ -2,7 +2,7 @@
 
 use super::amount::micros;
 use super::day::Day;
-use super::purchase::{CUSTOMER_BYTES_MAX, Purchase};
+use super::purchase::{CUSTOMER_CHARS_MAX, Purchase};
 use super::reject::Reason;
 
 /// A line with `ids` columns of ids, the first of which is the customer's; then date, items, amount.
@@ -17,7 +17,8 @@ pub fn purchase(line: &str, ids: usize) -> Result<Purchase<'_>, Reason> {
     if columns.next().is_some() {
         return Err(Reason::Columns);
     }
-    let plain = customer.len() <= CUSTOMER_BYTES_MAX && !customer.contains(char::is_control);
+    let plain =
+        customer.chars().count() <= CUSTOMER_CHARS_MAX && !customer.contains(char::is_control);
     if !plain {
         return Err(Reason::Customer);
     }

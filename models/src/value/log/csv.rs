@@ -4,7 +4,7 @@ use csv_core::{ReadRecordResult, Reader};
 
 use super::amount::micros;
 use super::day::Day;
-use super::purchase::{CUSTOMER_BYTES_MAX, Purchase};
+use super::purchase::{CUSTOMER_CHARS_MAX, Purchase};
 use super::reject::{LINE_BYTES_MAX, Reason};
 
 /// Most columns of a log.
@@ -24,6 +24,8 @@ pub struct Table {
 /// The fields of one line.
 #[derive(Debug)]
 struct Record {
+    /// Made once: its tables cost more than a line.
+    reader: Reader,
     text: Box<[u8]>,
     ends: [usize; COLUMNS_MAX],
     columns: usize,
@@ -32,13 +34,13 @@ struct Record {
 impl Record {
     fn empty() -> Record {
         let text = vec![0; LINE_BYTES_MAX].into_boxed_slice();
-        Record { text, ends: [0; COLUMNS_MAX], columns: 0 }
+        Record { reader: Reader::new(), text, ends: [0; COLUMNS_MAX], columns: 0 }
     }
 
     fn read(&mut self, line: &str) -> Result<(), Reason> {
-        let mut reader = Reader::new();
+        self.reader.reset();
         let (result, read, written, ends) =
-            reader.read_record(line.as_bytes(), &mut self.text, &mut self.ends);
+            self.reader.read_record(line.as_bytes(), &mut self.text, &mut self.ends);
         match result {
             // All of the line is within the record, and it is the end that ends it.
             ReadRecordResult::InputEmpty if read == line.len() => {}
@@ -47,7 +49,7 @@ impl Record {
         }
         // A quoted field that is still open takes a comma as its own.
         let mut probe = [0; 4];
-        let open = reader.read_record(b",", &mut probe, &mut self.ends[ends..]);
+        let open = self.reader.read_record(b",", &mut probe, &mut self.ends[ends..]);
         if open.2 > 0 {
             return Err(Reason::Quote);
         }
@@ -96,7 +98,7 @@ impl Table {
             return Err(Reason::Columns);
         }
         let customer = self.record.field(self.customer)?;
-        let long = customer.is_empty() || customer.len() > CUSTOMER_BYTES_MAX;
+        let long = customer.is_empty() || customer.chars().count() > CUSTOMER_CHARS_MAX;
         if long || customer.contains(char::is_control) {
             return Err(Reason::Customer);
         }

@@ -2,8 +2,8 @@
 
 use super::day::Day;
 
-/// Longest customer id, in bytes.
-pub const CUSTOMER_BYTES_MAX: usize = 128;
+/// Longest customer id, in characters.
+pub const CUSTOMER_CHARS_MAX: usize = 256;
 
 /// A purchase, borrowed from its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ pub enum Reason {
     Quote,
     #[error("is a heading without customer_id, a date or timestamp, and amount, each once")]
     Heading,
-    #[error("has no customer id, or one of more than 128 bytes or with control characters")]
+    #[error("has no customer id, or one of more than 256 characters or with control characters")]
     Customer,
     #[error("has a date that is none, or not between 1900 and 2199")]
     Date,

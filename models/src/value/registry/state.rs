@@ -120,10 +120,13 @@ impl Registry {
     fn promote(&self, force: Option<Reason>, tolerance: Tolerance) -> Result<Event, Refusal> {
         let challenger = self.challenger().ok_or(Refusal::NoChallenger)?;
         let objection = self.champion().and_then(|champion| {
-            if champion.holdout != challenger.holdout {
-                return Some(Objection::OtherHoldout);
-            }
-            let worse = worse(&champion.scores, &challenger.scores, tolerance);
+            let rival = challenger.rival.as_ref().filter(|rival| rival.id == champion.id);
+            let scores = match rival {
+                _ if champion.holdout == challenger.holdout => &champion.scores,
+                Some(rival) => &rival.scores,
+                None => return Some(Objection::OtherHoldout),
+            };
+            let worse = worse(scores, &challenger.scores, tolerance);
             (!worse.is_empty()).then_some(Objection::Worse(worse))
         });
         let forced = match (objection, force) {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::command::{Command, Entry, Event, Objection, Reason, Refusal};
 use super::compare::{Measure, Tolerance};
 use super::state::{BadHistory, HISTORY_MAX, Registry};
-use super::version::{Fingerprint, Kind, Version, VersionId};
+use super::version::{Fingerprint, Kind, Rival, Version, VersionId};
 use crate::value::metrics::pairs::Pairs;
 use crate::value::metrics::scores::Scores;
 
@@ -34,6 +34,7 @@ fn version(n: u8, gini: f64) -> Version {
         holdout: print(0),
         parameters: print(n),
         scores: scores(gini, 0.1, 0.0),
+        rival: None,
     }
 }
 
@@ -105,6 +106,18 @@ fn scores_from_another_holdout_say_nothing() {
     done(&mut registry, Command::Challenge(id(2)));
     let refused = ask(&registry, Command::Promote { force: None });
     assert_eq!(refused, Err(Refusal::Objected(Objection::OtherHoldout)));
+}
+
+#[test]
+fn on_another_holdout_the_challenger_is_compared_with_how_the_champion_did_on_that() {
+    for (own, rivals, promoted) in [(0.8, id(1), true), (0.5, id(1), false), (0.8, id(7), false)] {
+        let mut registry = reigns(&[0.9]);
+        let rival = Rival { id: rivals, scores: scores(0.6, 0.1, 0.0) };
+        let other = Version { holdout: print(9), rival: Some(rival), ..version(2, own) };
+        done(&mut registry, Command::Register(Box::new(other)));
+        done(&mut registry, Command::Challenge(id(2)));
+        assert_eq!(ask(&registry, Command::Promote { force: None }).is_ok(), promoted, "{own}");
+    }
 }
 
 #[test]

@@ -106,6 +106,18 @@ pub struct Version {
     pub holdout: Fingerprint,
     pub parameters: Fingerprint,
     pub scores: Scores,
+    /// The champion of the time of the fit on this version's holdout, where that is another than its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rival: Option<Rival>,
+}
+
+/// How a champion did on another version's holdout: by itself where it knew nothing of it, else by its kind,
+/// fitted anew on what came before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rival {
+    pub id: VersionId,
+    pub scores: Scores,
 }
 
 #[cfg(test)]
