@@ -417,11 +417,12 @@ fn keys_that_contradict_each_other_are_refused_at_the_one_that_was_set() {
         [
             "3:15: server.health_port: 50000 + server.port_offset 20000 is beyond 65535",
             "2:15: server.shield_port: 8090 is server.admin_port already",
+            "4:15: server.port_offset: 20000 + server.grpc_port 50051 is beyond 65535",
         ]
     );
     assert_eq!(
         complaints_about("[server]\nport_offset = 60000\n"),
-        ["2:15: server.port_offset: 60000 + server.admin_port 8090 is beyond 65535"]
+        ["2:15: server.port_offset: 60000 + server.grpc_port 50051 is beyond 65535"]
     );
     assert_eq!(
         complaints_about(

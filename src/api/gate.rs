@@ -146,7 +146,7 @@ pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -
 }
 
 /// Parameters of routes that name no person: with others, a path is not shown to a collector.
-const HARMLESS: [&str; 6] = ["account", "campaign_id", "id", "path", "order", "platform"];
+const HARMLESS: [&str; 7] = ["account", "campaign_id", "id", "model", "path", "order", "platform"];
 
 /// What of a path may be shown: a stranger's path not at all, and a person's as its template.
 fn url_path(path: &str, template: Option<&MatchedPath>) -> Option<String> {

@@ -75,6 +75,14 @@ async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
         },
     });
     services.insert("syncshield".to_owned(), shield);
+    let value = app.registry.ready("value");
+    if let Some(value) = value {
+        let dependencies = json!({ "store": { "state": if ready { "up" } else { "down" } } });
+        let state = if value && ready { "healthy" } else { "degraded" };
+        let shown = json!({ "state": state, "dependencies": dependencies });
+        services.insert("syncvalue".to_owned(), shown);
+    }
+    let ready = ready && value != Some(false);
     let status = if ready { "healthy" } else { "degraded" };
     Json(Summary { status, services, timestamp: rfc3339(clock::wall_us()) })
 }

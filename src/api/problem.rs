@@ -48,6 +48,9 @@ codes! {
     HoldOver "hold_over" CONFLICT "the hold was settled or released before",
     SettleExceedsHold "settle_exceeds_hold" UNPROCESSABLE_ENTITY "settle at most the amount that was held",
     IdempotencyMismatch "idempotency_mismatch" UNPROCESSABLE_ENTITY "use a new Idempotency-Key for another request",
+    UnknownModel "unknown_model" NOT_FOUND "list versions: GET /api/v1/ltv/models of SyncValue",
+    NotBetter "not_better" CONFLICT "fit another, or promote it all the same with force and a reason",
+    InvalidRows "invalid_rows" UNPROCESSABLE_ENTITY "correct the named rows, or send them without strict",
     InProgress "in_progress" CONFLICT "the same request is being worked on; ask again shortly",
     CurrencyMismatch "currency_mismatch" UNPROCESSABLE_ENTITY "use the currency of the allocation",
     NoExchangeRate "no_exchange_rate" UNPROCESSABLE_ENTITY "enter a rate first: PUT /api/v1/rates",
@@ -141,6 +144,20 @@ impl Problem {
 
     pub fn code(&self) -> Code {
         self.code
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The field, parameter or header that is wrong.
+    pub fn wrong_field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// When to come back, in milliseconds.
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        self.retry_after_ms
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -43,9 +43,25 @@ pub async fn bind(addr: SocketAddr) -> std::io::Result<Listener> {
     Ok(Listener { addr: socket.local_addr()?, socket })
 }
 
+/// What is spoken on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    Http1,
+    /// gRPC: HTTP/2, without TLS from its first byte on.
+    Http2,
+}
+
+/// Calls of one connection that run at a time; more wait.
+const STREAMS_MAX: u32 = 256;
+/// A connection that says nothing for so long is asked whether it is there, and has as long again to
+/// answer.
+const ALIVE_AFTER: Duration = Duration::from_secs(60);
+const ALIVE_WITHIN: Duration = Duration::from_secs(20);
+
 /// What every connection of a listener is served with.
 #[derive(Clone)]
 struct Manner {
+    speaks: Speaks,
     router: Router,
     tls: Option<Tls>,
     head_timeout: Duration,
@@ -58,7 +74,7 @@ struct Manner {
 /// extensions.
 pub async fn serve(
     listener: Listener,
-    router: Router,
+    (speaks, router): (Speaks, Router),
     tls: Option<Tls>,
     head_timeout: Duration,
     grace: Duration,
@@ -66,7 +82,7 @@ pub async fn serve(
 ) {
     let mut connections = JoinSet::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let manner = Manner { router, tls, head_timeout, stop: stop.clone() };
+    let manner = Manner { speaks, router, tls, head_timeout, stop: stop.clone() };
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place,
@@ -112,7 +128,9 @@ async fn connection(stream: TcpStream, peer: Peer, manner: Manner) {
 /// A connection with TLS: the handshake first.
 async fn secured(stream: TcpStream, mut peer: Peer, tls: Tls, mut manner: Manner) {
     let shaken = tokio::select! {
-        shaken = tokio::time::timeout(manner.head_timeout, handshake(stream, &tls)) => shaken,
+        shaken = tokio::time::timeout(manner.head_timeout, handshake(stream, &tls, manner.speaks)) => {
+            shaken
+        }
         // Nothing was asked yet that could be finished.
         () = stopped(&mut manner.stop) => return,
     };
@@ -132,6 +150,7 @@ async fn secured(stream: TcpStream, mut peer: Peer, tls: Tls, mut manner: Manner
 async fn handshake(
     mut stream: TcpStream,
     tls: &Tls,
+    speaks: Speaks,
 ) -> std::io::Result<Option<TlsStream<TcpStream>>> {
     let mut first = [0];
     // A method's name begins with a capital letter; a TLS record of a handshake with 22.
@@ -142,18 +161,51 @@ async fn handshake(
         stream.shutdown().await?;
         return Ok(None);
     }
-    tls.acceptor().accept(stream).await.map(Some)
+    let acceptor = match speaks {
+        Speaks::Http1 => tls.acceptor(),
+        Speaks::Http2 => tls.acceptor_of_http2(),
+    };
+    acceptor.accept(stream).await.map(Some)
 }
 
 async fn converse<S>(stream: S, peer: Peer, manner: Manner)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if manner.speaks == Speaks::Http2 {
+        return Box::pin(converse_http2(stream, peer, manner)).await;
+    }
     let Manner { router, head_timeout, mut stop, .. } = manner;
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head_timeout)
         .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), Introduced::new(router, peer));
+    tokio::pin!(serving);
+    let ended = tokio::select! {
+        biased;
+        ended = serving.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+async fn converse_http2<S>(stream: S, peer: Peer, manner: Manner)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Manner { router, mut stop, .. } = manner;
+    let serving = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(64 * 1024)
+        .keep_alive_interval(Some(ALIVE_AFTER))
+        .keep_alive_timeout(ALIVE_WITHIN)
         .serve_connection(TokioIo::new(stream), Introduced::new(router, peer));
     tokio::pin!(serving);
     let ended = tokio::select! {

@@ -3,9 +3,13 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::config::Problems;
 use crate::store::StoreError;
+
+/// What still computes on a thread of its own when a command is over may take so long to notice.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
 /// What a command returns.
 pub type CliResult = Result<(), CliError>;
@@ -67,7 +71,11 @@ impl From<io::Error> for CliError {
 /// The runtime's threads cannot be started.
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    Ok(runtime.map_err(CliError::failed)?.block_on(work))
+    let runtime = runtime.map_err(CliError::failed)?;
+    let done = runtime.block_on(work);
+    // nobody waits for it any more, and it ends with the process
+    runtime.shutdown_timeout(LEFT_BEHIND);
+    Ok(done)
 }
 
 /// Says what went wrong and turns it into the process's exit code.

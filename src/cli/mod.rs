@@ -15,6 +15,7 @@ mod format;
 mod fresh;
 mod front_door;
 mod keys;
+mod ltv;
 mod replay;
 mod server_args;
 mod tls_args;
@@ -55,6 +56,7 @@ enum Command {
     Admin(admin::AdminCommand),
     Keys(keys::KeysCommand),
     Replay(replay::ReplayArgs),
+    Ltv(ltv::LtvCommand),
     Ledger(ledger::LedgerCommand),
     Audit(audit::AuditCommand),
     Backup(backup::BackupArgs),
@@ -70,6 +72,7 @@ fn dispatch(command: Command) -> CliResult {
         Command::Admin(args) => exit::block_on(admin::run(args))?,
         Command::Keys(args) => exit::block_on(keys::run(args))?,
         Command::Replay(args) => exit::block_on(replay::run(args))?,
+        Command::Ltv(args) => ltv::run(args),
         Command::Ledger(args) => exit::block_on(ledger::run(args))?,
         Command::Audit(args) => exit::block_on(audit::run(args))?,
         Command::Backup(args) => exit::block_on(backup::run(args))?,

@@ -16,9 +16,11 @@ use crate::actors::kernel::{KernelConfig, Registry};
 use crate::actors::shield::audit::{AuditTerms, AuditWitness};
 use crate::actors::shield::webhooks::HookTerms;
 use crate::actors::shield::{Shield, ShieldTerms, vault};
-use crate::api::server::{self, Listener};
+use crate::actors::value::{Value, ValueTerms};
+use crate::api::grpc::{self, GrpcTerms};
+use crate::api::server::{self, Listener, Speaks};
 use crate::api::shield::{App, Front, HttpTerms, TokenKeys};
-use crate::api::{admin, health};
+use crate::api::{admin, health, value};
 use crate::config::{Config, Loaded, master_key, token_secret};
 use crate::connectors::redis::Redis;
 use crate::models::shield::terms::WindowCap;
@@ -103,8 +105,12 @@ pub async fn run(args: UpArgs) -> CliResult {
         },
     });
 
+    let value = Value::start(&registry, shield.clone(), value_terms(&config), redis.clone())
+        .await
+        .map_err(|e| CliError::failed(format!("syncvalue: {e}")))?;
+
     let (stop, stopped) = watch::channel(false);
-    let mut tasks = listeners.serve(&config, &app, &registry, &certificates, &stopped);
+    let mut tasks = listeners.serve(&config, &app, &value, &certificates, &stopped)?;
     certificates.watch(&mut tasks, &stopped).map_err(CliError::failed)?;
     // What the requests of the last moment did is sent, too: this ends behind them.
     let (end_export, export_ended) = watch::channel(false);
@@ -136,6 +142,7 @@ pub async fn run(args: UpArgs) -> CliResult {
         }
     });
     announce(&config, &shield, &door, began.elapsed());
+    tracing::info!(port = config.server.grpc_addr().port(), "syncvalue: Online");
 
     signal().await.map_err(CliError::failed)?;
     println!("stopping: finishing what runs");
@@ -144,6 +151,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     // Nobody is left to be told when every listener has ended by itself.
     let _ = stop.send(true);
     while tasks.join_next().await.is_some() {}
+    value.drain(config.server.drain_grace_ms.duration()).await;
     shield.drain(config.server.drain_grace_ms.duration()).await;
     registry.shutdown(config.server.drain_grace_ms.duration()).await;
     let _ = end_export.send(true);
@@ -179,11 +187,34 @@ pub fn terms(config: &Config) -> ShieldTerms {
     }
 }
 
+/// SyncValue's settings.
+pub fn value_terms(config: &Config) -> ValueTerms {
+    let value = &config.value;
+    ValueTerms {
+        default_account: config.shield.default_account.clone(),
+        horizon_days: value.horizon_days,
+        predictors: value.predictors,
+        batch_max: value.batch_max,
+        batch_wait: value.batch_wait_ms.duration(),
+        patience: value.predict_timeout_ms.duration(),
+        cache_max: value.cache_max,
+        cache_ttl: value.cache_ttl_s.duration(),
+        outcome_grace_days: value.outcome_grace_days,
+        idle_after: config.kernel.passivate_after_s.duration(),
+        mailbox_max: u32::try_from(config.kernel.entity_mailbox_capacity).unwrap_or(u32::MAX),
+        call_patience: config.server.request_timeout_ms.duration(),
+        tolerance: Default::default(),
+        mlflow: config.mlflow.clone(),
+    }
+}
+
 /// Every socket, bound before anything is promised.
 struct Listeners {
     shield: Listener,
     health: Listener,
     admin: Listener,
+    value: Listener,
+    grpc: Listener,
 }
 
 impl Listeners {
@@ -193,6 +224,8 @@ impl Listeners {
             shield: bind(config.server.shield_addr()).await?,
             health: bind(config.server.health_addr()).await?,
             admin: bind(config.server.admin_addr()).await?,
+            value: bind(config.server.value_addr()).await?,
+            grpc: bind(config.server.grpc_addr()).await?,
         })
     }
 
@@ -200,10 +233,10 @@ impl Listeners {
         self,
         config: &Config,
         app: &Arc<App>,
-        registry: &Registry,
+        values: &Value,
         certificates: &Certificates,
         stopped: &watch::Receiver<bool>,
-    ) -> JoinSet<()> {
+    ) -> Result<JoinSet<()>, CliError> {
         let head = config.server.header_timeout_ms.duration();
         let grace = config.server.drain_grace_ms.duration();
         let http = HttpTerms {
@@ -211,23 +244,34 @@ impl Listeners {
             time_max: config.server.request_timeout_ms.duration(),
         };
         let mut tasks = JoinSet::new();
+        let bodies = (config.server.body_limit_bytes, config.value.import_limit_bytes);
+        let values_app = Arc::new(value::App::new(values.clone(), app, bodies));
+        let import_time_max = config.value.import_timeout_s.duration();
+        let terms = GrpcTerms {
+            message_max: config.server.grpc_message_limit_bytes,
+            running_max: config.server.concurrency_max,
+            time_max: http.time_max,
+            in_flight: config.value.stream_in_flight,
+        };
+        let (calls, reporter) =
+            grpc::router(values.clone(), &app.door, terms).map_err(CliError::failed)?;
+        tasks.spawn(grpc::tend(reporter, values.clone(), stopped.clone()));
+        let tls = || certificates.services();
+        let admin = admin::listener(app.registry.clone(), config.chaos.enabled, app);
+        let shield = crate::api::shield::router(Arc::clone(app), http);
+        let values = value::router(values_app, http, import_time_max);
         let routers = [
-            (
-                self.shield,
-                certificates.services(),
-                crate::api::shield::router(Arc::clone(app), http),
-            ),
-            (self.health, certificates.health(), health::router(Arc::clone(app))),
-            (
-                self.admin,
-                certificates.services(),
-                admin::listener(registry.clone(), config.chaos.enabled, app),
-            ),
+            (self.shield, tls(), Speaks::Http1, shield),
+            (self.health, certificates.health(), Speaks::Http1, health::router(Arc::clone(app))),
+            (self.admin, tls(), Speaks::Http1, admin),
+            (self.value, tls(), Speaks::Http1, values),
+            (self.grpc, tls(), Speaks::Http2, calls),
         ];
-        for (listener, tls, router) in routers {
-            tasks.spawn(server::serve(listener, router, tls, head, grace, stopped.clone()));
+        for (listener, tls, speaks, router) in routers {
+            let spoken = (speaks, router);
+            tasks.spawn(server::serve(listener, spoken, tls, head, grace, stopped.clone()));
         }
-        tasks
+        Ok(tasks)
     }
 }
 
@@ -240,6 +284,8 @@ fn announce(config: &Config, shield: &Shield, door: &Door, took: Duration) {
     println!("kiki {}", env!("CARGO_PKG_VERSION"));
     let scheme = server.scheme();
     println!("  syncshield  {scheme}://{}   (docs at /docs)", server.shield_addr());
+    println!("  syncvalue   {scheme}://{}   (docs at /docs)", server.value_addr());
+    println!("  grpc        {}", server.grpc_addr());
     println!("  health      {scheme}://{}/health", server.health_addr());
     println!("  admin       {scheme}://{}   (docs at /docs)", server.admin_addr());
     println!("  store       {store}");

@@ -8,9 +8,9 @@ use super::section::Key;
 use super::suggest::nearest;
 use super::values::Values;
 use super::{
-    audit::Audit, auth::Auth, chaos::Chaos, kernel::Kernel, limits::Limits, log::Log, peers::Peers,
-    redis::Redis, server::Server, shield::Shield, store::Store, telemetry::Telemetry,
-    webhooks::Webhooks,
+    audit::Audit, auth::Auth, chaos::Chaos, kernel::Kernel, limits::Limits, log::Log,
+    mlflow::Mlflow, peers::Peers, redis::Redis, server::Server, shield::Shield, store::Store,
+    telemetry::Telemetry, value::Value, webhooks::Webhooks,
 };
 
 /// Declares the whole configuration: one line per section.
@@ -53,6 +53,8 @@ sections! {
     auth: Auth,
     limits: Limits,
     webhooks: Webhooks,
+    value: Value,
+    mlflow: Mlflow,
 }
 
 /// The key at `path`.

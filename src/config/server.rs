@@ -19,10 +19,16 @@ section! {
         health_port: u16 ["1" "65535"], "KIKI_HEALTH_PORT";
         /// Port of the admin API.
         admin_port: u16 ["1" "65535"], "KIKI_ADMIN_PORT";
+        /// SyncValue's HTTP port.
+        value_port: u16 ["1" "65535"], "KIKI_VALUE_PORT";
+        /// Port of every gRPC service.
+        grpc_port: u16 ["1" "65535"], "KIKI_GRPC_PORT";
         /// Added to every port.
         port_offset: u16 ["0" "60000"], "KIKI_PORT_OFFSET";
         /// Largest request body, in bytes.
         body_limit_bytes: usize ["1024" "67108864"];
+        /// Largest gRPC message, in bytes.
+        grpc_message_limit_bytes: usize ["1024" "67108864"];
         /// Time that a client has to send its request's head.
         header_timeout_ms: Millis ["100" "600000"];
         /// Time from a request's head to the end of its answer.
@@ -58,6 +64,16 @@ impl Server {
         self.addr(self.admin_port)
     }
 
+    /// Where SyncValue listens, offset included.
+    pub fn value_addr(&self) -> SocketAddr {
+        self.addr(self.value_port)
+    }
+
+    /// Where gRPC is spoken, offset included.
+    pub fn grpc_addr(&self) -> SocketAddr {
+        self.addr(self.grpc_port)
+    }
+
     /// Where the certificates are; `None` for plain HTTP. What does not fit together was refused when
     /// loaded.
     pub fn tls(&self) -> Option<TlsTerms> {
@@ -80,11 +96,13 @@ impl Server {
     }
 
     /// Every port with the key that sets it, before the offset.
-    pub fn ports(&self) -> [(&'static str, u16); 3] {
+    pub fn ports(&self) -> [(&'static str, u16); 5] {
         [
             ("server.shield_port", self.shield_port),
             ("server.health_port", self.health_port),
             ("server.admin_port", self.admin_port),
+            ("server.value_port", self.value_port),
+            ("server.grpc_port", self.grpc_port),
         ]
     }
 

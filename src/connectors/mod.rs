@@ -2,4 +2,5 @@
 
 pub mod hook;
 pub mod http;
+pub mod mlflow;
 pub mod redis;

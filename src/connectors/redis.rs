@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fred::clients::{Client, Pool};
-use fred::interfaces::{ClientLike, EventInterface, LuaInterface, PubsubInterface};
-use fred::types::Builder;
+use fred::interfaces::{ClientLike, EventInterface, KeysInterface, LuaInterface, PubsubInterface};
 use fred::types::config::{Config, ReconnectPolicy, ServerConfig};
+use fred::types::{Builder, Expiration};
 
 use crate::config;
 
@@ -152,6 +152,40 @@ impl Redis {
         // By its text, not by its hash: a Redis that was flushed or restarted knows no hash.
         let answer = pool.next_connected().eval(script, key.to_owned(), arguments.to_vec()).await;
         answer.map_err(|e| RedisError(e.to_string()))
+    }
+
+    /// The text at a key; `None` where there is none.
+    ///
+    /// # Errors
+    /// There is no Redis, or it did not answer.
+    pub async fn get(&self, key: &str) -> Result<Option<String>, RedisError> {
+        let pool = self.pool.as_ref().filter(|_| self.is_connected());
+        let pool = pool.ok_or_else(|| RedisError("is not connected".to_owned()))?;
+        pool.next_connected().get(key).await.map_err(|e| RedisError(e.to_string()))
+    }
+
+    /// Puts a text at a key, for so long.
+    ///
+    /// # Errors
+    /// There is no Redis, or it did not take it.
+    pub async fn put(&self, key: &str, text: String, ttl: Duration) -> Result<(), RedisError> {
+        let pool = self.pool.as_ref().filter(|_| self.is_connected());
+        let pool = pool.ok_or_else(|| RedisError("is not connected".to_owned()))?;
+        let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX).max(1);
+        let done: Result<(), _> =
+            pool.next_connected().set(key, text, Some(Expiration::PX(ttl)), None, false).await;
+        done.map_err(|e| RedisError(e.to_string()))
+    }
+
+    /// Deletes a key.
+    ///
+    /// # Errors
+    /// There is no Redis, or it did not do it.
+    pub async fn delete(&self, key: &str) -> Result<(), RedisError> {
+        let pool = self.pool.as_ref().filter(|_| self.is_connected());
+        let pool = pool.ok_or_else(|| RedisError("is not connected".to_owned()))?;
+        let done: Result<i64, _> = pool.next_connected().del(key).await;
+        done.map(|_| ()).map_err(|e| RedisError(e.to_string()))
     }
 
     pub async fn close(&self) {

@@ -9,7 +9,9 @@ use super::record::{Args, Record};
 use super::rows::{
     ApiKeyRow, AttributeRow, AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow,
     AuditNodeRow, AuditPendingRow, AuditPersonRow, ConsentRow, CorrectionRow, DsrPackageRow,
-    DsrRow, KeyringRow, PersonRow, WebhookRow,
+    DsrRow, KeyringRow, LtvCustomerRow, LtvDriftRow, LtvExperimentRow, LtvForecastRow,
+    LtvImportRow, LtvModelPartRow, LtvModelRow, LtvPurchaseRow, LtvRegistryRow, PersonRow,
+    WebhookRow,
 };
 use super::sql::{self, Dialect};
 use super::write::Write;
@@ -85,6 +87,15 @@ puts! {
     Keyring(KeyringRow) New "put_keyring",
     Correction(CorrectionRow) Versioned "put_correction",
     Webhook(WebhookRow) Versioned "put_webhook",
+    LtvCustomer(LtvCustomerRow) Versioned "put_ltv_customer",
+    LtvPurchase(LtvPurchaseRow) Once "put_ltv_purchase",
+    LtvImport(LtvImportRow) Once "put_ltv_import",
+    LtvModel(LtvModelRow) New "put_ltv_model",
+    LtvModelPart(LtvModelPartRow) Once "put_ltv_model_part",
+    LtvRegistry(LtvRegistryRow) New "put_ltv_registry",
+    LtvExperiment(LtvExperimentRow) Versioned "put_ltv_experiment",
+    LtvForecast(LtvForecastRow) Once "put_ltv_forecast",
+    LtvDrift(LtvDriftRow) Over "put_ltv_drift",
 }
 
 impl Put {
@@ -95,6 +106,11 @@ impl Put {
             Put::AuditPending(row) => 256 + row.record.len(),
             Put::DsrPackage(row) => 256 + row.sealed.len(),
             Put::Dsr(row) => 256 + row.state.len(),
+            Put::LtvModelPart(row) => 256 + row.bytes.len(),
+            Put::LtvImport(row) => 256 + row.answer.len(),
+            Put::LtvModel(row) => 512 + row.report.len(),
+            Put::LtvRegistry(row) => 256 + row.entry.len(),
+            Put::LtvDrift(row) => 256 + row.state.len() + row.report.len(),
             _ => 512,
         }
     }
@@ -188,7 +204,8 @@ pub enum Gone {
 }
 
 /// Tables whose rows about a person can be deleted.
-pub const PERSON_TABLES: &[&str] = &["consent", "attribute", "dsr_package"];
+pub const PERSON_TABLES: &[&str] =
+    &["consent", "attribute", "dsr_package", "ltv_purchase", "ltv_customer", "ltv_forecast"];
 
 pub(super) async fn drop_all(conn: &mut AnyConnection, writes: &[&Write]) -> sqlx::Result<()> {
     for write in writes {

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use kiki::access::{Act, Door, DoorTerms, Keys, NewKey, Witness};
 use kiki::actors::kernel::{KernelConfig, Registry};
 use kiki::actors::shield::Shield;
+use kiki::actors::value::Value as SyncValue;
 use kiki::api::access::Listener;
 use kiki::api::peer::Peer;
 use kiki::api::shield::{App, Front, HttpTerms, TokenKeys};
@@ -47,7 +48,8 @@ impl Memory {
 pub struct World {
     pub app: Arc<App>,
     pub memory: Memory,
-    routers: [Router; 3],
+    /// By [`Listener`].
+    routers: [Router; 4],
     _dir: tempfile::TempDir,
 }
 
@@ -125,10 +127,16 @@ pub async fn world(terms: Option<DoorTerms>) -> World {
         front: Front { tls: false, loopback_only: true },
     });
     let http = HttpTerms { running_max: 1_024, time_max: patience };
+    let terms = kiki::cli::up::value_terms(&config);
+    let value = SyncValue::start(&registry, app.shield.clone(), terms, Redis::default()).await;
+    let value = value.expect("syncvalue starts");
+    let bodies = (64 * 1_024, 1 << 20);
+    let values = Arc::new(kiki::api::value::App::new(value, &app, bodies));
     let routers = [
         shield::router(Arc::clone(&app), http),
         health::router(Arc::clone(&app)),
         admin::listener(registry, true, &app),
+        kiki::api::value::router(values, http, patience),
     ];
     World { app, memory, routers, _dir: dir }
 }

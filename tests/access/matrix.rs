@@ -24,6 +24,9 @@ pub fn request(rule: &Rule, hold: &str, key_id: &str) -> (String, Value) {
             .replace("{campaign_id}", "c")
             .replace("{account}", "default")
             .replace("{index}", "0")
+            .replace("{customer_id}", "x")
+            .replace("{model}", "none")
+            .replace("/fits/{id}", &format!("/fits/{}", "0".repeat(32)))
             .replace("/dsr/{id}", &format!("/dsr/{}", "0".repeat(32)))
             .replace("/corrections/{id}", &format!("/corrections/{}", "0".repeat(32)))
             .replace("/webhooks/{id}", &format!("/webhooks/{}", "0".repeat(32)))
@@ -59,6 +62,15 @@ pub fn request(rule: &Rule, hold: &str, key_id: &str) -> (String, Value) {
         ("POST", "/api/admin/keys") => {
             json!({"name": "x", "role": "viewer", "scopes": ["health:acme"]})
         }
+        (_, "/api/v1/ltv/predict") => json!({"customer_id": "x"}),
+        (_, "/api/v1/ltv/predict/batch") => json!({"requests": [{"customer_id": "x"}]}),
+        ("POST", "/api/v1/ltv/transactions") => {
+            json!({"transactions": [{"customer_id": "x", "date": "2026-01-31", "amount": 1}]})
+        }
+        ("POST", "/api/v1/ltv/models/{model}/promote") => json!({}),
+        ("POST", "/api/v1/ltv/rollback") => json!({"reason": "asked for"}),
+        ("POST", "/api/v1/ltv/fits") => json!({"model": "bg-nbd"}),
+        ("PUT", "/api/v1/ltv/experiments") => json!({"share": 0.5}),
         ("POST", "/api/admin/faults") => json!({"pattern": "/none", "fault": "error", "ttl_ms": 1}),
         _ => Value::Null,
     };
@@ -110,6 +122,8 @@ async fn every_role_may_do_at_every_route_what_the_table_of_the_documentation_sa
             Listener::Shield => 8081,
             Listener::Health => 8080,
             Listener::Admin => 8090,
+            Listener::Value => 8087,
+            Listener::Grpc => 50_051,
         };
         let names: Vec<&str> = callers.iter().map(|caller| caller.name).collect();
         let service = listener.service();
@@ -206,7 +220,7 @@ async fn every_documented_route_is_in_the_table_and_what_is_not_is_no_way_past_i
     let world = guarded().await;
     let admin = world.key(Role::Admin, &["*"]).await;
     let mut seen = 0;
-    for listener in [Listener::Shield, Listener::Admin] {
+    for listener in [Listener::Shield, Listener::Admin, Listener::Value] {
         let document = world.get(listener, "/openapi.json", Some(&admin)).await.is(200).json;
         for (path, operations) in document["paths"].as_object().expect("paths") {
             for method in operations.as_object().expect("operations").keys() {
@@ -216,6 +230,8 @@ async fn every_documented_route_is_in_the_table_and_what_is_not_is_no_way_past_i
                     .replace("{campaign_id}", "c")
                     .replace("{account}", "default")
                     .replace("{index}", "1")
+                    .replace("{customer_id}", "x")
+                    .replace("{model}", "none")
                     .replace("{id}", "1");
                 let method = method.to_uppercase();
                 let call = (method.as_str(), uri.as_str());
@@ -253,7 +269,7 @@ async fn another_account_s_objects_are_out_of_reach_and_not_told_from_those_that
     let admin = world.key(Role::Admin, &["*"]).await;
     world.account(&admin, "acme").await;
     let (hold, token) = world.account(&admin, "globex").await;
-    let acme = world.key(Role::Admin, &["shield:acme"]).await;
+    let acme = world.key(Role::Admin, &["shield:acme", "value:acme"]).await;
     let before = world
         .call(
             Listener::Shield,
@@ -265,7 +281,8 @@ async fn another_account_s_objects_are_out_of_reach_and_not_told_from_those_that
         .await
         .json;
     let mut asked = 0;
-    for rule in Listener::Shield.rules() {
+    let rules = |listener: Listener| listener.rules().iter().map(move |rule| (listener, rule));
+    for (listener, rule) in rules(Listener::Shield).chain(rules(Listener::Value)) {
         let own = rule.path == "/api/v1/accounts";
         if own || !matches!(rule.needs, Needs::Right(_)) {
             continue;
@@ -279,8 +296,7 @@ async fn another_account_s_objects_are_out_of_reach_and_not_told_from_those_that
             let uri = uri.replace("/default", &format!("/{other}"));
             let call = (rule.method, uri.as_str());
             let named = [("x-account", other)];
-            let answer =
-                world.call(Listener::Shield, call, Some(&acme), &named, body.clone()).await;
+            let answer = world.call(listener, call, Some(&acme), &named, body.clone()).await;
             assert_eq!(
                 (answer.status, answer.code()),
                 (403, "forbidden"),

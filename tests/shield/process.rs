@@ -73,6 +73,7 @@ async fn every_port_says_what_it_is_whether_it_serves_and_what_it_lacks() {
     for (port, paths) in [
         (8080, &["/", "/health", "/ready", "/metrics"][..]),
         (8081, &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs"]),
+        (8087, &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs"]),
         (8090, &["/", "/health", "/ready", "/metrics", "/openapi.json", "/docs"]),
     ] {
         let url = |path: &str| format!("http://127.0.0.1:{}{path}", port + server.offset);

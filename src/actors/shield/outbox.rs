@@ -104,7 +104,14 @@ impl OutboxActor {
                 "kind": row.kind, "account": row.account, "subject": row.subject, "data": payload,
                 "at": super::view::rfc3339(row.created_at),
             });
-            self.registry.emit("shield", format!("/shield/budget/{}", row.subject), data);
+            match row.kind.starts_with("ltv.") {
+                true => {
+                    self.registry.emit("value", format!("/value/registry/{}", row.account), data)
+                }
+                false => {
+                    self.registry.emit("shield", format!("/shield/budget/{}", row.subject), data)
+                }
+            }
         }
         let ids: Vec<String> = rows.iter().map(|r| r.id.clone()).collect();
         let now = clock::wall_us();

@@ -8,6 +8,7 @@ use super::audit::{Audit, Turning};
 use super::compliance::FactsError;
 use super::corrections::Corrections;
 use super::dsr::Requests;
+use super::forget::Forgets;
 use super::load::AccountTerms;
 use super::message::{AccountSeen, Authorised, Booked, HoldFate, Msg, SpendAsk, Told};
 use super::names::BudgetName;
@@ -17,6 +18,7 @@ use super::tree;
 use super::vault::Vault;
 use super::view::BudgetView;
 use super::webhooks::Hooks;
+use super::writes::Writes;
 use crate::actors::kernel::{AskError, Entities, Registry, Reply, Service};
 use crate::clock;
 use crate::connectors::hook::HookClient;
@@ -151,6 +153,16 @@ impl Shield {
     /// Where events are sent.
     pub fn webhooks(&self) -> Hooks {
         Hooks::new(Arc::clone(&self.shared), self.patience)
+    }
+
+    /// The way to the group commit, for services beside this one.
+    pub fn writes(&self) -> Writes {
+        Writes::new(Arc::clone(&self.shared))
+    }
+
+    /// Tells `who` of everybody who is erased from now on.
+    pub fn remembers(&self, who: Arc<dyn Forgets>) {
+        self.shared.memories.add(who);
     }
 
     /// What services hold about people.

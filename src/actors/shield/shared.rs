@@ -8,10 +8,12 @@ use super::audit::{Audit, AuditTerms};
 use super::budget::BudgetActor;
 use super::corrections::Desk;
 use super::dsr::Dsrs;
+use super::forget::Memories;
 use super::person::{Handler, Persons, ShieldHoldings};
 use super::vault::Vault;
 use super::webhooks::{HookTerms, Post};
 use crate::actors::kernel::Entities;
+use crate::actors::value::ValueHoldings;
 use crate::clock;
 use crate::models::shield::entry::{HolderId, Now};
 use crate::models::shield::limits::Limits;
@@ -59,6 +61,8 @@ pub struct Shared {
     pub webhooks: Post,
     /// What services hold about people: every one is asked for every package and every erasure.
     pub handlers: Vec<Box<dyn Handler>>,
+    /// Who is told when somebody is erased.
+    pub memories: Arc<Memories>,
 }
 
 impl Shared {
@@ -90,7 +94,8 @@ impl Shared {
             dsrs: Dsrs::default(),
             corrections: Desk::default(),
             webhooks: Post::default(),
-            handlers: vec![Box::new(ShieldHoldings)],
+            handlers: vec![Box::new(ShieldHoldings), Box::new(ValueHoldings)],
+            memories: Arc::default(),
         })
     }
 

@@ -19,6 +19,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// A request of `who` of which nobody is told.
+    pub fn of(who: Arc<Identity>) -> Call {
+        Call { who, account: None }
+    }
+
     /// Runs `work` as the handler of this request.
     pub fn scope<F: Future>(self, work: F) -> tokio::task::futures::TaskLocalFuture<Call, F> {
         CALL.scope(self, work)

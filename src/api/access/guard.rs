@@ -132,6 +132,10 @@ impl Told {
 
 impl GuardLayer {
     fn find(&self, request: &Request) -> Found {
+        if self.listener == Listener::Grpc {
+            // a router of gRPC has a route for each service, and the table one for each method
+            return find(self.listener, request.method(), request.uri().path());
+        }
         let template = request.extensions().get::<MatchedPath>();
         template.map_or(Found::Nothing, |t| find(self.listener, request.method(), t.as_str()))
     }

@@ -14,16 +14,22 @@ pub enum Listener {
     Shield,
     Health,
     Admin,
+    Value,
+    /// Every gRPC service; its rules are of [`Listener::Value`]'s service.
+    Grpc,
 }
 
 impl Listener {
-    pub const ALL: [Listener; 3] = [Listener::Shield, Listener::Health, Listener::Admin];
+    /// Those that speak HTTP, in their order.
+    pub const ALL: [Listener; 4] =
+        [Listener::Shield, Listener::Health, Listener::Admin, Listener::Value];
 
     pub fn service(self) -> &'static str {
         match self {
             Listener::Shield => "shield",
             Listener::Health => "health",
             Listener::Admin => "admin",
+            Listener::Value | Listener::Grpc => "value",
         }
     }
 
@@ -32,6 +38,8 @@ impl Listener {
             Listener::Shield => SHIELD,
             Listener::Health => HEALTH,
             Listener::Admin => ADMIN,
+            Listener::Value => VALUE,
+            Listener::Grpc => GRPC,
         }
     }
 }
@@ -195,6 +203,59 @@ const ADMIN: &[Rule] = &[
     rule("DELETE", "/api/admin/keys/{id}", ADMINISTER),
 ];
 
+const VALUE: &[Rule] = &[
+    rule("GET", "/", Public),
+    rule("GET", "/health", Public),
+    rule("GET", "/ready", Public),
+    rule("GET", "/metrics", All(Read)),
+    rule("GET", "/docs", Public),
+    rule("GET", "/docs/", Public),
+    rule("GET", "/docs/{*rest}", Public),
+    rule("GET", "/openapi.json", Public),
+    // questions change nothing
+    rule("POST", "/api/v1/ltv/predict", READ),
+    rule("POST", "/api/v1/ltv/predict/batch", READ),
+    acts("POST", "/api/v1/ltv/transactions", OPERATE, "ltv.purchases_imported"),
+    rule("GET", "/api/v1/ltv/customers/{customer_id}", READ),
+    rule("GET", "/api/v1/ltv/models", READ),
+    rule("GET", "/api/v1/ltv/models/{model}", READ),
+    rule("GET", "/api/v1/ltv/models/{model}/outcomes", READ),
+    acts("POST", "/api/v1/ltv/models/{model}/challenge", OPERATE, "ltv.model_challenged"),
+    acts("POST", "/api/v1/ltv/models/{model}/promote", OPERATE, "ltv.model_promoted"),
+    acts("DELETE", "/api/v1/ltv/challenger", OPERATE, "ltv.challenge_ended"),
+    acts("POST", "/api/v1/ltv/rollback", OPERATE, "ltv.model_rolled_back"),
+    rule("GET", "/api/v1/ltv/registry", READ),
+    rule("GET", "/api/v1/ltv/fits", READ),
+    acts("POST", "/api/v1/ltv/fits", OPERATE, "ltv.fit_ordered"),
+    rule("GET", "/api/v1/ltv/fits/{id}", READ),
+    acts("DELETE", "/api/v1/ltv/fits/{id}", OPERATE, "ltv.fit_cancelled"),
+    rule("GET", "/api/v1/ltv/drift", READ),
+    rule("GET", "/api/v1/ltv/health", READ),
+    rule("GET", "/api/v1/ltv/experiments", READ),
+    acts("PUT", "/api/v1/ltv/experiments", OPERATE, "ltv.experiment_set"),
+    acts("DELETE", "/api/v1/ltv/experiments", OPERATE, "ltv.experiment_ended"),
+];
+
+/// Methods of gRPC, each by its whole path: a service of which no method is here is closed.
+const GRPC: &[Rule] = &[
+    rule("POST", "/pb.LTVService/PredictLTV", READ),
+    rule("POST", "/syncvalue.v1.SyncValueService/PredictLTV", READ),
+    rule("POST", "/syncvalue.v1.SyncValueService/PredictLTVBatch", READ),
+    rule("POST", "/syncvalue.v1.SyncValueService/PredictLTVStream", READ),
+    rule("POST", "/syncvalue.v1.SyncValueService/GetModelHealth", READ),
+    rule("POST", "/inference.GRPCInferenceService/ServerLive", Public),
+    rule("POST", "/inference.GRPCInferenceService/ServerReady", Public),
+    rule("POST", "/inference.GRPCInferenceService/ServerMetadata", Public),
+    rule("POST", "/inference.GRPCInferenceService/ModelReady", READ),
+    rule("POST", "/inference.GRPCInferenceService/ModelMetadata", READ),
+    rule("POST", "/inference.GRPCInferenceService/ModelInfer", READ),
+    rule("POST", "/grpc.health.v1.Health/Check", Public),
+    rule("POST", "/grpc.health.v1.Health/List", Public),
+    rule("POST", "/grpc.health.v1.Health/Watch", Public),
+    rule("POST", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Public),
+    rule("POST", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", Public),
+];
+
 /// What the table says of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Found {
@@ -207,8 +268,10 @@ pub enum Found {
 /// Looks a route up by its method and its template. HEAD is what GET is.
 pub fn find(listener: Listener, method: &Method, template: &str) -> Found {
     type ByPath = HashMap<&'static str, &'static [&'static Rule]>;
-    static BY_PATH: LazyLock<[ByPath; 3]> = LazyLock::new(|| {
-        Listener::ALL.map(|listener| {
+    const EVERY: [Listener; 5] =
+        [Listener::Shield, Listener::Health, Listener::Admin, Listener::Value, Listener::Grpc];
+    static BY_PATH: LazyLock<[ByPath; 5]> = LazyLock::new(|| {
+        EVERY.map(|listener| {
             let mut paths: HashMap<_, Vec<_>> = HashMap::new();
             for rule in listener.rules() {
                 paths.entry(rule.path).or_default().push(rule);
@@ -259,7 +322,8 @@ mod tests {
         let holds = ["/api/v1/holds/{id}/settle", "/api/v1/holds/{id}/release"];
         let asks = ["/api/v1/audit/heads", "/api/v1/audit/verify"];
         let keys = ["/api/admin/keys", "/api/admin/keys/{id}"];
-        let lists = [&money[..], &people, &holds, &asks, &keys];
+        let questions = ["/api/v1/ltv/predict", "/api/v1/ltv/predict/batch"];
+        let lists = [&money[..], &people, &holds, &asks, &keys, &questions];
         let listed = lists.iter().any(|paths| paths.contains(&path));
         listed || path.starts_with("/api/v1/corrections")
     }

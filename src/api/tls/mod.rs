@@ -77,6 +77,13 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&self.0.current.load().config))
     }
 
+    /// The same, for gRPC.
+    pub fn acceptor_of_http2(&self) -> TlsAcceptor {
+        let mut config = (*self.0.current.load().config).clone();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        TlsAcceptor::from(Arc::new(config))
+    }
+
     /// Whether both are one: clones share their certificates.
     pub fn same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

@@ -117,7 +117,14 @@ async fn start(terms: TlsTerms) -> Server {
     let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let (stop, stopped) = watch::channel(false);
     let addr = listener.addr;
-    let serving = server::serve(listener, router, Some(tls.clone()), HEAD, GRACE, stopped);
+    let serving = server::serve(
+        listener,
+        (server::Speaks::Http1, router),
+        Some(tls.clone()),
+        HEAD,
+        GRACE,
+        stopped,
+    );
     Server { addr, tls, stop, task: tokio::spawn(serving) }
 }
 

@@ -19,8 +19,10 @@ use super::record::Record;
 use super::rows::{
     AccountRow, ApiKeyRow, AttributeRow, AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow,
     AuditNodeRow, AuditPendingRow, AuditPersonRow, BudgetRow, ConsentRow, CorrectionRow,
-    DeliveryRow, DsrPackageRow, DsrRow, EntryRow, HoldRow, KeyringRow, MetaRow, OperationRow,
-    OutboxRow, PersonRow, RateRow, ShardRow, SliceRow, WebhookRow,
+    DeliveryRow, DsrPackageRow, DsrRow, EntryRow, HoldRow, KeyringRow, LtvCustomerRow, LtvDriftRow,
+    LtvExperimentRow, LtvForecastRow, LtvImportRow, LtvModelPartRow, LtvModelRow, LtvPurchaseRow,
+    LtvRegistryRow, MetaRow, OperationRow, OutboxRow, PersonRow, RateRow, ShardRow, SliceRow,
+    WebhookRow,
 };
 use super::sql::{Conflict, Dialect, insert};
 
@@ -36,7 +38,7 @@ const CHUNK_OF_LARGE: usize = 16;
 /// How many rows of a table are handed over together.
 fn chunk_of(table: &str) -> usize {
     match table {
-        "audit_block" | "dsr_package" => CHUNK_OF_LARGE,
+        "audit_block" | "dsr_package" | "ltv_model_part" => CHUNK_OF_LARGE,
         _ => CHUNK,
     }
 }
@@ -138,6 +140,15 @@ tables! {
     Correction(CorrectionRow) = "correction",
     Webhook(WebhookRow) = "webhook",
     Delivery(DeliveryRow) = "delivery",
+    LtvCustomer(LtvCustomerRow) = "ltv_customer",
+    LtvPurchase(LtvPurchaseRow) = "ltv_purchase",
+    LtvImport(LtvImportRow) = "ltv_import",
+    LtvModel(LtvModelRow) = "ltv_model",
+    LtvModelPart(LtvModelPartRow) = "ltv_model_part",
+    LtvRegistry(LtvRegistryRow) = "ltv_registry",
+    LtvExperiment(LtvExperimentRow) = "ltv_experiment",
+    LtvForecast(LtvForecastRow) = "ltv_forecast",
+    LtvDrift(LtvDriftRow) = "ltv_drift",
 }
 
 /// Hands over every row, by table and primary key (bytes), all from one snapshot. A chunk holds

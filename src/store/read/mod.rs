@@ -8,6 +8,7 @@ mod delivery;
 mod ledger;
 mod outbox;
 mod person;
+mod value;
 
 use sqlx::AnyConnection;
 
@@ -16,6 +17,7 @@ pub use audit::{Behind, BlockSummary};
 pub use budget::{BudgetList, Loaded, Reloaded};
 pub use ledger::WindowRows;
 pub use person::{CHANGES_MAX, DsrList};
+pub use value::{Bought, ForecastCounts, PURCHASES_PAGE};
 
 use super::Store;
 use super::error::Result;

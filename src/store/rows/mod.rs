@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod money;
 mod person;
+mod value;
 
 pub use access::{ApiKeyRow, CorrectionRow, DeliveryRow, KeyringRow, WebhookRow};
 pub use audit::{
@@ -15,3 +16,7 @@ pub use money::{
     SliceRow,
 };
 pub use person::{AttributeRow, ConsentRow, DsrPackageRow, DsrRow, PersonRow};
+pub use value::{
+    LtvCustomerRow, LtvDriftRow, LtvExperimentRow, LtvForecastRow, LtvImportRow, LtvModelPartRow,
+    LtvModelRow, LtvPurchaseRow, LtvRegistryRow,
+};

@@ -60,13 +60,32 @@ pub async fn perform(
         Step::Object => Doing::Object { dsr, kinds: purposes(request) },
         Step::OptOut => Doing::OptOut { dsr, kinds: purposes(request) },
     };
-    match ask(people, request, doing).await? {
+    // what is kept in memory goes right behind what is stored, while it is known whose it is
+    let erases = matches!(doing, Doing::EraseTables | Doing::DestroyKey { .. });
+    let lookup = if erases { lookup(shared, request).await? } else { None };
+    let done = ask(people, request, doing).await?;
+    if let Some(lookup) = lookup {
+        forget(shared, request, Some(&lookup)).await?;
+    }
+    match done {
         Some(Done::Rows(rows)) => Ok(Evidence { rows, package: None }),
         Some(_) => Ok(Evidence::default()),
         // erased already: an erasure has nothing more to do, others have nobody to do it for
         None if request.kind == Kind::Deletion => Ok(Evidence::default()),
         None => Err(Failure::Erased),
     }
+}
+
+/// The keyed hash of the person's customer id, while the person is not erased.
+async fn lookup(shared: &Shared, request: &Request) -> Result<Option<String>, Failure> {
+    let row = shared.store.person(&request.account, &request.person).await;
+    let row = row.map_err(|error| Failure::Retry(error.to_string()))?;
+    Ok(row.filter(|row| row.erased_at.is_none()).map(|row| row.lookup))
+}
+
+async fn forget(shared: &Shared, request: &Request, lookup: Option<&str>) -> Result<(), Failure> {
+    let done = shared.memories.forget(&request.account, &request.person, lookup).await;
+    done.map_err(Failure::Retry)
 }
 
 async fn ask(people: &People, request: &Request, doing: Doing) -> Result<Option<Done>, Failure> {
@@ -176,6 +195,7 @@ async fn finish(shared: &Shared, people: &People, request: &Request) -> Result<E
     if request.kind == Kind::Deletion {
         // only somebody with a key is asked: then it is not gone
         ask(people, request, Doing::Gone).await?;
+        forget(shared, request, None).await?;
         let (account, person) = (request.account.clone(), request.person.clone());
         let of = Subject { account, person, key: None };
         let gone = shared.handlers.iter().flat_map(|handler| handler.erase(&of)).collect();

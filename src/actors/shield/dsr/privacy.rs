@@ -115,9 +115,7 @@ async fn journal(shared: &Shared) -> Result<Journal, Fault> {
 async fn erase_again(shared: &Shared, people: &People, erasure: &Erasure) -> Result<bool, Fault> {
     let Erasure { account, person, request, .. } = erasure;
     let row = shared.store.person(account, person).await?;
-    if row.is_none_or(|row| row.erased_at.is_some()) {
-        return Ok(false);
-    }
+    let Some(row) = row.filter(|row| row.erased_at.is_none()) else { return Ok(false) };
     // a crash between the journal and the key leaves the same, and its request goes on by itself
     let saved = shared.store.dsr(account, request).await?;
     let saved: Option<Request> = saved.and_then(|row| serde_json::from_str(&row.state).ok());
@@ -130,7 +128,12 @@ async fn erase_again(shared: &Shared, people: &People, erasure: &Erasure) -> Res
             Step::EraseTables => Doing::EraseTables,
             _ => Doing::DestroyKey { again: Some(request.clone()) },
         };
+        let erases = !matches!(doing, Doing::StopProcessing { .. });
         people.perform(account, person, doing).await?;
+        if erases {
+            let done = shared.memories.forget(account, person, Some(&row.lookup)).await;
+            done.map_err(Fault::new)?;
+        }
     }
     shared.dsrs.unscrubbed.store(true, Ordering::Relaxed);
     Ok(true)

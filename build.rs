@@ -1,0 +1,22 @@
+//! Compiles the gRPC interfaces in `proto/`, without a `protoc` on the machine.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use prost::Message;
+
+const FILES: [&str; 3] = [
+    "proto/ltv.proto",
+    "proto/syncvalue/v1/syncvalue.proto",
+    "proto/inference/open_inference.proto",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = protox::compile(FILES, ["proto"])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    // for server reflection
+    std::fs::write(out.join("descriptors.bin"), files.encode_to_vec())?;
+    tonic_prost_build::configure().build_transport(false).compile_fds(files)?;
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! `/value/customer/<account>:<hash>`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::view::CustomerView;
+use super::{Declined, Imported, Msg, NewPurchase, NotTaken, PURCHASES_MAX, PurchaseId, Seen};
+use crate::actors::kernel::{Actor, Cx, Fault};
+use crate::actors::shield::Written;
+use crate::actors::shield::person::{PersonError, PersonName};
+use crate::actors::value::answer::History;
+use crate::actors::value::metrics;
+use crate::actors::value::shared::{Shared, day_of};
+use crate::clock;
+use crate::models::shield::money::Currency;
+use crate::models::value::forecast::customer::{Purchase, merged};
+use crate::store::{LtvCustomerRow, LtvPurchaseRow, PAGE_MAX, Put};
+
+/// Purchases in a commit.
+const OF_COMMIT: usize = 256;
+
+pub struct CustomerActor {
+    name: PersonName,
+    shared: Arc<Shared>,
+    live: Option<Live>,
+}
+
+struct Live {
+    currency: Currency,
+    history: Arc<History>,
+    row: Option<LtvCustomerRow>,
+    /// Day and amount of each purchase by its id.
+    ids: HashMap<PurchaseId, (i32, i64)>,
+}
+
+impl CustomerActor {
+    pub fn new(shared: Arc<Shared>, key: &str) -> CustomerActor {
+        CustomerActor { name: PersonName::of_key(key), shared, live: None }
+    }
+
+    fn entity(&self) -> String {
+        format!("@ltv/{}", self.name.lookup)
+    }
+
+    async fn load(&self) -> Result<Option<Live>, Fault> {
+        self.shared.writes.barrier().await;
+        let (account, store) = (&*self.name.account, self.shared.writes.store());
+        let Some(row) = store.account(account).await? else { return Ok(None) };
+        let currency = row.currency.parse()?;
+        let person = store.person_by_lookup(account, &self.name.lookup).await?;
+        let nobody = Live { currency, history: Arc::default(), row: None, ids: HashMap::new() };
+        let Some(person) = person else { return Ok(Some(nobody)) };
+        let row = store.ltv_customer(account, &person.person).await?;
+        let (mut ids, mut purchases) = (HashMap::new(), Vec::new());
+        let mut after = String::new();
+        while row.is_some() {
+            let rows = store.ltv_purchases((account, &person.person), &after, PAGE_MAX).await?;
+            for row in &rows {
+                let (id, day) = (PurchaseId::parse(&row.purchase), day_of(row.day));
+                let (Some(id), Some(day)) = (id, day) else {
+                    return Err(Fault::new(format!("purchase {} is none", row.purchase)));
+                };
+                ids.insert(id, (day.number(), row.amount));
+                purchases.push(Purchase { day, micros: row.amount });
+            }
+            match rows.last() {
+                Some(last) if rows.len() == PAGE_MAX as usize => after.clone_from(&last.purchase),
+                _ => break,
+            }
+        }
+        let person: Arc<str> = person.person.into();
+        self.shared.memory.learn(&person, &self.name.key());
+        let person = Some(person);
+        let history = Arc::new(History { person, purchases: merged(purchases) });
+        Ok(Some(Live { history, row, ids, ..nobody }))
+    }
+
+    /// Sorts what came into new and known; the new ones are not taken yet.
+    fn sift(live: &Live, rows: Vec<NewPurchase>, done: &mut Imported) -> Vec<NewPurchase> {
+        let mut fresh: Vec<NewPurchase> = Vec::new();
+        let mut seen: HashMap<PurchaseId, (i32, i64)> = HashMap::new();
+        for (place, row) in rows.into_iter().enumerate() {
+            let said = (row.day.number(), row.amount);
+            let before = live.ids.get(&row.id).or_else(|| seen.get(&row.id));
+            let why = match before {
+                Some(before) if *before == said => {
+                    done.known += 1;
+                    continue;
+                }
+                Some(_) => NotTaken::Differs,
+                None if row.currency.is_some_and(|c| c != live.currency) => NotTaken::CurrencyMix,
+                None if live.ids.len() + seen.len() >= PURCHASES_MAX => NotTaken::TooMany,
+                None => {
+                    seen.insert(row.id, said);
+                    fresh.push(row);
+                    continue;
+                }
+            };
+            done.not_taken.push((place, why));
+        }
+        fresh
+    }
+
+    async fn person(&self, customer: &str) -> Result<Arc<str>, Result<Declined, Fault>> {
+        let people = self.shared.shield.people();
+        match people.identify(&self.name.account, customer).await {
+            Ok(person) => Ok(person.into()),
+            Err(PersonError::Erased) => Err(Ok(Declined::Erased)),
+            Err(PersonError::Failed(why)) => Err(Err(Fault::new(why))),
+            Err(_) => Err(Ok(Declined::Unavailable)),
+        }
+    }
+
+    async fn import(
+        &mut self,
+        customer: &str,
+        rows: Vec<NewPurchase>,
+    ) -> Result<Result<Imported, Declined>, Fault> {
+        let Some(live) = &self.live else { return Ok(Err(Declined::UnknownAccount)) };
+        let mut done = Imported::default();
+        let mut fresh = Self::sift(live, rows, &mut done);
+        if done.known > 0 {
+            // who sends them again may not have heard of the first time, and nor may what is cached
+            self.forget_answers().await;
+        }
+        if fresh.is_empty() {
+            return Ok(Ok(done));
+        }
+        let person = match &live.history.person {
+            Some(person) => Arc::clone(person),
+            None => match self.person(customer).await {
+                Ok(person) => person,
+                Err(Ok(declined)) => return Ok(Err(declined)),
+                Err(Err(fault)) => return Err(fault),
+            },
+        };
+        while !fresh.is_empty() {
+            let now = fresh.split_off(fresh.len().saturating_sub(OF_COMMIT));
+            match self.take(&person, now).await? {
+                Ok(new) => done.new += new,
+                // what is durable stays: a repeat finds it
+                Err(declined) => return Ok(Err(declined)),
+            }
+        }
+        metrics::purchases(done.new);
+        Ok(Ok(done))
+    }
+
+    /// Nothing that was answered before is given again.
+    async fn forget_answers(&self) {
+        self.shared.cache.forget(self.name.number(), clock::mono_us());
+        self.shared.far.forget(&self.name.lookup).await;
+    }
+
+    /// Writes purchases and what they add up to, and adopts both.
+    async fn take(
+        &mut self,
+        person: &Arc<str>,
+        rows: Vec<NewPurchase>,
+    ) -> Result<Result<u64, Declined>, Fault> {
+        let entity = self.entity();
+        let live = self.live.as_mut().ok_or_else(|| Fault::new("the customer is not loaded"))?;
+        let account = &self.name.account;
+        let now = clock::wall_us();
+        let mut sum = live.row.clone().unwrap_or_else(|| LtvCustomerRow {
+            account: account.to_string(),
+            person: person.to_string(),
+            purchases: 0,
+            total: 0,
+            currency: live.currency.to_string(),
+            first_day: i64::MAX,
+            last_day: i64::MIN,
+            updated_at: now,
+            version: 0,
+        });
+        let mut puts: Vec<Put> = Vec::with_capacity(rows.len() + 1);
+        for row in &rows {
+            let day = i64::from(row.day.number());
+            sum.purchases += 1;
+            sum.total = sum.total.saturating_add(row.amount);
+            sum.first_day = sum.first_day.min(day);
+            sum.last_day = sum.last_day.max(day);
+            puts.push(Put::from(LtvPurchaseRow {
+                account: account.to_string(),
+                person: person.to_string(),
+                purchase: row.id.to_string(),
+                reference: row.reference.clone(),
+                day,
+                amount: row.amount,
+                currency: live.currency.to_string(),
+                created_at: now,
+            }));
+        }
+        (sum.updated_at, sum.version) = (now, sum.version + 1);
+        puts.push(sum.clone().into());
+        match self.shared.writes.write(account, &entity, puts).await {
+            Written::Done => {}
+            Written::Unavailable => return Ok(Err(Declined::Unavailable)),
+            // whether it is durable is for the next life to read, and nothing of before may answer
+            other => {
+                self.forget_answers().await;
+                return Err(Fault::new(format!("purchases: {other:?}")));
+            }
+        }
+        let mut purchases = live.history.purchases.clone();
+        for row in &rows {
+            live.ids.insert(row.id, (row.day.number(), row.amount));
+            purchases.push(Purchase { day: row.day, micros: row.amount });
+        }
+        if live.history.person.is_none() {
+            self.shared.memory.learn(person, &self.name.key());
+        }
+        let person = Some(Arc::clone(person));
+        live.history = Arc::new(History { person, purchases: merged(purchases) });
+        live.row = Some(sum);
+        self.forget_answers().await;
+        Ok(Ok(rows.len() as u64))
+    }
+}
+
+impl Actor for CustomerActor {
+    type Msg = Msg;
+    type View = CustomerView;
+    const TYPE: &'static str = "ltv_customer";
+
+    async fn started(&mut self, _cx: &mut Cx<Self>) -> Result<(), Fault> {
+        self.live = self.load().await?;
+        Ok(())
+    }
+
+    async fn handle(&mut self, msg: Msg, _cx: &mut Cx<Self>) -> Result<(), Fault> {
+        if self.live.is_none() {
+            // the account may have been made since
+            self.live = self.load().await?;
+        }
+        match msg {
+            Msg::Look { reply } => {
+                let history = self.live.as_ref().map(|live| Arc::clone(&live.history));
+                reply.send(history.ok_or(Declined::UnknownAccount));
+            }
+            Msg::See { reply } => {
+                let seen = self.live.as_ref().map(|live| Seen {
+                    history: Arc::clone(&live.history),
+                    purchases: live.ids.len() as u64,
+                    total: live.row.as_ref().map_or(0, |row| row.total),
+                    currency: live.currency,
+                });
+                reply.send(seen.ok_or(Declined::UnknownAccount));
+            }
+            Msg::Import { customer, rows, reply } => {
+                reply.send(self.import(&customer, rows).await?);
+            }
+            Msg::Check { rows, reply } => {
+                let checked = self.live.as_ref().map(|live| {
+                    let mut done = Imported::default();
+                    let fresh = Self::sift(live, rows, &mut done);
+                    Imported { new: fresh.len() as u64, ..done }
+                });
+                reply.send(checked.ok_or(Declined::UnknownAccount));
+            }
+            Msg::Forget { person, reply } => {
+                let live = self.live.as_ref();
+                let known = live.and_then(|live| live.history.person.as_ref());
+                if known == Some(&person) {
+                    self.shared.memory.unlearn(&person);
+                    self.live = self.load().await?;
+                    // until the key is destroyed the person is still found: nothing of the old stays
+                    if let Some(live) = &mut self.live {
+                        (live.history, live.row, live.ids) = Default::default();
+                    }
+                }
+                reply.send(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn stopping(&mut self, _cx: &mut Cx<Self>) {
+        if let Some(person) = self.live.as_ref().and_then(|live| live.history.person.as_ref()) {
+            self.shared.memory.unlearn(person);
+        }
+    }
+
+    fn view(&self) -> CustomerView {
+        let Some(live) = &self.live else { return CustomerView::default() };
+        CustomerView {
+            known: live.history.person.is_some(),
+            purchases: live.ids.len(),
+            days: live.history.purchases.len(),
+            version: live.row.as_ref().map_or(0, |row| row.version),
+        }
+    }
+
+    fn label(msg: &Msg) -> &'static str {
+        match msg {
+            Msg::Look { .. } => "Look",
+            Msg::See { .. } => "See",
+            Msg::Import { .. } => "Import",
+            Msg::Check { .. } => "Check",
+            Msg::Forget { .. } => "Forget",
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! `/value/predictor/<n>`: answers what waits together. While a batch is worked on, the next one
+//! gathers in the mailbox; a question that is alone waits for nobody.
+
+#![allow(
+    clippy::vec_box,
+    clippy::borrowed_box,
+    reason = "a job comes in its box, and is too large to be moved out of it again and again"
+)]
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::answer::History;
+use super::loaded::Loaded;
+use super::recorder::Made;
+use super::shared::Shared;
+use super::{metrics, recorder, watch};
+use crate::actors::kernel::{Actor, Breaker, Cx, Fault, Reply};
+use crate::clock;
+use crate::models::breaker::BreakerTerms;
+use crate::models::value::forecast::answer::Forecast;
+use crate::models::value::forecast::customer::Input;
+use crate::models::value::forecast::hint::Hint;
+use crate::models::value::log::day::Day;
+
+const TERMS: BreakerTerms = BreakerTerms {
+    failures_max: 3,
+    latency_max_us: None,
+    open_us: 5_000_000,
+    open_us_max: 30_000_000,
+};
+
+/// One question for one version.
+pub struct Job {
+    pub loaded: Arc<Loaded>,
+    pub history: Arc<History>,
+    /// Counts where the history is empty.
+    pub hint: Hint,
+    pub as_of: Day,
+    pub horizon_days: u32,
+    pub explain: bool,
+    /// champion, challenger or shadow: the answer is kept to be compared. `None`: it is not.
+    pub keep: Option<&'static str>,
+    /// `None`: nobody waits.
+    pub reply: Option<Reply<Forecast>>,
+}
+
+pub enum Msg {
+    Predict(Box<Job>),
+    /// What waits has waited long enough.
+    Flush(u64),
+}
+
+/// As operators see it.
+#[derive(Clone, Default, Serialize)]
+pub struct View {
+    answered: u64,
+    batches: u64,
+    largest_batch: usize,
+    last_batch_us: i64,
+}
+
+pub struct PredictorActor {
+    shared: Arc<Shared>,
+    breaker: Arc<OnceLock<Breaker>>,
+    pending: Vec<Box<Job>>,
+    /// Monotonic time when the first of them came.
+    since_us: i64,
+    view: View,
+}
+
+impl PredictorActor {
+    pub fn new(shared: Arc<Shared>, breaker: Arc<OnceLock<Breaker>>) -> PredictorActor {
+        PredictorActor { shared, breaker, pending: Vec::new(), since_us: 0, view: View::default() }
+    }
+
+    async fn flush(&mut self) -> Result<(), Fault> {
+        let jobs = std::mem::take(&mut self.pending);
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let (began, size) = (clock::mono_us(), jobs.len());
+        // A batch may take milliseconds: it must not hold up who shares this thread. Of somebody without
+        // purchases there is nothing to work out.
+        let done = match jobs.iter().any(|job| !job.history.purchases.is_empty()) {
+            true => tokio::task::spawn_blocking(move || answer(jobs)).await?,
+            false => answer(jobs),
+        };
+        for one in done {
+            self.tell(one);
+        }
+        self.view.batches += 1;
+        self.view.answered += size as u64;
+        self.view.largest_batch = self.view.largest_batch.max(size);
+        self.view.last_batch_us = clock::mono_us() - began;
+        metrics::batch(size);
+        Ok(())
+    }
+
+    fn tell(&self, Done { job, forecast, features }: Done) {
+        let Job { loaded, history, as_of, horizon_days, keep, reply, .. } = *job;
+        // of a version are compared the forecasts of the horizon that it was fitted for alone: others
+        // are another scale
+        let keep = keep.filter(|_| horizon_days == loaded.model.horizon_days());
+        if let (Some(arm), Some(person)) = (keep, &history.person) {
+            let made = Made {
+                loaded: Arc::clone(&loaded),
+                person: Arc::clone(person),
+                arm,
+                as_of,
+                horizon_days,
+                value: forecast.value,
+                lower: forecast.lower,
+                upper: forecast.upper,
+                p_active: forecast.p_active,
+            };
+            let told =
+                self.shared.recorder.get().map(|to| to.tell(recorder::Msg::Made(Box::new(made))));
+            if !matches!(told, Some(Ok(()))) {
+                metrics::forecasts("dropped", 1);
+            }
+        }
+        if let (Some(features), Some(watch)) = (features, self.shared.watch.get()) {
+            // a sample: of a flood, what does not fit is left out
+            let _ = watch.tell(watch::Msg::Observe { loaded, features });
+        }
+        if let Some(reply) = reply {
+            reply.send(forecast);
+        }
+    }
+}
+
+struct Done {
+    job: Box<Job>,
+    forecast: Forecast,
+    /// Inputs of the model, where there were any.
+    features: Option<Vec<f64>>,
+}
+
+/// Answers all of them: questions for one version and one horizon in one call of its model.
+fn answer(jobs: Vec<Box<Job>>) -> Vec<Done> {
+    let mut done: Vec<Done> = Vec::with_capacity(jobs.len());
+    let mut together: Vec<Box<Job>> = Vec::new();
+    for job in jobs {
+        if job.reply.as_ref().is_some_and(Reply::is_closed) {
+            continue;
+        }
+        let model = &job.loaded.model;
+        let input = Input { purchases: &job.history.purchases, as_of: job.as_of };
+        if input.known().is_empty() {
+            let forecast = model.prior(&job.hint, job.horizon_days);
+            done.push(Done { job, forecast, features: None });
+        } else if job.explain {
+            let forecast = model.explain(&input, job.horizon_days);
+            let features = Some(model.feature_values(&input));
+            done.push(Done { job, forecast, features });
+        } else {
+            together.push(job);
+        }
+    }
+    while let Some(first) = together.first() {
+        let (model, horizon) = (Arc::as_ptr(&first.loaded), first.horizon_days);
+        let alike =
+            |job: &Box<Job>| Arc::as_ptr(&job.loaded) == model && job.horizon_days == horizon;
+        let (now, later): (Vec<_>, Vec<_>) = together.into_iter().partition(alike);
+        together = later;
+        let inputs: Vec<Input<'_>> = now
+            .iter()
+            .map(|job| Input { purchases: &job.history.purchases, as_of: job.as_of })
+            .collect();
+        let Some(first) = now.first() else { break };
+        let forecasts = first.loaded.model.predict(&inputs, horizon);
+        let features: Vec<Vec<f64>> =
+            inputs.iter().map(|input| first.loaded.model.feature_values(input)).collect();
+        for ((job, forecast), features) in now.into_iter().zip(forecasts).zip(features) {
+            done.push(Done { job, forecast, features: Some(features) });
+        }
+    }
+    done
+}
+
+impl Actor for PredictorActor {
+    type Msg = Msg;
+    type View = View;
+    const TYPE: &'static str = "predictor";
+
+    async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        self.breaker.get_or_init(|| cx.breaker(TERMS));
+        Ok(())
+    }
+
+    async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        let terms = &self.shared.terms;
+        match msg {
+            Msg::Predict(job) => {
+                if self.pending.is_empty() {
+                    self.since_us = clock::mono_us();
+                    if cx.depth() > 0 {
+                        // who waits behind may be too late to be handled, and then nobody flushes
+                        let batch = self.view.batches;
+                        let wait = terms.batch_wait.max(Duration::from_millis(1));
+                        cx.send_after(wait, Msg::Flush(batch));
+                    }
+                }
+                self.pending.push(job);
+                let waited = clock::mono_us() - self.since_us;
+                let long = i64::try_from(terms.batch_wait.as_micros()).unwrap_or(i64::MAX);
+                if cx.depth() == 0 || self.pending.len() >= terms.batch_max || waited >= long {
+                    self.flush().await?;
+                }
+            }
+            Msg::Flush(batch) if batch == self.view.batches => self.flush().await?,
+            Msg::Flush(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn stopping(&mut self, _cx: &mut Cx<Self>) {
+        if let Err(fault) = self.flush().await {
+            tracing::warn!(%fault, "questions were left behind at the end");
+        }
+    }
+
+    fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    fn idle(&self) -> bool {
+        false
+    }
+
+    fn label(msg: &Msg) -> &'static str {
+        match msg {
+            Msg::Predict(_) => "Predict",
+            Msg::Flush(_) => "Flush",
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Handing rows to their customers, many at a time, and answering a repeated request again.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{StreamExt, stream};
+use sha2::{Digest, Sha256};
+
+use super::{ImportBody, Terms};
+use crate::actors::value::Value;
+use crate::actors::value::customer::NewPurchase;
+use crate::api::problem::{Code, Problem};
+use crate::api::value::{App, common};
+use crate::clock;
+use crate::store::LtvImportRow;
+
+/// Customers that are written at a time.
+const AT_A_TIME: usize = 128;
+
+/// A purchase of somebody, with its line.
+#[derive(Clone)]
+pub struct Line {
+    pub line: u64,
+    pub customer: String,
+    pub purchase: NewPurchase,
+}
+
+/// Lines of one customer, in their order.
+type OfCustomer = (String, Vec<(u64, NewPurchase)>);
+
+fn by_customer(lines: Vec<Line>) -> Vec<OfCustomer> {
+    let mut order: Vec<OfCustomer> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for Line { line, customer, purchase } in lines {
+        let place = *places.entry(customer).or_insert_with_key(|customer| {
+            order.push((customer.clone(), Vec::new()));
+            order.len() - 1
+        });
+        if let Some((_, rows)) = order.get_mut(place) {
+            rows.push((line, purchase));
+        }
+    }
+    order
+}
+
+/// Asks the customers of all lines what they would not take, before anything is: lets through what is
+/// taken whole. What another request brings or erases in between, this does not see.
+///
+/// # Errors
+/// Some rows cannot be taken, or nobody can say. Nothing is taken.
+pub async fn all_or_nothing(
+    value: &Value,
+    account: &str,
+    lines: &[Line],
+    done: &mut ImportBody,
+) -> Result<(), Problem> {
+    // what cannot even be read is told without asking anybody
+    if done.rejected > 0 {
+        return Err(done.refused());
+    }
+    let checking = by_customer(lines.to_vec()).into_iter().map(async |(customer, rows)| {
+        let (lines, rows): (Vec<u64>, Vec<NewPurchase>) = rows.into_iter().unzip();
+        (lines, value.check(account, &customer, rows).await)
+    });
+    let mut checking = stream::iter(checking).buffer_unordered(AT_A_TIME);
+    let mut wrong = Vec::new();
+    while let Some((lines, checked)) = checking.next().await {
+        for (at, why) in checked.map_err(common::failed)?.not_taken {
+            wrong.push((lines.get(at).copied().unwrap_or(0), why));
+        }
+    }
+    wrong.sort_unstable_by_key(|(line, _)| *line);
+    for (line, why) in wrong {
+        done.reject(line, why);
+    }
+    if done.rejected > 0 { Err(done.refused()) } else { Ok(()) }
+}
+
+/// Takes lines; what their customers do not take is rejected.
+///
+/// # Errors
+/// Some may have been taken: to send them again is safe.
+pub async fn take(
+    value: &Value,
+    account: &str,
+    lines: Vec<Line>,
+    done: &mut ImportBody,
+) -> Result<(), Problem> {
+    let importing = by_customer(lines).into_iter().map(async |(customer, rows)| {
+        let (lines, rows): (Vec<u64>, Vec<NewPurchase>) = rows.into_iter().unzip();
+        (lines, value.import(account, &customer, rows).await)
+    });
+    let mut importing = stream::iter(importing).buffer_unordered(AT_A_TIME);
+    let mut failed = None;
+    while let Some((lines, imported)) = importing.next().await {
+        match imported {
+            Ok(imported) => {
+                done.imported += imported.new;
+                done.duplicates += imported.known;
+                for (at, why) in imported.not_taken {
+                    done.reject(lines.get(at).copied().unwrap_or(0), why);
+                }
+            }
+            // the others are taken all the same: less is left for the next time
+            Err(error) => failed = Some(error),
+        }
+    }
+    match failed {
+        None => Ok(()),
+        Some(error) => Err(common::failed(error)),
+    }
+}
+
+/// Requests with a key that are being worked on.
+#[derive(Default)]
+pub struct Running(Mutex<HashSet<String>>);
+
+/// One of them, until it is dropped.
+struct Place {
+    running: Arc<Running>,
+    key: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&self.key);
+    }
+}
+
+/// A request with an Idempotency-Key.
+pub struct Keyed {
+    /// As it is stored: not the key itself, which may tell something.
+    import: String,
+    /// The answer of before.
+    known: Option<LtvImportRow>,
+    _place: Place,
+}
+
+/// 32 hexadecimal digits of SHA-256.
+fn short(digest: impl AsRef<[u8]>) -> String {
+    digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Keyed {
+    /// `None` where the request has no key.
+    ///
+    /// # Errors
+    /// A request with this key is being worked on, or the store does not answer.
+    pub async fn begin(app: &App, terms: &Terms) -> Result<Option<Keyed>, Problem> {
+        let Some(key) = &terms.key else { return Ok(None) };
+        let import = short(Sha256::digest(format!("{}\0{key}", terms.account)));
+        let key = format!("{}\0{import}", terms.account);
+        {
+            let mut all = app.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if !all.insert(key.clone()) {
+                let why = "a request with this key is being worked on";
+                return Err(Problem::new(Code::InProgress, why));
+            }
+        }
+        let place = Place { running: Arc::clone(&app.running), key };
+        let known = app.value.import_answer(&terms.account, &import).await;
+        let known = known.map_err(common::failed)?;
+        Ok(Some(Keyed { import, known, _place: place }))
+    }
+
+    /// Whether it was answered before: then nothing is imported, whatever it brings.
+    pub fn is_known(&self) -> bool {
+        self.known.is_some()
+    }
+
+    /// The answer of before.
+    ///
+    /// # Errors
+    /// It was to another body.
+    pub fn again(&self, body: &Sha256) -> Result<ImportBody, Problem> {
+        let Some(known) = &self.known else {
+            return Err(Problem::new(Code::Internal, "there is no answer of before"));
+        };
+        if known.body_hash != short(body.clone().finalize()) {
+            let why = "the key was used with another request";
+            return Err(Problem::new(Code::IdempotencyMismatch, why));
+        }
+        let answer: ImportBody = serde_json::from_str(&known.answer)
+            .map_err(|_| Problem::new(Code::Internal, "the answer of before is not understood"))?;
+        Ok(ImportBody { replayed: true, ..answer })
+    }
+
+    /// Keeps the answer, if everything was taken. With rejected rows it is not kept: the same request is
+    /// worked on again, finds what was taken, and takes what can be taken by then.
+    ///
+    /// # Errors
+    /// It is not kept. What was imported is, so that the request can be repeated.
+    pub async fn keep(
+        &self,
+        value: &Value,
+        account: &str,
+        body: Sha256,
+        answer: &ImportBody,
+    ) -> Result<(), Problem> {
+        if answer.rejected > 0 {
+            return Ok(());
+        }
+        let row = LtvImportRow {
+            account: account.to_owned(),
+            import: self.import.clone(),
+            body_hash: short(body.finalize()),
+            answer: serde_json::to_string(answer)
+                .map_err(|error| Problem::new(Code::Internal, error.to_string()))?,
+            created_at: clock::wall_us(),
+        };
+        value.keep_import(row).await.map_err(common::failed)
+    }
+}
