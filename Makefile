@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make up` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help up test bench fuzz peers fmt
+.PHONY: help up test bench ltv fuzz peers fmt
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -17,11 +17,14 @@ test: ## Check everything: format, lints, all tests with a real PostgreSQL and R
 bench: ## Measure the figures of the README and write them into it
 	@exec bash scripts/bench.sh
 
+ltv: ## Measure how good forecasts of value are and write that into the README
+	@exec bash scripts/ltv.sh
+
 fuzz: ## Send the API at least 20,000 requests made from its documents, with authentication on
 	@KIKI_FUZZ_SECONDS=$${KIKI_FUZZ_SECONDS:-1200} KIKI_FUZZ_EXAMPLES=$${KIKI_FUZZ_EXAMPLES:-200} \
 		exec bash scripts/test.sh --fuzz-only
 
-peers: ## Talk to other people's software: traces and metrics to a collector from PyPI
+peers: ## Talk to other people's software: Rotel, buf, MLflow, and onnxruntime for the speed
 	@exec bash scripts/peers.sh
 
 fmt: ## Format the code

@@ -34,13 +34,15 @@ fuzz_api() {
     offset=$((20000 + RANDOM % 20000))
     key=$("$binary" keys create fuzz --role admin --quiet --data-dir "$fuzzed_dir/data")
     "$binary" up --data-dir "$fuzzed_dir/data" --port-offset "$offset" --set auth.mode=required \
-        --set limits.failures_per_minute=0 --set limits.address_per_second=0 >"$fuzzed_dir/log" 2>&1 &
+        --set limits.failures_per_minute=0 --set limits.address_per_second=0 \
+        --set server.grpc_port=8089 >"$fuzzed_dir/log" 2>&1 &
     fuzzed=$!
     wait_for 30 "$fuzzed" curl -fsS -o /dev/null "http://127.0.0.1:$((8081 + offset))/ready" ||
         { tail -n 40 "$fuzzed_dir/log" >&2; die "kiki up did not become ready"; }
     export KIKI_FUZZ_KEY=$key KIKI_FUZZ_COUNTS=$fuzzed_dir/counts
-    scripts/fuzz-api.sh "http://127.0.0.1:$((8081 + offset))"
-    scripts/fuzz-api.sh "http://127.0.0.1:$((8090 + offset))"
+    for port in 8081 8087 8090; do
+        scripts/fuzz-api.sh "http://127.0.0.1:$((port + offset))"
+    done
     stop_process "$fuzzed" TERM
     fuzzed=
     cases=$(awk '{ n += $1 } END { print n }' "$KIKI_FUZZ_COUNTS")
