@@ -39,6 +39,11 @@ fn answer(of: &ModelInferResponse) -> f64 {
     output.contents.as_ref().expect("contents").fp64_contents[0]
 }
 
+/// Of microseconds, up to a minute.
+fn times() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("a histogram")
+}
+
 struct Target {
     name: String,
     address: String,
@@ -62,7 +67,7 @@ impl Target {
             address: address.to_owned(),
             clients,
             rates: vec![Vec::new(); CONNECTIONS.len()],
-            times: vec![Histogram::new(3).expect("a histogram"); CONNECTIONS.len()],
+            times: vec![times(); CONNECTIONS.len()],
         }
     }
 
@@ -76,7 +81,7 @@ impl Target {
                 let (mut client, ids) = (client.clone(), Rc::clone(ids));
                 let first = at * ids.len() / connections;
                 tasks.spawn_local(async move {
-                    let mut times = Histogram::<u64>::new(3).expect("a histogram");
+                    let mut times = times();
                     for id in ids.iter().cycle().skip(first) {
                         let asked = Instant::now();
                         if asked.duration_since(begun) >= time {
@@ -91,7 +96,7 @@ impl Target {
             .collect();
         tasks.await;
         let took = begun.elapsed().as_secs_f64();
-        let mut times = Histogram::<u64>::new(3).expect("a histogram");
+        let mut times = times();
         for asked in asking {
             times.add(asked.await.expect("no request failed")).expect("added");
         }
