@@ -22,8 +22,8 @@ fn two_moments_of_a_log_are_compared_by_input_and_as_a_stream() {
     let streams = told["streams"].as_array().expect("streams");
     assert_eq!(streams[0]["stream"], "spend_per_purchase");
     assert_eq!((&streams[1]["reference"], &streams[1]["values"]), (&90.into(), &183.into()));
-    // The cohort came in the first quarter, long before the first moment: since then nothing has moved.
-    assert_eq!((&streams[1]["drifted"], &streams[1]["adwin_first"]), (&false.into(), &().into()));
+    // The cohort came in the first quarter, up to the first moment: from then on far fewer buy on a day.
+    assert!(streams[1]["drifted"] == true && streams[1]["adwin_first"].is_string(), "{streams:?}");
     let output = kiki(folder.path(), &args);
     let said = text(&output.stdout);
     for part in ["2,357 customers on 1997-03-31", "PSI", "PAGE-HINKLEY", "purchases_per_day"] {
