@@ -23,8 +23,8 @@ pub struct FitBody {
     model: Option<String>,
     /// 1 to 3653; value.horizon_days if not given.
     horizon_days: Option<u32>,
-    /// The last day of the holdout that it is scored on. If not given: that of the champion of the same
-    /// horizon, so that both can be compared; without one, the last day with a purchase.
+    /// The last day of the holdout that it is scored on, and the champion beside it. If not given: the last
+    /// day with a purchase.
     holdout_end: Option<String>,
     /// 0 if not given.
     seed: Option<u64>,
