@@ -127,6 +127,7 @@ async fn shield(registry: &Registry, dir: &std::path::Path) -> (Shield, BudgetNa
         default_currency: dollar,
         hold_ttl_us: 100_000,
         idle_after: Duration::from_secs(300),
+        resident_max: 10_000,
         mailbox_max: 1_024,
         audit: AuditTerms {
             dir: dir.to_owned(),

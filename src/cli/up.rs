@@ -173,6 +173,7 @@ pub fn terms(config: &Config) -> ShieldTerms {
         default_currency: shield.default_currency,
         hold_ttl_us: shield.hold_ttl_s.micros(),
         idle_after: config.kernel.passivate_after_s.duration(),
+        resident_max: config.kernel.resident_max,
         mailbox_max: u32::try_from(config.kernel.entity_mailbox_capacity).unwrap_or(u32::MAX),
         audit: AuditTerms {
             dir: config.audit.dir_or(&config.store.data_dir).to_owned(),
@@ -201,6 +202,7 @@ pub fn value_terms(config: &Config) -> ValueTerms {
         cache_ttl: value.cache_ttl_s.duration(),
         outcome_grace_days: value.outcome_grace_days,
         idle_after: config.kernel.passivate_after_s.duration(),
+        resident_max: config.kernel.resident_max,
         mailbox_max: u32::try_from(config.kernel.entity_mailbox_capacity).unwrap_or(u32::MAX),
         call_patience: config.server.request_timeout_ms.duration(),
         tolerance: Default::default(),

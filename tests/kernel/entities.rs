@@ -239,3 +239,39 @@ async fn more_entities_than_allowed_are_refused() {
     assert_eq!(entities.tell("", Msg::Add(1)), Err(Refused::Gone));
     assert_eq!(entities.tell(&"k".repeat(1_000), Msg::Add(1)), Err(Refused::Gone));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_more_than_may_rest_those_that_are_idle_longest_end_and_nothing_is_lost() {
+    const ALL: u64 = 2_000;
+    let registry = registry();
+    let service = registry.service("s").start().unwrap();
+    let (store, alive) = (Store::default(), Arc::new(Mutex::new(HashMap::new())));
+    let builder = service.supervisor().entities("e").idle_after(Duration::from_secs(600));
+    let entities = builder.resident_max(100).start({
+        let (store, alive) = (store.clone(), Arc::clone(&alive));
+        move |key| {
+            let alive: Arc<AtomicU32> =
+                Arc::clone(alive.lock().unwrap().entry(key.to_owned()).or_default());
+            Durable { key: key.to_owned(), store: store.clone(), alive, resting: false }
+        }
+    });
+    let entities = entities.unwrap();
+    let life_of_0 = || registry.actor("/s/e/0").map(|detail| detail.since_us);
+    let mut first_life = None;
+    for n in 0..ALL {
+        for key in [n % 500, 0] {
+            assert!(entities.ask(&key.to_string(), SOON, Ask::Get).await.is_ok());
+            entities.tell(&key.to_string(), Ask::Add(1)).unwrap();
+        }
+        first_life = first_life.or_else(life_of_0);
+        if n % 100 == 99 {
+            eventually("no more than may rest are active", || entities.active() <= 100).await;
+        }
+    }
+    assert!(entities.active() > 50, "no more end than must: {}", entities.active());
+    assert_eq!(life_of_0(), first_life, "who is asked all the time never ended");
+    for key in 1..500 {
+        assert_eq!(entities.ask(&key.to_string(), SOON, Ask::Get).await, Ok(ALL / 500));
+    }
+    assert_eq!(entities.ask("0", SOON, Ask::Get).await, Ok(ALL + ALL / 500));
+}

@@ -1,5 +1,9 @@
 //! `/api/v1/ltv/transactions` and `/api/v1/ltv/customers/…`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::harness::{Api, api, sample};
@@ -194,4 +198,46 @@ async fn a_request_with_rejected_rows_is_worked_on_again_under_its_key() {
     let again = api.post_as(URI, &key, right).await.is(200);
     assert_eq!((counts(&again), &again["replayed"]), ((1, 2, 0), &json!(true)));
     assert_eq!(customer(&api, "c").await["total"], 11);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_of_many_customers_keeps_few_of_them_in_memory_and_loses_nothing() {
+    const CUSTOMERS: u64 = 3_000;
+    let api = api(&[("kernel.resident_max", "50")]).await;
+    let mut file = "customer_id,date,amount\n".to_owned();
+    for day in ["2026-01-01", "2026-02-01"] {
+        (0..CUSTOMERS).for_each(|n| file.push_str(&format!("c{n},{day},{}\n", n + 1)));
+    }
+    let registry = api.registry.clone();
+    let in_memory = move || {
+        let of_customers = |kind: &str| matches!(kind, "ltv_customer" | "person");
+        let types = registry.types();
+        types.iter().filter(|t| of_customers(t.kind)).map(|t| t.active).max().unwrap_or(0)
+    };
+    let most = Arc::new(AtomicUsize::new(0));
+    let watching = tokio::spawn({
+        let (in_memory, most) = (in_memory.clone(), Arc::clone(&most));
+        async move {
+            loop {
+                most.fetch_max(in_memory(), Relaxed);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+    });
+    let done = api.csv(URI, &[], file.clone()).await.is(200);
+    assert_eq!(counts(&done), (2 * CUSTOMERS, 0, 0));
+    watching.abort();
+    let most = most.load(Relaxed);
+    assert!((51..1_000).contains(&most), "{most} of {CUSTOMERS} were in memory at once");
+    let begun = Instant::now();
+    while in_memory() > 50 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} stay", in_memory());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let done = api.csv(URI, &[], file).await.is(200);
+    assert_eq!(counts(&done), (0, 2 * CUSTOMERS, 0));
+    for n in [0, 1_234, CUSTOMERS - 1] {
+        let seen = customer(&api, &format!("c{n}")).await;
+        assert_eq!((&seen["purchases"], &seen["total"]), (&json!(2), &json!(2 * (n + 1))));
+    }
 }

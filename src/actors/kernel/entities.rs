@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, TryLockError, Weak};
 use std::time::Duration;
 
@@ -24,24 +24,34 @@ use super::time::{Deadline, now_ns, to_ns};
 
 const SHARDS: usize = 64;
 const KEY_BYTES_MAX: usize = 256;
+/// Where there are too many, those to end are searched for this often.
+const THIN_EVERY_NS: u64 = 50_000_000;
 
 /// Entities to be started. Idle after 60 s, 256 messages each, at most 1,000,000 at a time.
 #[must_use = "nothing is started before `start`"]
 pub struct EntitiesBuilder {
     child: Child,
     idle_after: Duration,
+    resident_max: usize,
     active_max: usize,
 }
 
 impl EntitiesBuilder {
     pub(super) fn new(child: Child) -> Self {
         let child = child.restart(Restart::Transient).mailbox(256);
-        Self { child, idle_after: Duration::from_secs(60), active_max: 1_000_000 }
+        let (idle_after, active_max) = (Duration::from_secs(60), 1_000_000);
+        Self { child, idle_after, resident_max: active_max, active_max }
     }
 
     /// Without a message for this long, an entity that agrees (`Actor::idle`) ends.
     pub fn idle_after(mut self, idle_after: Duration) -> Self {
         self.idle_after = idle_after;
+        self
+    }
+
+    /// How many stay active for the time of `idle_after`: beyond it those end that are idle longest.
+    pub fn resident_max(mut self, resident_max: usize) -> Self {
+        self.resident_max = resident_max;
         self
     }
 
@@ -88,12 +98,14 @@ impl EntitiesBuilder {
             policy,
             factory: Box::new(factory),
             idle_ns: to_ns(self.idle_after),
+            resident_max: self.resident_max,
             active_max: self.active_max,
             active: AtomicUsize::new(0),
             hasher: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::default()),
             closed: AtomicBool::new(false),
             swept_ns: Mutex::new(now_ns()),
+            thinned_ns: AtomicU64::new(now_ns()),
         });
         let brood: Weak<dyn Brood> = Arc::<Inner<A>>::downgrade(&inner);
         group.family().brood.get_or_init(|| brood);
@@ -120,12 +132,14 @@ struct Inner<A: Actor> {
     mailbox: u32,
     factory: Box<dyn Fn(&str) -> A + Send + Sync>,
     idle_ns: u64,
+    resident_max: usize,
     active_max: usize,
     active: AtomicUsize,
     hasher: RandomState,
     shards: [Mutex<Slots<A::Msg>>; SHARDS],
     closed: AtomicBool,
     swept_ns: Mutex<u64>,
+    thinned_ns: AtomicU64,
 }
 
 type Slots<M> = HashMap<Arc<str>, Slot<M>>;
@@ -309,6 +323,46 @@ impl<A: Actor> Inner<A> {
     }
 }
 
+impl<A: Actor> Inner<A> {
+    /// Beyond `resident_max` those that are idle longest end before their time, and an eighth more,
+    /// so that not every newcomer costs a search.
+    fn thin_out(&self, now_ns: u64) {
+        let since = now_ns.saturating_sub(self.thinned_ns.load(Relaxed));
+        if self.active.load(Relaxed) <= self.resident_max || since < THIN_EVERY_NS {
+            return;
+        }
+        self.thinned_ns.store(now_ns, Relaxed);
+        let (mut live, mut resting) = (0, Vec::new());
+        for shard in &self.shards {
+            for slot in lock(shard).values() {
+                let Slot::Live(handle) = slot else { continue };
+                live += 1;
+                if rests(&handle.cell) {
+                    resting.push((resting_since(&handle.cell), Arc::clone(&handle.cell)));
+                }
+            }
+        }
+        let Some(surplus) = usize::checked_sub(live, self.resident_max) else { return };
+        let ends = (surplus + self.resident_max / 8).min(resting.len());
+        if ends < resting.len() {
+            resting.select_nth_unstable_by_key(ends, |(since, _)| *since);
+        }
+        for port in resting[..ends].iter().filter_map(|(_, cell)| cell.port.get()) {
+            port.passivate();
+        }
+    }
+}
+
+/// Has nothing to do.
+fn rests(cell: &Cell) -> bool {
+    cell.depth() == 0 && cell.books.busy.load(Relaxed) == 0 && cell.state() == State::Running
+}
+
+/// When the last message came, or when it last refused to be passivated.
+fn resting_since(cell: &Cell) -> u64 {
+    cell.books.active_ns.load(Relaxed).max(cell.books.stayed_ns.load(Relaxed))
+}
+
 struct Kept<A: Actor> {
     inner: Arc<Inner<A>>,
     key: Arc<str>,
@@ -385,6 +439,7 @@ impl<A: Actor> Kept<A> {
 
 impl<A: Actor> Sweep for Inner<A> {
     fn sweep(&self, now_ns: u64) {
+        self.thin_out(now_ns);
         {
             let mut swept = lock(&self.swept_ns);
             let every = (self.idle_ns / 4).clamp(20_000_000, 10_000_000_000);
@@ -394,12 +449,7 @@ impl<A: Actor> Sweep for Inner<A> {
             *swept = now_ns;
         }
         let idle = |cell: &Cell| {
-            let books = &cell.books;
-            let since = books.active_ns.load(Relaxed).max(books.stayed_ns.load(Relaxed));
-            now_ns.saturating_sub(since) >= self.idle_ns
-                && cell.depth() == 0
-                && cell.books.busy.load(Relaxed) == 0
-                && cell.state() == State::Running
+            rests(cell) && now_ns.saturating_sub(resting_since(cell)) >= self.idle_ns
         };
         for shard in &self.shards {
             lock(shard)

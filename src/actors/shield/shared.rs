@@ -32,6 +32,8 @@ pub struct ShieldTerms {
     pub hold_ttl_us: i64,
     /// How long an actor without work stays in memory.
     pub idle_after: std::time::Duration,
+    /// People in memory: of more, those that are idle longest go.
+    pub resident_max: usize,
     pub mailbox_max: u32,
     pub audit: AuditTerms,
     pub webhooks: HookTerms,

@@ -67,6 +67,7 @@ pub fn grow(
         .entities("person")
         .mailbox(terms.mailbox_max)
         .idle_after(terms.idle_after)
+        .resident_max(terms.resident_max)
         .start(move |key| PersonActor::new(Arc::clone(&of_person), key))?;
     let _ = shared.persons.entities.set(persons);
     let people_of_privacy = People::new(Arc::clone(shared), STEP_PATIENCE);

@@ -40,6 +40,8 @@ pub struct ValueTerms {
     pub outcome_grace_days: u32,
     /// How long an actor without work stays in memory.
     pub idle_after: Duration,
+    /// Customers in memory: of more, those that are idle longest go.
+    pub resident_max: usize,
     pub mailbox_max: u32,
     /// How long any other call may take.
     pub call_patience: Duration,

@@ -62,6 +62,7 @@ pub fn grow(
         .entities("customer")
         .mailbox(terms.mailbox_max)
         .idle_after(terms.idle_after)
+        .resident_max(terms.resident_max)
         .start(move |key| CustomerActor::new(Arc::clone(&of_customer), key))?;
     let _ = shared.customers.set(customers);
 

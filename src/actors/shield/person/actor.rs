@@ -324,10 +324,11 @@ impl Actor for PersonActor {
     const TYPE: &'static str = "person";
 
     async fn started(&mut self, _cx: &mut Cx<Self>) -> Result<(), Fault> {
-        self.live = Some(self.load().await?);
+        self.live = Some(Box::pin(self.load()).await?);
         Ok(())
     }
 
+    // What takes a commit is boxed: an actor that rests keeps the memory of its largest future.
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         match msg {
             Msg::Look { reply } => {
@@ -346,7 +347,10 @@ impl Actor for PersonActor {
             Msg::Change { customer, command, shown, actor, reply } => {
                 let changed = match self.while_erased(&command)? {
                     Some(answer) => answer,
-                    None => self.change(&customer, &command, shown.as_deref(), &actor).await?,
+                    None => {
+                        let shown = shown.as_deref();
+                        Box::pin(self.change(&customer, &command, shown, &actor)).await?
+                    }
                 };
                 match (changed, command) {
                     (Ok(changed), Command::Grant { .. } | Command::Lift { .. }) => {
@@ -365,13 +369,13 @@ impl Actor for PersonActor {
                 }
                 let row = self.row(&customer)?;
                 let person = row.person.clone();
-                let written = self.write(row, Vec::new(), Vec::new(), Vec::new()).await?;
+                let written = Box::pin(self.write(row, Vec::new(), Vec::new(), Vec::new())).await?;
                 if written.is_err() {
                     self.live()?.key = None;
                 }
                 reply.send(written.map(|()| person));
             }
-            Msg::Do { person, doing, reply } => match self.perform(&person, *doing).await? {
+            Msg::Do { person, doing, reply } => match Box::pin(self.perform(&person, *doing)).await? {
                 Ok(Performed::Done(done)) => reply.send(Ok(done)),
                 Ok(Performed::TakenAway) => self.take_away(Waits::Step(reply), cx)?,
                 Err(declined) => reply.send(Err(declined)),

@@ -224,14 +224,15 @@ impl Actor for CustomerActor {
     const TYPE: &'static str = "ltv_customer";
 
     async fn started(&mut self, _cx: &mut Cx<Self>) -> Result<(), Fault> {
-        self.live = self.load().await?;
+        self.live = Box::pin(self.load()).await?;
         Ok(())
     }
 
+    // What is rarely done is boxed: an actor that rests keeps the memory of its largest future.
     async fn handle(&mut self, msg: Msg, _cx: &mut Cx<Self>) -> Result<(), Fault> {
         if self.live.is_none() {
             // the account may have been made since
-            self.live = self.load().await?;
+            self.live = Box::pin(self.load()).await?;
         }
         match msg {
             Msg::Look { reply } => {
@@ -248,7 +249,7 @@ impl Actor for CustomerActor {
                 reply.send(seen.ok_or(Declined::UnknownAccount));
             }
             Msg::Import { customer, rows, reply } => {
-                reply.send(self.import(&customer, rows).await?);
+                reply.send(Box::pin(self.import(&customer, rows)).await?);
             }
             Msg::Check { rows, reply } => {
                 let checked = self.live.as_ref().map(|live| {
@@ -263,7 +264,7 @@ impl Actor for CustomerActor {
                 let known = live.and_then(|live| live.history.person.as_ref());
                 if known == Some(&person) {
                     self.shared.memory.unlearn(&person);
-                    self.live = self.load().await?;
+                    self.live = Box::pin(self.load()).await?;
                     // until the key is destroyed the person is still found: nothing of the old stays
                     if let Some(live) = &mut self.live {
                         (live.history, live.row, live.ids) = Default::default();
