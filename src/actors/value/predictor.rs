@@ -23,6 +23,7 @@ use crate::models::breaker::BreakerTerms;
 use crate::models::value::forecast::answer::Forecast;
 use crate::models::value::forecast::customer::Input;
 use crate::models::value::forecast::hint::Hint;
+use crate::models::value::forecast::model::ValueModel;
 use crate::models::value::log::day::Day;
 
 const TERMS: BreakerTerms = BreakerTerms {
@@ -31,6 +32,9 @@ const TERMS: BreakerTerms = BreakerTerms {
     open_us: 5_000_000,
     open_us_max: 30_000_000,
 };
+
+/// A batch that takes longer is worked on beside the threads that serve.
+const ASIDE_US: f64 = 250.0;
 
 /// One question for one version.
 pub struct Job {
@@ -68,12 +72,59 @@ pub struct PredictorActor {
     pending: Vec<Box<Job>>,
     /// Monotonic time when the first of them came.
     since_us: i64,
+    /// What a question without explanation took lately.
+    each_us: f64,
+    samples: Samples,
     view: View,
+}
+
+/// How many questions' inputs may be watched: all while they are few, so many a second of a flood.
+#[derive(Debug)]
+struct Samples {
+    left: f64,
+    at_us: i64,
+}
+
+impl Samples {
+    const A_SECOND: f64 = 200.0;
+    const MAX: f64 = 2_000.0;
+
+    fn new(now_us: i64) -> Samples {
+        Samples { left: Samples::MAX, at_us: now_us }
+    }
+
+    /// Takes at most `wanted`.
+    fn take(&mut self, wanted: usize, now_us: i64) -> usize {
+        let passed_us = now_us.saturating_sub(self.at_us).max(0) as f64;
+        self.left = (self.left + passed_us * 1e-6 * Samples::A_SECOND).min(Samples::MAX);
+        self.at_us = now_us;
+        let taken = wanted.min(self.left as usize);
+        self.left -= taken as f64;
+        taken
+    }
 }
 
 impl PredictorActor {
     pub fn new(shared: Arc<Shared>, breaker: Arc<OnceLock<Breaker>>) -> PredictorActor {
-        PredictorActor { shared, breaker, pending: Vec::new(), since_us: 0, view: View::default() }
+        PredictorActor {
+            shared,
+            breaker,
+            pending: Vec::new(),
+            since_us: 0,
+            each_us: ASIDE_US,
+            samples: Samples::new(clock::mono_us()),
+            view: View::default(),
+        }
+    }
+
+    /// Whether this would hold up who shares the thread.
+    fn is_long(&self, jobs: &[Box<Job>]) -> bool {
+        let known = |job: &&Box<Job>| !job.history.purchases.is_empty();
+        let (count, explain) = jobs
+            .iter()
+            .filter(known)
+            .fold((0_u32, false), |(count, explain), job| (count + 1, explain | job.explain));
+        explain || f64::from(count) * self.each_us >= ASIDE_US
     }
 
     async fn flush(&mut self) -> Result<(), Fault> {
@@ -82,12 +133,15 @@ impl PredictorActor {
             return Ok(());
         }
         let (began, size) = (clock::mono_us(), jobs.len());
-        // A batch may take milliseconds: it must not hold up who shares this thread. Of somebody without
-        // purchases there is nothing to work out.
-        let done = match jobs.iter().any(|job| !job.history.purchases.is_empty()) {
-            true => tokio::task::spawn_blocking(move || answer(jobs)).await?,
-            false => answer(jobs),
+        let watched = self.samples.take(size, began);
+        // To hand a short batch to another thread takes longer than to answer it.
+        let Answered { done, together, took_us } = match self.is_long(&jobs) {
+            true => tokio::task::spawn_blocking(move || answer(jobs, watched)).await?,
+            false => answer(jobs, watched),
         };
+        if together > 0 {
+            self.each_us += (took_us as f64 / together as f64 - self.each_us) / 8.0;
+        }
         for one in done {
             self.tell(one);
         }
@@ -139,9 +193,21 @@ struct Done {
     features: Option<Vec<f64>>,
 }
 
-/// Answers all of them: questions for one version and one horizon in one call of its model.
-fn answer(jobs: Vec<Box<Job>>) -> Vec<Done> {
+struct Answered {
+    done: Vec<Done>,
+    /// Questions of somebody with purchases, without explanation, and the time that they took.
+    together: usize,
+    took_us: i64,
+}
+
+/// Answers all of them: questions for one version and one horizon in one call of its model. Of at most
+/// `watched` the inputs are told.
+fn answer(jobs: Vec<Box<Job>>, mut watched: usize) -> Answered {
     let mut done: Vec<Done> = Vec::with_capacity(jobs.len());
+    let mut features = |model: &ValueModel, input: &Input<'_>| {
+        watched = watched.checked_sub(1)?;
+        Some(model.feature_values(input))
+    };
     let mut together: Vec<Box<Job>> = Vec::new();
     for job in jobs {
         if job.reply.as_ref().is_some_and(Reply::is_closed) {
@@ -154,12 +220,13 @@ fn answer(jobs: Vec<Box<Job>>) -> Vec<Done> {
             done.push(Done { job, forecast, features: None });
         } else if job.explain {
             let forecast = model.explain(&input, job.horizon_days);
-            let features = Some(model.feature_values(&input));
+            let features = features(model, &input);
             done.push(Done { job, forecast, features });
         } else {
             together.push(job);
         }
     }
+    let (count, began) = (together.len(), clock::mono_us());
     while let Some(first) = together.first() {
         let (model, horizon) = (Arc::as_ptr(&first.loaded), first.horizon_days);
         let alike =
@@ -172,13 +239,13 @@ fn answer(jobs: Vec<Box<Job>>) -> Vec<Done> {
             .collect();
         let Some(first) = now.first() else { break };
         let forecasts = first.loaded.model.predict(&inputs, horizon);
-        let features: Vec<Vec<f64>> =
-            inputs.iter().map(|input| first.loaded.model.feature_values(input)).collect();
+        let features: Vec<Option<Vec<f64>>> =
+            inputs.iter().map(|input| features(&first.loaded.model, input)).collect();
         for ((job, forecast), features) in now.into_iter().zip(forecasts).zip(features) {
-            done.push(Done { job, forecast, features: Some(features) });
+            done.push(Done { job, forecast, features });
         }
     }
-    done
+    Answered { done, together: count, took_us: clock::mono_us() - began }
 }
 
 impl Actor for PredictorActor {
@@ -236,5 +303,24 @@ impl Actor for PredictorActor {
             Msg::Predict(_) => "Predict",
             Msg::Flush(_) => "Flush",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_questions_are_all_watched_and_of_a_flood_so_many_a_second() {
+        let mut samples = Samples::new(0);
+        let few: usize = (0..1_000).map(|n| samples.take(1, n * 10_000)).sum();
+        assert_eq!(few, 1_000, "100 a second");
+        let seconds = 100;
+        let flood: usize = (0..seconds * 1_000)
+            .map(|n| samples.take(64, 10_000_000 + i64::from(n) * 1_000))
+            .sum();
+        let most = Samples::MAX + f64::from(seconds) * Samples::A_SECOND;
+        assert!((0.99 * most..=1.01 * most).contains(&(flood as f64)), "{flood}, at most {most}");
+        assert_eq!(samples.take(5, 0), 0, "a clock that goes back gives nothing");
     }
 }
