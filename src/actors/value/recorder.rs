@@ -1,7 +1,8 @@
 //! `/value/recorder`: keeps one forecast a week of each customer and version, and compares it with
 //! what came true when its horizon is over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ const PRUNED: u32 = 1_000;
 const IMPORTS_KEPT_US: i64 = 90 * 86_400_000_000;
 /// Forecasts about somebody who was erased may still be on their way for so long.
 const GONE_US: i64 = 60_000_000;
+
+/// Forecasts of this week that are known to be kept, and need not be told to the store again.
+const KNOWN_MAX: usize = 262_144;
 
 /// A forecast that was made.
 pub struct Made {
@@ -76,7 +80,34 @@ pub struct RecorderActor {
     waiting: Vec<LtvForecastRow>,
     /// Who was erased a moment ago, until when (monotonic).
     gone: HashMap<Arc<str>, i64>,
+    known: Known,
     view: View,
+}
+
+/// Which customers and versions have their forecast of the week, by hash.
+#[derive(Default)]
+struct Known {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl Known {
+    fn hash(&self, row: &LtvForecastRow) -> u64 {
+        self.hasher.hash_one((&row.account, &row.person, &row.model, row.period))
+    }
+
+    /// Whether it is new.
+    fn add(&mut self, row: &LtvForecastRow, max: usize) -> bool {
+        if self.hashes.len() >= max {
+            // the store knows them all the same
+            self.hashes.clear();
+        }
+        self.hashes.insert(self.hash(row))
+    }
+
+    fn remove(&mut self, row: &LtvForecastRow) {
+        self.hashes.remove(&self.hash(row));
+    }
 }
 
 /// Units of the currency as micros; what is beyond is the largest there is.
@@ -109,7 +140,27 @@ impl Made {
 
 impl RecorderActor {
     pub fn new(shared: Arc<Shared>) -> RecorderActor {
-        RecorderActor { shared, waiting: Vec::new(), gone: HashMap::new(), view: View::default() }
+        RecorderActor {
+            shared,
+            waiting: Vec::new(),
+            gone: HashMap::new(),
+            known: Known::default(),
+            view: View::default(),
+        }
+    }
+
+    /// The first forecast of a week is kept.
+    fn keep(&mut self, row: LtvForecastRow) {
+        if !self.known.add(&row, KNOWN_MAX) {
+            return;
+        }
+        if self.waiting.len() < WAITING_MAX {
+            self.waiting.push(row);
+            return;
+        }
+        self.known.remove(&row);
+        self.view.dropped += 1;
+        metrics::forecasts("dropped", 1);
     }
 
     async fn flush(&mut self) {
@@ -203,11 +254,7 @@ impl Actor for RecorderActor {
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         match msg {
             Msg::Made(made) if self.gone.contains_key(&made.person) => {}
-            Msg::Made(made) if self.waiting.len() < WAITING_MAX => self.waiting.push(made.row()),
-            Msg::Made(_) => {
-                self.view.dropped += 1;
-                metrics::forecasts("dropped", 1);
-            }
+            Msg::Made(made) => self.keep(made.row()),
             Msg::Flush => {
                 self.flush().await;
                 cx.send_after(FLUSH_EVERY, Msg::Flush);
@@ -260,5 +307,41 @@ impl Actor for RecorderActor {
             Msg::Close { .. } => "Close",
             Msg::Forget { .. } => "Forget",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(person: &str, model: &str, period: i64) -> LtvForecastRow {
+        LtvForecastRow {
+            account: "a".to_owned(),
+            person: person.to_owned(),
+            model: model.to_owned(),
+            period,
+            made_day: 0,
+            due_day: 0,
+            arm: "champion".to_owned(),
+            value: 0,
+            lower_value: 0,
+            upper_value: 0,
+            p_active: 0,
+            actual: None,
+            created_at: 0,
+            closed_at: None,
+        }
+    }
+
+    #[test]
+    fn the_first_forecast_of_a_week_is_new_and_what_was_not_kept_is_new_again() {
+        let mut known = Known::default();
+        let first = row("p", "m", 1);
+        assert!(known.add(&first, 3) && !known.add(&first, 3));
+        assert!(known.add(&row("p", "m", 2), 3) && known.add(&row("p", "n", 1), 3));
+        assert!(known.add(&row("q", "m", 1), 3), "too many: all are forgotten");
+        assert!(known.add(&first, 3) && !known.add(&row("q", "m", 1), 3));
+        known.remove(&first);
+        assert!(known.add(&first, 3));
     }
 }
