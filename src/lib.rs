@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod connectors;
+pub mod json;
 pub mod metrics_names;
 pub mod store;
 pub mod telemetry;

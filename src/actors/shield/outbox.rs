@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::shared::Shared;
 use crate::actors::kernel::{Actor, Cx, Fault, Registry};
 use crate::clock;
+use crate::json;
 use crate::store::OutboxRow;
 
 const EVERY: Duration = Duration::from_millis(250);
@@ -97,7 +98,7 @@ impl OutboxActor {
             return;
         }
         for row in &rows {
-            let payload: serde_json::Value = serde_json::from_str(&row.payload).unwrap_or_default();
+            let payload: serde_json::Value = json::stored(&row.payload);
             tracing::info!(account = %row.account, budget = %row.subject, event = %row.kind,
                 payload = %row.payload, "{} of {}/{}", row.kind, row.account, row.subject);
             let data = serde_json::json!({

@@ -263,7 +263,7 @@ impl WatchActor {
         };
         metrics::drift(detector, feature);
         self.view.signals += 1;
-        let detail = serde_json::to_value(signal).unwrap_or_default();
+        let detail = crate::json::shown(&signal);
         self.tell(name, feature, detector, detail).await;
     }
 
@@ -317,7 +317,7 @@ impl WatchActor {
         }
         self.view.drifted = found.len() as u64;
         for (name, feature, report) in found {
-            let detail = serde_json::to_value(report).unwrap_or_default();
+            let detail = crate::json::shown(&report);
             self.tell(&name, &feature, "ks", detail).await;
         }
     }

@@ -12,6 +12,7 @@ use crate::actors::value::{Answer, Serving, Value, ValueError, fit, metrics, reg
 use crate::api::access;
 use crate::api::body::{self, Raw};
 use crate::api::problem::{Code, Problem};
+use crate::json;
 use crate::models::shield::money::Currency;
 use crate::models::value::forecast::hint::Hint;
 use crate::models::value::forecast::terms::HORIZON_DAYS_MAX;
@@ -121,7 +122,7 @@ fn objected(objection: &Objection) -> String {
         }
         Objection::Worse(all) => {
             let each = all.iter().map(|worse| {
-                let name = serde_json::to_value(worse.measure).unwrap_or_default();
+                let name = json::shown(&worse.measure);
                 let name = name.as_str().unwrap_or("a measure").to_owned();
                 let challenger =
                     worse.challenger.map_or("nothing".to_owned(), |c| format!("{c:.4}"));

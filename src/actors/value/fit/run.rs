@@ -29,7 +29,7 @@ async fn reign(shared: &Shared, order: &FitOrder) -> Result<Option<Reign>, FitFa
     Ok(Some(Reign {
         id: champion.id.clone(),
         kind: champion.kind,
-        seed: report["seed"].as_u64().unwrap_or_default(),
+        seed: report["seed"].as_u64().ok_or_else(|| failed(&"its report names no seed"))?,
         holdout: champion.holdout.clone(),
         loaded: serving.filter(|loaded| *loaded.id == *id),
     }))

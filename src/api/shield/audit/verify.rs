@@ -12,6 +12,7 @@ use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
 use crate::api::shield::{App, Ctx, common};
 use crate::clock;
+use crate::json;
 use crate::models::shield::audit::head::SignedHead;
 use crate::models::shield::audit::report::Report;
 
@@ -49,7 +50,6 @@ pub struct Verification {
 
 impl Verification {
     fn of(report: &Report, took: std::time::Duration) -> Verification {
-        let json = |finding| serde_json::to_value(finding).unwrap_or_default();
         Verification {
             account: report.account.clone(),
             verified: report.verified,
@@ -63,7 +63,7 @@ impl Verification {
             root: report.root.to_string(),
             unsigned: report.unsigned,
             findings_total: report.findings_total,
-            findings: report.findings.iter().map(json).collect(),
+            findings: report.findings.iter().map(json::shown).collect(),
             took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         }
     }

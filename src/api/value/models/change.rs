@@ -11,6 +11,7 @@ use crate::api::body::{self, Call, InPath, Raw, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::Problem;
 use crate::api::value::{Ctx, common};
+use crate::json;
 use crate::models::value::registry::command::{Command, Reason};
 
 /// Why something is done.
@@ -69,7 +70,7 @@ async fn ordered(
     Ok(axum::Json(ChangedBody {
         champion: seen.registry.champion().map(|version| version.id.to_string()),
         challenger: seen.registry.challenger().map(|version| version.id.to_string()),
-        entry: serde_json::to_value(&entry).unwrap_or_default(),
+        entry: json::shown(&entry),
     }))
 }
 

@@ -17,6 +17,7 @@ use crate::api::body::InPath;
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem};
 use crate::api::query::Parameters;
+use crate::json;
 use crate::models::value::registry::version::{Version, VersionId};
 
 pub use change::{
@@ -101,7 +102,7 @@ impl ModelBody {
             data: String::from(version.data.clone()),
             holdout: String::from(version.holdout.clone()),
             parameters: String::from(version.parameters.clone()),
-            scores: serde_json::to_value(version.scores).unwrap_or_default(),
+            scores: json::shown(&version.scores),
         }
     }
 }
@@ -161,7 +162,7 @@ pub async fn show(
     Ok(axum::Json(ModelDetail {
         model: ModelBody::of(version, &seen),
         horizon_days: row.horizon_days,
-        report: serde_json::from_str(&row.report).unwrap_or_default(),
+        report: json::stored(&row.report),
         online,
     }))
 }
@@ -179,6 +180,6 @@ pub async fn history(
     let limit = limit(&parameters)?;
     let seen = app.value.registry(&account).await.map_err(common::failed)?;
     let newest = seen.registry.history().iter().rev().take(limit);
-    let entries = newest.map(|entry| serde_json::to_value(entry).unwrap_or_default()).collect();
+    let entries = newest.map(json::shown).collect();
     Ok(axum::Json(HistoryBody { entries }))
 }
