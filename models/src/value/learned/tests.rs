@@ -161,6 +161,23 @@ fn contributions_add_up_to_the_forecast_of_every_customer() {
 }
 
 #[test]
+fn a_row_is_answered_the_same_alone_and_among_many_that_threads_share() {
+    let all = customers(300, 5);
+    let inputs: Vec<Input<'_>> =
+        all.iter().map(|purchases| Input { purchases, as_of: day(CUT) }).collect();
+    let (member, known) = learned().dense_part(&inputs).expect("a network");
+    let width = member.width();
+    let many: Vec<f32> = known.iter().copied().cycle().take(1_601 * width).collect();
+    let together = member.logits_of(&many);
+    assert_eq!(together.len(), 1_601);
+    for (row, answer) in many.chunks_exact(width).zip(&together) {
+        assert_eq!(member.logits_of(row), [*answer]);
+    }
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().expect("threads");
+    assert_eq!(pool.install(|| member.logits_of(&many)), together);
+}
+
+#[test]
 fn every_pass_of_every_member_is_told() {
     let mut told: Vec<Epoch> = Vec::new();
     let of = customers(200, 8);
