@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kiki::actors::kernel::FaultKind;
 use kiki::api::grpc::pb::LtvRequest;
@@ -252,4 +252,25 @@ async fn a_fit_can_be_given_up_and_one_without_purchases_says_why() {
     api.delete("/api/v1/ltv/fits/none").await.problem(404, "not_found");
     let fits = api.get("/api/v1/ltv/fits").await.is(200);
     assert_eq!(fits["fits"].as_array().map(Vec::len), Some(3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_in_the_middle_of_a_fit_waits_for_nothing_and_leaves_nothing_half_done() {
+    let api = api(&[]).await;
+    api.import_sample(1).await;
+    let fit = api.post("/api/v1/ltv/fits", json!({"model": "blend"})).await.is(202);
+    let uri = format!("/api/v1/ltv/fits/{}", fit["id"].as_str().expect("an id"));
+    let begun = Instant::now();
+    while api.get(&uri).await.is(200)["state"] != "running" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it never began");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let begun = Instant::now();
+    let api = api.again().await;
+    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+    let models = api.get("/api/v1/ltv/models").await.is(200);
+    assert_eq!(models["models"], json!([]), "a fit that was cut off is no version");
+    // what waits for the next fit is not in its way
+    let fit = json!({"model": "bg-nbd", "horizon_days": 273});
+    assert!(!api.fit(fit).await.is_empty());
 }

@@ -448,9 +448,8 @@ impl<A: Actor> Sweep for Inner<A> {
             }
             *swept = now_ns;
         }
-        let idle = |cell: &Cell| {
-            rests(cell) && now_ns.saturating_sub(resting_since(cell)) >= self.idle_ns
-        };
+        let idle =
+            |cell: &Cell| rests(cell) && now_ns.saturating_sub(resting_since(cell)) >= self.idle_ns;
         for shard in &self.shards {
             lock(shard)
                 .retain(|_, slot| !matches!(slot, Slot::Quarantined(until) if *until <= now_ns));

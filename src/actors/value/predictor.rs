@@ -316,9 +316,8 @@ mod tests {
         let few: usize = (0..1_000).map(|n| samples.take(1, n * 10_000)).sum();
         assert_eq!(few, 1_000, "100 a second");
         let seconds = 100;
-        let flood: usize = (0..seconds * 1_000)
-            .map(|n| samples.take(64, 10_000_000 + i64::from(n) * 1_000))
-            .sum();
+        let flood: usize =
+            (0..seconds * 1_000).map(|n| samples.take(64, 10_000_000 + i64::from(n) * 1_000)).sum();
         let most = Samples::MAX + f64::from(seconds) * Samples::A_SECOND;
         assert!((0.99 * most..=1.01 * most).contains(&(flood as f64)), "{flood}, at most {most}");
         assert_eq!(samples.take(5, 0), 0, "a clock that goes back gives nothing");

@@ -375,11 +375,13 @@ impl Actor for PersonActor {
                 }
                 reply.send(written.map(|()| person));
             }
-            Msg::Do { person, doing, reply } => match Box::pin(self.perform(&person, *doing)).await? {
-                Ok(Performed::Done(done)) => reply.send(Ok(done)),
-                Ok(Performed::TakenAway) => self.take_away(Waits::Step(reply), cx)?,
-                Err(declined) => reply.send(Err(declined)),
-            },
+            Msg::Do { person, doing, reply } => {
+                match Box::pin(self.perform(&person, *doing)).await? {
+                    Ok(Performed::Done(done)) => reply.send(Ok(done)),
+                    Ok(Performed::TakenAway) => self.take_away(Waits::Step(reply), cx)?,
+                    Err(declined) => reply.send(Err(declined)),
+                }
+            }
             Msg::Tick => {
                 let effects = self.live()?.leases.poll(clock::mono_us());
                 self.carry_out(effects, cx)?;
