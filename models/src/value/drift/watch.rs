@@ -15,6 +15,10 @@ pub const REFERENCE_MAX: usize = 4_000;
 /// Values of the window at most.
 pub const WINDOW_MAX: usize = 100_000;
 
+/// With fewer values in the window nothing is said of it: the stability index of ten classes of as many
+/// values without any drift is about 0.09 by chance, and of fewer more.
+pub const WINDOW_MIN: usize = 100;
+
 /// What is watched for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,7 +75,7 @@ pub struct WatchReport {
     pub window: u64,
     pub values: u64,
     pub refused: u64,
-    /// `None` before the first value.
+    /// `None` before there are [`WINDOW_MIN`] values.
     pub psi: Option<f64>,
     pub shift: Option<Shift>,
     pub ks: Option<KsTest>,
@@ -195,8 +199,10 @@ impl Watch {
     pub fn report(&self) -> WatchReport {
         let window: Vec<f64> = self.window.iter().copied().collect();
         let window = sorted(&window);
-        let psi = self.classes.count(&window).and_then(|counts| self.classes.psi(&counts)).ok();
-        let ks = (!window.is_empty()).then(|| ks_sorted(&self.sample, &window));
+        let enough = window.len() >= WINDOW_MIN.min(self.terms.window);
+        let counts = self.classes.count(&window).ok().filter(|_| enough);
+        let psi = counts.and_then(|counts| self.classes.psi(&counts).ok());
+        let ks = enough.then(|| ks_sorted(&self.sample, &window));
         WatchReport {
             window: window.len() as u64,
             values: self.values,
@@ -271,6 +277,21 @@ mod tests {
         let report = watch.report();
         assert_eq!((report.psi, report.ks, report.drifted, report.refused), (None, None, false, 3));
         assert!(Watch::new(&[], WatchTerms::default()).is_err());
+    }
+
+    #[test]
+    fn a_handful_of_values_is_no_drift() {
+        let reference: Vec<f64> = (0..1_000).map(f64::from).collect();
+        let mut watch = watch(&reference);
+        for _ in 1..WINDOW_MIN {
+            watch.observe(5_000.0);
+            let report = watch.report();
+            assert_eq!((report.psi, report.shift, report.ks), (None, None, None));
+            assert!(!report.drifted);
+        }
+        watch.observe(5_000.0);
+        let report = watch.report();
+        assert!(report.drifted && report.shift == Some(Shift::Major), "{report:?}");
     }
 
     #[test]

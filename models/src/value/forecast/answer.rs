@@ -41,6 +41,7 @@ pub struct Forecast {
     pub status: Status,
     /// What the population's typical customer is worth; the contributions lead from there to `value`.
     pub baseline: f64,
-    /// `baseline + Σ value of contributions = value`, within 1e-6. Empty where none was asked for.
+    /// `baseline + Σ value of contributions = value`, within 1e-6 or a millionth of the value, whichever is
+    /// more. Empty where none was asked for.
     pub contributions: Vec<Contribution>,
 }

@@ -6,7 +6,7 @@ use super::blended::{Answer, Blended};
 use super::customer::{Customer, Input, summary};
 use super::features::{self, Feature};
 use super::hint::Hint;
-use super::level::Levels;
+use super::level::{Levels, speaks_of};
 use super::prior::Prior;
 use super::probable::{Case, Fitted, Probable, fulls, weeks};
 use super::rolling;
@@ -111,13 +111,15 @@ impl ValueModel {
         let levels = levels(&accounts, cuts, terms);
         let prior = Prior::fit(&model, &accounts, days);
         watch(Step { what: "done", done: 1.0 });
+        let mut notes: Vec<String> = note.map(str::to_owned).into_iter().collect();
+        notes.extend(no_confidence(cuts, terms.horizon_days));
         let again = accounts.iter().filter(|(_, known)| known.full.history.repeats() > 0);
         let report = FitReport {
             customers: accounts.len() as u64,
             repeaters: again.count() as u64,
             parts,
             calibrated_on: levels.rows(),
-            notes: note.map(str::to_owned).into_iter().collect(),
+            notes,
             ..FitReport::default()
         };
         let model = ValueModel {
@@ -263,6 +265,20 @@ impl ValueModel {
     pub fn feature_values(&self, input: &Input<'_>) -> Vec<f64> {
         features::of(input.known(), input.as_of).map(Vec::from).unwrap_or_default()
     }
+}
+
+/// Says so where nobody will know what intervals hold.
+fn no_confidence(cuts: Cuts, horizon_days: u32) -> Option<String> {
+    let why = match cuts.inner {
+        None => "there is too little time before the cut for a holdout".to_owned(),
+        Some(inner) if !speaks_of(inner.days, horizon_days) => {
+            format!("the holdout before the cut is {} days long", inner.days)
+        }
+        Some(_) => return None,
+    };
+    Some(format!(
+        "{why}: what intervals hold for {horizon_days} days is not known, and confidence is 0"
+    ))
 }
 
 fn told(answer: Answer) -> Forecast {

@@ -17,6 +17,9 @@ use crate::value::split::place;
 /// The rule of new customers: somebody who just bought for the first time, for the spend that is said (of the
 /// population's mean where none is), as much as customers who began like that came to spend.
 ///
+/// What a request says of somebody's spend and engagement was in nobody's purchases, so that how often
+/// intervals around it hold is not known: confidence is 0 then.
+///
 /// An engagement moves the value to between a half and one and a half of that, in proportion: what it is
 /// worth nobody has measured, so that bounds only become wider by it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -81,7 +84,8 @@ impl Prior {
         let value = self.value(model, hint, horizon_days);
         let own = self.intervals.as_ref().and_then(|of| {
             let Interval { lower, upper } = of.interval(0, measured, COVERAGE)?;
-            let confidence = match speaks_of(self.days, horizon_days) {
+            let told = hint.spend().is_some() || hint.engagement().is_some();
+            let confidence = match speaks_of(self.days, horizon_days) && !told {
                 true => of.confidence(0, measured, Interval { lower, upper }),
                 false => 0.0,
             };
