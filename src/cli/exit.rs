@@ -17,7 +17,7 @@ pub type CliResult = Result<(), CliError>;
 /// Why a command failed, with its exit code.
 #[derive(Debug)]
 pub struct CliError {
-    /// 1 failed, 2 wrong arguments or configuration, 130 interrupted, 141 nobody reads the output.
+    /// 1 failed, 2 wrong arguments or configuration, 3 what was looked for was found, 130 interrupted, 141 nobody reads the output.
     pub code: u8,
     /// For standard error; empty where everything has been said already.
     pub message: String,
@@ -27,6 +27,11 @@ impl CliError {
     /// The work could not be done.
     pub fn failed(message: impl fmt::Display) -> Self {
         Self { code: 1, message: message.to_string() }
+    }
+
+    /// What a check looks for is there.
+    pub fn found(message: impl fmt::Display) -> Self {
+        Self { code: 3, message: message.to_string() }
     }
 
     /// The arguments or the configuration are wrong.

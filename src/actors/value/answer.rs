@@ -50,6 +50,8 @@ pub struct Answer {
     pub model: Option<Arc<str>>,
     pub arm: Arm,
     pub horizon_days: u32,
+    /// Whether contributions were asked for. A remembered answer may have some all the same.
+    pub explained: bool,
     /// Whether it was known already.
     pub cached: bool,
     pub took_us: i64,

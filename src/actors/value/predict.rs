@@ -43,6 +43,7 @@ impl Asked<'_> {
             model: model.map(|loaded| Arc::clone(&loaded.id)),
             arm: self.arm,
             horizon_days: self.horizon_days,
+            explained: self.ask.explain,
             cached,
             took_us: clock::mono_us() - self.began_us,
         };
@@ -85,6 +86,16 @@ impl Asked<'_> {
             keep,
             reply: None,
         }
+    }
+}
+
+/// Why nobody knows the customer's purchases, as a label.
+fn why_unknown(error: &ValueError) -> &'static str {
+    match error {
+        ValueError::Unavailable => "store",
+        ValueError::Unanswered => "late",
+        ValueError::Overloaded { .. } => "overloaded",
+        _ => "failed",
     }
 }
 
@@ -161,7 +172,7 @@ impl Value {
             None => match self.history(&name).await {
                 Ok(history) => history,
                 Err(ValueError::UnknownAccount) => return Err(ValueError::UnknownAccount),
-                Err(_) => return Ok(asked.fallback(None, "failed")),
+                Err(error) => return Ok(asked.fallback(None, why_unknown(&error))),
             },
         };
         let Some(loaded) = loaded else {

@@ -200,9 +200,9 @@ impl ForecastBody {
     }
 }
 
-/// The largest first.
+/// The largest first; none where none were asked for.
 pub fn contributions(answer: &Answer) -> Vec<ContributionBody> {
-    let all = answer.forecast.contributions.iter();
+    let all = answer.forecast.contributions.iter().filter(|_| answer.explained);
     let mut all: Vec<ContributionBody> =
         all.map(|c| ContributionBody { feature: c.name, value: c.value }).collect();
     all.sort_by(|a, b| b.value.abs().total_cmp(&a.value.abs()));

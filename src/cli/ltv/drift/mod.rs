@@ -52,7 +52,7 @@ pub struct DriftArgs {
     #[arg(long, value_name = "DAYS", requires = "transactions", value_parser = clap::value_parser!(u32).range(1..=36_525))]
     window_days: Option<u32>,
 
-    /// Exit with 1 where something has drifted
+    /// Exit with 3 where something has drifted (1: it could not be found out)
     #[arg(long)]
     check: bool,
 
@@ -71,7 +71,7 @@ pub fn run(args: DriftArgs) -> CliResult {
         _ => block_on(served::run(&args))??,
     };
     match args.check && !drifted.is_empty() {
-        true => Err(CliError::failed(format!("drifted: {}", drifted.join(", ")))),
+        true => Err(CliError::found(format!("drifted: {}", drifted.join(", ")))),
         false => Ok(()),
     }
 }

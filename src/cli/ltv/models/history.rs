@@ -11,7 +11,8 @@ use super::Models;
 
 /// Show what was done to the models, by whom and why, the newest first
 ///
-/// Registered, challenged, promoted (forced ones with what spoke against it) and rolled back.
+/// Registered, challenged, promoted (some by force, with the reason that was given; --json has what spoke against
+/// it, too) and rolled back.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:\n  kiki ltv models history --limit 20")]
 pub struct HistoryArgs {
@@ -39,11 +40,15 @@ fn lines(answer: &Value) -> String {
         let at = at.map_or("-".to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         let reason = [&entry["reason"], &entry["forced"]["reason"]];
         let reason = reason.into_iter().find(|reason| reason.is_string());
+        let event = match entry["forced"].is_object() {
+            true => format!("{} by force", word(&entry["event"])),
+            false => word(&entry["event"]),
+        };
         vec![
             word(&entry["seq"]),
             at,
             word(&entry["by"]),
-            word(&entry["event"]),
+            event,
             word(version),
             reason.map_or_else(String::new, word),
         ]

@@ -10,7 +10,8 @@ use super::Models;
 
 /// List the versions with their figures on the holdout, the newest first
 ///
-/// The champion answers; the challenger is tried out or waits; the former one is where a roll back leads.
+/// Figures can be compared where HOLDOUT is the same: it stands for the customers and days that a version was
+/// scored on. The champion answers; the challenger is tried out or waits; the former one is where a roll back leads.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:\n  kiki ltv models list\n  kiki ltv models list --json")]
 pub struct ListArgs {
@@ -25,8 +26,10 @@ pub async fn run(models: &Models, args: &ListArgs) -> CliResult {
     print(models.json, &answer, table)
 }
 
-const HEADS: [&str; 9] =
-    ["MODEL", "ALIAS", "KIND", "CREATED", "GINI", "DECILE MAPE", "BIAS", "RMSE", "AUC"];
+const HEADS: [&str; 10] =
+    ["MODEL", "ALIAS", "KIND", "CREATED", "HOLDOUT", "GINI", "DECILE MAPE", "BIAS", "RMSE", "AUC"];
+/// Of the holdout's fingerprint: enough to tell two apart.
+const HOLDOUT_CHARS: usize = 8;
 
 fn table(answer: &Value) -> String {
     let row = |model: &Value| {
@@ -36,6 +39,7 @@ fn table(answer: &Value) -> String {
             word(&model["alias"]),
             word(&model["kind"]),
             word(&model["created_at"]),
+            word(&model["holdout"]).chars().take(HOLDOUT_CHARS).collect(),
             figure(&scores["normalised_gini"], 4),
             figure(&scores["decile_mape"], 3),
             share(&scores["total_bias"]),
@@ -44,7 +48,7 @@ fn table(answer: &Value) -> String {
         ]
     };
     let rows: Vec<_> = list(answer, "models").iter().map(row).collect();
-    let mut out = aligned(&HEADS, 4, &rows);
+    let mut out = aligned(&HEADS, 5, &rows);
     if rows.is_empty() {
         out += "no versions yet: kiki ltv models fit makes one\n";
     } else if answer["champion"].is_null() {
