@@ -1,0 +1,1 @@
+//! One request: who bids, and how much.

@@ -1,0 +1,1 @@
+//! Why we bid that.

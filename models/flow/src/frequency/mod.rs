@@ -1,0 +1,1 @@
+//! How often a person sees a campaign.

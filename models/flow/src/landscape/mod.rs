@@ -1,0 +1,1 @@
+//! Made-up auctions for tests and trials.

@@ -1,0 +1,1 @@
+//! Signed notices of wins, billing and losses.

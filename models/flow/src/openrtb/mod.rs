@@ -1,0 +1,1 @@
+//! OpenRTB 2.6 as a bidder reads and writes it.

@@ -1,0 +1,177 @@
+//! A request for bids as the rules see it, whatever protocol it came by. Borrowed from the bytes of the
+//! request.
+
+use smallvec::SmallVec;
+
+use kiki_models::shield::money::{Currency, Micros};
+
+/// How the price of a win is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PriceType {
+    First,
+    Second,
+}
+
+/// One request for bids: what all of its impressions have in common.
+#[derive(Clone, Debug)]
+pub struct Auction<'a> {
+    /// The exchange's id of it.
+    pub id: &'a str,
+    /// Wall-clock microseconds since 1970 UTC.
+    pub at_us: i64,
+    pub price: PriceType,
+    /// Not billable: nothing is reserved and nothing counted as traffic.
+    pub test: bool,
+    pub supply: Supply<'a>,
+    /// The publisher's id at the exchange.
+    pub publisher: Option<&'a str>,
+    /// Categories of site, app, page and content, as written.
+    pub categories: SmallVec<[&'a str; 8]>,
+    pub geo: Geo<'a>,
+    pub device: Device<'a>,
+    /// Who sees it. `None`: not told, or not to be used.
+    pub user: Option<User<'a>>,
+    /// Whether personal data may be used: ids, audiences, caps per person.
+    pub personal: bool,
+    pub coppa: bool,
+    pub blocked: Blocked<'a>,
+    /// Seats that may bid; empty: all.
+    pub seats: SmallVec<[&'a str; 4]>,
+    pub seats_blocked: SmallVec<[&'a str; 4]>,
+    /// Currencies that a bid may be in; never empty.
+    pub currencies: SmallVec<[Currency; 2]>,
+    pub slots: SmallVec<[Slot<'a>; 4]>,
+}
+
+/// Where it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply<'a> {
+    /// Host name in lower case as it came; `None`: not told.
+    Site {
+        domain: Option<&'a str>,
+    },
+    App {
+        bundle: Option<&'a str>,
+    },
+    /// Digital out of home: screens in public, seen by many.
+    Dooh {
+        id: Option<&'a str>,
+    },
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Geo<'a> {
+    /// ISO 3166-1 alpha-3, upper case.
+    pub country: Option<&'a str>,
+    /// ISO 3166-2 (the part after the country), or what the exchange says.
+    pub region: Option<&'a str>,
+    pub city: Option<&'a str>,
+    pub zip: Option<&'a str>,
+    /// Minutes that the person's clock is ahead of UTC.
+    pub utc_offset_min: Option<i16>,
+}
+
+/// OpenRTB 2.6, AdCOM list "Device Types".
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    Mobile,
+    Desktop,
+    Tv,
+    Phone,
+    Tablet,
+    Connected,
+    SetTopBox,
+    OutOfHome,
+    #[default]
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Device<'a> {
+    pub kind: DeviceKind,
+    /// Operating system as written.
+    pub os: Option<&'a str>,
+    /// ISO 639-1, as written.
+    pub language: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User<'a> {
+    /// The best id there is: the buyer's own, else the exchange's, else the device's.
+    pub key: &'a str,
+    /// Whether `key` is the id under which the customer is known to us (the buyer's own).
+    pub known: bool,
+}
+
+/// What the publisher does not want.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blocked<'a> {
+    pub categories: SmallVec<[&'a str; 8]>,
+    /// Domains of advertisers.
+    pub advertisers: SmallVec<[&'a str; 4]>,
+    /// Bundles or store ids of apps.
+    pub apps: SmallVec<[&'a str; 4]>,
+}
+
+/// One impression.
+#[derive(Clone, Debug)]
+pub struct Slot<'a> {
+    pub id: &'a str,
+    /// What may be shown; never empty.
+    pub formats: SmallVec<[Format; 4]>,
+    pub floor: Option<Floor>,
+    pub deals: SmallVec<[Deal<'a>; 2]>,
+    /// Only bids on `deals` are taken.
+    pub private: bool,
+    /// Only markup that is loaded by HTTPS.
+    pub secure: bool,
+    pub interstitial: bool,
+    pub rewarded: bool,
+    /// Attributes of creatives that are blocked (AdCOM list "Creative Attributes").
+    pub attributes_blocked: SmallVec<[u16; 8]>,
+    /// Seconds between auction and impression that the exchange allows for.
+    pub expires_s: Option<u32>,
+}
+
+/// The least that is taken for a thousand impressions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Floor {
+    pub cpm: Micros,
+    /// As written: there may be no rate of it.
+    pub currency: Currency,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deal<'a> {
+    pub id: &'a str,
+    pub floor: Option<Floor>,
+    /// `None`: as the auction's.
+    pub price: Option<PriceType>,
+    /// Seats that may bid on it; empty: all.
+    pub seats: SmallVec<[&'a str; 2]>,
+    /// Domains of advertisers that may bid on it; empty: all.
+    pub advertisers: SmallVec<[&'a str; 2]>,
+}
+
+/// A way to fill an impression. Sizes are in device-independent pixels; 0: any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Banner { w: u16, h: u16 },
+    Video { w: u16, h: u16, min_s: u16, max_s: u16 },
+    Audio { min_s: u16, max_s: u16 },
+    Native,
+}

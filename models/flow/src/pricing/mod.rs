@@ -1,0 +1,1 @@
+//! What an impression is bid for.

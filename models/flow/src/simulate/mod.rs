@@ -1,0 +1,1 @@
+//! A log of auctions replayed through the pacing and pricing that serve.

@@ -1,0 +1,1 @@
+//! Which campaigns an impression is for.

@@ -1,0 +1,1 @@
+//! How many auctions are still to come, by time of day.
