@@ -1,1 +1,99 @@
-//! What an impression is bid for.
+//! What to bid, given what an impression is worth, how scarce the budget is and how often bids win.
+
+mod curve;
+mod grid;
+mod learner;
+#[cfg(test)]
+mod tests;
+
+use crate::pacing::Multipliers;
+use crate::reason::Reason;
+
+pub use curve::WinCurve;
+pub use learner::{Observation, WinLearner};
+
+/// What is asked for a price. Amounts are micros of the campaign's currency for one impression.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quote {
+    /// What the impression is worth, in money (or in any unit, where the multipliers are learned).
+    pub value: f64,
+    /// Whether a win pays its own bid; else it pays the best of the others.
+    pub first_price: bool,
+    /// The least that is taken; 0 where there is none.
+    pub floor: f64,
+    /// The most that may be bid: the campaign's own limit, and what the budget has left.
+    pub max_bid: Option<f64>,
+}
+
+/// A price.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Priced {
+    /// What to bid.
+    pub bid: f64,
+    /// What the impression is worth once the budget and the ROAS floor are weighed: the most that a bid may
+    /// be. In a second-price auction it is the bid.
+    pub worth: f64,
+    /// Probability to win at this bid; `None`: nothing is known of prices.
+    pub win: Option<f64>,
+    /// Expected worth less expected cost: what auctions among our own campaigns compare.
+    pub surplus: f64,
+}
+
+/// Where nothing is known of prices: the share of the worth that is bid where a win pays its bid. The best
+/// answer to a price that is uniform up to the worth.
+const SHADE_PRIOR: f64 = 0.5;
+
+/// Prices an impression.
+///
+/// The worth is `w = value (1 + λ) / (μ + λ)`: with λ = 0 the bid of a budgeted bidder in the dual
+/// (Balseiro, Lu and Mirrokni, "The best of many worlds: dual mirror descent for online allocation
+/// problems", 2020, §2: value over the price of money); with μ ≥ 1 nothing is bid above its value; with λ as
+/// the ROAS floor has it (Feng, Padmanabhan and Wang, "Online bidding algorithms for return-on-spend
+/// constrained advertisers", 2022, algorithm 1).
+///
+/// Second price: `b = w`, which is truthful. First price: `b = argmax (w − b) G(b)`, the same as
+/// `argmax (v − b) G(b) − λ b G(b)` with `w = v / (1 + λ)` but for a factor (Balseiro et al. 2021,
+/// "Contextual standard auctions with budgets", §3; shading by a win curve as Pan et al., "Bid shading by
+/// win-rate estimation and surplus maximization", 2020).
+///
+/// Both stay within `floor` and `max_bid`. Refuses with [`Reason::BelowFloor`] where the worth is less than
+/// the floor, and with [`Reason::PriceBounds`] where there is no bid above 0 or `max_bid` is below the
+/// floor. Never not a number, whatever comes in.
+pub fn price(
+    quote: &Quote,
+    multipliers: &Multipliers,
+    curve: &WinCurve,
+) -> Result<Priced, Reason> {
+    let Multipliers { mu, lambda, .. } = *multipliers;
+    let worth = quote.value * (1.0 + lambda) / (mu + lambda);
+    let floor = if quote.floor.is_nan() { f64::INFINITY } else { quote.floor.max(0.0) };
+    let most = quote.max_bid.unwrap_or(f64::INFINITY);
+    // `is_finite` also refuses what a multiplier of 0 or one that is none leads to.
+    if !(worth.is_finite() && worth > 0.0 && mu + lambda > 0.0) || most.is_nan() {
+        return Err(Reason::PriceBounds);
+    }
+    if worth < floor {
+        return Err(Reason::BelowFloor);
+    }
+    if most < floor || most <= 0.0 {
+        return Err(Reason::PriceBounds);
+    }
+    let top = worth.min(most);
+    if quote.first_price {
+        let shaded = curve.shade(worth, floor, top);
+        let bid = shaded.unwrap_or(worth * SHADE_PRIOR).clamp(floor, top);
+        if bid <= 0.0 {
+            return Err(Reason::PriceBounds);
+        }
+        let win = curve.win(bid);
+        // Without a curve: the price is uniform up to the worth, as the shading has it.
+        let surplus = (worth - bid) * win.unwrap_or(bid / worth);
+        return Ok(Priced { bid, worth, win, surplus });
+    }
+    let win = curve.win(top);
+    let surplus = match win {
+        Some(win) => (worth * win - curve.cost(top)).max(0.0),
+        None => top - top * (top / worth) / 2.0,
+    };
+    Ok(Priced { bid: top, worth, win, surplus })
+}

@@ -1,0 +1,345 @@
+//! The pacer of one campaign.
+
+use serde::{Deserialize, Serialize};
+
+use kiki_models::shield::money::Micros;
+
+use super::Multipliers;
+use super::dual::Dual;
+use super::event::Event;
+use super::floor::Floor;
+use super::ledger::{Ledger, Open, beyond};
+use super::terms::{BadTerms, Period, Strategy, Terms};
+use super::throttle::Throttle;
+use crate::traffic::Forecast;
+
+/// Auctions after which an old one weighs 1/e, as a share of those that the period has.
+const MEMORY_SHARE: f64 = 1.0;
+const MEMORY_MIN: f64 = 10_000.0;
+/// Parts of a slot after which the forecast is asked anew.
+const ASK_PARTS: i64 = 16;
+
+/// Paces one campaign: takes [`Event`]s in, publishes [`Multipliers`].
+///
+/// ρ, what an auction may cost, is solved anew at every event: what is left of the budget, less what bids in
+/// flight are expected to cost, over the auctions that the forecast still expects until the period ends. So a
+/// notice that comes thousands of auctions later, or never, makes neither for spending twice nor for waiting.
+///
+/// Bounded: [`Terms::open_max`] bids, 4,096 wins, two numbers a slot. It can be stored at any time and goes on
+/// as if it had not been.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "State", into = "State")]
+pub struct Pacer(State);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    terms: Terms,
+    period: Period,
+    /// The latest time that was seen.
+    now_us: i64,
+    spent: Micros,
+    ledger: Ledger,
+    dual: Dual,
+    floor: Option<Floor>,
+    throttle: Throttle,
+    traffic: Forecast,
+    /// Auctions until the period's end, as of `asked_us` less what was seen since.
+    remaining: f64,
+    asked_us: i64,
+    /// Auctions of the period so far.
+    seen: f64,
+    /// Auctions that could be bid on and bids, fading: what share of auctions has a bid.
+    biddable: f64,
+    bids: f64,
+    multipliers: Published,
+}
+
+/// [`Multipliers`] as they are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Published {
+    mu: f64,
+    lambda: f64,
+    pass: f64,
+}
+
+/// Nothing is bid.
+const SILENT: Published = Published { mu: 1.0, lambda: 0.0, pass: 0.0 };
+
+/// What people and consoles see of a pacer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct View {
+    pub budget: Micros,
+    /// Wins of the period, at their prices.
+    pub spent: Micros,
+    /// What bids in flight are expected to cost, in micros.
+    pub in_flight_micros: f64,
+    pub open_bids: usize,
+    /// Auctions seen in the period, and expected until its end.
+    pub auctions_seen: f64,
+    pub auctions_expected: f64,
+    /// What an auction may cost from here on, in micros.
+    pub rho_micros: f64,
+    /// How many per cent more a per cent more of the bid spends.
+    pub elasticity: f64,
+    pub mu: f64,
+    pub lambda: f64,
+    pub pass: f64,
+}
+
+/// A state that no events lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPacer {
+    #[error(transparent)]
+    Terms(#[from] BadTerms),
+    #[error("a sum is not finite, below 0 or not that of its parts")]
+    State,
+}
+
+impl Pacer {
+    pub fn new(terms: Terms, period: Period) -> Result<Pacer, BadTerms> {
+        terms.check()?;
+        let mut state = State {
+            period,
+            now_us: period.from_us,
+            spent: Micros::ZERO,
+            ledger: Ledger::default(),
+            dual: Dual::new(terms.value_prior),
+            floor: terms.roas_min.map(Floor::new),
+            throttle: Throttle::default(),
+            traffic: Forecast::new(terms.slots, terms.traffic),
+            remaining: 0.0,
+            asked_us: period.from_us,
+            seen: 0.0,
+            biddable: 0.0,
+            bids: 0.0,
+            multipliers: SILENT,
+            terms,
+        };
+        state.ask();
+        state.publish();
+        Ok(Pacer(state))
+    }
+
+    /// Takes in what happened. Nothing that comes in can break it: amounts that are none count as 0, notices
+    /// of unknown bids only for what they cost.
+    pub fn on(&mut self, event: Event) {
+        self.0.on(event);
+    }
+
+    /// What to price by, as of the last event.
+    pub fn multipliers(&self) -> Multipliers {
+        let Published { mu, lambda, pass } = self.0.multipliers;
+        Multipliers { mu, lambda, pass }
+    }
+
+    pub fn terms(&self) -> &Terms {
+        &self.0.terms
+    }
+
+    pub fn period(&self) -> Period {
+        self.0.period
+    }
+
+    /// The forecast of traffic that it has learned.
+    pub fn traffic(&self) -> &Forecast {
+        &self.0.traffic
+    }
+
+    pub fn view(&self) -> View {
+        let state = &self.0;
+        let Published { mu, lambda, pass } = state.multipliers;
+        View {
+            budget: state.period.budget,
+            spent: state.spent,
+            in_flight_micros: state.ledger.expected(),
+            open_bids: state.ledger.len(),
+            auctions_seen: state.seen,
+            auctions_expected: state.remaining,
+            rho_micros: state.rho(),
+            elasticity: state.dual.elasticity(),
+            mu,
+            lambda,
+            pass,
+        }
+    }
+}
+
+impl State {
+    fn on(&mut self, event: Event) {
+        self.now_us = self.now_us.max(event.at_us());
+        match event {
+            Event::Seen { auctions, valued, value, left_out, .. } => {
+                self.traffic.seen(self.now_us, auctions);
+                let auctions = auctions as f64;
+                self.seen += auctions;
+                self.remaining = (self.remaining - auctions).max(0.0);
+                self.biddable += (auctions - left_out as f64).max(0.0);
+                let valued = valued as f64;
+                self.dual.values(valued, value / valued.max(1.0));
+            }
+            Event::Bid { at_us, id, hold, value, worth, bid } => {
+                self.bid(at_us, id, hold, value, worth, bid);
+            }
+            Event::Won { id, price, .. } => self.won(id, price.max(Micros::ZERO)),
+            Event::Lost { id, .. } | Event::Expired { id, .. } => self.lost(id),
+            Event::Budget { budget, spent, .. } => {
+                self.period.budget = budget;
+                self.spent = spent.unwrap_or(self.spent).max(Micros::ZERO);
+            }
+            Event::Period { period, .. } => {
+                (self.period, self.spent, self.seen) = (period, Micros::ZERO, 0.0);
+                self.ask();
+            }
+            Event::Tick { .. } => {
+                self.traffic.advance(self.now_us);
+                self.ask();
+            }
+        }
+        let before_us = self.now_us.saturating_sub(self.terms.open_age_us);
+        while let Some(id) = self.ledger.overdue(self.terms.open_max as usize, before_us) {
+            self.lost(id);
+        }
+        let slot_us = crate::traffic::DAY_US / i64::from(self.terms.slots);
+        let left_us = self.period.to_us.saturating_sub(self.now_us).max(0);
+        if self.now_us.saturating_sub(self.asked_us) >= slot_us.min(left_us) / ASK_PARTS {
+            self.ask();
+        }
+        self.publish();
+    }
+
+    fn bid(&mut self, at_us: i64, id: u64, hold: Micros, value: f64, worth: f64, bid: f64) {
+        let ln_per_value = worth.ln() - value.ln();
+        if !ln_per_value.is_finite() || !bid.is_finite() || self.ledger.knows(id) {
+            return;
+        }
+        let ln_per_value = ln_per_value.clamp(-100.0, 100.0);
+        let expected = self.dual.expects(ln_per_value).min(hold.0.max(0) as f64);
+        let mut open = Open::new(at_us.min(self.now_us), value, bid, ln_per_value, expected);
+        if let Some(floor) = &mut self.floor {
+            open.beyond = beyond(hold, floor.covers(value));
+            floor.bid(open.beyond);
+        }
+        self.ledger.insert(id, open);
+        self.bids += 1.0;
+        if self.biddable > 2.0 * self.memory() {
+            (self.biddable, self.bids) = (self.biddable / 2.0, self.bids / 2.0);
+        }
+    }
+
+    fn won(&mut self, id: u64, price: Micros) {
+        if !self.ledger.win(id) {
+            return;
+        }
+        self.spent += price;
+        let spend = price.0 as f64;
+        let Some(open) = self.ledger.remove(id) else {
+            // Its auction was resolved when it was taken to be lost.
+            self.dual.spent(spend, None);
+            if let Some(floor) = &mut self.floor {
+                floor.won(0.0, spend);
+            }
+            return;
+        };
+        let near = Dual::near(spend, open.bid);
+        self.dual.resolve(open.ln_per_value, spend, near, self.memory());
+        if let Some(floor) = &mut self.floor {
+            floor.won(open.value, spend);
+        }
+    }
+
+    fn lost(&mut self, id: u64) {
+        if let Some(open) = self.ledger.remove(id) {
+            self.dual.resolve(open.ln_per_value, 0.0, None, self.memory());
+        }
+    }
+
+    /// Auctions that are remembered.
+    fn memory(&self) -> f64 {
+        (MEMORY_SHARE * (self.seen + self.remaining)).max(MEMORY_MIN)
+    }
+
+    /// Asks the forecast.
+    fn ask(&mut self) {
+        let from_us = self.now_us.max(self.period.from_us);
+        self.remaining = self.traffic.between(from_us, self.period.to_us).unwrap_or(0.0);
+        self.asked_us = self.now_us;
+    }
+
+    /// What is left of the budget once open bids have cost what they are expected to, in micros.
+    fn left(&self) -> f64 {
+        ((self.period.budget - self.spent).0 as f64 - self.ledger.expected()).max(0.0)
+    }
+
+    /// What an auction may cost, in micros.
+    fn rho(&self) -> f64 {
+        self.left() / self.remaining.max(1.0)
+    }
+
+    /// The share of auctions that are bid on.
+    fn share(&self) -> f64 {
+        ((self.bids + 1.0) / (self.biddable + 1.0)).clamp(1e-9, 1.0)
+    }
+
+    fn publish(&mut self) {
+        let spent = self.spent.0.max(0) as f64 + self.ledger.expected();
+        let all = self.seen + self.remaining;
+        let due = self.period.budget.0.max(0) as f64 * if all > 0.0 { self.seen / all } else { 0.0 };
+        let mut per_value = 1.0 / self.terms.mu_fixed;
+        let funds = self.period.budget > self.spent;
+        let pass = match self.terms.strategy {
+            Strategy::Dual => {
+                self.dual.solve(self.rho() / self.share());
+                per_value = self.dual.per_value();
+                if self.dual.is_ready() { 1.0 } else { 0.0 }
+            }
+            Strategy::Throttle => {
+                let period_us = self.period.to_us.saturating_sub(self.period.from_us);
+                self.throttle.advance(self.now_us, period_us, spent, due);
+                self.throttle.pass
+            }
+            Strategy::Linear => f64::from(u8::from(spent <= due)),
+        };
+        if self.terms.mu_min > 0.0 {
+            per_value = per_value.min(1.0 / self.terms.mu_min);
+        }
+        let mut lambda = 0.0;
+        if let Some(floor) = &self.floor {
+            lambda = floor.lambda;
+            per_value = per_value.min(floor.per_value_max(self.ledger.beyond()));
+        }
+        let mu = (1.0 + lambda) / per_value - lambda;
+        let pass = if funds { pass } else { 0.0 };
+        let sound = mu.is_finite() && mu + lambda > 0.0;
+        self.multipliers = if sound { Published { mu, lambda, pass } } else { SILENT };
+    }
+
+    fn is_sound(&self) -> bool {
+        let numbers = [self.remaining, self.seen, self.biddable, self.bids];
+        let Published { mu, lambda, pass } = self.multipliers;
+        self.ledger.is_sound(self.terms.open_max as usize)
+            && self.dual.is_sound()
+            && self.floor.as_ref().is_none_or(Floor::is_sound)
+            && self.throttle.is_sound()
+            && numbers.iter().all(|v| (0.0..1e30).contains(v))
+            && mu + lambda > 0.0
+            && (mu + lambda).is_finite()
+            && (0.0..=1.0).contains(&pass)
+    }
+}
+
+impl From<Pacer> for State {
+    fn from(pacer: Pacer) -> State {
+        pacer.0
+    }
+}
+
+impl TryFrom<State> for Pacer {
+    type Error = BadPacer;
+
+    fn try_from(state: State) -> Result<Pacer, BadPacer> {
+        state.terms.check()?;
+        if state.is_sound() { Ok(Pacer(state)) } else { Err(BadPacer::State) }
+    }
+}

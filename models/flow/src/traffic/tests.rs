@@ -1,0 +1,118 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const HOUR: i64 = DAY_US / 24;
+
+/// Auctions in an hour of the day: night, morning, evening.
+fn per_hour(hour: i64) -> u64 {
+    [20, 20, 20, 20, 20, 50, 200, 400, 600, 600, 500, 500, 500, 500, 500, 600, 700, 900, 1_200]
+        .into_iter()
+        .chain([1_400, 1_400, 1_000, 500, 100])
+        .nth(hour.rem_euclid(24) as usize)
+        .unwrap_or(0)
+}
+
+/// Plays hours `from..to` (since the start), ten minutes at a time, `times` the usual traffic.
+fn play(forecast: &mut Forecast, from: i64, to: i64, times: f64) {
+    for ten in from * 6..to * 6 {
+        let count = per_hour(ten / 6) as f64 / 6.0 * times;
+        forecast.seen(ten * (HOUR / 6) + 1, count.round() as u64);
+    }
+}
+
+fn rest(from: i64, to: i64) -> f64 {
+    (from..to).map(|hour| per_hour(hour) as f64).sum()
+}
+
+#[test]
+fn before_anything_is_seen_only_the_prior_speaks() {
+    assert_eq!(Forecast::new(96, None).between(0, DAY_US), None);
+    let prior = Prior { per_day: 9_600.0, days: 1.0 };
+    let forecast = Forecast::new(96, Some(prior));
+    assert_eq!(forecast.between(0, DAY_US / 4), Some(2_400.0));
+    assert_eq!(forecast.between(10, 10), Some(0.0));
+    assert_eq!(forecast.between(10, 0), Some(0.0));
+    let half = forecast.between(HOUR / 7, 2 * DAY_US + HOUR / 7).unwrap();
+    assert!((half / 19_200.0 - 1.0).abs() < 1e-9, "{half}");
+}
+
+#[test]
+fn on_the_first_day_the_rest_is_as_what_was_seen() {
+    let mut forecast = Forecast::new(96, None);
+    for minute in 0..600 {
+        forecast.seen(minute * (HOUR / 60), 7);
+    }
+    let said = forecast.between(599 * (HOUR / 60), DAY_US).unwrap();
+    assert!((said / (841.0 * 7.0) - 1.0).abs() < 0.01, "{said}");
+}
+
+#[test]
+fn the_shape_of_the_day_is_learned_within_a_day_and_kept() {
+    let mut forecast = Forecast::new(96, None);
+    play(&mut forecast, 0, 24, 1.0);
+    for hour in [6, 12, 18] {
+        play(&mut forecast, if hour == 6 { 24 } else { 24 + hour - 6 }, 24 + hour, 1.0);
+        let said = forecast.between((24 + hour) * HOUR, 48 * HOUR).unwrap();
+        let truth = rest(hour, 24);
+        assert!((said / truth - 1.0).abs() < 0.02, "{hour}: {said} of {truth}");
+    }
+}
+
+#[test]
+fn a_day_of_half_the_traffic_is_noticed_by_noon() {
+    let mut forecast = Forecast::new(96, None);
+    play(&mut forecast, 0, 72, 1.0);
+    play(&mut forecast, 72, 84, 0.5);
+    let said = forecast.between(84 * HOUR, 96 * HOUR).unwrap();
+    let truth = rest(12, 24) / 2.0;
+    assert!((said / truth - 1.0).abs() < 0.1, "{said} of {truth}");
+}
+
+#[test]
+fn growth_from_day_to_day_is_followed() {
+    let mut forecast = Forecast::new(48, None);
+    for day in 0..8 {
+        play(&mut forecast, day * 24, day * 24 + 24, 1.1f64.powi(day as i32));
+    }
+    play(&mut forecast, 192, 204, 1.1f64.powi(8));
+    let said = forecast.between(204 * HOUR, 216 * HOUR).unwrap();
+    let truth = rest(12, 24) * 1.1f64.powi(8);
+    assert!((said / truth - 1.0).abs() < 0.06, "{said} of {truth}");
+}
+
+#[test]
+fn a_forecast_that_was_stored_goes_on_as_if_it_had_not_been() {
+    let mut kept = Forecast::new(24, Some(Prior { per_day: 100.0, days: 0.1 }));
+    let mut stored = kept.clone();
+    for hour in 0..60 {
+        let json = serde_json::to_string(&stored).unwrap();
+        stored = serde_json::from_str(&json).unwrap();
+        play(&mut kept, hour, hour + 1, 1.0);
+        play(&mut stored, hour, hour + 1, 1.0);
+        assert_eq!(kept, stored);
+    }
+    let json = serde_json::to_string(&stored).unwrap();
+    assert!(json.len() < 4_000, "{}", json.len());
+    let broken = json.replace("\"total\":", "\"total\":-");
+    assert!(serde_json::from_str::<Forecast>(&broken).is_err());
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_seen_the_forecast_is_a_number_and_not_below_0(
+        slots in any::<u16>(),
+        per_day in prop_oneof![Just(f64::NAN), Just(-1.0), Just(f64::INFINITY), 0.0..1e16f64],
+        steps in prop::collection::vec((any::<i64>(), any::<u64>()), 0..40),
+        asked in any::<(i64, i64)>(),
+    ) {
+        let mut forecast = Forecast::new(slots, Some(Prior { per_day, days: 1.0 }));
+        for (at, count) in steps {
+            forecast.seen(at, count);
+            let said = forecast.between(asked.0, asked.1);
+            prop_assert!(said.is_none_or(|said| said.is_finite() && said >= 0.0), "{said:?}");
+        }
+        let json = serde_json::to_string(&forecast).unwrap();
+        prop_assert_eq!(serde_json::from_str::<Forecast>(&json).unwrap(), forecast);
+    }
+}
