@@ -11,12 +11,16 @@ const SCALE_VALUES: f64 = 16.0;
 /// A price is near its bid within this share of it.
 const NEAR: f64 = 0.8;
 /// The elasticity before wins tell of it, and how many wins it weighs as much as.
-const ELASTICITY: f64 = 2.0;
+const ELASTICITY: f64 = 3.0;
 const ELASTICITY_WINS: f64 = 20.0;
 const ELASTICITY_MIN: f64 = 0.5;
 const ELASTICITY_MAX: f64 = 6.0;
+/// ln of how far bids go at most beyond those that are resolved: e-fold.
+const REACH: f64 = 1.0;
 /// ln of a bid for a unit of value stays within these: 1e±35.
 const LN_MAX: f64 = 80.0;
+/// A mean value above this is none.
+const VALUE_MAX: f64 = 1e100;
 /// Sums stay below this.
 const SUM_MAX: f64 = 1e30;
 
@@ -43,6 +47,8 @@ const SUM_MAX: f64 = 1e30;
 pub(super) struct Dual {
     /// ln k.
     ln_per_value: f64,
+    /// ln k of the highest bid that is resolved, or of the start.
+    tested: f64,
     /// n, without the start.
     auctions: f64,
     /// Z, without the start.
@@ -63,6 +69,7 @@ impl Dual {
         let (values, value_mean) = value_prior.map_or((0.0, 0.0), |mean| (SCALE_VALUES, mean));
         Dual {
             ln_per_value: 0.0,
+            tested: 0.0,
             auctions: 0.0,
             spend: 0.0,
             wins: 0.0,
@@ -116,7 +123,7 @@ impl Dual {
 
     /// Values above 0 were seen: their number and mean.
     pub fn values(&mut self, count: f64, mean: f64) {
-        if self.values < SCALE_VALUES && count > 0.0 && mean > 0.0 && mean.is_finite() {
+        if self.values < SCALE_VALUES && count > 0.0 && mean > 0.0 && mean <= VALUE_MAX {
             self.values += count;
             self.value_mean += (mean - self.value_mean) * (count / self.values).min(1.0);
         }
@@ -128,6 +135,7 @@ impl Dual {
         let kept = 1.0 - 1.0 / memory.max(2.0);
         let gap = (self.elasticity() * (ln_per_value - self.ln_per_value)).clamp(-40.0, 40.0);
         self.auctions = (self.auctions * kept + gap.exp()).min(SUM_MAX);
+        self.tested = self.tested.max(ln_per_value.clamp(-LN_MAX, LN_MAX));
         self.spend *= kept;
         self.wins *= kept;
         self.told *= kept;
@@ -164,7 +172,7 @@ impl Dual {
             // Bids of ρ on average cannot cost more than ρ.
             let start = (rho.ln() - self.value_mean.ln()).clamp(-LN_MAX, LN_MAX);
             if self.start.is_none() {
-                self.ln_per_value = start;
+                (self.ln_per_value, self.tested) = (start, start);
             }
             self.start = Some((rho, start));
         }
@@ -175,7 +183,8 @@ impl Dual {
         }
         let elasticity = self.elasticity();
         let step = (rho.ln() + auctions.ln() - spend.ln()) / elasticity;
-        let to = (self.ln_per_value + step).clamp(-LN_MAX, LN_MAX);
+        let most = (self.tested + REACH).min(LN_MAX);
+        let to = (self.ln_per_value + step).clamp(-LN_MAX, most);
         let step = to - self.ln_per_value;
         if step.is_finite() {
             self.ln_per_value = to;
@@ -193,8 +202,10 @@ impl Dual {
             self.values,
             self.value_mean,
         ];
-        let start = self.start.is_none_or(|(rho, ln)| rho > 0.0 && rho <= SUM_MAX && ln.abs() <= LN_MAX);
+        let start =
+            self.start.is_none_or(|(rho, ln)| rho > 0.0 && rho <= SUM_MAX && ln.abs() <= LN_MAX);
         self.ln_per_value.abs() <= LN_MAX
+            && self.tested.abs() <= LN_MAX
             && sums.iter().all(|v| (0.0..1e101).contains(v))
             && start
             && self.near <= self.told

@@ -33,18 +33,37 @@ pub enum Event {
         bid: f64,
     },
     /// It won, at this price. Counts once for an id, also after a loss or an expiry, or of an unknown bid.
-    Won { at_us: i64, id: u64, price: Micros },
-    Lost { at_us: i64, id: u64 },
+    Won {
+        at_us: i64,
+        id: u64,
+        price: Micros,
+    },
+    Lost {
+        at_us: i64,
+        id: u64,
+    },
     /// There was no notice in time.
-    Expired { at_us: i64, id: u64 },
+    Expired {
+        at_us: i64,
+        id: u64,
+    },
     /// The budget of the period is now this much (a top-up, a cut) and, where the ledger says so, this much
     /// of it is spent. Bids that are open are not in `spent`.
-    Budget { at_us: i64, budget: Micros, spent: Option<Micros> },
+    Budget {
+        at_us: i64,
+        budget: Micros,
+        spent: Option<Micros>,
+    },
     /// A new period begins, a day for one: nothing of its budget is spent. What was learned stays; wins of
     /// bids that were made before it count where they are told.
-    Period { at_us: i64, period: Period },
+    Period {
+        at_us: i64,
+        period: Period,
+    },
     /// Time went by.
-    Tick { at_us: i64 },
+    Tick {
+        at_us: i64,
+    },
 }
 
 impl Event {

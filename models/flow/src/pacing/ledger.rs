@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use kiki_models::shield::money::Micros;
+use kiki_models::shield::money::{AMOUNT_MAX, Micros};
 
 /// Wins that are remembered, so that a second notice of one is not counted.
 const WINS_MAX: usize = 4_096;
 /// A hundred-millionth of a unit is a hundredth of a micro: sums of what is expected are whole, so that
 /// what was added is taken away again exactly.
 const FINE: f64 = 100.0;
-/// The most that one bid is expected to cost, in micros.
-const EXPECTED_MAX: f64 = 1e15;
 
 /// A bid that is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +25,8 @@ pub(super) struct Open {
     expected: u64,
     /// What it may cost beyond what its value covers (of a ROAS floor), in micros.
     pub beyond: i64,
+    /// The most that it may cost, in micros.
+    hold: i64,
 }
 
 /// Bounded: `open_max` bids and 4,096 wins.
@@ -40,12 +40,19 @@ pub(super) struct Ledger {
     won_order: VecDeque<u64>,
     expected: u64,
     beyond: i64,
+    held: i64,
 }
 
 impl Open {
-    pub fn new(at_us: i64, value: f64, bid: f64, ln_per_value: f64, expected: f64) -> Open {
-        let expected = (expected.clamp(0.0, EXPECTED_MAX) * FINE) as u64;
-        Open { at_us, value, bid, ln_per_value, expected, beyond: 0 }
+    pub fn new(at_us: i64, value: f64, bid: f64, ln_per_value: f64) -> Open {
+        Open { at_us, value, bid, ln_per_value, expected: 0, beyond: 0, hold: 0 }
+    }
+
+    /// With the most that it may cost, and what it is expected to cost, in micros.
+    pub fn costing(self, hold: Micros, expected: f64) -> Open {
+        let hold = hold.0.clamp(0, AMOUNT_MAX);
+        let expected = (expected.clamp(0.0, hold as f64) * FINE) as u64;
+        Open { hold, expected, ..self }
     }
 }
 
@@ -57,6 +64,11 @@ impl Ledger {
     /// What open bids are expected to cost, in micros.
     pub fn expected(&self) -> f64 {
         self.expected as f64 / FINE
+    }
+
+    /// What is reserved for open bids, in micros.
+    pub fn held(&self) -> i64 {
+        self.held
     }
 
     /// What open bids may cost beyond what their values cover.
@@ -72,6 +84,7 @@ impl Ledger {
     pub fn insert(&mut self, id: u64, open: Open) {
         self.expected = self.expected.saturating_add(open.expected);
         self.beyond = self.beyond.saturating_add(open.beyond);
+        self.held = self.held.saturating_add(open.hold);
         self.open.insert(id, open);
         self.order.push_back(id);
         // Bids that went out of order leave their ids behind.
@@ -85,6 +98,7 @@ impl Ledger {
         let open = self.open.remove(&id)?;
         self.expected = self.expected.saturating_sub(open.expected);
         self.beyond = self.beyond.saturating_sub(open.beyond);
+        self.held = self.held.saturating_sub(open.hold);
         if self.order.front() == Some(&id) {
             self.order.pop_front();
         }
@@ -120,16 +134,22 @@ impl Ledger {
     /// Whether its sums are those of its bids, and it is within its bounds.
     pub fn is_sound(&self, open_max: usize) -> bool {
         let finite = |o: &Open| {
-            o.value.is_finite() && o.bid.is_finite() && o.ln_per_value.abs() < 1e3 && o.beyond >= 0
+            o.value.is_finite()
+                && o.bid.is_finite()
+                && o.ln_per_value.abs() < 1e3
+                && o.beyond >= 0
+                && o.hold >= 0
         };
         let expected = self.open.values().map(|open| u128::from(open.expected)).sum::<u128>();
         let beyond = self.open.values().map(|open| i128::from(open.beyond)).sum::<i128>();
+        let held = self.open.values().map(|open| i128::from(open.hold)).sum::<i128>();
         self.open.values().all(finite)
             && self.open.len() <= open_max
             && self.order.len() <= 2 * open_max + 65
             && self.won_order.len() <= WINS_MAX
             && self.won.len() == self.won_order.len()
             && expected == u128::from(self.expected)
+            && held == i128::from(self.held)
             && beyond == i128::from(self.beyond)
     }
 }

@@ -16,6 +16,9 @@ use crate::traffic::Forecast;
 /// Auctions after which an old one weighs 1/e, as a share of those that the period has.
 const MEMORY_SHARE: f64 = 1.0;
 const MEMORY_MIN: f64 = 10_000.0;
+/// The share of what is left that may be reserved. Beyond it nothing is bid: else bids that are small enough
+/// for the rest would get it, which win least often, and those that are worth most would be refused.
+const HELD_MAX: f64 = 0.95;
 /// Parts of a slot after which the forecast is asked anew.
 const ASK_PARTS: i64 = 16;
 
@@ -47,6 +50,8 @@ struct State {
     /// Auctions until the period's end, as of `asked_us` less what was seen since.
     remaining: f64,
     asked_us: i64,
+    /// Whether there is a forecast.
+    forecast: bool,
     /// Auctions of the period so far.
     seen: f64,
     /// Auctions that could be bid on and bids, fading: what share of auctions has a bid.
@@ -111,6 +116,7 @@ impl Pacer {
             traffic: Forecast::new(terms.slots, terms.traffic),
             remaining: 0.0,
             asked_us: period.from_us,
+            forecast: false,
             seen: 0.0,
             biddable: 0.0,
             bids: 0.0,
@@ -203,7 +209,9 @@ impl State {
         }
         let slot_us = crate::traffic::DAY_US / i64::from(self.terms.slots);
         let left_us = self.period.to_us.saturating_sub(self.now_us).max(0);
-        if self.now_us.saturating_sub(self.asked_us) >= slot_us.min(left_us) / ASK_PARTS {
+        if !self.forecast
+            || self.now_us.saturating_sub(self.asked_us) >= slot_us.min(left_us) / ASK_PARTS
+        {
             self.ask();
         }
         self.publish();
@@ -215,8 +223,8 @@ impl State {
             return;
         }
         let ln_per_value = ln_per_value.clamp(-100.0, 100.0);
-        let expected = self.dual.expects(ln_per_value).min(hold.0.max(0) as f64);
-        let mut open = Open::new(at_us.min(self.now_us), value, bid, ln_per_value, expected);
+        let open = Open::new(at_us.min(self.now_us), value, bid, ln_per_value);
+        let mut open = open.costing(hold, self.dual.expects(ln_per_value));
         if let Some(floor) = &mut self.floor {
             open.beyond = beyond(hold, floor.covers(value));
             floor.bid(open.beyond);
@@ -263,7 +271,9 @@ impl State {
     /// Asks the forecast.
     fn ask(&mut self) {
         let from_us = self.now_us.max(self.period.from_us);
-        self.remaining = self.traffic.between(from_us, self.period.to_us).unwrap_or(0.0);
+        let forecast = self.traffic.between(from_us, self.period.to_us);
+        self.forecast = forecast.is_some();
+        self.remaining = forecast.unwrap_or(0.0);
         self.asked_us = self.now_us;
     }
 
@@ -285,14 +295,18 @@ impl State {
     fn publish(&mut self) {
         let spent = self.spent.0.max(0) as f64 + self.ledger.expected();
         let all = self.seen + self.remaining;
-        let due = self.period.budget.0.max(0) as f64 * if all > 0.0 { self.seen / all } else { 0.0 };
+        let due =
+            self.period.budget.0.max(0) as f64 * if all > 0.0 { self.seen / all } else { 0.0 };
         let mut per_value = 1.0 / self.terms.mu_fixed;
-        let funds = self.period.budget > self.spent;
+        let left = (self.period.budget - self.spent).0.max(0) as f64;
+        let funds = left > 0.0 && self.ledger.held() as f64 <= HELD_MAX * left;
         let pass = match self.terms.strategy {
             Strategy::Dual => {
-                self.dual.solve(self.rho() / self.share());
+                if self.forecast {
+                    self.dual.solve(self.rho() / self.share());
+                }
                 per_value = self.dual.per_value();
-                if self.dual.is_ready() { 1.0 } else { 0.0 }
+                f64::from(u8::from(self.dual.is_ready()))
             }
             Strategy::Throttle => {
                 let period_us = self.period.to_us.saturating_sub(self.period.from_us);

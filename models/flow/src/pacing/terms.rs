@@ -38,6 +38,7 @@ pub struct Terms {
     pub value_prior: Option<f64>,
     /// Slots of a day in the forecast of traffic, 1 to 288.
     pub slots: u16,
+    /// What is known of traffic; without it nothing is bid until the first auctions tell their rate.
     pub traffic: Option<Prior>,
     /// Bids that are waited for at most; of one more, the oldest is taken to be lost.
     pub open_max: u32,

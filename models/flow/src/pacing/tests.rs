@@ -1,1 +1,262 @@
+use kiki_models::shield::money::Micros;
 
+use super::*;
+use crate::traffic::Prior;
+
+const SECOND: i64 = 1_000_000;
+
+/// A period of 10,000 auctions, one a second, with this budget.
+fn pacer(terms: Terms, budget: i64) -> Pacer {
+    let traffic = Some(Prior { per_day: 86_400.0, days: 1_000.0 });
+    let period = Period { from_us: 0, to_us: 10_000 * SECOND, budget: Micros(budget) };
+    Pacer::new(Terms { traffic, ..terms }, period).unwrap()
+}
+
+fn dual() -> Terms {
+    Terms::default()
+}
+
+/// Auction `at` with a value of 1: seen, and bid on if the pacer takes part. What was bid.
+fn auction(pacer: &mut Pacer, at: i64) -> Option<f64> {
+    let at_us = at * SECOND;
+    pacer.on(Event::Seen { at_us, auctions: 1, valued: 1, value: 1.0, left_out: 0 });
+    let multipliers = pacer.multipliers();
+    if multipliers.pass <= 0.0 {
+        return None;
+    }
+    let bid = multipliers.per_value();
+    let hold = Micros(bid.ceil() as i64);
+    pacer.on(Event::Bid { at_us, id: at as u64, hold, value: 1.0, worth: bid, bid });
+    Some(bid)
+}
+
+/// Plays `from..to` where the market price of auction `at` is `price(at)`. What was spent.
+fn play(pacer: &mut Pacer, from: i64, to: i64, price: impl Fn(i64) -> i64) -> i64 {
+    let mut spent = 0;
+    for at in from..to {
+        let Some(bid) = auction(pacer, at) else { continue };
+        let (at_us, id, market) = (at * SECOND, at as u64, price(at));
+        if bid >= market as f64 {
+            pacer.on(Event::Won { at_us, id, price: Micros(market) });
+            spent += market;
+        } else {
+            pacer.on(Event::Lost { at_us, id });
+        }
+    }
+    spent
+}
+
+/// Prices from 100 to 299 in a fixed disorder.
+fn market(at: i64) -> i64 {
+    100 + (at * 7_919) % 200
+}
+
+#[test]
+fn a_budget_is_spent_evenly_over_a_market_that_does_not_change() {
+    // Half of the auctions cost 100 to 199: 75 micros an auction.
+    let mut pacer = pacer(dual(), 750_000);
+    let quarters: Vec<i64> =
+        (0..4).map(|q| play(&mut pacer, q * 2_500, (q + 1) * 2_500, market)).collect();
+    assert!(quarters.iter().all(|q| (170_000..205_000).contains(q)), "{quarters:?}");
+    let spent: i64 = quarters.iter().sum();
+    assert!((746_000..=751_000).contains(&spent), "{spent}");
+    let view = pacer.view();
+    assert_eq!((view.spent, view.open_bids), (Micros(spent), 0));
+    assert!((1.0 / 210.0..1.0 / 190.0).contains(&view.mu) || view.auctions_expected < 100.0);
+}
+
+#[test]
+fn nothing_is_bid_before_a_value_is_seen_or_known_nor_without_a_budget() {
+    assert_eq!(pacer(dual(), 1_000).multipliers().pass, 0.0);
+    let known = Terms { value_prior: Some(2.0), ..dual() };
+    let ready = pacer(known.clone(), 1_000_000).multipliers();
+    // ρ is 100: bids of 100 on average cannot cost more.
+    assert!(ready.pass == 1.0 && (ready.mu - 0.02).abs() < 1e-6, "{ready:?}");
+    let mut empty = pacer(known, 0);
+    assert_eq!(play(&mut empty, 0, 100, market), 0);
+    assert_eq!(empty.multipliers().pass, 0.0);
+}
+
+#[test]
+fn without_a_win_bids_rise_and_after_the_first_wins_they_settle() {
+    let mut pacer = pacer(dual(), 750_000);
+    play(&mut pacer, 0, 200, |_| i64::MAX);
+    let high = pacer.multipliers().per_value();
+    assert!(high > 1_000.0 && high.is_finite(), "{high}");
+    play(&mut pacer, 200, 3_000, market);
+    let settled = pacer.multipliers().per_value();
+    assert!((150.0..280.0).contains(&settled), "{settled}");
+}
+
+#[test]
+fn a_top_up_raises_bids_at_once_and_a_cut_stops_them() {
+    let mut pacer = pacer(dual(), 400_000);
+    play(&mut pacer, 0, 5_000, market);
+    let before = pacer.multipliers().per_value();
+    let at_us = 5_000 * SECOND;
+    pacer.on(Event::Budget { at_us, budget: Micros(700_000), spent: None });
+    assert!(pacer.multipliers().per_value() > 1.1 * before);
+    pacer.on(Event::Budget { at_us, budget: Micros(100_000), spent: None });
+    assert_eq!(pacer.multipliers().pass, 0.0);
+    // What the ledger says goes before what the pacer counted.
+    pacer.on(Event::Budget { at_us, budget: Micros(100_000), spent: Some(Micros(10_000)) });
+    assert_eq!((pacer.multipliers().pass, pacer.view().spent), (1.0, Micros(10_000)));
+}
+
+#[test]
+fn bids_in_flight_count_as_what_they_are_expected_to_cost() {
+    let mut pacer = pacer(dual(), 750_000);
+    play(&mut pacer, 0, 5_000, market);
+    let (before, rho) = (pacer.multipliers().per_value(), pacer.view().rho_micros);
+    for at in 5_000..6_000 {
+        auction(&mut pacer, at);
+    }
+    let view = pacer.view();
+    assert_eq!(view.open_bids, 1_000);
+    assert!((0.85..1.15).contains(&(view.in_flight_micros / (1_000.0 * rho))), "{view:?}");
+    let during = pacer.multipliers().per_value();
+    assert!((0.97..1.03).contains(&(during / before)), "{before} {during}");
+}
+
+#[test]
+fn bids_of_which_nothing_is_heard_are_given_up_by_age_and_by_number() {
+    let terms = Terms { open_age_us: 60 * SECOND, open_max: 50, ..dual() };
+    let mut pacer = pacer(terms, 750_000);
+    for at in 0..300 {
+        auction(&mut pacer, at);
+        assert!(pacer.view().open_bids <= 50);
+    }
+    pacer.on(Event::Tick { at_us: 400 * SECOND });
+    assert_eq!((pacer.view().open_bids, pacer.view().in_flight_micros), (0, 0.0));
+    // The win of a bid that was given up still counts, once.
+    for _ in 0..3 {
+        pacer.on(Event::Won { at_us: 400 * SECOND, id: 10, price: Micros(120) });
+    }
+    assert_eq!(pacer.view().spent, Micros(120));
+}
+
+#[test]
+fn notices_in_any_order_and_number_count_once() {
+    let mut pacer = pacer(dual(), 750_000);
+    for at in 0..10 {
+        auction(&mut pacer, at);
+    }
+    let at_us = 20 * SECOND;
+    let won = |id| Event::Won { at_us, id, price: Micros(100) };
+    let (lost, expired) = (|id| Event::Lost { at_us, id }, |id| Event::Expired { at_us, id });
+    for event in [won(9), won(9), lost(9), expired(3), won(3), won(3), lost(5), lost(5), won(77)] {
+        pacer.on(event);
+    }
+    assert_eq!((pacer.view().spent, pacer.view().open_bids), (Micros(300), 7));
+}
+
+#[test]
+fn a_new_day_begins_with_its_budget_and_what_was_learned() {
+    let mut pacer = pacer(dual(), 750_000);
+    play(&mut pacer, 0, 10_000, market);
+    let at_us = 10_000 * SECOND;
+    let period = Period { from_us: at_us, to_us: 20_000 * SECOND, budget: Micros(750_000) };
+    pacer.on(Event::Period { at_us, period });
+    assert_eq!(pacer.view().spent, Micros::ZERO);
+    let first = play(&mut pacer, 10_000, 11_000, market);
+    assert!((71_000..79_000).contains(&first), "{first}");
+}
+
+#[test]
+fn a_roas_floor_is_kept_at_all_times_and_binds_before_the_budget() {
+    // A value of 1 per 150 micros: wins at 100 to 199 bring 1 / 150 each on average.
+    let terms = Terms { roas_min: Some(1.0 / 150.0), ..dual() };
+    let mut pacer = pacer(terms, 10_000_000);
+    let (mut spent, mut wins) = (0, 0.0);
+    for at in 0..10_000 {
+        let Some(bid) = auction(&mut pacer, at) else { continue };
+        let (at_us, id, price) = (at * SECOND, at as u64, market(at));
+        if bid >= price as f64 {
+            pacer.on(Event::Won { at_us, id, price: Micros(price) });
+            (spent, wins) = (spent + price, wins + 1.0);
+        } else {
+            pacer.on(Event::Lost { at_us, id });
+        }
+        assert!(spent == 0 || wins * 150.0 >= spent as f64, "at {at}: {wins} wins for {spent}");
+    }
+    // All that the floor allows is half of the auctions.
+    assert!((4_500.0..=5_010.0).contains(&wins), "{wins}");
+    let multipliers = pacer.multipliers();
+    assert!(multipliers.lambda > 0.0 && multipliers.per_value() < 250.0, "{multipliers:?}");
+}
+
+#[test]
+fn with_a_least_mu_of_1_nothing_is_bid_above_its_value() {
+    let mut pacer = pacer(Terms { mu_min: 1.0, ..dual() }, 750_000);
+    play(&mut pacer, 0, 2_000, market);
+    assert_eq!(pacer.multipliers().per_value(), 1.0);
+}
+
+#[test]
+fn throttling_leaves_bids_alone_and_takes_part_as_often_as_the_budget_bears() {
+    let terms = Terms { strategy: Strategy::Throttle, mu_fixed: 1.0 / 300.0, ..dual() };
+    let mut pacer = pacer(terms, 500_000);
+    let (mut spent, mut passes) = (0, 0.0);
+    for at in 0..10_000 {
+        // Chance by a fixed disorder.
+        let pass = pacer.multipliers().pass;
+        assert_eq!(pacer.multipliers().per_value(), 300.0);
+        passes += pass;
+        if pass * 1_000.0 > ((at * 389) % 1_000) as f64 {
+            spent += play(&mut pacer, at, at + 1, market);
+        } else {
+            let at_us = at * SECOND;
+            pacer.on(Event::Seen { at_us, auctions: 1, valued: 1, value: 1.0, left_out: 1 });
+        }
+    }
+    // 200 micros an auction, 50 of budget.
+    assert!((0.2..0.3).contains(&(passes / 10_000.0)), "{passes}");
+    assert!((485_000..=501_000).contains(&spent), "{spent}");
+}
+
+#[test]
+fn a_pacer_that_was_stored_goes_on_as_if_it_had_not_been() {
+    let terms = Terms { roas_min: Some(1e-4), ..dual() };
+    let mut kept = pacer(terms, 750_000);
+    let mut stored = kept.clone();
+    for at in 0..50 {
+        let json = serde_json::to_string(&stored).unwrap();
+        stored = serde_json::from_str(&json).unwrap();
+        for pacer in [&mut kept, &mut stored] {
+            play(pacer, at * 20, at * 20 + 20, market);
+            auction(pacer, 100_000 + at);
+        }
+        let (a, b) = (kept.multipliers().per_value(), stored.multipliers().per_value());
+        assert!((a / b - 1.0).abs() < 1e-9, "{a} {b}");
+        assert_eq!(kept.view().spent, stored.view().spent);
+    }
+}
+
+#[test]
+fn a_state_that_nothing_leads_to_is_refused() {
+    let mut pacer = pacer(dual(), 750_000);
+    play(&mut pacer, 0, 100, market);
+    auction(&mut pacer, 200);
+    let json = serde_json::to_string(&pacer).unwrap();
+    assert!(serde_json::from_str::<Pacer>(&json).is_ok());
+    for (from, to) in [
+        ("\"held\":", "\"held\":1"),
+        ("\"slots\":96", "\"slots\":0"),
+        ("\"pass\":", "\"pass\":-1"),
+        ("\"remaining\":", "\"remaining\":-"),
+    ] {
+        let broken = json.replacen(from, to, 1);
+        assert_ne!(broken, json);
+        assert!(serde_json::from_str::<Pacer>(&broken).is_err(), "{from}");
+    }
+    for terms in [
+        Terms { mu_min: f64::NAN, ..dual() },
+        Terms { mu_fixed: 0.0, ..dual() },
+        Terms { roas_min: Some(-1.0), ..dual() },
+        Terms { value_prior: Some(f64::INFINITY), ..dual() },
+        Terms { open_max: 0, ..dual() },
+    ] {
+        let period = Period { from_us: 0, to_us: 1, budget: Micros(1) };
+        assert!(Pacer::new(terms, period).is_err());
+    }
+}

@@ -1,1 +1,224 @@
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
+use super::*;
+
+const VALUE: Multipliers = Multipliers::VALUE;
+
+fn quote(value: f64) -> Quote {
+    Quote { value, first_price: false, floor: 0.0, max_bid: None }
+}
+
+/// Prices uniform between 0 and `most`, told.
+fn uniform(most: f64, count: u64) -> WinLearner {
+    let mut learner = WinLearner::default();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for _ in 0..count {
+        learner.observe(Observation::Price(rng.random::<f64>() * most));
+    }
+    learner.refresh();
+    learner
+}
+
+#[test]
+fn a_second_price_bid_is_the_value_over_the_price_of_money() {
+    let unknown = WinCurve::unknown();
+    for (mu, lambda, bid) in
+        [(1.0, 0.0, 120.0), (2.0, 0.0, 60.0), (0.5, 0.0, 240.0), (2.0, 1.0, 80.0)]
+    {
+        let priced =
+            price(&quote(120.0), &Multipliers { mu, lambda, pass: 1.0 }, &unknown).unwrap();
+        assert_eq!((priced.bid, priced.worth, priced.win), (bid, bid, None));
+        assert!(priced.surplus > 0.0);
+    }
+}
+
+#[test]
+fn a_bid_keeps_within_the_floor_and_the_most_that_may_be_bid() {
+    let unknown = WinCurve::unknown();
+    let ask = |floor, max_bid, first_price| {
+        price(&Quote { value: 100.0, first_price, floor, max_bid }, &VALUE, &unknown)
+    };
+    for first_price in [false, true] {
+        assert_eq!(ask(100.1, None, first_price), Err(Reason::BelowFloor));
+        assert_eq!(ask(50.0, Some(49.0), first_price), Err(Reason::PriceBounds));
+        assert_eq!(ask(0.0, Some(0.0), first_price), Err(Reason::PriceBounds));
+        assert_eq!(ask(f64::NAN, None, first_price), Err(Reason::BelowFloor));
+        assert_eq!(ask(0.0, Some(f64::NAN), first_price), Err(Reason::PriceBounds));
+        assert_eq!(
+            ask(95.0, Some(97.0), first_price).unwrap().bid,
+            [97.0, 95.0][usize::from(first_price)]
+        );
+    }
+    assert_eq!(ask(0.0, Some(70.0), false).unwrap().bid, 70.0);
+    for value in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(price(&quote(value), &VALUE, &unknown), Err(Reason::PriceBounds));
+    }
+}
+
+#[test]
+fn a_first_price_bid_for_a_uniform_price_is_near_half_the_worth() {
+    // argmax (w − b) b / 1000 is w / 2, whatever the scale.
+    let curve = uniform(1_000.0, 20_000).curve().clone();
+    for value in [200.0, 500.0, 900.0] {
+        let first = Quote { first_price: true, ..quote(value) };
+        let priced = price(&first, &VALUE, &curve).unwrap();
+        let share = priced.bid / value;
+        assert!((0.5 * (-0.25f64).exp()..0.5 * 0.25f64.exp()).contains(&share), "{value}: {share}");
+        let win = priced.win.unwrap();
+        assert!((win - priced.bid / 1_000.0).abs() < 0.03, "{win} at {}", priced.bid);
+        // Exploring costs a part of second order of the best surplus, w²/4000.
+        assert!(priced.surplus > 0.93 * value * value / 4_000.0, "{}", priced.surplus);
+        let scarce = price(&first, &Multipliers { mu: 2.0, ..VALUE }, &curve).unwrap();
+        assert!((0.39..0.64).contains(&(scarce.bid / (value / 2.0))), "{}", scarce.bid);
+    }
+}
+
+#[test]
+fn the_surplus_of_a_second_price_bid_is_what_it_gains_on_average() {
+    // ∫₀ʷ (w − p) dp / 1000 = w² / 2000
+    let curve = uniform(1_000.0, 50_000).curve().clone();
+    for value in [100.0, 400.0, 800.0] {
+        let priced = price(&quote(value), &VALUE, &curve).unwrap();
+        let truth = value * value / 2_000.0;
+        assert!((priced.surplus / truth - 1.0).abs() < 0.06, "{} of {truth}", priced.surplus);
+    }
+}
+
+#[test]
+fn wins_and_losses_alone_tell_the_curve_where_bids_are_made() {
+    let mut learner = WinLearner::default();
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    for _ in 0..60_000 {
+        let price = 300.0 * rng.random::<f64>();
+        let bid = 20.0 + 250.0 * rng.random::<f64>();
+        learner.observe(if bid >= price { Observation::Won(bid) } else { Observation::Lost(bid) });
+    }
+    for bid in [60.0, 120.0, 200.0] {
+        let said = learner.curve().win(bid).unwrap();
+        assert!((said - bid / 300.0).abs() < 0.05, "{said} at {bid}");
+    }
+}
+
+#[test]
+fn losses_count_when_wins_tell_their_price() {
+    // Prices above 100 are never seen: bids of 100 lose half of the time (Kaplan and Meier).
+    let mut learner = WinLearner::default();
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    for _ in 0..20_000 {
+        let price = 200.0 * rng.random::<f64>();
+        let told =
+            if price <= 100.0 { Observation::Price(price) } else { Observation::Lost(100.0) };
+        learner.observe(told);
+    }
+    let curve = learner.curve();
+    for (bid, truth) in [(50.0, 0.25), (90.0, 0.45)] {
+        let said = curve.win(bid).unwrap();
+        assert!((said - truth).abs() < 0.04, "{said} at {bid}");
+    }
+}
+
+#[test]
+fn when_nothing_was_ever_won_a_higher_bid_is_tried() {
+    let mut learner = WinLearner::default();
+    for _ in 0..500 {
+        learner.observe(Observation::Lost(50.0));
+    }
+    let first = Quote { first_price: true, ..quote(400.0) };
+    let priced = price(&first, &VALUE, learner.curve()).unwrap();
+    assert!(priced.bid > 60.0 && priced.win.unwrap() < 1.0, "{priced:?}");
+}
+
+#[test]
+fn the_curve_forgets_a_market_that_is_gone() {
+    let mut learner = uniform(100.0, 100_000);
+    for _ in 0..200_000 {
+        learner.observe(Observation::Price(1_000.0));
+    }
+    let win = learner.curve().win(200.0).unwrap();
+    assert!(win < 0.05, "{win}");
+}
+
+#[test]
+fn a_learner_that_was_stored_goes_on_and_a_broken_one_is_refused() {
+    let mut learner = uniform(500.0, 3_000);
+    for bid in 0..300 {
+        learner.observe(Observation::Lost(f64::from(bid)));
+        learner.observe(Observation::Won(f64::from(bid) + 100.0));
+    }
+    learner.refresh();
+    let json = serde_json::to_string(&learner).unwrap();
+    assert!(json.len() < 12_000, "{}", json.len());
+    let stored: WinLearner = serde_json::from_str(&json).unwrap();
+    for bid in [10.0, 100.0, 400.0] {
+        let (was, is) = (learner.curve().win(bid).unwrap(), stored.curve().win(bid).unwrap());
+        assert!((was - is).abs() < 0.02, "{was} {is} at {bid}");
+    }
+    for (from, to) in [("\"won\":[[", "\"won\":[[9"), ("\"scale\":", "\"scale\":-")] {
+        let broken = json.replacen(from, to, 1);
+        assert!(broken != json && serde_json::from_str::<WinLearner>(&broken).is_err(), "{from}");
+    }
+}
+
+fn amount() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<f64>(),
+        0.0..1e6f64,
+        Just(0.0),
+        Just(f64::NAN),
+        Just(f64::INFINITY),
+        Just(f64::MIN_POSITIVE),
+        Just(1e300),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_input_makes_a_price_that_is_none_or_out_of_bounds(
+        value in amount(),
+        mu in amount(),
+        lambda in amount(),
+        floor in amount(),
+        max_bid in prop::option::of(amount()),
+        first_price in any::<bool>(),
+        seen in prop::collection::vec((0..3u8, amount()), 0..40),
+    ) {
+        let mut learner = WinLearner::default();
+        for (kind, amount) in seen {
+            learner.observe(match kind {
+                0 => Observation::Price(amount),
+                1 => Observation::Won(amount),
+                _ => Observation::Lost(amount),
+            });
+        }
+        let multipliers = Multipliers { mu, lambda, pass: 1.0 };
+        let quote = Quote { value, first_price, floor, max_bid };
+        if let Ok(priced) = price(&quote, &multipliers, learner.curve()) {
+            prop_assert!(priced.bid.is_finite() && priced.bid > 0.0, "{priced:?}");
+            prop_assert!(priced.bid <= priced.worth && priced.bid >= floor.max(0.0), "{priced:?}");
+            prop_assert!(max_bid.is_none_or(|most| priced.bid <= most), "{priced:?}");
+            prop_assert!(priced.surplus.is_finite() && priced.surplus >= 0.0, "{priced:?}");
+            prop_assert!(priced.win.is_none_or(|win| (0.0..=1.0).contains(&win)), "{priced:?}");
+        }
+    }
+
+    #[test]
+    fn a_curve_never_falls(
+        seen in prop::collection::vec((0..3u8, 0.0..1e9f64), 1..200),
+        bids in prop::collection::vec(0.0..1e10f64, 2),
+    ) {
+        let mut learner = WinLearner::default();
+        for (kind, amount) in seen {
+            learner.observe(match kind {
+                0 => Observation::Price(amount),
+                1 => Observation::Won(amount),
+                _ => Observation::Lost(amount),
+            });
+        }
+        let (low, high) = (bids[0].min(bids[1]), bids[0].max(bids[1]));
+        let curve = learner.curve();
+        prop_assert!(curve.win(low) <= curve.win(high));
+        prop_assert!(curve.cost(low) <= curve.cost(high));
+    }
+}

@@ -114,7 +114,8 @@ impl Simulation {
         let share = |whole: usize| Micros(sales.len() as i64).min(Micros(whole as i64));
         self.budget = match self.terms.episode {
             Some(whole) => {
-                (i128::from(self.terms.budget.0) * i128::from(share(whole).0) / whole as i128) as i64
+                (i128::from(self.terms.budget.0) * i128::from(share(whole).0) / whole as i128)
+                    as i64
             }
             None => self.terms.budget.0,
         };
@@ -181,22 +182,18 @@ impl Simulation {
         let multipliers = pacer.multipliers();
         let free = self.budget - self.settled - self.held;
         let first_price = self.terms.price == PriceType::First;
-        let quote = Quote {
-            value: sale.value,
-            first_price,
-            floor: 0.0,
-            max_bid: Some(free.max(0) as f64),
-        };
+        let quote =
+            Quote { value: sale.value, first_price, floor: 0.0, max_bid: Some(free.max(0) as f64) };
         let priced = price(&quote, &multipliers, self.learner.curve()).ok();
         let passed = multipliers.pass >= 1.0 || self.rng.random::<f64>() < multipliers.pass;
         // What is booked is whole micros, and the prices of a log are: a part of one would win nothing more.
         let bid = priced.map(|priced| if first_price { priced.bid.floor() } else { priced.bid });
         let valued = u64::from(sale.value > 0.0);
-        let left_out = u64::from(valued > 0 && (!passed || free <= 0));
+        let hold = bid.map_or(0, |bid| bid.ceil() as i64);
+        let left_out = u64::from(valued > 0 && (!passed || hold > free || free <= 0));
         let value = if valued > 0 { sale.value } else { 0.0 };
         pacer.on(Event::Seen { at_us, auctions: 1, valued, value, left_out });
         let (Some(priced), Some(bid), true) = (priced, bid, passed) else { return 0 };
-        let hold = bid.ceil() as i64;
         if hold > free || (first_price && bid <= 0.0) {
             return 0;
         }

@@ -12,6 +12,8 @@
 //! Strategies that do not change bids need a bid that an advertiser has set: [`Terms::mu_fixed`], or, without
 //! it, twice the mean price per value of the log's first thousand auctions, the one thing that is read ahead.
 
+#[cfg(test)]
+mod bars;
 mod csv;
 mod engine;
 mod hindsight;

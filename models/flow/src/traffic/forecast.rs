@@ -8,10 +8,10 @@ use super::DAY_US;
 pub const SLOTS_MAX: u16 = 288;
 /// What a day's evidence of a slot weighs when the same slot of the next day comes.
 const DAY_KEPT: f64 = 0.7;
-/// Weight of the mean of all slots where a slot's own is asked for, in days.
-const MEAN_DAYS: f64 = 0.05;
+/// Evidence from which on a slot speaks for itself, in days; with less, the mean of all slots speaks as well.
+const OWN_DAYS: f64 = 0.5;
 /// What the evidence of today's level keeps of itself each day; it fades slot by slot.
-const LEVEL_KEPT: f64 = 0.05;
+const LEVEL_KEPT: f64 = 0.001;
 /// Weight of "today is as the days before were", in auctions.
 const LEVEL_PRIOR: f64 = 50.0;
 /// Today's level against the days before: no more than this, either way.
@@ -169,7 +169,8 @@ impl Forecast {
         let all = self.mean_of_all()?;
         let place = self.place(slot);
         let days = self.days[place];
-        Some((self.mean[place] * days + all * MEAN_DAYS) / (days + MEAN_DAYS))
+        let own = (days / OWN_DAYS).min(1.0);
+        Some(self.mean[place] * own + all * (1.0 - own))
     }
 
     /// How today is against the days before; 1 where that is not known.
