@@ -57,6 +57,8 @@ pub(super) struct Dual {
     /// Spending of wins that told their price: of all, and of those with a price near the bid.
     told: f64,
     near: f64,
+    /// ε as of the last of them.
+    elasticity: f64,
     /// The start: ρ, and ln of what was bid for a unit of value at it.
     start: Option<(f64, f64)>,
     /// Values seen, and their mean.
@@ -75,6 +77,7 @@ impl Dual {
             wins: 0.0,
             told: 0.0,
             near: 0.0,
+            elasticity: ELASTICITY,
             start: None,
             values,
             value_mean,
@@ -93,9 +96,13 @@ impl Dual {
 
     /// ε.
     pub fn elasticity(&self) -> f64 {
+        self.elasticity
+    }
+
+    /// ε by the wins that told their price.
+    fn read_elasticity(&self) -> f64 {
         // The prior speaks in mean wins.
-        let mean = self.told / self.wins.max(1.0);
-        let prior = ELASTICITY_WINS * mean;
+        let prior = ELASTICITY_WINS * self.told / self.wins.max(1.0);
         let near = self.near + prior * (1.0 - NEAR.powf(ELASTICITY));
         let share = near / (self.told + prior);
         if !share.is_finite() || self.told <= 0.0 {
@@ -153,6 +160,7 @@ impl Dual {
         if let Some(near) = near {
             self.told = (self.told + spend).min(SUM_MAX);
             self.near = (self.near + if near { spend } else { 0.0 }).min(SUM_MAX);
+            self.elasticity = self.read_elasticity();
         }
     }
 
@@ -209,5 +217,6 @@ impl Dual {
             && sums.iter().all(|v| (0.0..1e101).contains(v))
             && start
             && self.near <= self.told
+            && (ELASTICITY_MIN..=ELASTICITY_MAX).contains(&self.elasticity)
     }
 }

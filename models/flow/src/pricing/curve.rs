@@ -4,17 +4,26 @@ use std::sync::Arc;
 
 use super::grid::{CELLS, cell, edges};
 
-/// G(b), the probability that a bid of b wins, as a campaign has learned it. A snapshot: cloning it shares
-/// it. Piecewise linear in b between the steps of the grid.
+/// G(b), the probability that a bid of b wins, as a campaign has learned it, for each value: a snapshot, and
+/// cloning it shares it. A distribution of the market price over a scale, which is 1 or goes with the value,
+/// piecewise linear between the steps of the grid.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WinCurve(Option<Arc<Table>>);
 
 #[derive(Debug, PartialEq)]
 struct Table {
-    /// P(price < lower end of the cell), never falling, 0 to 1.
+    /// β and ln of the value at which the scale is 1.
+    exponent: f64,
+    ln_value: f64,
+    /// P(price < lower end of the cell), never falling, 0 to 1; prices over their scale.
     win: [f64; CELLS + 1],
-    /// E[price; price < lower end of the cell], in micros.
+    /// E[price; price < lower end of the cell], in micros over the scale.
     cost: [f64; CELLS + 1],
+}
+
+/// The scale of a value: its ratio to the first one, to the power of β.
+fn scale(exponent: f64, ln_ratio: f64) -> f64 {
+    if exponent == 0.0 { 1.0 } else { (exponent * ln_ratio).clamp(-40.0, 40.0).exp() }
 }
 
 impl WinCurve {
@@ -24,9 +33,10 @@ impl WinCurve {
     }
 
     /// From the share of prices in each cell; the shares are above or at 0 and their sum is at most 1.
-    pub(super) fn of(shares: &[f64; CELLS]) -> WinCurve {
+    pub(super) fn of(shares: &[f64; CELLS], exponent: f64, ln_value: f64) -> WinCurve {
         let edges = edges();
-        let mut table = Table { win: [0.0; CELLS + 1], cost: [0.0; CELLS + 1] };
+        let (win, cost) = ([0.0; CELLS + 1], [0.0; CELLS + 1]);
+        let mut table = Table { exponent, ln_value, win, cost };
         let (mut win, mut cost) = (0.0f64, 0.0);
         for (at, share) in shares.iter().enumerate() {
             win = (win + share).min(1.0);
@@ -40,19 +50,38 @@ impl WinCurve {
         self.0.is_some()
     }
 
-    /// G(bid), 0 to 1; `None`: nothing is known. The bid is in micros.
-    pub fn win(&self, bid: f64) -> Option<f64> {
+    /// The scale of prices for a value above 0.
+    pub(super) fn scale(&self, value: f64) -> f64 {
+        self.0.as_ref().map_or(1.0, |table| match table.exponent {
+            0.0 => 1.0,
+            exponent => scale(exponent, value.ln() - table.ln_value),
+        })
+    }
+
+    /// G(bid) for a value above 0, 0 to 1; `None`: nothing is known. The bid is in micros.
+    pub fn win(&self, bid: f64, value: f64) -> Option<f64> {
+        self.scaled_win(bid / self.scale(value))
+    }
+
+    /// P(price < the cell's middle), prices over their scale.
+    pub(super) fn cell_win(&self, cell: usize) -> Option<f64> {
         let table = self.0.as_ref()?;
-        Some(between(&table.win, bid))
+        Some((table.win.get(cell)? + table.win.get(cell + 1)?) / 2.0)
     }
 
-    /// E[price; price ≤ bid]: what a bid pays on average in a second-price auction, wins or not, in micros;
-    /// 0 where nothing is known.
-    pub fn cost(&self, bid: f64) -> f64 {
-        self.0.as_ref().map_or(0.0, |table| between(&table.cost, bid))
+    fn scaled_win(&self, bid: f64) -> Option<f64> {
+        self.0.as_ref().map(|table| between(&table.win, bid))
     }
 
-    /// argmax (worth − b) G(b) over floor ≤ b ≤ top; `None` where nothing is known, or nothing wins there.
+    /// E[price; price ≤ bid] for a value above 0: what a bid pays on average in a second-price auction, wins or
+    /// not, in micros; 0 where nothing is known.
+    pub fn cost(&self, bid: f64, value: f64) -> f64 {
+        let scale = self.scale(value);
+        self.0.as_ref().map_or(0.0, |table| scale * between(&table.cost, bid / scale))
+    }
+
+    /// argmax (worth − b) G(b) over floor ≤ b ≤ top; `None` where nothing is known, or nothing wins there. All
+    /// amounts are over the scale.
     ///
     /// Exact for the piecewise linear G: within a cell the surplus is a parabola. From the top down, until
     /// no lower bid can do better, since (worth − b) G(b) ≤ worth G(b).

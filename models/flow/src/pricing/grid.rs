@@ -9,8 +9,13 @@ const LEAST_LOG2: f64 = -10.0;
 
 /// The cell of an amount; the first and the last take what is beyond them.
 pub(super) fn cell(amount: f64) -> usize {
+    cell_of_log2(amount.max(f64::MIN_POSITIVE).log2())
+}
+
+/// The same by the amount's log2.
+pub(super) fn cell_of_log2(log2: f64) -> usize {
     // A NaN and what is below 0 end in cell 0: `as` saturates.
-    (((amount.max(f64::MIN_POSITIVE).log2() - LEAST_LOG2) * PER_OCTAVE) as usize).min(CELLS - 1)
+    (((log2 - LEAST_LOG2) * PER_OCTAVE) as usize).min(CELLS - 1)
 }
 
 /// The lower end of a cell, in micros; of [`CELLS`] the upper end of the last.

@@ -10,7 +10,7 @@ use crate::pacing::Multipliers;
 use crate::reason::Reason;
 
 pub use curve::WinCurve;
-pub use learner::{Observation, WinLearner};
+pub use learner::{Outcome, WinLearner};
 
 /// What is asked for a price. Amounts are micros of the campaign's currency for one impression.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,20 +91,21 @@ pub fn price(quote: &Quote, multipliers: &Multipliers, curve: &WinCurve) -> Resu
     }
     let top = worth.min(most);
     if quote.first_price {
-        let shaded = curve.shade(worth, floor, top);
+        let scale = curve.scale(quote.value);
+        let shaded = curve.shade(worth / scale, floor / scale, top / scale).map(|b| b * scale);
         let explored = shaded.unwrap_or(worth * SHADE_PRIOR) * (EXPLORE * spread(worth)).exp();
         let bid = explored.clamp(floor, top);
         if bid <= 0.0 {
             return Err(Reason::PriceBounds);
         }
-        let win = curve.win(bid);
+        let win = curve.win(bid, quote.value);
         // Without a curve: the price is uniform up to the worth, as the shading has it.
         let surplus = (worth - bid) * win.unwrap_or(bid / worth);
         return Ok(Priced { bid, worth, win, surplus });
     }
-    let win = curve.win(top);
+    let win = curve.win(top, quote.value);
     let surplus = match win {
-        Some(win) => (worth * win - curve.cost(top)).max(0.0),
+        Some(win) => (worth * win - curve.cost(top, quote.value)).max(0.0),
         None => top - top * (top / worth) / 2.0,
     };
     Ok(Priced { bid: top, worth, win, surplus })

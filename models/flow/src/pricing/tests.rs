@@ -10,12 +10,20 @@ fn quote(value: f64) -> Quote {
     Quote { value, first_price: false, floor: 0.0, max_bid: None }
 }
 
+fn told(price: f64) -> Outcome {
+    Outcome { bid: price.max(1e-3), value: 1.0, won: true, price: Some(price) }
+}
+
+fn untold(bid: f64, won: bool) -> Outcome {
+    Outcome { bid, value: 1.0, won, price: None }
+}
+
 /// Prices uniform between 0 and `most`, told.
 fn uniform(most: f64, count: u64) -> WinLearner {
     let mut learner = WinLearner::default();
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for _ in 0..count {
-        learner.observe(Observation::Price(rng.random::<f64>() * most));
+        learner.observe(&Outcome { bid: most, value: 100.0, ..told(rng.random::<f64>() * most) });
     }
     learner.refresh();
     learner
@@ -93,10 +101,10 @@ fn wins_and_losses_alone_tell_the_curve_where_bids_are_made() {
     for _ in 0..60_000 {
         let price = 300.0 * rng.random::<f64>();
         let bid = 20.0 + 250.0 * rng.random::<f64>();
-        learner.observe(if bid >= price { Observation::Won(bid) } else { Observation::Lost(bid) });
+        learner.observe(&untold(bid, bid >= price));
     }
     for bid in [60.0, 120.0, 200.0] {
-        let said = learner.curve().win(bid).unwrap();
+        let said = learner.curve().win(bid, 1.0).unwrap();
         assert!((said - bid / 300.0).abs() < 0.05, "{said} at {bid}");
     }
 }
@@ -108,13 +116,11 @@ fn losses_count_when_wins_tell_their_price() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     for _ in 0..20_000 {
         let price = 200.0 * rng.random::<f64>();
-        let told =
-            if price <= 100.0 { Observation::Price(price) } else { Observation::Lost(100.0) };
-        learner.observe(told);
+        learner.observe(&if price <= 100.0 { told(price) } else { untold(100.0, false) });
     }
     let curve = learner.curve();
     for (bid, truth) in [(50.0, 0.25), (90.0, 0.45)] {
-        let said = curve.win(bid).unwrap();
+        let said = curve.win(bid, 1.0).unwrap();
         assert!((said - truth).abs() < 0.04, "{said} at {bid}");
     }
 }
@@ -123,7 +129,7 @@ fn losses_count_when_wins_tell_their_price() {
 fn when_nothing_was_ever_won_a_higher_bid_is_tried() {
     let mut learner = WinLearner::default();
     for _ in 0..500 {
-        learner.observe(Observation::Lost(50.0));
+        learner.observe(&untold(50.0, false));
     }
     let first = Quote { first_price: true, ..quote(400.0) };
     let priced = price(&first, &VALUE, learner.curve()).unwrap();
@@ -131,12 +137,31 @@ fn when_nothing_was_ever_won_a_higher_bid_is_tried() {
 }
 
 #[test]
+fn prices_that_go_with_values_are_told_apart() {
+    // The price is 50 to 150 times the value: a bid of 100 times the value wins half of the time.
+    let mut learner = WinLearner::default();
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    for _ in 0..30_000 {
+        let value = (3.0 * rng.random::<f64>()).exp();
+        let price = value * (50.0 + 100.0 * rng.random::<f64>());
+        let bid = value * 160.0 * rng.random::<f64>();
+        learner.observe(&Outcome { bid, value, won: bid >= price, price: None });
+    }
+    for value in [1.5, 5.0, 15.0] {
+        for (times, truth) in [(60.0, 0.1), (100.0, 0.5), (140.0, 0.9)] {
+            let said = learner.curve().win(times * value, value).unwrap();
+            assert!((said - truth).abs() < 0.12, "{said} at {times} × {value}");
+        }
+    }
+}
+
+#[test]
 fn the_curve_forgets_a_market_that_is_gone() {
     let mut learner = uniform(100.0, 100_000);
     for _ in 0..200_000 {
-        learner.observe(Observation::Price(1_000.0));
+        learner.observe(&told(1_000.0));
     }
-    let win = learner.curve().win(200.0).unwrap();
+    let win = learner.curve().win(200.0, 1.0).unwrap();
     assert!(win < 0.05, "{win}");
 }
 
@@ -144,18 +169,19 @@ fn the_curve_forgets_a_market_that_is_gone() {
 fn a_learner_that_was_stored_goes_on_and_a_broken_one_is_refused() {
     let mut learner = uniform(500.0, 3_000);
     for bid in 0..300 {
-        learner.observe(Observation::Lost(f64::from(bid)));
-        learner.observe(Observation::Won(f64::from(bid) + 100.0));
+        learner.observe(&untold(f64::from(bid) + 1.0, false));
+        learner.observe(&untold(f64::from(bid) + 100.0, true));
     }
     learner.refresh();
     let json = serde_json::to_string(&learner).unwrap();
-    assert!(json.len() < 12_000, "{}", json.len());
+    assert!(json.len() < 60_000, "{}", json.len());
     let stored: WinLearner = serde_json::from_str(&json).unwrap();
     for bid in [10.0, 100.0, 400.0] {
-        let (was, is) = (learner.curve().win(bid).unwrap(), stored.curve().win(bid).unwrap());
+        let (was, is) =
+            (learner.curve().win(bid, 1.0).unwrap(), stored.curve().win(bid, 1.0).unwrap());
         assert!((was - is).abs() < 0.02, "{was} {is} at {bid}");
     }
-    for (from, to) in [("\"won\":[[", "\"won\":[[9"), ("\"scale\":", "\"scale\":-")] {
+    for (from, to) in [("\"won\":[[", "\"won\":[[9"), ("\"prior\":", "\"prior\":-")] {
         let broken = json.replacen(from, to, 1);
         assert!(broken != json && serde_json::from_str::<WinLearner>(&broken).is_err(), "{from}");
     }
@@ -182,15 +208,12 @@ proptest! {
         floor in amount(),
         max_bid in prop::option::of(amount()),
         first_price in any::<bool>(),
-        seen in prop::collection::vec((0..3u8, amount()), 0..40),
+        seen in prop::collection::vec((0..3u8, amount(), amount()), 0..40),
     ) {
         let mut learner = WinLearner::default();
-        for (kind, amount) in seen {
-            learner.observe(match kind {
-                0 => Observation::Price(amount),
-                1 => Observation::Won(amount),
-                _ => Observation::Lost(amount),
-            });
+        for (kind, amount, value) in seen {
+            let price = (kind == 0).then_some(amount);
+            learner.observe(&Outcome { bid: amount, value, won: kind < 2, price });
         }
         let multipliers = Multipliers { mu, lambda, pass: 1.0 };
         let quote = Quote { value, first_price, floor, max_bid };
@@ -205,20 +228,18 @@ proptest! {
 
     #[test]
     fn a_curve_never_falls(
-        seen in prop::collection::vec((0..3u8, 0.0..1e9f64), 1..200),
+        seen in prop::collection::vec((0..3u8, 0.0..1e9f64, 1e-9..1e9f64), 1..200),
         bids in prop::collection::vec(0.0..1e10f64, 2),
+        value in 1e-9..1e9f64,
     ) {
         let mut learner = WinLearner::default();
-        for (kind, amount) in seen {
-            learner.observe(match kind {
-                0 => Observation::Price(amount),
-                1 => Observation::Won(amount),
-                _ => Observation::Lost(amount),
-            });
+        for (kind, amount, value) in seen {
+            let price = (kind == 0).then_some(amount);
+            learner.observe(&Outcome { bid: amount, value, won: kind < 2, price });
         }
         let (low, high) = (bids[0].min(bids[1]), bids[0].max(bids[1]));
         let curve = learner.curve();
-        prop_assert!(curve.win(low) <= curve.win(high));
-        prop_assert!(curve.cost(low) <= curve.cost(high));
+        prop_assert!(curve.win(low, value) <= curve.win(high, value));
+        prop_assert!(curve.cost(low, value) <= curve.cost(high, value));
     }
 }

@@ -15,7 +15,7 @@ use super::terms::{BadTerms, Terms};
 use crate::landscape::Sale;
 use crate::opportunity::PriceType;
 use crate::pacing::{Event, Pacer, Period};
-use crate::pricing::{Observation, Quote, WinLearner, price};
+use crate::pricing::{Outcome, Quote, WinLearner, price};
 
 /// An auction a second, where the log has no times.
 const SECOND_US: i64 = 1_000_000;
@@ -66,6 +66,7 @@ struct Flight {
     /// What it pays; `None`: it lost.
     pays: Option<i64>,
     bid: f64,
+    value: f64,
     market_price: f64,
 }
 
@@ -216,7 +217,7 @@ impl Simulation {
         }
         let due = number.saturating_add(self.terms.notice_delay as u64);
         let pays = wins.then_some(pays);
-        self.flights.push_back(Flight { due, id: number, hold, pays, bid, market_price });
+        self.flights.push_back(Flight { due, id: number, hold, pays, bid, value, market_price });
         if self.terms.notice_delay == 0 {
             self.tell(self.auction, at_us);
         }
@@ -232,15 +233,11 @@ impl Simulation {
             let Flight { id, hold, pays, bid, market_price, .. } = flight;
             self.held -= hold;
             self.settled += pays.unwrap_or(0);
-            let told = self.terms.min_to_win;
             let second = self.terms.price == PriceType::Second;
-            let observation = match pays {
-                _ if told => Observation::Price(market_price),
-                Some(_) if second => Observation::Price(market_price),
-                Some(_) => Observation::Won(bid),
-                None => Observation::Lost(bid),
-            };
-            self.learner.observe(observation);
+            let (value, won) = (flight.value, pays.is_some());
+            let told = self.terms.min_to_win || (won && second);
+            let price = told.then_some(market_price);
+            self.learner.observe(&Outcome { bid, value, won, price });
             let Some(pacer) = &mut self.pacer else { continue };
             pacer.on(match pays {
                 Some(pays) => Event::Won { at_us, id, price: Micros(pays) },

@@ -44,7 +44,7 @@ pub fn page(report: &Report, title: &str) -> String {
     // Less than a fifth up or down is not blown up to the whole height.
     let base = if low.is_finite() { low.min((low + high) / 2.0 - 0.2) } else { 0.0 };
     let label = "Geometric mean of what was bid for a unit of value, in each slot";
-    chart(&mut page, label, &[("ours", &multiplier)], base, |ln| scientific(ln.exp()));
+    chart(&mut page, label, &[("ours", &multiplier)], base, |ln| four(ln.exp()));
     page.push_str("</html>\n");
     page
 }
@@ -160,6 +160,17 @@ fn plain(figure: f64) -> String {
         }
     }
     format!("{figure:.0}")
+}
+
+/// Four digits for an axis.
+fn four(figure: f64) -> String {
+    match (0.01..1e6).contains(&figure) {
+        true => {
+            let digits = (3.0 - figure.log10().floor()).clamp(0.0, 6.0) as usize;
+            format!("{figure:.digits$}")
+        }
+        false => format!("{figure:.3e}"),
+    }
 }
 
 /// Four digits, with a power of ten where it is far from 1.
