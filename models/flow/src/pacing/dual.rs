@@ -216,7 +216,7 @@ impl Dual {
             && self.tested.abs() <= LN_MAX
             && sums.iter().all(|v| (0.0..1e101).contains(v))
             && start
-            && self.near <= self.told
+            && self.near <= self.told * (1.0 + 1e-6)
             && (ELASTICITY_MIN..=ELASTICITY_MAX).contains(&self.elasticity)
     }
 }
