@@ -1,0 +1,264 @@
+//! From a request to the neutral picture that the rules see.
+
+use smallvec::SmallVec;
+
+use kiki_models::shield::money::{Currency, Micros};
+
+use crate::opportunity::{
+    Auction, Blocked, Deal, Device, DeviceKind, Floor, Format, Geo, PriceType, Slot, Supply, User,
+};
+use crate::privacy::Permits;
+use crate::reason::Reason;
+
+use super::imp::{self, Imp};
+use super::person;
+use super::request::Request;
+use super::value::{Code, Cpm, List, Small, Text, told};
+
+impl<'a> Request<'a> {
+    /// The picture of this request at wall time `at_us` (microseconds since 1970 UTC). Where personal data
+    /// may not be used, the person's key, town and postcode are left out.
+    ///
+    /// # Errors
+    /// [`Reason::Consent`] where there may be no bid at all, [`Reason::Currency`] where no known currency
+    /// is taken, [`Reason::UnsupportedFormat`] for an auction or formats that are not known,
+    /// [`Reason::NoRate`] where every floor is in an unknown currency.
+    pub fn auction(&self, at_us: i64, permits: &Permits) -> Result<Auction<'_>, Reason> {
+        permits.bid?;
+        let price = match self.at {
+            Some(Code(1)) => PriceType::First,
+            None | Some(Code(2)) => PriceType::Second,
+            // An exchange's own way to find a price: what is paid is not known.
+            Some(_) => return Err(Reason::UnsupportedFormat),
+        };
+        let mut currencies: SmallVec<[Currency; 2]> = SmallVec::new();
+        for code in self.cur.iter() {
+            if let Ok(currency) = code.parse()
+                && !currencies.contains(&currency)
+            {
+                currencies.push(currency);
+            }
+        }
+        if self.cur.is_empty() {
+            currencies.push(Currency::USD);
+        }
+        if currencies.is_empty() {
+            return Err(Reason::Currency);
+        }
+        let mut slots = SmallVec::new();
+        let mut missed = Reason::UnsupportedFormat;
+        for imp in self.imp.iter() {
+            match slot(imp) {
+                Ok(slot) => slots.push(slot),
+                Err(reason) => missed = reason,
+            }
+        }
+        if slots.is_empty() {
+            return Err(missed);
+        }
+        let (supply, publisher, categories) = self.supply();
+        Ok(Auction {
+            id: &self.id,
+            at_us,
+            price,
+            test: self.test.is_some_and(|test| test.0),
+            supply,
+            publisher,
+            categories,
+            geo: self.geo(permits.personal),
+            device: self.device(),
+            user: permits.personal.then(|| self.person()).flatten(),
+            personal: permits.personal,
+            coppa: permits.coppa,
+            blocked: Blocked {
+                categories: texts(&self.bcat),
+                advertisers: texts(&self.badv),
+                apps: texts(&self.bapp),
+            },
+            seats: texts(&self.wseat),
+            seats_blocked: texts(&self.bseat),
+            currencies,
+            slots,
+        })
+    }
+
+    fn supply(&self) -> (Supply<'_>, Option<&str>, SmallVec<[&str; 8]>) {
+        let mut categories: SmallVec<[&str; 8]> = SmallVec::new();
+        let content;
+        let (supply, publisher) = if let Some(site) = &self.site {
+            for list in [&site.cat, &site.sectioncat, &site.pagecat] {
+                categories.extend(list.iter().filter_map(Text::some));
+            }
+            content = site.content.as_ref();
+            (Supply::Site { domain: told(&site.domain) }, site.publisher.as_ref())
+        } else if let Some(app) = &self.app {
+            for list in [&app.cat, &app.sectioncat, &app.pagecat] {
+                categories.extend(list.iter().filter_map(Text::some));
+            }
+            content = app.content.as_ref();
+            (Supply::App { bundle: told(&app.bundle) }, app.publisher.as_ref())
+        } else if let Some(dooh) = &self.dooh {
+            content = dooh.content.as_ref();
+            (Supply::Dooh { id: told(&dooh.id) }, dooh.publisher.as_ref())
+        } else {
+            return (Supply::Unknown, None, categories);
+        };
+        let listed = content.iter().flat_map(|content| content.cat.iter());
+        categories.extend(listed.filter_map(Text::some));
+        (supply, publisher.and_then(|publisher| told(&publisher.id)), categories)
+    }
+
+    /// The device's place, field by field the person's where it says nothing.
+    fn geo<'r>(&'r self, exact: bool) -> Geo<'r> {
+        let device = self.device.as_ref().and_then(|device| device.geo.as_ref());
+        let user = self.user.as_ref().and_then(|user| user.geo.as_ref());
+        type Field<'r, 'a> = fn(&'r person::Geo<'a>) -> Option<&'r str>;
+        let first = |field: Field<'r, 'a>| device.and_then(field).or_else(|| user.and_then(field));
+        // A town is personal data under COPPA (16 CFR 312.2), a postcode tells households apart.
+        let fine = |field: Field<'r, 'a>| if exact { first(field) } else { None };
+        let offset = device.and_then(|geo| geo.utcoffset).or_else(|| user?.utcoffset);
+        Geo {
+            country: self.country(),
+            region: first(|geo| told(&geo.region)),
+            city: fine(|geo| told(&geo.city)),
+            zip: fine(|geo| told(&geo.zip)),
+            utc_offset_min: offset
+                .and_then(|minutes| i16::try_from(minutes.0).ok())
+                .filter(|minutes| minutes.abs() <= 14 * 60),
+        }
+    }
+
+    fn device(&self) -> Device<'_> {
+        let Some(device) = &self.device else { return Device::default() };
+        Device {
+            // AdCOM 1.0, list "Device Types".
+            kind: match device.devicetype.map_or(0, |kind| kind.0) {
+                1 => DeviceKind::Mobile,
+                2 => DeviceKind::Desktop,
+                3 => DeviceKind::Tv,
+                4 => DeviceKind::Phone,
+                5 => DeviceKind::Tablet,
+                6 => DeviceKind::Connected,
+                7 => DeviceKind::SetTopBox,
+                8 => DeviceKind::OutOfHome,
+                _ => DeviceKind::Unknown,
+            },
+            os: told(&device.os),
+            language: told(&device.language).or_else(|| told(&device.langb)),
+        }
+    }
+
+    fn person(&self) -> Option<User<'_>> {
+        let user = self.user.as_ref();
+        if let Some(key) = user.and_then(|user| told(&user.buyeruid)) {
+            return Some(User { key, known: true });
+        }
+        let ifa = || {
+            // A device that hides its id sends zeros.
+            let ifa = told(&self.device.as_ref()?.ifa)?;
+            ifa.bytes().any(|b| !matches!(b, b'0' | b'-')).then_some(ifa)
+        };
+        let key = user.and_then(|user| told(&user.id)).or_else(ifa)?;
+        Some(User { key, known: false })
+    }
+}
+
+fn texts<'r, A: smallvec::Array<Item = &'r str>>(list: &'r List<[Text<'_>; 4]>) -> SmallVec<A> {
+    list.iter().filter_map(Text::some).collect()
+}
+
+fn slot<'r>(imp: &'r Imp<'_>) -> Result<Slot<'r>, Reason> {
+    let formats = formats(imp);
+    if formats.is_empty() {
+        return Err(Reason::UnsupportedFormat);
+    }
+    let (banner, video) = (imp.banner.as_ref(), imp.video.as_ref());
+    let (audio, native) = (imp.audio.as_ref(), imp.native.as_ref());
+    let blocked = [
+        banner.map(|banner| &banner.battr),
+        video.map(|video| &video.battr),
+        audio.map(|audio| &audio.battr),
+        native.map(|native| &native.battr),
+    ];
+    let blocked = blocked.into_iter().flatten().flat_map(|list| list.iter());
+    let set = |flag: Option<super::value::Flag>| flag.is_some_and(|flag| flag.0);
+    let pmp = imp.pmp.as_ref();
+    Ok(Slot {
+        id: &imp.id,
+        formats,
+        floor: floor(imp.bidfloor, &imp.bidfloorcur)?,
+        deals: pmp.iter().flat_map(|pmp| pmp.deals.iter()).filter_map(deal).collect(),
+        private: pmp.is_some_and(|pmp| set(pmp.private_auction)),
+        secure: set(imp.secure),
+        interstitial: set(imp.instl),
+        rewarded: set(imp.rwdd),
+        attributes_blocked: blocked.map(|code| code.0).filter(|code| *code != 0).collect(),
+        expires_s: imp.exp.and_then(|exp| u32::try_from(exp.0).ok()),
+    })
+}
+
+/// `None`: nothing is too little. A floor in a currency that nobody knows cannot be met.
+fn floor(cpm: Option<Cpm>, currency: &Option<Text<'_>>) -> Result<Option<Floor>, Reason> {
+    let Some(Cpm(cpm)) = cpm.filter(|cpm| cpm.0 > Micros::ZERO) else { return Ok(None) };
+    let currency = match told(currency) {
+        None => Currency::USD,
+        Some(code) => code.parse().map_err(|_| Reason::NoRate)?,
+    };
+    Ok(Some(Floor { cpm, currency }))
+}
+
+/// A deal whose floor or kind of price is not known is none that could be bid on.
+fn deal<'r>(deal: &'r imp::Deal<'_>) -> Option<Deal<'r>> {
+    Some(Deal {
+        id: &deal.id,
+        floor: floor(deal.bidfloor, &deal.bidfloorcur).ok()?,
+        price: match deal.at {
+            None => None,
+            Some(Code(1)) => Some(PriceType::First),
+            Some(Code(2)) => Some(PriceType::Second),
+            // The floor is the agreed price: what is bid is paid.
+            Some(Code(3)) => Some(PriceType::First),
+            Some(_) => return None,
+        },
+        seats: texts(&deal.wseat),
+        advertisers: texts(&deal.wadomain),
+    })
+}
+
+fn formats(imp: &Imp<'_>) -> SmallVec<[Format; 4]> {
+    let mut formats = SmallVec::new();
+    let side = |side: Option<Small>| side.map_or(0, |side| side.0);
+    if let Some(banner) = &imp.banner {
+        // A ratio is no size that a creative could be held against.
+        let exact = banner.format.iter().filter(|size| size.w.is_some() && size.h.is_some());
+        formats.extend(exact.map(|size| Format::Banner { w: side(size.w), h: side(size.h) }));
+        if banner.format.is_empty() || (formats.is_empty() && banner.w.is_some()) {
+            formats.push(Format::Banner { w: side(banner.w), h: side(banner.h) });
+        }
+    }
+    if let Some(video) = &imp.video {
+        let (w, h) = (side(video.w), side(video.h));
+        let spans = spans(video.minduration, video.maxduration, &video.rqddurs, video.poddur);
+        formats.extend(spans.map(|(min_s, max_s)| Format::Video { w, h, min_s, max_s }));
+    }
+    if let Some(audio) = &imp.audio {
+        let spans = spans(audio.minduration, audio.maxduration, &audio.rqddurs, audio.poddur);
+        formats.extend(spans.map(|(min_s, max_s)| Format::Audio { min_s, max_s }));
+    }
+    if imp.native.is_some() {
+        formats.push(Format::Native);
+    }
+    formats
+}
+
+/// Least and most seconds: each exact duration, or the span, which ends with the pod or nowhere.
+fn spans(
+    min: Option<Small>,
+    max: Option<Small>,
+    exact: &[Small],
+    pod: Option<Small>,
+) -> impl Iterator<Item = (u16, u16)> {
+    let most = max.or(pod).map_or(u16::MAX, |most| most.0);
+    let span = exact.is_empty().then_some((min.map_or(0, |min| min.0), most));
+    exact.iter().map(|seconds| (seconds.0, seconds.0)).chain(span)
+}

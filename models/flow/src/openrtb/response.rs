@@ -1,0 +1,211 @@
+//! The answer to a request, written straight into a buffer.
+
+use kiki_models::shield::money::{Currency, Micros};
+
+use super::json::Json;
+
+/// What a bid's markup is (field `mtype`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Markup {
+    Banner = 1,
+    Video = 2,
+    Audio = 3,
+    Native = 4,
+}
+
+/// Why a bid cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    #[error("a bid has neither markup nor a win notice that returns it")]
+    NoMarkup,
+    #[error("a bid's price is not above 0")]
+    NoPrice,
+    #[error("a bid has no id, or names no impression")]
+    NoId,
+}
+
+/// A bid on one impression. Lists that are empty and texts that are `None` are left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bid<'a> {
+    pub id: &'a str,
+    pub impression: &'a str,
+    /// Micros of the response's currency for a thousand impressions.
+    pub cpm: Micros,
+    /// The markup; without it, the answer to `nurl` is the markup.
+    pub adm: Option<&'a str>,
+    pub nurl: Option<&'a str>,
+    pub burl: Option<&'a str>,
+    pub lurl: Option<&'a str>,
+    pub adomain: &'a [&'a str],
+    pub bundle: Option<&'a str>,
+    pub crid: Option<&'a str>,
+    pub cid: Option<&'a str>,
+    pub cat: &'a [&'a str],
+    pub attr: &'a [u16],
+    pub w: Option<u16>,
+    pub h: Option<u16>,
+    /// Seconds; of a video or audio ad.
+    pub dur: Option<u16>,
+    pub dealid: Option<&'a str>,
+    /// Seconds that we wait between the auction and the impression.
+    pub exp: Option<u32>,
+    pub mtype: Option<Markup>,
+}
+
+/// The bids of one seat.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seat<'a> {
+    pub seat: Option<&'a str>,
+    pub bids: &'a [Bid<'a>],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Response<'a> {
+    /// The request's id.
+    pub id: &'a str,
+    pub bidid: Option<&'a str>,
+    pub currency: Currency,
+    pub seats: &'a [Seat<'a>],
+}
+
+impl Response<'_> {
+    /// Appends the response. Nothing is appended when a bid is unfit.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        for bid in self.seats.iter().flat_map(|seat| seat.bids) {
+            bid.check()?;
+        }
+        let mut json = Json::new(out);
+        json.open(b'{').member("id", self.id);
+        if self.seats.iter().any(|seat| !seat.bids.is_empty()) {
+            json.key("seatbid").open(b'[');
+            for seat in self.seats.iter().filter(|seat| !seat.bids.is_empty()) {
+                json.open(b'{').key("bid").open(b'[');
+                for bid in seat.bids {
+                    bid.write(&mut json);
+                }
+                json.close(b']').optional("seat", seat.seat).close(b'}');
+            }
+            json.close(b']');
+        }
+        json.optional("bidid", self.bidid).member("cur", self.currency.as_str()).close(b'}');
+        Ok(())
+    }
+}
+
+impl Bid<'_> {
+    fn check(&self) -> Result<(), Unfit> {
+        if self.id.is_empty() || self.impression.is_empty() {
+            return Err(Unfit::NoId);
+        }
+        if self.cpm <= Micros::ZERO {
+            return Err(Unfit::NoPrice);
+        }
+        if self.adm.is_none() && self.nurl.is_none() {
+            return Err(Unfit::NoMarkup);
+        }
+        Ok(())
+    }
+
+    fn write(&self, json: &mut Json<'_>) {
+        json.open(b'{').member("id", self.id).member("impid", self.impression);
+        json.key("price").amount(self.cpm);
+        json.optional("nurl", self.nurl).optional("burl", self.burl).optional("lurl", self.lurl);
+        json.optional("adm", self.adm).texts("adomain", self.adomain.iter().copied());
+        json.optional("bundle", self.bundle).optional("cid", self.cid).optional("crid", self.crid);
+        json.texts("cat", self.cat.iter().copied());
+        json.numbers("attr", self.attr.iter().map(|code| u64::from(*code)));
+        for (name, number) in [("w", self.w), ("h", self.h), ("dur", self.dur)] {
+            if let Some(number) = number {
+                json.number(name, number.into());
+            }
+        }
+        json.optional("dealid", self.dealid);
+        if let Some(seconds) = self.exp {
+            json.number("exp", seconds.into());
+        }
+        if let Some(markup) = self.mtype {
+            json.number("mtype", markup as u64);
+        }
+        json.close(b'}');
+    }
+}
+
+/// Appends an answer without bids that says why: for exchanges that ask for it instead of a 204.
+pub fn no_bid(id: &str, nbr: u16, out: &mut Vec<u8>) {
+    Json::new(out).open(b'{').member("id", id).number("nbr", nbr.into()).close(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bid() -> Bid<'static> {
+        Bid {
+            id: "1",
+            impression: "a\"b",
+            cpm: Micros(1_234_567),
+            adm: Some("<a href=\"x\">\n</a>"),
+            ..Bid::default()
+        }
+    }
+
+    fn written(bids: &[Bid<'_>]) -> Result<serde_json::Value, Unfit> {
+        let seats = [Seat { seat: Some("kiki"), bids }, Seat::default()];
+        let response = Response { id: "r", bidid: None, currency: Currency::USD, seats: &seats };
+        let mut out = Vec::new();
+        let written = response.write(&mut out);
+        assert_eq!(written.is_err(), out.is_empty(), "nothing is half written");
+        written.map(|()| serde_json::from_slice(&out).expect("json"))
+    }
+
+    #[test]
+    fn a_response_has_what_the_bids_have_and_nothing_else() {
+        let full = Bid {
+            nurl: Some("https://x/n?p=${AUCTION_PRICE}"),
+            burl: Some("https://x/b"),
+            lurl: Some("https://x/l"),
+            adomain: &["shop.example"],
+            bundle: Some("com.shop"),
+            crid: Some("cr_1"),
+            cid: Some("camp_001"),
+            cat: &["IAB22"],
+            attr: &[1, 2],
+            w: Some(300),
+            h: Some(250),
+            dur: Some(15),
+            dealid: Some("d"),
+            exp: Some(60),
+            mtype: Some(Markup::Banner),
+            ..bid()
+        };
+        let expected = serde_json::json!({
+            "id": "r", "cur": "USD",
+            "seatbid": [{"seat": "kiki", "bid": [
+                {"id": "1", "impid": "a\"b", "price": 1.234567, "adm": "<a href=\"x\">\n</a>"},
+                {"id": "1", "impid": "a\"b", "price": 1.234567, "adm": "<a href=\"x\">\n</a>",
+                 "nurl": "https://x/n?p=${AUCTION_PRICE}", "burl": "https://x/b", "lurl": "https://x/l",
+                 "adomain": ["shop.example"], "bundle": "com.shop", "crid": "cr_1",
+                 "cid": "camp_001", "cat": ["IAB22"], "attr": [1, 2], "w": 300, "h": 250, "dur": 15,
+                 "dealid": "d", "exp": 60, "mtype": 1},
+            ]}],
+        });
+        assert_eq!(written(&[bid(), full]), Ok(expected));
+    }
+
+    #[test]
+    fn a_bid_without_price_markup_or_id_is_not_written() {
+        assert_eq!(written(&[bid(), Bid { cpm: Micros(0), ..bid() }]), Err(Unfit::NoPrice));
+        assert_eq!(written(&[Bid { adm: None, ..bid() }]), Err(Unfit::NoMarkup));
+        assert!(written(&[Bid { adm: None, nurl: Some("https://x"), ..bid() }]).is_ok());
+        assert_eq!(written(&[Bid { id: "", ..bid() }]), Err(Unfit::NoId));
+    }
+
+    #[test]
+    fn a_response_without_bids_has_no_seats_and_a_no_bid_says_why() {
+        assert_eq!(written(&[]), Ok(serde_json::json!({"id": "r", "cur": "USD"})));
+        let mut out = Vec::new();
+        no_bid("r\\", 15, &mut out);
+        assert_eq!(out, br#"{"id":"r\\","nbr":15}"#);
+    }
+}
