@@ -1,1 +1,17 @@
 //! What a campaign is, and what may become of it.
+
+pub mod audience;
+pub mod country;
+pub mod creative;
+pub mod definition;
+pub mod edit;
+pub mod fields;
+pub mod hours;
+pub mod mistake;
+pub mod name;
+pub mod patch;
+pub mod state;
+pub mod strategy;
+pub mod target;
+#[cfg(test)]
+pub(crate) mod tests;
