@@ -1,0 +1,128 @@
+//! Memory of one decision at a time, used again for the next: after the first few nothing is allocated.
+
+use smallvec::SmallVec;
+
+use kiki_models::shield::money::{Currency, Micros};
+
+use crate::auction::rates::{Rates, Round};
+use crate::opportunity::Auction;
+use crate::reason::Reason;
+
+use super::bits;
+use super::index::Index;
+use super::person::Person;
+
+/// Refusals by [`Reason`], in the order of [`Reason::ALL`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused(pub [u32; Reason::ALL.len()]);
+
+impl Default for Refused {
+    fn default() -> Refused {
+        Refused([0; Reason::ALL.len()])
+    }
+}
+
+impl Refused {
+    pub fn add(&mut self, reason: Reason, count: u32) {
+        if let Some(at) = self.0.get_mut(reason as usize) {
+            *at = at.saturating_add(count);
+        }
+    }
+
+    pub fn take(&mut self, reason: Reason, count: u32) {
+        if let Some(at) = self.0.get_mut(reason as usize) {
+            *at = at.saturating_sub(count);
+        }
+    }
+
+    pub fn get(&self, reason: Reason) -> u32 {
+        self.0.get(reason as usize).copied().unwrap_or(0)
+    }
+
+    pub fn total(&self) -> u64 {
+        self.0.iter().copied().map(u64::from).sum()
+    }
+
+    /// Those that were refused for anything, with their count.
+    pub fn each(&self) -> impl Iterator<Item = (Reason, u32)> {
+        Reason::ALL.iter().map(|reason| (*reason, self.get(*reason))).filter(|(_, n)| *n > 0)
+    }
+}
+
+/// See the module's page. Good for any index; it grows to the largest.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Campaigns that take the request.
+    pub(super) request: Vec<u64>,
+    /// Those that take one dimension's value.
+    pub(super) one: Vec<u64>,
+    /// Those that take the slot.
+    pub(crate) slot: Vec<u64>,
+    pub(super) text: String,
+    /// Seconds that the clock of each zone is ahead of UTC, once it was asked for.
+    pub(super) offsets: Vec<Option<i32>>,
+    /// The person's LTV in each currency that was asked for.
+    pub(super) ltv: SmallVec<[(Currency, Option<Micros>); 4]>,
+    /// Advertisers' domains and categories that are blocked, by their numbers in [`Index::sold`].
+    pub(super) blocked_domains: Vec<u64>,
+    pub(super) blocked_categories: Vec<u64>,
+    pub(super) blocked: bool,
+    /// Numbers of the slot's deals, in their order.
+    pub(crate) deals: SmallVec<[Option<u32>; 8]>,
+    /// Of the request, for each slot.
+    pub(crate) refused: Refused,
+}
+
+impl Scratch {
+    /// Gets ready for a request.
+    pub(super) fn begin(&mut self, index: &Index) {
+        let words = bits::words(index.len());
+        for set in [&mut self.request, &mut self.one, &mut self.slot] {
+            set.resize(words, 0);
+        }
+        self.request.copy_from_slice(&index.all);
+        self.offsets.clear();
+        self.offsets.resize(index.zones.len(), None);
+        self.ltv.clear();
+        let (domains, categories) = (&mut self.blocked_domains, &mut self.blocked_categories);
+        let sizes =
+            (bits::words(index.sold.domains.len()), bits::words(index.sold.categories.len()));
+        if self.blocked || (domains.len(), categories.len()) != sizes {
+            domains.clear();
+            domains.resize(sizes.0, 0);
+            categories.clear();
+            categories.resize(sizes.1, 0);
+            self.blocked = false;
+        }
+        self.deals.clear();
+        self.refused = Refused::default();
+    }
+
+    /// The person's LTV in a currency; `None`: not known, or no rate leads there.
+    pub(crate) fn ltv(
+        &mut self,
+        person: &Person<'_>,
+        rates: &Rates,
+        to: Currency,
+    ) -> Option<Micros> {
+        let ltv = person.ltv?;
+        if let Some((_, known)) = self.ltv.iter().find(|(currency, _)| *currency == to) {
+            return *known;
+        }
+        let amount = rates.convert(ltv.amount, ltv.currency, to, Round::Down);
+        if self.ltv.len() < self.ltv.inline_size() {
+            self.ltv.push((to, amount));
+        }
+        amount
+    }
+
+    /// Seconds that a zone's clock is ahead of UTC at the time of the request.
+    pub(super) fn offset(&mut self, index: &Index, zone: u16, auction: &Auction<'_>) -> i32 {
+        let Some(known) = self.offsets.get_mut(usize::from(zone)) else { return 0 };
+        *known.get_or_insert_with(|| {
+            let at = jiff::Timestamp::from_microsecond(auction.at_us).ok();
+            let zone = index.zones.get(usize::from(zone));
+            zone.zip(at).map_or(0, |(zone, at)| zone.to_offset(at).seconds())
+        })
+    }
+}
