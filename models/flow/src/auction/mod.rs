@@ -1,1 +1,24 @@
 //! One request: who bids, and how much.
+//!
+//! [`decide::decide`] finds the candidates of each slot in the index, checks them, prices them from the
+//! snapshots that their bidders publish, and ranks them by expected surplus. It is a function of its
+//! arguments, seed included, and allocates nothing once its scratch has grown. Every pair of a slot and a
+//! campaign of the index ends as a winner or is counted under one reason.
+
+pub mod bid;
+pub mod decide;
+pub mod decisions;
+pub mod explain;
+pub mod rank;
+pub mod rates;
+pub mod snapshot;
+#[cfg(test)]
+mod speed;
+#[cfg(test)]
+mod tests;
+
+pub use bid::Bid;
+pub use decide::{Context, Scratch, decide};
+pub use decisions::Decisions;
+pub use rates::{Cross, Rates};
+pub use snapshot::{Learned, Snapshot, Snapshots};
