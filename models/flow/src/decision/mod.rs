@@ -1,1 +1,16 @@
-//! Why we bid that.
+//! Why we bid that: the record of a decision, what became of it, and what of all that is kept.
+
+pub mod digest;
+pub mod line;
+pub mod outcome;
+pub mod rebuild;
+pub mod record;
+pub mod sample;
+#[cfg(test)]
+mod tests;
+pub mod varint;
+
+pub use digest::{BadDigest, Digest, Text};
+pub use outcome::{Event, Outcome};
+pub use record::{Decision, Kind};
+pub use sample::{Counters, Reservoir, Retention};

@@ -1,0 +1,344 @@
+//! Digests, lines, outcomes and samples.
+
+use proptest::prelude::*;
+
+use kiki_models::shield::money::{Currency, Micros, Rate};
+
+use super::digest::{BadDigest, DIGEST_BYTES_MAX, DIGEST_CHARS_MAX, Digest, Text, hash};
+use super::line::{KEYS, Line};
+use super::outcome::{Effect, Event, Outcome, Taken, cost};
+use super::rebuild::{Named, rebuild};
+use super::record::{Decision, Kind, LtvUsed};
+use super::sample::{Counters, Reservoir, Retention, sampled};
+use crate::auction::rates::Cross;
+use crate::pacing::Multipliers;
+use crate::reason::Reason;
+use crate::targeting::LtvStatus;
+use crate::targeting::explain::Finding;
+use crate::targeting::scratch::Refused;
+
+fn usual() -> Digest {
+    Digest {
+        account: Text::plain("default"),
+        campaign: Text::plain("camp_001"),
+        creative: Text::plain("cr1"),
+        impression: Text::plain("1"),
+        model: Text::plain("bg_nbd-7"),
+        definition: 3,
+        hold: 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef,
+        at_us: 1_795_262_400_000_000,
+        cpm: Micros(2_500_000),
+        own_currency: Currency::USD,
+        price: Micros(2_500_000),
+        currency: Currency::USD,
+        cross: Cross::SAME,
+        first_price: true,
+        value: 3_141.5,
+        multipliers: Multipliers { mu: 1.25, lambda: 0.0, pass: 1.0 },
+        ltv: Some(Micros(512_340_000)),
+        ltv_status: LtvStatus::Success,
+    }
+}
+
+#[test]
+fn a_usual_digest_is_short_and_reads_back() {
+    let digest = usual();
+    let bytes = digest.encode();
+    println!("a usual digest: {} bytes, {} characters", bytes.len(), digest.to_text().len());
+    assert!(bytes.len() <= 128, "{}", bytes.len());
+    assert_eq!(Digest::decode(&bytes), Ok(digest.clone()));
+    assert_eq!(Digest::from_text(&digest.to_text()), Ok(digest));
+}
+
+/// Expected: the same fields written by Python. A change here makes every URL that is out there unreadable.
+#[test]
+fn the_form_of_a_digest_stays() {
+    let expected = concat!(
+        "0103000123456789abcdef0123456789abcdef80c08b9a83b2b006c096b1025553440300000000008ba8400000000000",
+        "00f43f0000000000000000000000000000f03fc0c0cde8030764656661756c740863616d705f30303103637231013108",
+        "62675f6e62642d37",
+    );
+    let hex: String = usual().encode().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, expected);
+}
+
+fn texts() -> impl Strategy<Value = Text> {
+    prop_oneof![
+        "[a-zA-Z0-9_.-]{0,12}".prop_map(|text| Text::plain(&text)),
+        "[a-z\u{e9}\u{4e2d}]{0,140}".prop_map(|text| Text::plain(&text)),
+        any::<[u8; 16]>().prop_map(Text::Hash),
+    ]
+}
+
+fn digests() -> impl Strategy<Value = Digest> {
+    let names = (texts(), texts(), texts(), texts(), texts());
+    let money = (any::<i64>(), any::<i64>(), 1..i64::MAX, 1..i64::MAX, any::<bool>());
+    let rest = (any::<u128>(), any::<i64>(), any::<u32>(), any::<Option<i64>>(), 0_usize..4);
+    let floats = (-1e300..1e300, -1e3..1e3, 0.0..1e3, 0.0..1.0_f64);
+    (names, money, rest, floats, any::<bool>()).prop_map(
+        |(names, money, rest, floats, first_price)| {
+            let (account, campaign, creative, impression, model) = names;
+            let (cpm, price, from, to, same) = money;
+            let eur: Currency = "EUR".parse().expect("a code");
+            let cross = if same { Cross::SAME } else { Cross { from: Rate(from), to: Rate(to) } };
+            Digest {
+                account,
+                campaign,
+                creative,
+                impression,
+                model,
+                definition: rest.2,
+                hold: rest.0,
+                at_us: rest.1,
+                cpm: Micros(cpm),
+                own_currency: Currency::USD,
+                price: if same { Micros(cpm) } else { Micros(price) },
+                currency: if same { Currency::USD } else { eur },
+                cross,
+                first_price,
+                value: floats.0,
+                multipliers: Multipliers { mu: floats.1, lambda: floats.2, pass: floats.3 },
+                ltv: rest.3.map(Micros),
+                ltv_status: LtvStatus::ALL[rest.4],
+            }
+        },
+    )
+}
+
+fn same(a: &Text, b: &Text) -> bool {
+    match (a, b) {
+        (Text::Plain(plain), Text::Hash(bytes)) => hash(plain) == *bytes,
+        (a, b) => a == b,
+    }
+}
+
+proptest! {
+    #[test]
+    fn digests_read_back_and_fit(digest in digests()) {
+        let bytes = digest.encode();
+        prop_assert!(bytes.len() <= DIGEST_BYTES_MAX);
+        prop_assert!(digest.to_text().len() <= DIGEST_CHARS_MAX);
+        let back = Digest::decode(&bytes).expect("its own bytes");
+        // Long texts may have become their hashes; everything else is as it was.
+        prop_assert!(same(&digest.account, &back.account) && same(&digest.campaign, &back.campaign));
+        prop_assert!(same(&digest.creative, &back.creative) && same(&digest.model, &back.model));
+        prop_assert!(same(&digest.impression, &back.impression));
+        prop_assert_eq!(&back.encode(), &bytes);
+        let with = Digest {
+            account: back.account.clone(), campaign: back.campaign.clone(), creative: back.creative.clone(),
+            impression: back.impression.clone(), model: back.model.clone(), ..digest
+        };
+        prop_assert_eq!(with, back);
+    }
+
+    #[test]
+    fn hostile_bytes_never_panic_and_what_reads_is_written_the_same(
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
+        digest in digests(),
+        bends in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+        text in "\\PC{0,400}",
+    ) {
+        let _ = Digest::decode(&bytes);
+        let _ = Digest::from_text(&text);
+        let mut bent = digest.encode();
+        prop_assert_eq!(Digest::decode(&bent[..cut.index(bent.len())]), Err(BadDigest));
+        for (at, byte) in bends {
+            let at = at.index(bent.len());
+            bent[at] = byte;
+        }
+        if let Ok(read) = Digest::decode(&bent) {
+            let again = read.encode();
+            prop_assert_eq!(Digest::decode(&again), Ok(read));
+        }
+    }
+
+    /// Whatever notices come, in any order and any number: one amount is booked at most, and one is where
+    /// the impression was billed, or won.
+    #[test]
+    fn at_most_one_amount_is_booked_for_a_bid(
+        events in proptest::collection::vec((0_u8..4, proptest::option::of(0_i64..2_000)), 0..10),
+    ) {
+        let most = Micros(1_000);
+        let (mut outcome, mut settled, mut released) = (Outcome::Bid, Vec::new(), 0);
+        let (mut won, mut over) = (false, false);
+        let last = [(3, None)];
+        for (i, (kind, price)) in events.iter().chain(&last).enumerate() {
+            let price = price.map(Micros);
+            let event = match kind {
+                0 => Event::Win { price },
+                1 => Event::Billing { price },
+                2 => Event::Loss { code: Some(102) },
+                _ => Event::Expiry,
+            };
+            let step = outcome.step(event, most, i as i64);
+            match step.effect {
+                Effect::Settle { amount, late } => {
+                    prop_assert!(Micros::ZERO <= amount && amount <= most);
+                    prop_assert_eq!(late, released > 0);
+                    settled.push(amount);
+                }
+                Effect::Release => {
+                    released += 1;
+                    prop_assert!(!won);
+                }
+                Effect::Nothing => {}
+            }
+            // The same again changes nothing.
+            let again = step.outcome.step(event, most, 99);
+            prop_assert_eq!((again.outcome, again.effect), (step.outcome, Effect::Nothing));
+            prop_assert_eq!(step.taken == Taken::Contradiction, step.outcome == outcome && matches!(kind, 2) && won);
+            won |= matches!(kind, 0 | 1);
+            over |= released > 0;
+            outcome = step.outcome;
+        }
+        prop_assert_eq!(settled.len(), usize::from(won));
+        prop_assert!(released <= 1);
+        prop_assert_eq!(matches!(outcome, Outcome::Billed { .. }), won);
+        prop_assert!(!won || !over || settled.len() == 1);
+    }
+
+    #[test]
+    fn lines_have_every_key_once_in_order_whatever_ids_there_are(ids in proptest::collection::vec("\\PC{0,20}", 3), newline in any::<bool>()) {
+        let mut decision = Decision::new(Kind::Bid, &ids[0], 7);
+        decision.campaign = Some(ids[1].clone());
+        let evil = if newline { "\n decision: kind=bid hold=\"x\" \r\u{2028}" } else { "" };
+        decision.auction = Some(format!("{}{evil}", ids[2]));
+        let line = Line(&decision).to_string();
+        prop_assert!(line.bytes().all(|b| (b' '..=b'~').contains(&b)), "{}", line);
+        prop_assert!(line.starts_with("decision: kind=bid at_us=7 account="));
+        // Outside quotes each key is there once, in order.
+        let mut plain = String::new();
+        let (mut quoted, mut escaped) = (false, false);
+        for c in line.chars() {
+            match (quoted, escaped, c) {
+                (true, true, _) => escaped = false,
+                (true, false, '\\') => escaped = true,
+                (_, _, '"') => quoted = !quoted,
+                (true, _, _) => {}
+                (false, _, c) => plain.push(c),
+            }
+        }
+        let keys: Vec<&str> = plain.split(' ').skip(1).filter_map(|part| part.split('=').next()).collect();
+        prop_assert_eq!(keys, KEYS);
+    }
+}
+
+#[test]
+fn a_line_shows_what_a_record_holds() {
+    let mut decision = rebuild(&usual(), |_, _| None);
+    decision.reasons = vec![Finding { reason: Reason::Budget, detail: "x".into() }];
+    decision.latency_us = Some(412);
+    assert_eq!(
+        Line(&decision).to_string(),
+        "decision: kind=bid at_us=1795262400000000 account=default campaign=camp_001 version=3 auction=- \
+         impression=1 creative=cr1 deal=- currency=USD price_cpm=2.5 cpm=2.5 reserve=0.0025 price_type=first \
+         floor_cpm=- value=3141.5 worth=- win=- ltv=512.34 ltv_status=success model=bg_nbd-7 mu=1.25 lambda=0 \
+         pass=1 hold=0123456789abcdef0123456789abcdef breaker=closed latency_us=412 outcome=bid reason=budget \
+         change=- rebuilt=true"
+    );
+}
+
+#[test]
+fn records_are_json_that_reads_back() {
+    let mut decision = rebuild(&usual(), |_, _| None);
+    decision.outcome = Outcome::Billed { amount: Micros(2_345), at_us: 9, late: false };
+    decision.reasons = vec![Finding { reason: Reason::Outbid, detail: "x".into() }];
+    let text = serde_json::to_string(&decision).expect("json");
+    assert_eq!(serde_json::from_str::<Decision>(&text).expect("read"), decision);
+    assert!(decision.is_booked() && decision.reason() == Some(Reason::Outbid));
+}
+
+#[test]
+fn what_a_digest_holds_only_as_a_hash_is_looked_up_and_checked() {
+    let long = "x".repeat(128);
+    let mut digest = usual();
+    digest.campaign = Text::plain(&long);
+    digest.creative = Text::plain(&"y".repeat(128));
+    let back = Digest::from_text(&digest.to_text()).expect("its own text");
+    assert!(matches!(back.creative, Text::Hash(_)));
+    assert_eq!(back.impression, Text::plain("1"));
+    let known = rebuild(&back, |named, _| {
+        (named == Named::Campaign || named == Named::Creative).then(|| long.clone())
+    });
+    assert_eq!(known.campaign.as_deref(), Some(&long[..]));
+    let creative = known.creative.expect("a creative");
+    assert!(
+        creative.starts_with("sha256:") && creative.len() == 39,
+        "what is found must be it: {creative}"
+    );
+    assert!(
+        known.rebuilt
+            && known.ltv
+                == Some(LtvUsed {
+                    amount: digest.ltv,
+                    status: LtvStatus::Success,
+                    model: "bg_nbd-7".into()
+                })
+    );
+}
+
+#[test]
+fn a_price_is_converted_back_at_the_rates_of_the_bid() {
+    assert_eq!(cost(Micros(2_500_000), Cross::SAME), Micros(2_500));
+    assert_eq!(cost(Micros(2_500_001), Cross::SAME), Micros(2_501));
+    // From USD to EUR at 1.085: 1 EUR a thousand is 1.085 USD.
+    let cross = Cross { from: Rate(1_000_000_000), to: Rate(1_085_000_000) };
+    assert_eq!(cost(Micros(1_000_000), cross), Micros(1_085));
+}
+
+#[test]
+fn counts_are_exact_and_add_up() {
+    let (mut a, mut b, mut refused) =
+        (Counters::default(), Counters::default(), Refused::default());
+    refused.add(Reason::Geo, 7);
+    a.add(&refused, 1);
+    b.add(&refused, 0);
+    b.refuse(Reason::Deadline);
+    a.merge(&b);
+    assert_eq!((a.requests, a.bids, a.get(Reason::Geo), a.get(Reason::Deadline)), (2, 1, 14, 1));
+    let json = serde_json::to_value(&a).expect("json");
+    assert_eq!((&json["geo"], &json["outbid"]), (&14.into(), &0.into()));
+}
+
+#[test]
+fn a_sample_by_hash_is_of_the_asked_size_and_always_the_same() {
+    let kept = (0..100_000_u64).filter(|key| sampled(*key, 10_000)).count();
+    // 1,000 expected, with a standard deviation of 31
+    assert!((875..1_125).contains(&kept), "{kept}");
+    assert!((0..1_000).all(|key| sampled(key, 1_000_000) && !sampled(key, 0)));
+}
+
+#[test]
+fn a_reservoir_keeps_as_many_as_it_may_each_with_the_same_chance() {
+    let mut counts = vec![0_u32; 100];
+    for round in 0..2_000_u64 {
+        let mut reservoir = Reservoir::new(10);
+        for i in 0..100_u64 {
+            reservoir.offer(round << 32 | i, || i);
+            reservoir.offer(round << 32 | i, || i);
+        }
+        assert_eq!(reservoir.offered(), 200);
+        let kept: Vec<u64> = reservoir.drain().collect();
+        assert_eq!(kept.len(), 10);
+        kept.iter().for_each(|i| counts[*i as usize] += 1);
+    }
+    // 200 expected, with a standard deviation of 13
+    assert!(counts.iter().all(|n| (130..270).contains(n)), "{counts:?}");
+    let mut none = Reservoir::new(0);
+    none.offer(1, || 1);
+    assert_eq!(none.drain().count(), 0);
+}
+
+#[test]
+fn what_money_was_booked_for_is_kept_the_longest() {
+    const DAY: i64 = 86_400_000_000;
+    let retention = Retention::default();
+    let mut bid = Decision::new(Kind::Bid, "a", 0);
+    assert!(retention.keeps(&bid, 2_554 * DAY) && !retention.keeps(&bid, 2_555 * DAY));
+    bid.outcome = Outcome::Lost { code: None, at_us: 1 };
+    assert!(retention.keeps(&bid, 89 * DAY) && !retention.keeps(&bid, 90 * DAY));
+    let none = Decision::new(Kind::NoBid, "a", 0);
+    assert!(retention.keeps(&none, 29 * DAY) && !retention.keeps(&none, 30 * DAY));
+    assert!(retention.keeps(&Decision::new(Kind::Change, "a", i64::MAX), i64::MAX - 1));
+}
