@@ -117,7 +117,7 @@ impl Candidate<'_> {
         ltv: Option<Micros>,
         engagement: Option<f64>,
     ) -> Result<f64, Reason> {
-        let strategy = &entry.campaign.definition.strategy;
+        let strategy = &entry.strategy;
         let conversion_rate = snapshot.learned.conversion_rate(ltv);
         let known = Known { ltv, engagement, conversion_rate };
         strategy.value(known).ok_or(Reason::NoValue)
@@ -132,7 +132,7 @@ impl Candidate<'_> {
                 rates.convert(cpm, currency, entry.currency, Round::Up).ok_or(Reason::NoRate)?
             }
         };
-        let most = entry.campaign.definition.strategy.cpm_max().min(CPM_MAX);
+        let most = entry.strategy.cpm_max().min(CPM_MAX);
         // ceil(cpm / 1000) is within what is left if the thousand are.
         let left = snapshot.left.map_or(most, |left| Micros(left.0.saturating_mul(1_000)));
         let most = most.min(left);

@@ -115,7 +115,7 @@ fn one(
     let engagement = person.ltv.and_then(|ltv| ltv.engagement);
     let value = Candidate::value(entry, snapshot, fitted.ltv, engagement)?;
     let it = Candidate { at, entry, snapshot, fitted, tender, value };
-    let open = !slot.private && !entry.campaign.definition.targeting.deals.only;
+    let open = !slot.private && !entry.deals_only;
     let open = open.then(|| Offer::open(auction, slot));
     let deals = admitted(index, entry, slot, scratch);
     let deals = deals.filter_map(|deal| Offer::deal(auction, slot, deal));

@@ -76,7 +76,7 @@ impl Index {
             }
         }
         let creative = creative(entry, auction, slot, mix(seed ^ place as u64), scratch)?;
-        let needs_deal = slot.private || entry.campaign.definition.targeting.deals.only;
+        let needs_deal = slot.private || entry.deals_only;
         if needs_deal && admitted(self, entry, slot, scratch).next().is_none() {
             return Err(Reason::Deal);
         }
@@ -101,7 +101,7 @@ fn creative(
     seed: u64,
     scratch: &Scratch,
 ) -> Result<u16, Reason> {
-    let app = entry.campaign.definition.advertiser_app.as_deref();
+    let app = entry.app.as_deref();
     let app = app.is_some_and(|app| auction.blocked.apps.contains(&app));
     let mut best: Option<(u64, u16)> = None;
     let mut fits = false;
