@@ -66,7 +66,8 @@ fn plain(bytes: &[u8]) -> usize {
     let mut passed = 0;
     for chunk in &mut words {
         let word = chunk.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        let found = zeros(word ^ ONES * u64::from(b'"')) | zeros(word ^ ONES * u64::from(b'\\'));
+        let found =
+            zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
         if found != 0 {
             return passed + found.trailing_zeros() as usize / 8;
         }

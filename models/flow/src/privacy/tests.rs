@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::openrtb::sample::consent::{Choices, gpp_string, tc_string};
+use crate::openrtb::sample::consent::{Choices, Ranges, Restriction, gpp_string, tc_string};
 
 use super::*;
 
@@ -15,8 +15,10 @@ fn granting(purposes: &'static [u8]) -> Choices<'static> {
     Choices { purposes, vendors: &[(OURS, OURS)], ..Choices::default() }
 }
 
+type Found = (bool, bool, Vec<Detail>);
+
 /// Whether there may be a bid, whether personal data may be used, and why not.
-fn found(signals: &Signals<'_>, terms: &Terms) -> (bool, bool, Vec<Detail>) {
+fn found(signals: &Signals<'_>, terms: &Terms) -> Found {
     let permits = Permits::of(signals, terms);
     assert_eq!(permits.bid.is_err(), permits.bid == Err(Reason::Consent));
     assert!(permits.bid.is_ok() || !permits.personal);
@@ -99,8 +101,8 @@ fn a_publisher_may_forbid_a_purpose_or_one_of_the_two_ways_to_it() {
     let declared = Terms { interests: purposes(&[2]), ..terms() };
     let both = Choices { interests: &[2], vendor_interests: &[(OURS, OURS)], ..granting(ALL) };
     let only_interest = Choices { purposes: &[1, 3, 4, 7, 10], ..both };
-    let us: &[(u16, u16)] = &[(1, 3), (700, 800)];
-    let others: &[(u16, u16)] = &[(1, 754), (756, 800)];
+    let us: Ranges<'_> = &[(1, 3), (700, 800)];
+    let others: Ranges<'_> = &[(1, 754), (756, 800)];
     for (choices, kind, vendors, bid) in [
         (both, 0, us, false),
         (both, 1, us, true),
@@ -112,7 +114,7 @@ fn a_publisher_may_forbid_a_purpose_or_one_of_the_two_ways_to_it() {
         (granting(ALL), 2, us, false),
         (granting(ALL), 1, us, true),
     ] {
-        let restrictions: &[(u8, u8, &[(u16, u16)])] = &[(2, kind, vendors)];
+        let restrictions: &[Restriction<'_>] = &[(2, kind, vendors)];
         let text = tc_string(&Choices { restrictions, ..choices });
         assert_eq!(found(&europe(&text), &declared).0, bid, "{kind} {vendors:?}");
     }
@@ -157,7 +159,7 @@ fn a_gpp_string_counts_by_the_sections_that_are_in_force() {
     let basic = tc_string(&granting(&[1, 2, 7, 10]));
     let (out, stayed) = ("BUUAAACA", "BUoAAACA");
     let both = gpp_string(&[(2, &tc), (8, out)]);
-    let cases: [(String, &[i64], (bool, bool, Vec<Detail>)); 19] = [
+    let cases: [(String, &[i64], Found); 19] = [
         (gpp_string(&[(2, &tc)]), &[2], (true, true, vec![])),
         (gpp_string(&[(2, &basic)]), &[2], (true, false, vec![GdprPersonal])),
         (gpp_string(&[(2, "CO")]), &[2], (false, false, vec![GdprConsentUnreadable])),

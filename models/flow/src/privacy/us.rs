@@ -186,7 +186,7 @@ mod tests {
     }
 
     fn written(values: &[(usize, u32)]) -> String {
-        let mut zeros = vec![0_u8; 60];
+        let mut zeros = [0_u8; 60];
         zeros[5] = 1;
         for (place, value) in values {
             (zeros[*place], zeros[place + 1]) = ((value >> 1) as u8, (value & 1) as u8);

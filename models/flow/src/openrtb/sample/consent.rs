@@ -91,6 +91,11 @@ impl Bits {
     }
 }
 
+/// First and last id of each range of vendors.
+pub type Ranges<'a> = &'a [(u16, u16)];
+/// Purpose, type (0 not allowed, 1 consent only, 2 legitimate interest only), vendors.
+pub type Restriction<'a> = (u8, u8, Ranges<'a>);
+
 /// What a TC string says.
 #[derive(Clone, Copy, Debug)]
 pub struct Choices<'a> {
@@ -100,13 +105,11 @@ pub struct Choices<'a> {
     /// Purposes with consent, and those with an undisputed legitimate interest.
     pub purposes: &'a [u8],
     pub interests: &'a [u8],
-    /// First and last id of each range.
-    pub vendors: &'a [(u16, u16)],
-    pub vendor_interests: &'a [(u16, u16)],
+    pub vendors: Ranges<'a>,
+    pub vendor_interests: Ranges<'a>,
     /// `None`: as strings were before TCF 2.3.
-    pub disclosed: Option<&'a [(u16, u16)]>,
-    /// Purpose, type (0 not allowed, 1 consent only, 2 legitimate interest only), vendors.
-    pub restrictions: &'a [(u8, u8, &'a [(u16, u16)])],
+    pub disclosed: Option<Ranges<'a>>,
+    pub restrictions: &'a [Restriction<'a>],
 }
 
 impl Default for Choices<'_> {
