@@ -92,7 +92,8 @@ impl WinLearner {
     /// Refreshes the curve at the 1st, 2nd, 4th … outcome and then at each 256th.
     pub fn observe(&mut self, outcome: &Outcome) {
         let amount = |amount: f64| (0.0..=1e12).contains(&amount);
-        if !(amount(outcome.bid) && outcome.bid > 0.0) || !outcome.price.is_none_or(amount) {
+        let told = outcome.price.is_none_or(amount);
+        if !told || !amount(outcome.bid) || outcome.bid <= 0.0 {
             return;
         }
         let ln_value = outcome.value.ln();
@@ -198,9 +199,9 @@ impl Model {
         // A win within a cell is a price in it or below; a loss is one above the cell.
         let mut below = [0.0; CELLS];
         let mut whole = 0.0;
-        for at in 0..CELLS {
-            whole += self.shares[at];
-            below[at] = whole;
+        for (below, share) in below.iter_mut().zip(self.shares.iter()) {
+            whole += share;
+            *below = whole;
         }
         let mut next = [0.0; CELLS];
         // Over the wins at or above the cell: weight by the mass at or below their bid.
