@@ -14,7 +14,11 @@ pub mod metrics_names;
 pub mod store;
 pub mod telemetry;
 
-pub use kiki_models as models;
+/// The rules, crates of their own.
+pub mod models {
+    pub use kiki_flow as flow;
+    pub use kiki_models::*;
+}
 
 /// Gives memory that idle actors held back to the system, which the C library's allocator keeps
 /// (measured: 100,000 passivated entities left 690 MiB resident with it). SQLite takes its memory from

@@ -11,6 +11,8 @@ mod config;
 mod config_args;
 mod database;
 mod exit;
+mod files;
+mod flow;
 mod format;
 mod fresh;
 mod front_door;
@@ -57,6 +59,7 @@ enum Command {
     Keys(keys::KeysCommand),
     Replay(replay::ReplayArgs),
     Ltv(ltv::LtvCommand),
+    Flow(flow::FlowCommand),
     Ledger(ledger::LedgerCommand),
     Audit(audit::AuditCommand),
     Backup(backup::BackupArgs),
@@ -73,6 +76,7 @@ fn dispatch(command: Command) -> CliResult {
         Command::Keys(args) => exit::block_on(keys::run(args))?,
         Command::Replay(args) => exit::block_on(replay::run(args))?,
         Command::Ltv(args) => ltv::run(args),
+        Command::Flow(args) => flow::run(args),
         Command::Ledger(args) => exit::block_on(ledger::run(args))?,
         Command::Audit(args) => exit::block_on(audit::run(args))?,
         Command::Backup(args) => exit::block_on(backup::run(args))?,

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::exit::{CliError, CliResult};
+use super::super::files;
 use super::log::{self, LogArgs, day};
 use super::mlflow;
 use super::model_kind::ModelArgs;
@@ -114,7 +115,7 @@ fn print(args: EvaluateArgs, holdout: Holdout, logged: Option<&mut tracking::Run
         let path = folder.join("index.html");
         std::fs::create_dir_all(folder)
             .map_err(|error| CliError::failed(format!("{}: {error}", folder.display())))?;
-        shown::write(&path, page(&evaluation, about).as_bytes()).map(|()| path)
+        files::write(&path, page(&evaluation, about).as_bytes()).map(|()| path)
     });
     let written = written.transpose()?;
     let mut out = io::stdout().lock();

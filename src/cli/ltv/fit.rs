@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::super::exit::{CliError, CliResult};
+use super::super::files;
 use super::log::{self, LogArgs, Told, day};
 use super::mlflow;
 use super::model_kind::ModelArgs;
@@ -79,7 +80,7 @@ fn print(args: FitArgs, logged: Option<&mut tracking::Run>) -> CliResult {
     }
     if let Some(path) = &args.out {
         let bytes = model.to_bytes().map_err(CliError::failed)?;
-        shown::write(path, &bytes)?;
+        files::write(path, &bytes)?;
     }
     let mut out = io::stdout().lock();
     if args.json {

@@ -2,15 +2,14 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 use clap::Args;
-use flate2::read::MultiGzDecoder;
 use serde::Serialize;
 
 use super::super::exit::CliError;
+use super::super::files::{named, open};
 use super::progress::Progress;
 use crate::clock;
 use crate::models::value::forecast::customer::{Customer, Purchase, merged};
@@ -82,28 +81,6 @@ pub fn today() -> Day {
     i32::try_from(days).ok().and_then(Day::new).unwrap_or_else(|| {
         // A clock beyond 2199 says nothing about the future.
         Day::new(84_005).unwrap_or_else(|| unreachable!("2199-12-31 is a day"))
-    })
-}
-
-fn named(path: &Path, error: impl std::fmt::Display) -> CliError {
-    CliError::failed(format!("{}: {error}", path.display()))
-}
-
-fn open(path: &Path) -> Result<Box<dyn Read>, CliError> {
-    let mut file = File::open(path).map_err(|error| named(path, error))?;
-    let mut magic = [0; 2];
-    let mut got = 0;
-    while got < 2 {
-        match file.read(&mut magic[got..]).map_err(|error| named(path, error))? {
-            0 => break,
-            read => got += read,
-        }
-    }
-    let start = io::Cursor::new(magic[..got].to_vec());
-    let whole = BufReader::with_capacity(CHUNK, start.chain(file));
-    Ok(match magic {
-        [0x1f, 0x8b] => Box::new(MultiGzDecoder::new(whole)),
-        _ => Box::new(whole),
     })
 }
 

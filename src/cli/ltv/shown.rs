@@ -1,11 +1,9 @@
-//! What the commands print for people, and files that are whole or not there.
+//! What the commands print for people.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::exit::CliError;
 use super::super::format::{grouped, table};
 use super::log::Told;
 use crate::models::value::evaluate::judged::Evaluation;
@@ -14,15 +12,6 @@ use crate::models::value::forecast::model::ValueModel;
 use crate::models::value::forecast::terms::FitReport;
 use crate::models::value::metrics::scores::Scores;
 use crate::models::value::registry::version::Kind;
-
-/// Writes a file beside its place and moves it there.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let failed = |error| CliError::failed(format!("{}: {error}", path.display()));
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    std::fs::write(&beside, bytes).map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)
-}
 
 /// The fitted parts, parameters by their names.
 pub fn parts(report: &FitReport) -> Vec<Value> {
