@@ -87,8 +87,9 @@ struct Step {
     late: bool,
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0_i64..40, 0_u64..12, 0_u8..3, any::<bool>());
+/// `apart_s`: the most seconds between two.
+fn steps(apart_s: i64, people: u64) -> impl Strategy<Value = Vec<Step>> {
+    let step = (0..apart_s, 0..people, 0_u8..3, any::<bool>());
     let step =
         step.prop_map(|(after_s, person, outcome, late)| Step { after_s, person, outcome, late });
     proptest::collection::vec(step, 1..200)
@@ -141,15 +142,34 @@ fn run(pairs: usize, steps: &[Step]) -> Result<(usize, usize), TestCaseError> {
     Ok((bids, wrong))
 }
 
+#[test]
+fn what_was_forgotten_twice_counts_twice() {
+    let mut table = Table::new(8);
+    let caps = [Cap { impressions: 2, period_s: 3_600 }];
+    let person = |i: u64| PersonKey(i);
+    for round in 0..2_u64 {
+        let now = round as i64 * 100 * SECOND;
+        table.won(ANNA, 7, &caps, u128::from(round) + 1, now, now);
+        // Eight others push her out.
+        for i in 0..8 {
+            let at = now + (1 + i as i64) * SECOND;
+            table.won(person(100 + 8 * round + i), 7, &caps, 1_000 + u128::from(i), at, at);
+        }
+    }
+    assert!(table.forgotten() >= 2);
+    assert_eq!(table.room(ANNA, 7, &caps, 200 * SECOND), 0);
+}
+
 proptest! {
     #[test]
-    fn with_room_for_all_the_table_is_exact(steps in steps()) {
+    fn with_room_for_all_the_table_is_exact(steps in steps(40, 12)) {
         let (_, wrong) = run(4_096, &steps)?;
         prop_assert_eq!(wrong, 0);
     }
 
     #[test]
-    fn a_table_that_has_to_forget_never_allows_more_than_the_cap(steps in steps()) {
+    fn a_table_that_has_to_forget_never_allows_more_than_the_cap(steps in steps(4, 12)) {
+        // Eight places for twelve people, who come again before their impressions are over.
         run(8, &steps)?;
     }
 }
