@@ -60,7 +60,9 @@ documented='{"customer_id":"cust_123","spend":500,"engagement_score":0.85}'
 holds pb.LTVService/PredictLTV "$documented" \
     'of[0]["predictedLtv"] > 0 and json.loads(of[0]["explanation"])["status"] == "fallback"'
 model=$(fit_and_promote '{"model":"bg-nbd","horizon_days":90}')
-holds pb.LTVService/PredictLTV "$documented" '0 < of[0]["confidenceScore"] <= 1 and
+holds pb.LTVService/PredictLTV "$documented" 'of[0]["predictedLtv"] > 0 and
+    of[0].get("confidenceScore", 0) == 0 and
+    json.loads(of[0]["explanation"])["status"] == "insufficient_data" and
     set(json.loads(of[0]["explanation"])["contributions"]) >= {"spend", "engagement_score"}'
 holds grpc.health.v1.Health/Check '{}' 'of[0]["status"] == "SERVING"'
 holds grpc.health.v1.Health/Check '{"service":"pb.LTVService"}' 'of[0]["status"] == "SERVING"'
