@@ -133,7 +133,9 @@ impl PredictorActor {
             return Ok(());
         }
         let (began, size) = (clock::mono_us(), jobs.len());
-        let watched = self.samples.take(size, began);
+        // of who is not known there is nothing to watch
+        let known = jobs.iter().filter(|job| !job.history.purchases.is_empty()).count();
+        let watched = self.samples.take(known, began);
         // To hand a short batch to another thread takes longer than to answer it.
         let Answered { done, together, took_us } = match self.is_long(&jobs) {
             true => tokio::task::spawn_blocking(move || answer(jobs, watched)).await?,
