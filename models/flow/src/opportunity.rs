@@ -5,6 +5,8 @@ use smallvec::SmallVec;
 
 use kiki_models::shield::money::{Currency, Micros};
 
+use crate::campaign::creative::FormatKind;
+
 /// How the price of a win is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PriceType {
@@ -35,6 +37,7 @@ pub struct Auction<'a> {
     pub personal: bool,
     pub coppa: bool,
     pub blocked: Blocked<'a>,
+    pub allowed: Allowed<'a>,
     /// Seats that may bid; empty: all.
     pub seats: SmallVec<[&'a str; 4]>,
     pub seats_blocked: SmallVec<[&'a str; 4]>,
@@ -127,6 +130,19 @@ pub struct Blocked<'a> {
     pub apps: SmallVec<[&'a str; 4]>,
 }
 
+/// What creatives have to be of, where a list is given; empty: no list is. A creative that does not tell is not
+/// on one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Allowed<'a> {
+    /// Categories of what is advertised.
+    pub categories: SmallVec<[&'a str; 4]>,
+    /// ISO 639-1 or BCP 47, as written.
+    pub languages: SmallVec<[&'a str; 4]>,
+    /// Whether categories, these and the blocked ones, are of another taxonomy than the IAB's first one, whose
+    /// codes begin with `IAB`.
+    pub other_taxonomy: bool,
+}
+
 /// One impression.
 #[derive(Clone, Debug)]
 pub struct Slot<'a> {
@@ -141,6 +157,8 @@ pub struct Slot<'a> {
     pub secure: bool,
     pub interstitial: bool,
     pub rewarded: bool,
+    /// What creatives need beside size and length.
+    pub asks: Asks<'a>,
     /// Attributes of creatives that are blocked (AdCOM list "Creative Attributes").
     pub attributes_blocked: SmallVec<[u16; 8]>,
     /// Seconds between auction and impression that the exchange allows for.
@@ -161,10 +179,67 @@ pub struct Deal<'a> {
     pub floor: Option<Floor>,
     /// `None`: as the auction's.
     pub price: Option<PriceType>,
+    /// The floor is the agreed price: it is what a win pays, so it is what is bid, neither more nor less.
+    pub fixed: bool,
     /// Seats that may bid on it; empty: all.
     pub seats: SmallVec<[&'a str; 2]>,
     /// Domains of advertisers that may bid on it; empty: all.
     pub advertisers: SmallVec<[&'a str; 2]>,
+}
+
+/// What a slot asks of creatives, by the kind of their format. A kind that is not among them asks nothing, and
+/// has no frameworks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asks<'a>(SmallVec<[(FormatKind, Ask<'a>); 1]>);
+
+impl<'a> Asks<'a> {
+    /// What asks nothing takes no room.
+    pub fn add(&mut self, kind: FormatKind, ask: Ask<'a>) {
+        if ask != Ask::default() {
+            self.0.push((kind, ask));
+        }
+    }
+
+    pub fn of(&self, kind: FormatKind) -> Option<&Ask<'a>> {
+        self.0.iter().find(|(known, _)| *known == kind).map(|(_, ask)| ask)
+    }
+}
+
+/// What one kind of format asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ask<'a> {
+    /// Types of media that are taken; empty: all.
+    pub mimes: SmallVec<[&'a str; 4]>,
+    /// Protocols of video and audio that are taken (AdCOM list "Creative Subtypes - Audio/Video"); `None`: all.
+    pub protocols: Option<Codes>,
+    /// Frameworks that are there (AdCOM list "API Frameworks").
+    pub apis: Codes,
+    /// Types of banners that are blocked (OpenRTB list "Banner Ad Types").
+    pub types_blocked: Codes,
+}
+
+/// A set of codes of one of AdCOM's lists, 1 to 63. Higher ones are vendors' own: nobody here has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Codes(u64);
+
+impl Codes {
+    pub fn of(codes: impl IntoIterator<Item = u16>) -> Codes {
+        let known = codes.into_iter().filter(|code| (1..64).contains(code));
+        Codes(known.fold(0, |set, code| set | 1 << code))
+    }
+
+    pub fn has(self, code: u16) -> bool {
+        code < 64 && self.0 >> code & 1 == 1
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether they have one in common.
+    pub fn meets(self, other: Codes) -> bool {
+        self.0 & other.0 != 0
+    }
 }
 
 /// A way to fill an impression. Sizes are in device-independent pixels; 0: any.

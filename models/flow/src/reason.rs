@@ -59,7 +59,10 @@ reasons! {
     Category = "category",
     /// No creative has a size or format that fits.
     Creative = "creative",
-    /// The publisher blocks the advertiser, the app, a category or an attribute of every creative that fits.
+    /// A creative fits by size and length, and by its type of media, protocol or framework none does.
+    Media = "media",
+    /// The publisher blocks the advertiser, the app, a category or an attribute of every creative that fits, or allows
+    /// none of their categories or languages.
     Blocked = "blocked",
     /// A private auction without a deal of ours.
     Deal = "deal",
@@ -87,6 +90,10 @@ reasons! {
     BudgetUnavailable = "budget_unavailable",
     /// A breaker is open.
     Breaker = "breaker",
+
+    // the batch
+    /// It would have bid, or was not asked: of a batch that is bid as a whole, another request cannot be.
+    Withheld = "withheld",
 }
 
 impl std::fmt::Display for Reason {

@@ -1,58 +1,18 @@
 //! What it costs to read a request: time and allocations, printed, and bounded where that does not depend on
 //! the machine.
-//!
-//! The only `unsafe` of this package: an allocator that counts cannot be written without it.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+mod common;
+
 use std::hint::black_box;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use common::{allocations, percentiles};
 use kiki_flow::openrtb::response::{Bid, Response, Seat};
 use kiki_flow::openrtb::sample::{Mix, Sampler};
 use kiki_flow::openrtb::{Limits, Malformed, Request};
 use kiki_flow::privacy::detail::Findings;
 use kiki_flow::privacy::{Permits, Terms};
 use kiki_models::shield::money::{Currency, Micros};
-
-struct Counting;
-
-static CALLS: AtomicU64 = AtomicU64::new(0);
-static BYTES: AtomicU64 = AtomicU64::new(0);
-
-fn count(bytes: usize) {
-    CALLS.fetch_add(1, Ordering::Relaxed);
-    BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
-        unsafe { System.realloc(ptr, layout, size) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Allocations and their bytes.
-fn allocations(work: impl FnOnce()) -> (u64, u64) {
-    let before = (CALLS.load(Ordering::Relaxed), BYTES.load(Ordering::Relaxed));
-    work();
-    (CALLS.load(Ordering::Relaxed) - before.0, BYTES.load(Ordering::Relaxed) - before.1)
-}
 
 fn bodies(count: usize) -> Vec<Vec<u8>> {
     let mut sampler = Sampler::new(42, Mix::default());
@@ -94,12 +54,6 @@ impl std::fmt::Display for Took {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:.0} ns (median {:.0})", self.best, self.median)
     }
-}
-
-fn percentiles(mut counts: Vec<u64>) -> (u64, u64, u64) {
-    counts.sort_unstable();
-    let at = |part: usize| counts[(counts.len() - 1) * part / 100];
-    (at(50), at(99), at(100))
 }
 
 // One test, so that nothing else allocates meanwhile.
@@ -181,7 +135,21 @@ fn reading_a_request_is_quick_allocates_little_and_grows_with_its_length_alone()
 fn hostile(limits: &Limits) {
     let large = 1_000_000;
     let imp = r#""imp":[{"id":"1","banner":{}}]"#;
-    let shapes: [(&str, String); 10] = [
+    let imps = |each: &str, count: usize| {
+        let imps: Vec<String> =
+            (0..count).map(|n| format!(r#"{{"id":"{n}","banner":{{}}{each}}}"#)).collect();
+        format!(r#"{{"id":"r","imp":[{}]}}"#, imps.join(","))
+    };
+    let pmp = |deal: &str, count: usize| {
+        format!(r#","pmp":{{"deals":[{}]}}"#, vec![deal; count].join(","))
+    };
+    let shapes: [(&str, String); 16] = [
+        ("impressions", imps("", 4_096)),
+        ("empty impressions", format!(r#"{{"id":"r","imp":[{}]}}"#, vec!["{}"; 4_096].join(","))),
+        ("deals", imps(&pmp("{}", 4_096), 64)),
+        ("deals within bounds", imps(&pmp(r#"{"id":"d","wseat":["a"]}"#, 256), 64)),
+        ("lists", imps(&pmp(r#"{"id":"d","wseat":["","","","",""]}"#, 256), 64)),
+        ("sizes", imps(&format!(r#","video":{{"mimes":[{}]}}"#, vec!["0"; 4_096].join(",")), 64)),
         ("brackets", "[".repeat(large)),
         ("braces", "{\"a\":".repeat(large / 5)),
         ("quotes", "\"".repeat(large)),
@@ -210,10 +178,14 @@ fn hostile(limits: &Limits) {
     ];
     for (name, body) in shapes {
         let start = Instant::now();
-        let parsed = Request::parse(body.as_bytes(), limits);
+        let mut parsed = Ok(());
+        let (_, bytes) = allocations(|| {
+            parsed = Request::parse(body.as_bytes(), limits).map(drop).map_err(Malformed::name);
+        });
         let took = start.elapsed();
-        let outcome = parsed.map(|_| ()).map_err(Malformed::name);
-        println!("hostile {name}: {} bytes, {} µs, {outcome:?}", body.len(), took.as_micros());
+        let (length, us) = (body.len(), took.as_micros());
+        println!("hostile {name}: {length} bytes, {us} µs, {bytes} bytes of memory, {parsed:?}");
+        assert!(bytes < 32 * large as u64, "{name}: {bytes} bytes of memory");
         // A quadratic reader takes minutes; a busy machine may take some milliseconds.
         assert!(took < Duration::from_millis(500), "{name}: {took:?}");
     }

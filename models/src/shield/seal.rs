@@ -210,16 +210,18 @@ impl MasterKey {
     /// Names a customer without saying who it is: the first 128 bits of HMAC-SHA256 over account
     /// and id, in hex. Without the master key nobody can try customer ids against it.
     pub fn lookup(&self, account: &str, customer_id: &str) -> String {
+        let number = self.lookup_number(account, customer_id);
+        format!("{number:0width$x}", width = LOOKUP_CHARS)
+    }
+
+    /// [`MasterKey::lookup`] as a number.
+    pub fn lookup_number(&self, account: &str, customer_id: &str) -> u128 {
         let mut block = Zeroizing::new([0; HMAC_BLOCK_BYTES]);
         block[..KEY_BYTES].copy_from_slice(&*self.lookup);
         let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
         [account, customer_id].iter().for_each(|part| put(part, |more| mac.update(more)));
-        let mut name = String::with_capacity(LOOKUP_CHARS);
-        for byte in mac.finalize().into_bytes().iter().take(LOOKUP_CHARS / 2) {
-            name.push(char::from_digit(u32::from(byte >> 4), 16).unwrap_or('0'));
-            name.push(char::from_digit(u32::from(byte & 15), 16).unwrap_or('0'));
-        }
-        name
+        let bytes = mac.finalize().into_bytes();
+        bytes.iter().take(LOOKUP_CHARS / 2).fold(0, |name, byte| name << 8 | u128::from(*byte))
     }
 }
 

@@ -4,7 +4,7 @@ use kiki_models::shield::money::{Currency, Micros};
 
 use crate::campaign::strategy::{CPM_MAX, Known};
 use crate::opportunity::{Auction, Floor, PriceType, Slot};
-use crate::pricing::{Quote, price};
+use crate::pricing::{self, Priced, Quote};
 use crate::reason::Reason;
 use crate::targeting::check::Fitted;
 use crate::targeting::compile::Entry;
@@ -39,7 +39,7 @@ pub struct Bid {
     pub worth: f64,
     pub win: Option<f64>,
     pub surplus: f64,
-    /// The surplus in the rates' base: what campaigns are compared by.
+    /// The surplus in one currency for all bids of the request: what campaigns are compared by.
     pub score: f64,
     /// The person's LTV in the campaign's currency.
     pub ltv: Option<Micros>,
@@ -57,21 +57,34 @@ pub fn reserve(cpm: Micros) -> Micros {
 pub struct Tender {
     pub currency: Currency,
     pub cross: Cross,
-    /// From the campaign's currency to the rates' base.
-    pub to_base: f64,
+    /// From the campaign's currency to the one that bids are compared in.
+    pub to_common: f64,
 }
+
+/// In place of a rate between two accounts' base currencies that neither account has: such bids stand behind
+/// all that can be compared, and do not get lost for it.
+const BEHIND: f64 = 1e-12;
 
 impl Tender {
     /// The campaign's own currency where the exchange takes it, else the first that there is a rate for.
-    pub fn of(own: Currency, auction: &Auction<'_>, rates: &Rates) -> Result<Tender, Reason> {
+    /// `rates`: those of the campaign's account; bids are compared in the base of `common`.
+    pub fn of(
+        own: Currency,
+        auction: &Auction<'_>,
+        rates: &Rates,
+        common: &Rates,
+    ) -> Result<Tender, Reason> {
         let to_base = rates.cross(own, rates.base()).ok_or(Reason::NoRate)?.factor();
+        let (from, to) = (rates.base(), common.base());
+        let between = rates.cross(from, to).or_else(|| common.cross(from, to));
+        let to_common = to_base * between.map_or(BEHIND, Cross::factor);
         if auction.currencies.contains(&own) {
-            return Ok(Tender { currency: own, cross: Cross::SAME, to_base });
+            return Ok(Tender { currency: own, cross: Cross::SAME, to_common });
         }
         let rated = |to: &Currency| Some((*to, rates.cross(own, *to)?));
         let (currency, cross) =
             auction.currencies.iter().find_map(rated).ok_or(Reason::Currency)?;
-        Ok(Tender { currency, cross, to_base })
+        Ok(Tender { currency, cross, to_common })
     }
 }
 
@@ -81,18 +94,21 @@ pub struct Offer {
     pub deal: Option<u16>,
     pub price_type: PriceType,
     pub floor: Option<Floor>,
+    /// The floor is the price, neither more nor less.
+    pub fixed: bool,
 }
 
 impl Offer {
     pub fn open(auction: &Auction<'_>, slot: &Slot<'_>) -> Offer {
-        Offer { deal: None, price_type: auction.price, floor: slot.floor }
+        Offer { deal: None, price_type: auction.price, floor: slot.floor, fixed: false }
     }
 
     /// A deal has its own floor, or none.
     pub fn deal(auction: &Auction<'_>, slot: &Slot<'_>, place: usize) -> Option<Offer> {
         let deal = slot.deals.get(place)?;
         let price_type = deal.price.unwrap_or(auction.price);
-        Some(Offer { deal: u16::try_from(place).ok(), price_type, floor: deal.floor })
+        let (floor, fixed) = (deal.floor, deal.fixed && deal.floor.is_some());
+        Some(Offer { deal: u16::try_from(place).ok(), price_type, floor, fixed })
     }
 }
 
@@ -138,33 +154,15 @@ impl Candidate<'_> {
         let most = most.min(left);
         let quote = Quote {
             value,
-            first_price: offer.price_type == PriceType::First,
+            first_price: offer.price_type == PriceType::First && !offer.fixed,
             floor: floor.0 as f64 / 1_000.0,
             max_bid: Some(most.0 as f64 / 1_000.0),
         };
-        let priced = price(&quote, &snapshot.multipliers, &snapshot.curve)?;
-        // A float that is a hair below a whole micro means that micro.
-        let whole = (priced.bid * 1_000.0 * (1.0 + 1e-12)).floor();
-        let mut cpm = Micros(whole.clamp(0.0, CPM_MAX.0 as f64) as i64).min(most);
-        if cpm < floor {
-            // At the floor, but for what was cut off.
-            let meant = priced.bid >= quote.floor * (1.0 - 1e-9);
-            if !meant || floor > most {
-                return Err(Reason::BelowFloor);
-            }
-            cpm = floor;
-        }
-        let price = tender.cross.convert(cpm, Round::Down);
-        if price <= Micros::ZERO {
-            return Err(Reason::PriceBounds);
-        }
-        if let Some(Floor { cpm, currency }) = offer.floor {
-            let asked = rates.convert(cpm, currency, tender.currency, Round::Up);
-            if price < asked.ok_or(Reason::NoRate)? {
-                return Err(Reason::BelowFloor);
-            }
-        }
-        let score = priced.surplus * tender.to_base;
+        let (priced, cpm, price) = match offer.floor.filter(|_| offer.fixed) {
+            Some(agreed) => self.agreed(agreed, &quote, most, rates)?,
+            None => self.free(offer, &quote, (floor, most), rates)?,
+        };
+        let score = priced.surplus * tender.to_common;
         if !score.is_finite() {
             return Err(Reason::PriceBounds);
         }
@@ -187,6 +185,71 @@ impl Candidate<'_> {
             ltv: fitted.ltv,
             room: fitted.room,
         })
+    }
+
+    /// The price of a deal that has one: not shaded, and nothing above it, as that is what a win pays. In the
+    /// campaign's currency and in the bid's, both for a thousand.
+    fn agreed(
+        &self,
+        agreed: Floor,
+        quote: &Quote,
+        most: Micros,
+        rates: &Rates,
+    ) -> Result<(Priced, Micros, Micros), Reason> {
+        let Candidate { snapshot, tender, .. } = *self;
+        let Floor { cpm, currency } = agreed;
+        let price = rates.convert(cpm, currency, tender.currency, Round::Up);
+        let price = price.ok_or(Reason::NoRate)?;
+        // As it is converted back when it is booked.
+        let cpm = tender.cross.back().convert(price, Round::Up);
+        if cpm > most {
+            return Err(Reason::BelowFloor);
+        }
+        let bid = cpm.0 as f64 / 1_000.0;
+        let quote = Quote { first_price: false, floor: bid, ..*quote };
+        // Refuses where it is worth less.
+        let Priced { worth, .. } = pricing::price(&quote, &snapshot.multipliers, &snapshot.curve)?;
+        if price <= Micros::ZERO {
+            return Err(Reason::PriceBounds);
+        }
+        let win = snapshot.curve.win(bid, quote.value);
+        // What is not known of a deal's chances is reckoned as of any other bid.
+        let surplus = (worth - bid) * win.unwrap_or(bid / worth);
+        Ok((Priced { bid, worth, win, surplus }, cpm, price))
+    }
+
+    /// The same where the price is ours to choose.
+    fn free(
+        &self,
+        offer: Offer,
+        quote: &Quote,
+        (floor, most): (Micros, Micros),
+        rates: &Rates,
+    ) -> Result<(Priced, Micros, Micros), Reason> {
+        let Candidate { snapshot, tender, .. } = *self;
+        let priced = pricing::price(quote, &snapshot.multipliers, &snapshot.curve)?;
+        // A float that is a hair below a whole micro means that micro.
+        let whole = (priced.bid * 1_000.0 * (1.0 + 1e-12)).floor();
+        let mut cpm = Micros(whole.clamp(0.0, CPM_MAX.0 as f64) as i64).min(most);
+        if cpm < floor {
+            // At the floor, but for what was cut off.
+            let meant = priced.bid >= quote.floor * (1.0 - 1e-9);
+            if !meant || floor > most {
+                return Err(Reason::BelowFloor);
+            }
+            cpm = floor;
+        }
+        let price = tender.cross.convert(cpm, Round::Down);
+        if price <= Micros::ZERO {
+            return Err(Reason::PriceBounds);
+        }
+        if let Some(Floor { cpm, currency }) = offer.floor {
+            let asked = rates.convert(cpm, currency, tender.currency, Round::Up);
+            if price < asked.ok_or(Reason::NoRate)? {
+                return Err(Reason::BelowFloor);
+            }
+        }
+        Ok((priced, cpm, price))
     }
 
     /// The best of several offers, or why the first of them was no bid.

@@ -11,7 +11,7 @@ use crate::targeting;
 use crate::targeting::bits;
 use crate::targeting::check::{Asked, admitted};
 use crate::targeting::compile::Entry;
-use crate::targeting::{Index, Person};
+use crate::targeting::{Index, Sight, Sights};
 
 use super::bid::{Bid, Candidate, Offer, Tender};
 use super::decisions::Decisions;
@@ -19,18 +19,18 @@ use super::rates::Rates;
 use super::snapshot::{Snapshot, Snapshots};
 
 /// What an auction is decided with besides the campaigns.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    pub rates: &'a Rates,
-    /// What was looked up of who sees it; what may not be used of it is not.
-    pub person: Person<'a>,
+#[derive(Debug)]
+pub struct Context<'a, V: ?Sized> {
+    /// Who sees it and what money is worth, as each account knows it; what may not be used of the person is
+    /// not.
+    pub sights: &'a V,
     /// Decides throttling, ties and which of several creatives; of two equal requests with one seed both
     /// decisions are the same.
     pub seed: u64,
 }
 
-/// How each currency is bid in, once it was asked for.
-type Tenders = SmallVec<[(Currency, Result<Tender, Reason>); 4]>;
+/// How each currency of an account is bid in, once it was asked for.
+type Tenders = SmallVec<[((u32, Currency), Result<Tender, Reason>); 4]>;
 
 /// Memory of decisions, one at a time.
 #[derive(Debug, Default)]
@@ -41,34 +41,50 @@ pub struct Scratch {
 }
 
 /// Decides a request.
-pub fn decide<'s, S: Snapshots + ?Sized>(
+pub fn decide<'s, S: Snapshots + ?Sized, V: Sights + ?Sized>(
     auction: &Auction<'_>,
     index: &Index,
     snapshots: &S,
-    context: &Context<'_>,
+    context: &Context<'_, V>,
     scratch: &'s mut Scratch,
 ) -> &'s mut Decisions {
     let Scratch { targeting, tenders, decisions } = scratch;
-    let Context { rates, person, seed } = *context;
-    let person = person.of(auction);
+    let Context { sights, seed } = *context;
     tenders.clear();
     decisions.begin(auction.slots.len());
-    index.request(auction, &person, targeting);
+    let apart = auction.personal && auction.user.is_some() && sights.seen().is_some();
+    index.request(auction, apart, targeting);
     *decisions.refused_mut() = targeting.refused;
-    let asked = Asked { auction, person: &person, rates, seed };
+    // Candidates of one account mostly stand beside each other.
+    let mut last: Option<(u32, Sight<'_>)> = None;
+    let mut common: Option<&Rates> = None;
     for (place, slot) in auction.slots.iter().enumerate() {
         index.slot(slot, targeting, decisions.refused_mut());
-        let pair = |at, entry, place| Pair { at, entry, place, slot, index, asked };
-        for word in 0..targeting.slot.len() {
-            let candidates = targeting.slot.get(word).copied().unwrap_or(0);
+        for word in 0..targeting.words() {
+            let Some((first, candidates)) = targeting.word(word) else { continue };
             for bit in bits::each(&[candidates]) {
-                let at = word as u32 * 64 + bit;
+                let at = first + bit;
                 let Some(entry) = index.entry(at) else { continue };
                 decisions.candidates += 1;
+                let sight = match last {
+                    Some((account, sight)) if account == entry.account => sight,
+                    _ => {
+                        let Sight { rates, person } = sights.of(entry.account);
+                        Sight { rates, person: person.of(auction) }
+                    }
+                };
+                last = Some((entry.account, sight));
+                let common = *common.get_or_insert(sight.rates);
+                let Sight { rates, ref person } = sight;
+                let asked = Asked { auction, person, rates, seed };
                 let outcome: Result<Bid, Reason> = match snapshots.get(at) {
-                    Some(snapshot) => one(&pair(at, entry, place), &snapshot, tenders, targeting),
+                    Some(snapshot) => {
+                        let pair = Pair { at, entry, place, slot, index, asked, common };
+                        one(&pair, &snapshot, tenders, targeting)
+                    }
                     None => Err(Reason::NotActive),
                 };
+                snapshots.met(at, &outcome);
                 match outcome {
                     Ok(bid) => {
                         decisions.refused_mut().add(Reason::Outbid, 1);
@@ -93,6 +109,8 @@ struct Pair<'a, 'r> {
     slot: &'a Slot<'r>,
     index: &'a Index,
     asked: Asked<'a, 'r>,
+    /// Those of the request's first candidate: in their base all of its bids are compared.
+    common: &'a Rates,
 }
 
 /// What it bids, or the first reason why not.
@@ -102,22 +120,23 @@ fn one(
     tenders: &mut Tenders,
     scratch: &mut targeting::Scratch,
 ) -> Result<Bid, Reason> {
-    let Pair { at, entry, place, slot, index, ref asked } = *pair;
+    let Pair { at, entry, place, slot, index, ref asked, common } = *pair;
     let Asked { auction, person, rates, seed } = *asked;
+    // Also of one that does not bid: what its bidder is told of is traffic that it could have had.
+    let fitted = index.check(entry, asked, slot, place, scratch)?;
     if let Some(reason) = snapshot.closed {
         return Err(reason);
     }
-    let fitted = index.check(entry, asked, slot, place, scratch)?;
     if throttles(snapshot, entry, seed) {
         return Err(Reason::Throttled);
     }
-    let tender = tender(tenders, entry.currency, auction, rates)?;
+    let tender = tender(tenders, entry, auction, (rates, common))?;
     let engagement = person.ltv.and_then(|ltv| ltv.engagement);
     let value = Candidate::value(entry, snapshot, fitted.ltv, engagement)?;
     let it = Candidate { at, entry, snapshot, fitted, tender, value };
     let open = !slot.private && !entry.deals_only;
     let open = open.then(|| Offer::open(auction, slot));
-    let deals = admitted(index, entry, slot, scratch);
+    let deals = admitted(entry, scratch);
     let deals = deals.filter_map(|deal| Offer::deal(auction, slot, deal));
     it.best(open.into_iter().chain(deals), rates)
 }
@@ -132,14 +151,15 @@ pub(super) fn throttles(snapshot: &Snapshot, entry: &Entry, seed: u64) -> bool {
 
 fn tender(
     tenders: &mut Tenders,
-    own: Currency,
+    entry: &Entry,
     auction: &Auction<'_>,
-    rates: &Rates,
+    (rates, common): (&Rates, &Rates),
 ) -> Result<Tender, Reason> {
-    if let Some((_, known)) = tenders.iter().find(|(currency, _)| *currency == own) {
+    let own = (entry.account, entry.currency);
+    if let Some((_, known)) = tenders.iter().find(|(known, _)| *known == own) {
         return *known;
     }
-    let tender = Tender::of(own, auction, rates);
+    let tender = Tender::of(entry.currency, auction, rates, common);
     if tenders.len() < tenders.inline_size() {
         tenders.push((own, tender));
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::frequency::key::mix;
 use crate::opportunity::{Auction, Slot};
 use crate::reason::Reason;
-use crate::targeting::Index;
 use crate::targeting::explain::{Explained, Finding, explain};
+use crate::targeting::{Index, Sight, Sights};
 
 use super::bid::{Candidate, OFFERS_MAX, Offer, Tender};
 use super::decide::{Context, throttles};
@@ -28,26 +28,29 @@ pub struct Explanation {
 }
 
 /// Everything that kept a campaign from bidding on a slot. `None`: the campaign or the slot is not there.
-pub fn explain_one<S: Snapshots + ?Sized>(
+pub fn explain_one<S: Snapshots + ?Sized, V: Sights + ?Sized>(
     auction: &Auction<'_>,
     slot: usize,
     at: u32,
     index: &Index,
     snapshots: &S,
-    context: &Context<'_>,
+    context: &Context<'_, V>,
 ) -> Option<Explanation> {
     let (entry, slot) = (index.entry(at)?, auction.slots.get(slot)?);
-    let person = context.person.of(auction);
-    // What the bidder says comes after the index and before everything else.
+    let Sight { rates, person } = context.sights.of(entry.account);
+    let person = person.of(auction);
+    // What the bidder says comes after everything that targeting says.
     let Explained { mut findings, listed } =
-        explain(&entry.campaign, &index.seat, auction, slot, &person, context.rates);
+        explain(&entry.campaign, &index.seat, auction, slot, &person, rates);
     match snapshots.get(at) {
+        // Nobody looks further than the index.
         None => findings.insert(listed, finding(Reason::NotActive, "no bidder runs for it")),
         Some(snapshot) => {
             if let Some(reason) = snapshot.closed {
-                findings.insert(listed, finding(reason, "its bidder does not bid"));
+                findings.push(finding(reason, "its bidder does not bid"));
             }
-            bidder(entry, &snapshot, auction, slot, index, context, &mut findings);
+            let sight = Sight { rates, person };
+            bidder(entry, &snapshot, (auction, slot), index, (&sight, context.seed), &mut findings);
         }
     }
     let it = &entry.campaign.definition;
@@ -67,27 +70,26 @@ fn finding(reason: Reason, detail: &str) -> Finding {
 fn bidder(
     entry: &Entry,
     snapshot: &Snapshot,
-    auction: &Auction<'_>,
-    slot: &Slot<'_>,
+    (auction, slot): (&Auction<'_>, &Slot<'_>),
     index: &Index,
-    context: &Context<'_>,
+    (sight, seed): (&Sight<'_>, u64),
     findings: &mut Vec<Finding>,
 ) {
-    if throttles(snapshot, entry, context.seed) {
+    let Sight { rates, person } = *sight;
+    if throttles(snapshot, entry, seed) {
         let pass = snapshot.multipliers.pass;
         findings.push(finding(Reason::Throttled, &format!("takes part in {pass} of auctions")));
     }
-    let tender = match Tender::of(entry.currency, auction, context.rates) {
+    let tender = match Tender::of(entry.currency, auction, rates, rates) {
         Ok(tender) => tender,
         Err(reason) => {
             let detail = format!("no rate leads from {} to what is taken", entry.currency);
             return findings.push(finding(reason, &detail));
         }
     };
-    let person = context.person.of(auction);
     let ltv = person.ltv.and_then(|ltv| {
         let round = super::rates::Round::Down;
-        context.rates.convert(ltv.amount, ltv.currency, entry.currency, round)
+        rates.convert(ltv.amount, ltv.currency, entry.currency, round)
     });
     let engagement = person.ltv.and_then(|ltv| ltv.engagement);
     let value = match Candidate::value(entry, snapshot, ltv, engagement) {
@@ -100,7 +102,7 @@ fn bidder(
     if offers.is_empty() {
         return;
     }
-    if let Err(reason) = it.best(offers, context.rates) {
+    if let Err(reason) = it.best(offers, rates) {
         let detail = format!("worth {value:.0} micros an impression before budget and floor");
         findings.push(finding(reason, &detail));
     }
@@ -122,11 +124,11 @@ fn offers(entry: &Entry, auction: &Auction<'_>, slot: &Slot<'_>, index: &Index) 
 
 /// Explanations of `most` pairs of a slot and a campaign, drawn by the seed with equal chances. For requests
 /// that are sampled: it allocates.
-pub fn sample<S: Snapshots + ?Sized>(
+pub fn sample<S: Snapshots + ?Sized, V: Sights + ?Sized>(
     auction: &Auction<'_>,
     index: &Index,
     snapshots: &S,
-    context: &Context<'_>,
+    context: &Context<'_, V>,
     most: usize,
 ) -> Vec<Explanation> {
     let pairs = auction.slots.len() as u64 * index.len() as u64;

@@ -5,6 +5,8 @@
 //! arguments, seed included, and allocates nothing once its scratch has grown. Every pair of a slot and a
 //! campaign of the index ends as a winner or is counted under one reason.
 
+#[cfg(test)]
+mod accounts;
 pub mod bid;
 pub mod decide;
 pub mod decisions;

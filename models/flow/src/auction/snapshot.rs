@@ -11,6 +11,8 @@ use crate::pacing::Multipliers;
 use crate::pricing::WinCurve;
 use crate::reason::Reason;
 
+use super::bid::Bid;
+
 /// The state of one campaign's bidder. Everything else that an auction needs to know of the campaign is in
 /// the index's entry: so the two cannot contradict each other.
 #[derive(Clone, Debug)]
@@ -57,6 +59,11 @@ pub trait Snapshots {
         Self: 'a;
 
     fn get(&self, at: u32) -> Option<Self::Ref<'_>>;
+
+    /// Told of what became of a candidate on one slot: its bid, or the reason why there is none.
+    fn met(&self, at: u32, outcome: &Result<Bid, Reason>) {
+        let _ = (at, outcome);
+    }
 }
 
 impl Snapshots for [Snapshot] {

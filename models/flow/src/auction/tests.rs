@@ -22,7 +22,7 @@ use crate::pricing::WinCurve;
 use crate::reason::Reason;
 use crate::targeting::samples::{Dice, auction, campaign, seeds};
 use crate::targeting::tests::{person, rates, seen};
-use crate::targeting::{Index, Person};
+use crate::targeting::{Index, Person, Sight};
 
 pub(super) fn snapshot(mu: f64) -> Snapshot {
     Snapshot {
@@ -45,16 +45,16 @@ fn snapshots(n: usize, dice: &mut Dice) -> Vec<Snapshot> {
     (0..n).map(|_| one(dice)).collect()
 }
 
-fn context<'a>(rates: &'a super::Rates, person: Person<'a>, seed: u64) -> Context<'a> {
-    Context { rates, person, seed }
+fn context<'a>(sights: &'a Sight<'a>, seed: u64) -> Context<'a, Sight<'a>> {
+    Context { sights, seed }
 }
 
-fn code(text: &str) -> Currency {
+pub(super) fn code(text: &str) -> Currency {
     text.parse().expect("a code")
 }
 
 /// A banner campaign in USD that takes everything and bids `cpm` units.
-fn plain(
+pub(super) fn plain(
     id: usize,
     cpm: i64,
     change: impl FnOnce(&mut crate::campaign::definition::Definition),
@@ -78,12 +78,13 @@ fn banner() -> Slot<'static> {
         secure: false,
         interstitial: false,
         rewarded: false,
+        asks: Default::default(),
         attributes_blocked: Default::default(),
         expires_s: None,
     }
 }
 
-fn second(slots: usize) -> Auction<'static> {
+pub(super) fn second(slots: usize) -> Auction<'static> {
     let mut it = auction(0, &mut Dice::new(1));
     it.price = PriceType::Second;
     it.currencies = [Currency::USD].into_iter().collect();
@@ -91,6 +92,7 @@ fn second(slots: usize) -> Auction<'static> {
     it.seats.clear();
     it.seats_blocked.clear();
     it.blocked = Default::default();
+    it.allowed = Default::default();
     it.slots = (0..slots).map(|_| banner()).collect();
     it
 }
@@ -109,7 +111,8 @@ impl Run {
 
     fn decide(&mut self, auction: &Auction<'_>) -> &mut super::Decisions {
         let rates = rates();
-        let context = context(&rates, Person::default(), 1);
+        let sight = Sight { rates: &rates, person: Person::default() };
+        let context = context(&sight, 1);
         decide(auction, &self.index, &self.snapshots[..], &context, &mut self.scratch)
     }
 }
@@ -204,6 +207,7 @@ fn a_deal_has_its_own_floor_price_type_seats_and_advertisers() {
         id,
         floor: Some(Floor { cpm: Micros(3 * UNIT), currency: Currency::USD }),
         price: Some(PriceType::First),
+        fixed: false,
         seats: Default::default(),
         advertisers: Default::default(),
     };
@@ -240,6 +244,38 @@ fn a_deal_has_its_own_floor_price_type_seats_and_advertisers() {
 }
 
 #[test]
+fn a_deal_with_a_price_is_bid_at_that_price_and_at_no_other() {
+    let ours = plain(0, 4, |it| it.targeting.deals.ids = vec!["deal-1".into()]);
+    let mut run = Run::of(vec![ours]);
+    let mut with = |cpm: &str, currency: &str, taken: &str| {
+        let mut asked = second(1);
+        let floor = Floor { cpm: cpm.parse().expect("an amount"), currency: code(currency) };
+        asked.slots[0].private = true;
+        asked.currencies = [code(taken)].into_iter().collect();
+        asked.slots[0].deals.push(Deal {
+            id: "deal-1",
+            floor: Some(floor),
+            price: Some(PriceType::First),
+            fixed: true,
+            seats: Default::default(),
+            advertisers: Default::default(),
+        });
+        let decisions = run.decide(&asked);
+        (decisions.winner(0).map(|bid| (bid.price.0, bid.cpm.0)), decisions.no_bid())
+    };
+    // Shaded it would be 2 or about that.
+    assert_eq!(with("3", "USD", "USD"), (Some((3_000_000, 3_000_000)), None));
+    assert_eq!(with("0.5", "USD", "USD"), (Some((500_000, 500_000)), None));
+    assert_eq!(with("4", "USD", "USD"), (Some((4_000_000, 4_000_000)), None), "all it is worth");
+    assert_eq!(with("4.000001", "USD", "USD"), (None, Some(Reason::BelowFloor)));
+    // 3 EUR are 3.255 USD; told in either currency it is the same price.
+    assert_eq!(with("3", "EUR", "USD"), (Some((3_255_000, 3_255_000)), None));
+    assert_eq!(with("3", "EUR", "EUR"), (Some((3_000_000, 3_255_000)), None));
+    assert_eq!(with("3.7", "EUR", "EUR"), (None, Some(Reason::BelowFloor)));
+    assert_eq!(with("3", "GBP", "USD"), (None, Some(Reason::NoRate)));
+}
+
+#[test]
 fn no_bid_is_beyond_what_the_budget_has_left_for_one_impression() {
     let mut run = Run::of(vec![plain(0, 2, |_| ())]);
     run.snapshots[0].left = Some(Micros(1_500));
@@ -258,9 +294,10 @@ fn throttling_lets_the_asked_share_pass_and_never_half_a_request() {
     let mut run = Run::of(vec![plain(0, 2, |it| it.per_request = 2)]);
     run.snapshots[0].multipliers.pass = 0.3;
     let (rates, asked) = (rates(), second(2));
+    let sight = Sight { rates: &rates, person: Person::default() };
     let mut passed = 0;
     for seed in 0..4_000 {
-        let context = context(&rates, Person::default(), mix(seed));
+        let context = context(&sight, mix(seed));
         let n = decide(&asked, &run.index, &run.snapshots[..], &context, &mut run.scratch)
             .winners()
             .count();
@@ -277,7 +314,7 @@ fn alone(
     snapshot: &Snapshot,
     auction: &Auction<'_>,
     place: usize,
-    context: &Context<'_>,
+    context: &Context<'_, Sight<'_>>,
 ) -> (Option<Bid>, Option<Reason>) {
     let mut one = auction.clone();
     let slot = one.slots.swap_remove(place);
@@ -304,7 +341,8 @@ proptest! {
         for _ in 0..3 {
             let auction = auction(often, &mut dice);
             let table = seen(&campaigns, auction.at_us, &mut dice);
-            let context = context(&rates, person(&table, &mut dice), dice.raw());
+            let sight = Sight { rates: &rates, person: person(&table, &mut dice) };
+            let context = context(&sight, dice.raw());
             let decisions = decide(&auction, &index, &snapshots[..], &context, &mut scratch);
 
             // Everybody is counted once.
@@ -370,6 +408,9 @@ proptest! {
                 if let Some(Floor { cpm, currency }) = floor {
                     let floor = rates.convert(cpm, currency, bid.currency, Round::Up);
                     prop_assert!(floor.is_some_and(|floor| floor <= bid.price));
+                    if bid.deal.is_some_and(|deal| slot.deals[usize::from(deal)].fixed) {
+                        prop_assert_eq!(floor, Some(bid.price));
+                    }
                 }
             }
 
@@ -404,7 +445,8 @@ proptest! {
         let snapshots = snapshots(campaigns.len(), &mut dice);
         let index = Index::new(campaigns, "house");
         let (rates, auction) = (rates(), auction(20, &mut dice));
-        let context = context(&rates, Person::default(), seed);
+        let sight = Sight { rates: &rates, person: Person::default() };
+        let context = context(&sight, seed);
         let drawn = sample(&auction, &index, &snapshots[..], &context, 8);
         prop_assert!((1..=8).contains(&drawn.len()));
         let again = sample(&auction, &index, &snapshots[..], &context, 8);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::media::Media;
 use super::mistake::Mistakes;
 use super::name::{is_category, is_domain, is_name};
 
@@ -37,6 +38,8 @@ pub struct Creative {
     /// ISO 639-1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    #[serde(default, skip_serializing_if = "Media::is_default")]
+    pub media: Media,
     /// Loads everything by HTTPS.
     #[serde(default = "yes")]
     pub secure: bool,
@@ -134,6 +137,7 @@ impl Creative {
         wrong.unless(fits, &at("categories"), "are not at most 32 codes such as IAB1-5");
         let fits = self.attributes.len() <= LIST_MAX;
         wrong.unless(fits, &at("attributes"), "are more than 32");
+        self.media.check(&at("media"), wrong);
         let language = self.language.as_deref().is_none_or(is_language);
         wrong.unless(language, &at("language"), "is not two or three lower-case letters");
     }
@@ -144,7 +148,7 @@ pub(super) fn is_language(text: &str) -> bool {
     matches!(text.len(), 2 | 3) && text.bytes().all(|b| b.is_ascii_lowercase())
 }
 
-fn is_mime(text: &str) -> bool {
+pub(super) fn is_mime(text: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -90,7 +90,7 @@ impl Fields {
         let Some(raw) = self.raw(name).filter(|raw| raw.get() != "null") else {
             return Vec::new();
         };
-        let Some(elements) = read::<Vec<Box<RawValue>>>(&raw, &path, wrong) else {
+        let Some(Elements(elements)) = read(&raw, &path, wrong) else {
             return Vec::new();
         };
         let each = elements.iter().enumerate();
@@ -103,6 +103,35 @@ impl Fields {
             let name: String = name.chars().take(64).collect();
             wrong.add(join(path, &name), "is no field of this");
         }
+    }
+}
+
+/// Elements of a list, as they came; more than [`ELEMENTS_MAX`] are refused before they are kept.
+struct Elements(Vec<Box<RawValue>>);
+
+/// Elements of one list that are looked at.
+const ELEMENTS_MAX: usize = 1_000;
+
+impl<'de> Deserialize<'de> for Elements {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Elements;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Elements, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = seq.next_element()? {
+                    if elements.len() >= ELEMENTS_MAX {
+                        return Err(serde::de::Error::custom("more than 1000 elements"));
+                    }
+                    elements.push(element);
+                }
+                Ok(Elements(elements))
+            }
+        }
+        d.deserialize_seq(Each)
     }
 }
 

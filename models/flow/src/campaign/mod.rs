@@ -6,7 +6,10 @@ pub mod creative;
 pub mod definition;
 pub mod edit;
 pub mod fields;
+#[cfg(test)]
+mod hostile;
 pub mod hours;
+pub mod media;
 pub mod mistake;
 pub mod name;
 pub mod patch;

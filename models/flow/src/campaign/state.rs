@@ -232,6 +232,10 @@ impl Campaign {
         let mut effects = Effects::from_iter([Effect::Record(Change::Edited)]);
         if moved {
             effects.extend(allocation(&next.definition).map(Effect::Allocate));
+            if next.status == Status::Paused {
+                // An allocation is open to everybody who asks for it.
+                effects.push(Effect::PauseBudget);
+            }
         }
         next.follow(now_us, &mut effects);
         Ok((Some(next), effects))

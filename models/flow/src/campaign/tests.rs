@@ -247,6 +247,18 @@ fn a_pause_withdraws_and_a_resume_does_not_allocate_again() {
 }
 
 #[test]
+fn another_budget_of_a_paused_campaign_is_paused_as_well() {
+    let draft = Campaign::create(small(), 0).expect("created").0;
+    let (active, _) = step(&draft, Command::Activate, 1);
+    let (paused, _) = step(&active, Command::Pause, 2);
+    let richer = patched(r#"{"budget":{"amount":77}}"#);
+    let (_, effects) = step(&paused, Command::Edit(Box::new(richer)), 3);
+    let given = effects.iter().position(|it| matches!(it, Effect::Allocate(_)));
+    let taken = effects.iter().position(|it| *it == Effect::PauseBudget);
+    assert!(given.is_some() && given < taken, "{effects:?}");
+}
+
+#[test]
 fn an_ended_campaign_stays_ended() {
     let draft = Campaign::create(small(), 0).expect("created").0;
     let (ended, _) = step(&draft, Command::End, 1);

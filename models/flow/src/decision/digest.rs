@@ -52,14 +52,6 @@ impl Text {
             Text::Hash(bytes) => *bytes == hash(text),
         }
     }
-
-    fn bytes(&self) -> usize {
-        match self {
-            // The length before it is one byte below 128 and two at 128.
-            Text::Plain(text) => text.len() + if text.len() < 128 { 1 } else { 2 },
-            Text::Hash(_) => HASH_BYTES,
-        }
-    }
 }
 
 /// The first 128 bits of SHA-256.
@@ -70,15 +62,15 @@ pub fn hash(text: &str) -> [u8; HASH_BYTES] {
     first
 }
 
-/// See the module's page.
+/// See the module's page. Whoever writes one need not own its texts: [`Said`].
 #[derive(Clone, Debug, PartialEq)]
-pub struct Digest {
-    pub account: Text,
-    pub campaign: Text,
-    pub creative: Text,
-    pub impression: Text,
+pub struct Digest<T = Text> {
+    pub account: T,
+    pub campaign: T,
+    pub creative: T,
+    pub impression: T,
     /// Version of the model of the LTV; empty where none answered.
-    pub model: Text,
+    pub model: T,
     /// Version of the campaign's definition.
     pub definition: u32,
     pub hold: u128,
@@ -111,9 +103,55 @@ const CONVERTED: u8 = 4;
 const STATUS_SHIFT: u8 = 3;
 const FLAGS: u8 = 0b1_1111;
 
-impl Digest {
-    fn texts(&self) -> [&Text; 5] {
+/// A text as a digest carries it.
+#[derive(Clone, Copy, Debug)]
+pub enum Carried<'a> {
+    Plain(&'a str),
+    Hash([u8; HASH_BYTES]),
+}
+
+impl<'a> Carried<'a> {
+    fn of(text: &'a str) -> Carried<'a> {
+        match text.len() {
+            0..=TEXT_BYTES_MAX => Carried::Plain(text),
+            _ => Carried::Hash(hash(text)),
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            // The length before it is one byte below 128 and two at 128.
+            Carried::Plain(text) => text.len() + if text.len() < 128 { 1 } else { 2 },
+            Carried::Hash(_) => HASH_BYTES,
+        }
+    }
+}
+
+/// What a digest can have its texts from: its own, or somebody else's while it is written.
+pub trait Said {
+    fn carried(&self) -> Carried<'_>;
+}
+
+impl Said for Text {
+    fn carried(&self) -> Carried<'_> {
+        match self {
+            // Whatever somebody has put into it: what is too long is a hash.
+            Text::Plain(text) => Carried::of(text),
+            Text::Hash(hash) => Carried::Hash(*hash),
+        }
+    }
+}
+
+impl Said for &str {
+    fn carried(&self) -> Carried<'_> {
+        Carried::of(self)
+    }
+}
+
+impl<T: Said> Digest<T> {
+    fn texts(&self) -> [Carried<'_>; 5] {
         [&self.account, &self.campaign, &self.creative, &self.impression, &self.model]
+            .map(Said::carried)
     }
 
     fn converts(&self) -> bool {
@@ -123,63 +161,58 @@ impl Digest {
     /// The bytes, at most [`DIGEST_BYTES_MAX`]. Where there are too many, texts become hashes: the longest of
     /// those first that can be looked up again, the impression's id last.
     pub fn encode(&self) -> Vec<u8> {
-        let mut fixed = Vec::with_capacity(DIGEST_BYTES_MAX);
+        let mut bytes = Vec::with_capacity(DIGEST_BYTES_MAX);
         let converted = self.converts();
-        fixed.extend(self.hold.to_be_bytes());
-        varint::put_signed(self.at_us, &mut fixed);
-        varint::put_signed(self.cpm.0, &mut fixed);
-        fixed.extend(self.currency.as_str().as_bytes());
-        if converted {
-            varint::put_signed(self.price.0, &mut fixed);
-            fixed.extend(self.own_currency.as_str().as_bytes());
-            varint::put_signed(self.cross.from.0, &mut fixed);
-            varint::put_signed(self.cross.to.0, &mut fixed);
-        }
-        varint::put(u64::from(self.definition), &mut fixed);
-        let Multipliers { mu, lambda, pass } = self.multipliers;
-        for n in [self.value, mu, lambda, pass] {
-            let n = if n.is_finite() { n } else { 0.0 };
-            fixed.extend(n.to_le_bytes());
-        }
-        if let Some(ltv) = self.ltv {
-            varint::put_signed(ltv.0, &mut fixed);
-        }
-        let mut texts = self.texts().map(Text::clone);
-        // Whatever somebody has put into it: what is too long is a hash.
-        for text in &mut texts {
-            if let Text::Plain(plain) = text {
-                *text = Text::plain(plain);
-            }
-        }
-        let room = DIGEST_BYTES_MAX - 3 - fixed.len().min(DIGEST_BYTES_MAX - 3);
-        while texts.iter().map(Text::bytes).sum::<usize>() > room {
-            let shrinks =
-                |text: &Text| matches!(text, Text::Plain(plain) if plain.len() >= HASH_BYTES);
-            // The impression (3) goes last.
-            let longest = (0..texts.len())
-                .filter(|i| texts.get(*i).is_some_and(shrinks))
-                .max_by_key(|i| (*i != 3, texts.get(*i).map_or(0, Text::bytes)));
-            let Some(text) = longest.and_then(|i| texts.get_mut(i)) else { break };
-            if let Text::Plain(plain) = text {
-                *text = Text::Hash(hash(plain));
-            }
-        }
         let status = LtvStatus::ALL.iter().position(|it| *it == self.ltv_status).unwrap_or(3) as u8;
         let mut flags = status << STATUS_SHIFT;
         flags |= if self.first_price { FIRST_PRICE } else { 0 };
         flags |= if self.ltv.is_some() { HAS_LTV } else { 0 };
         flags |= if converted { CONVERTED } else { 0 };
+        // Which texts are hashes is known at the end.
+        bytes.extend([VERSION, flags, 0]);
+        bytes.extend(self.hold.to_be_bytes());
+        varint::put_signed(self.at_us, &mut bytes);
+        varint::put_signed(self.cpm.0, &mut bytes);
+        bytes.extend(self.currency.as_str().as_bytes());
+        if converted {
+            varint::put_signed(self.price.0, &mut bytes);
+            bytes.extend(self.own_currency.as_str().as_bytes());
+            varint::put_signed(self.cross.from.0, &mut bytes);
+            varint::put_signed(self.cross.to.0, &mut bytes);
+        }
+        varint::put(u64::from(self.definition), &mut bytes);
+        let Multipliers { mu, lambda, pass } = self.multipliers;
+        for n in [self.value, mu, lambda, pass] {
+            let n = if n.is_finite() { n } else { 0.0 };
+            bytes.extend(n.to_le_bytes());
+        }
+        if let Some(ltv) = self.ltv {
+            varint::put_signed(ltv.0, &mut bytes);
+        }
+        let mut texts = self.texts();
+        let room = DIGEST_BYTES_MAX.saturating_sub(bytes.len());
+        while texts.iter().map(|text| text.bytes()).sum::<usize>() > room {
+            let shrinks = |text: &Carried<'_>| matches!(text, Carried::Plain(plain) if plain.len() >= HASH_BYTES);
+            // The impression (3) goes last.
+            let longest = (0..texts.len())
+                .filter(|i| texts.get(*i).is_some_and(shrinks))
+                .max_by_key(|i| (*i != 3, texts.get(*i).map_or(0, |text| text.bytes())));
+            let Some(text) = longest.and_then(|i| texts.get_mut(i)) else { break };
+            if let Carried::Plain(plain) = text {
+                *text = Carried::Hash(hash(plain));
+            }
+        }
         let hashes = texts
             .iter()
             .enumerate()
-            .fold(0, |hashes, (i, text)| hashes | u8::from(matches!(text, Text::Hash(_))) << i);
-        let mut bytes = Vec::with_capacity(DIGEST_BYTES_MAX);
-        bytes.extend([VERSION, flags, hashes]);
-        bytes.extend(fixed);
+            .fold(0, |hashes, (i, text)| hashes | u8::from(matches!(text, Carried::Hash(_))) << i);
+        if let Some(which) = bytes.get_mut(2) {
+            *which = hashes;
+        }
         for text in &texts {
             match text {
-                Text::Hash(hash) => bytes.extend(hash),
-                Text::Plain(text) => {
+                Carried::Hash(hash) => bytes.extend(hash),
+                Carried::Plain(text) => {
                     varint::put(text.len() as u64, &mut bytes);
                     bytes.extend(text.as_bytes());
                 }
@@ -189,6 +222,13 @@ impl Digest {
         bytes
     }
 
+    /// The same in base64url without padding, at most [`DIGEST_CHARS_MAX`] characters.
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.encode())
+    }
+}
+
+impl Digest {
     pub fn decode(bytes: &[u8]) -> Result<Digest, BadDigest> {
         if bytes.len() > DIGEST_BYTES_MAX {
             return Err(BadDigest);
@@ -198,11 +238,7 @@ impl Digest {
         if reader.0.is_empty() { Ok(digest) } else { Err(BadDigest) }
     }
 
-    /// The same in base64url without padding, at most [`DIGEST_CHARS_MAX`] characters.
-    pub fn to_text(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.encode())
-    }
-
+    /// Of the text of one.
     pub fn from_text(text: &str) -> Result<Digest, BadDigest> {
         if text.len() > DIGEST_CHARS_MAX {
             return Err(BadDigest);

@@ -54,9 +54,11 @@ impl fmt::Display for Line<'_> {
         let mut keys = KEYS.iter();
         let mut text = |value: Option<&dyn fmt::Display>, f: &mut fmt::Formatter<'_>| {
             let key = keys.next().copied().unwrap_or("-");
+            // A line has thirty of them: pieces cost less than patterns.
+            [" ", key, "="].into_iter().try_for_each(|part| f.write_str(part))?;
             match value {
-                Some(value) => write!(f, " {key}={value}"),
-                None => write!(f, " {key}=-"),
+                Some(value) => value.fmt(f),
+                None => f.write_str("-"),
             }
         };
         macro_rules! say {

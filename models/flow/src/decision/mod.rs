@@ -3,6 +3,7 @@
 pub mod digest;
 pub mod line;
 pub mod outcome;
+pub mod proof;
 pub mod rebuild;
 pub mod record;
 pub mod sample;
@@ -10,7 +11,8 @@ pub mod sample;
 mod tests;
 pub mod varint;
 
-pub use digest::{BadDigest, Digest, Text};
+pub use digest::{BadDigest, Digest, Said, Text};
 pub use outcome::{Event, Outcome};
-pub use record::{Decision, Kind};
+pub use proof::Proof;
+pub use record::{ChangeOf, Decision, Kind};
 pub use sample::{Counters, Reservoir, Retention};

@@ -121,6 +121,27 @@ impl Outcome {
         }
     }
 
+    /// Whether nothing more is to come.
+    pub fn is_over(&self) -> bool {
+        !matches!(self, Outcome::Bid | Outcome::Won { .. })
+    }
+
+    /// Whether a record that says this is to say the other from now on. Tidings come twice and late: what
+    /// was billed stays billed, what was won is billed or stays won, and what ended without a booking is
+    /// booked all the same.
+    pub fn gives_way_to(&self, next: &Outcome) -> bool {
+        match (self, next) {
+            (Outcome::None | Outcome::Billed { .. }, _) | (_, Outcome::None | Outcome::Bid) => {
+                false
+            }
+            (Outcome::Bid, _) => true,
+            (Outcome::Won { .. }, next) => matches!(next, Outcome::Billed { .. }),
+            (Outcome::Lost { .. } | Outcome::Expired { .. }, next) => {
+                matches!(next, Outcome::Won { .. } | Outcome::Billed { .. })
+            }
+        }
+    }
+
     /// What an event makes of it. `most`: what was authorised.
     pub fn step(self, event: Event, most: Micros, now_us: i64) -> Step {
         let within = |price: Option<Micros>| {
@@ -170,6 +191,33 @@ impl Outcome {
                 Outcome::Lost { .. } | Outcome::Expired { .. },
                 Event::Win { price } | Event::Billing { price },
             ) => book(price, true, Taken::Late),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_never_unsays_a_booking_and_a_booking_is_always_said() {
+        let amount = Micros(1);
+        let all = [
+            Outcome::Bid,
+            Outcome::Lost { code: None, at_us: 1 },
+            Outcome::Expired { at_us: 1 },
+            Outcome::Won { amount, at_us: 1 },
+            Outcome::Billed { amount, at_us: 1, late: false },
+        ];
+        for (i, from) in all.iter().enumerate() {
+            assert!(!from.gives_way_to(from), "{from:?}");
+            let billed = all.last().expect("some");
+            assert_eq!(from.gives_way_to(billed), from != billed, "{from:?}");
+            for to in all.iter().take(i) {
+                // What is later in the list is never followed by what is earlier.
+                assert!(!from.gives_way_to(to), "{from:?} {to:?}");
+            }
+            assert!(!Outcome::None.gives_way_to(from));
         }
     }
 }

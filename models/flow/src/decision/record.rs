@@ -49,7 +49,7 @@ impl BreakerState {
     }
 }
 
-/// The record. It holds no id of a person.
+/// The record. It holds no id of a person. What there is nothing to say of is left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
@@ -58,29 +58,43 @@ pub struct Decision {
     pub at_us: i64,
     pub account: String,
     /// `None`: of a request that meant nobody in particular.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign: Option<String>,
     /// Of the campaign's definition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
     /// The exchange's id of the request. `None`: of a change, and of what was rebuilt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auction: Option<String>,
     /// The exchange's id of the impression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub impression: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creative: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deal: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ltv: Option<LtvUsed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multipliers: Option<MultipliersUsed>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<PriceUsed>,
     /// Id of the hold, 32 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<String>,
     pub breaker: BreakerState,
     /// From the request's arrival to the decision, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u32>,
     pub outcome: Outcome,
     /// Why not; of a bid: why others of ours did not win, where that was sampled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Finding>,
     /// Of a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<ChangeOf>,
     /// What the impression has brought since, in the campaign's currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actual: Option<Actual>,
     /// Made of the digest in a notice's URL, as the record itself was lost: what the digest does not hold is
     /// missing.
@@ -92,6 +106,7 @@ pub struct Decision {
 #[serde(deny_unknown_fields)]
 pub struct LtvUsed {
     /// In the campaign's currency; `None`: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Micros>,
     pub status: LtvStatus,
     /// Version of the model; empty where none answered.
@@ -123,20 +138,34 @@ pub struct PriceUsed {
     pub reserve: Micros,
     pub first_price: bool,
     /// For a thousand, in the campaign's currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Micros>,
     pub value: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worth: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub win: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub surplus: Option<f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeOf {
-    /// What changed: `campaign`, `breaker`, `pacer`.
+    /// What changed: `campaign.created`, `campaign.edited`, `campaign.activated`, `campaign.paused`,
+    /// `campaign.ended`, `campaign.deleted`, `budget.refused`, `notice.unbooked`, `bidder`, `breaker`.
     pub what: String,
     pub from: String,
     pub to: String,
+    /// Who changed it: a key, a user, `schedule`; `None`: it did so by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+impl ChangeOf {
+    pub fn new(what: &str, from: &str, to: &str) -> ChangeOf {
+        ChangeOf { what: what.to_owned(), from: from.to_owned(), to: to.to_owned(), by: None }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +201,46 @@ impl Decision {
             actual: None,
             rebuilt: false,
         }
+    }
+
+    /// A change of a campaign's state, or of what its bids depend on.
+    pub fn change(account: &str, campaign: &str, at_us: i64, change: ChangeOf) -> Decision {
+        Decision {
+            campaign: Some(campaign.to_owned()),
+            change: Some(change),
+            ..Decision::new(Kind::Change, account, at_us)
+        }
+    }
+
+    /// Whether all of its numbers have words in JSON.
+    pub fn is_tidy(&self) -> bool {
+        let by = self
+            .multipliers
+            .is_none_or(|by| [by.mu, by.lambda, by.pass].into_iter().all(f64::is_finite));
+        let price = self.price.as_ref().is_none_or(|price| {
+            let known = [price.worth, price.win, price.surplus];
+            price.value.is_finite() && known.into_iter().flatten().all(f64::is_finite)
+        });
+        by && price
+    }
+
+    /// Without numbers that JSON has no words for: they would be written as `null`, and a record that has
+    /// them could not be read again.
+    pub fn tidied(mut self) -> Decision {
+        let finite = |n: &mut f64| {
+            if !n.is_finite() {
+                *n = 0.0;
+            }
+        };
+        let known = |n: &mut Option<f64>| *n = n.filter(|n| n.is_finite());
+        if let Some(MultipliersUsed { mu, lambda, pass }) = &mut self.multipliers {
+            [mu, lambda, pass].into_iter().for_each(finite);
+        }
+        if let Some(price) = &mut self.price {
+            finite(&mut price.value);
+            [&mut price.worth, &mut price.win, &mut price.surplus].into_iter().for_each(known);
+        }
+        self
     }
 
     /// The reason that counted.

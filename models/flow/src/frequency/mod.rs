@@ -7,6 +7,7 @@
 pub mod entry;
 pub mod key;
 pub mod overflow;
+pub mod stored;
 pub mod table;
 #[cfg(test)]
 mod tests;

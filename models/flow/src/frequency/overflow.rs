@@ -4,11 +4,11 @@ use super::key::mix;
 
 /// Impressions of all pairs that were put here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Cell {
-    count: u16,
+pub struct Cell {
+    pub count: u16,
     /// The newest of them.
-    newest_s: u32,
-    longest_s: u32,
+    pub newest_s: u32,
+    pub longest_s: u32,
 }
 
 /// Two rows of cells; a pair belongs to one of each. A pair counts with what the lesser of its two cells
@@ -56,5 +56,40 @@ impl Overflow {
             Some(if fresh { cell.count } else { 0 })
         };
         (0..self.rows.len()).filter_map(of).min().unwrap_or(0)
+    }
+
+    /// Cells of a row.
+    pub fn cells(&self) -> usize {
+        self.rows.first().map_or(1, |cells| cells.len())
+    }
+
+    /// Cells that count, with their row and place.
+    pub fn fresh(&self, now_s: u32) -> impl Iterator<Item = (u8, u32, Cell)> {
+        let rows = (0_u8..).zip(&self.rows);
+        let all = rows.flat_map(|(row, cells)| {
+            (0_u32..).zip(cells.iter()).map(move |(at, cell)| (row, at, *cell))
+        });
+        all.filter(move |(_, _, cell)| {
+            cell.count > 0 && now_s.saturating_sub(cell.newest_s) <= cell.longest_s
+        })
+    }
+
+    /// Takes a cell back that was one of `of` in its row. Where a row has another number of cells now, each that
+    /// may have its pairs takes all of it.
+    pub fn take_back(&mut self, row: u8, (at, of): (u32, u32), cell: Cell, now_s: u32) {
+        if at >= of || now_s.saturating_sub(cell.newest_s) > cell.longest_s {
+            return;
+        }
+        let Some(cells) = self.rows.get_mut(usize::from(row)) else { return };
+        // A place is a share of 2^64 in the order of the spread keys.
+        let (at, of, n) = (u128::from(at), u128::from(of), cells.len() as u128);
+        let (first, last) = (at * n / of, ((at + 1) * n - 1) / of);
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        let last = usize::try_from(last).unwrap_or(usize::MAX);
+        for own in cells.iter_mut().skip(first).take(last.saturating_sub(first) + 1) {
+            own.count = own.count.saturating_add(cell.count);
+            own.newest_s = own.newest_s.max(cell.newest_s);
+            own.longest_s = own.longest_s.max(cell.longest_s);
+        }
     }
 }

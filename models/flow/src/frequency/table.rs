@@ -34,11 +34,12 @@ pub struct Record {
     pub stamp: Stamp,
 }
 
-fn seconds(at_us: i64) -> u32 {
+pub(super) fn seconds(at_us: i64) -> u32 {
     u32::try_from(at_us.div_euclid(1_000_000).max(0)).unwrap_or(u32::MAX)
 }
 
-fn bits(bid: u128) -> u32 {
+/// What a stamp has of a bid's id.
+pub fn bits(bid: u128) -> u32 {
     mix(bid as u64 ^ mix((bid >> 64) as u64)) as u32
 }
 
@@ -54,6 +55,23 @@ impl Table {
     /// Entries that had to make room so far.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
+    }
+
+    /// Pairs that it has room for.
+    pub fn pairs(&self) -> usize {
+        self.sets.len() * WAYS
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.sets.iter().flatten().filter(|entry| !entry.is_free())
+    }
+
+    pub(super) fn overflow(&self) -> &Overflow {
+        &self.overflow
+    }
+
+    pub(super) fn overflow_mut(&mut self) -> &mut Overflow {
+        &mut self.overflow
     }
 
     fn set(&self, key: u64) -> usize {

@@ -57,6 +57,11 @@ impl Flag {
         Flag::Currency,
     ];
 
+    /// No price was told, rather than an odd one: exchanges may fill it in in one notice only.
+    pub fn is_silent(self) -> bool {
+        matches!(self, Flag::Missing | Flag::NotSubstituted | Flag::Unreadable)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Flag::Missing => "missing",

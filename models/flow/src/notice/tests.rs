@@ -54,6 +54,20 @@ fn an_address_says_what_was_signed_once_the_exchange_has_filled_it_in() {
 }
 
 #[test]
+fn the_addresses_of_a_bid_are_those_of_its_notices_one_by_one() {
+    let keys = Keys::new(b"secret", None);
+    let all = keys.write_all("https://bid.example:8082", &ticket(Kind::Loss)).expect("addresses");
+    for kind in Kind::ALL {
+        assert_eq!(all.get(kind), written(&keys, &ticket(kind)), "{}", kind.as_str());
+    }
+    let long = "b".repeat(URL_BYTES_MAX);
+    assert_eq!(keys.write_all(&long, &ticket(Kind::Win)), Err(Unwritable::Url));
+    let id = "x".repeat(IMPRESSION_BYTES_MAX + 1);
+    let bad = Ticket { impression: id.into(), ..ticket(Kind::Win) };
+    assert_eq!(keys.write_all("https://bid.example", &bad), Err(Unwritable::Impression));
+}
+
+#[test]
 fn an_address_that_was_changed_anywhere_is_none_of_ours() {
     let keys = Keys::new(b"secret", None);
     let url = written(&keys, &ticket(Kind::Billing));

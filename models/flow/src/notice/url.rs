@@ -2,9 +2,10 @@
 //!
 //! `<base>/openrtb2/<kind>?v=1&k=<kind>&h=<hold>&i=<impression>&x=<expiry>&d=<digest>&s=<mac>` and then the
 //! macros that the exchange fills in: `p` price, `c` currency, `m` the least that wins, `l` why it was
-//! lost. The MAC is HMAC-SHA-256, the first 16 bytes of it (RFC 2104, section 5), over version, kind, hold,
-//! expiry, impression and digest, each in a form of fixed length or with its length before it. What the
-//! exchange fills in is not under it.
+//! lost. The MAC is HMAC-SHA-256, the first 16 bytes of it (RFC 2104, section 5), over version, hold, expiry,
+//! impression, digest and kind, each in a form of fixed length or with its length before it. The kind is last,
+//! as it is all that the three addresses of a bid do not have in common. What the exchange fills in is not under
+//! it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -95,6 +96,35 @@ impl Keys {
         Keys { newest: keyed(newest), before: before.map(keyed) }
     }
 
+    /// The addresses of all notices of one bid; the ticket's kind is not looked at. `base`: as of [`Keys::write`].
+    pub fn write_all(&self, base: &str, ticket: &Ticket<'_>) -> Result<Addresses, Unwritable> {
+        let ms = writable(ticket)?;
+        let common = common(&self.newest, ticket, ms);
+        let mut all = Addresses { text: String::with_capacity(3 * 640), ends: [0; 3] };
+        let mut shared: Option<std::ops::Range<usize>> = None;
+        for (kind, place) in Kind::ALL.into_iter().zip(0..) {
+            let text = &mut all.text;
+            let start = text.len();
+            head(base, kind, text);
+            match shared.clone() {
+                Some(shared) => text.extend_from_within(shared),
+                None => {
+                    let from = text.len();
+                    body(ticket, ms, text);
+                    shared = Some(from..text.len());
+                }
+            }
+            tail(kind, common.clone(), text);
+            if text.len() - start > URL_BYTES_MAX {
+                return Err(Unwritable::Url);
+            }
+            if let Some(end) = all.ends.get_mut(place) {
+                *end = text.len();
+            }
+        }
+        Ok(all)
+    }
+
     /// Appends the address of a notice. `base` is scheme, host and port, without a slash at its end.
     pub fn write(
         &self,
@@ -102,33 +132,11 @@ impl Keys {
         ticket: &Ticket<'_>,
         out: &mut String,
     ) -> Result<(), Unwritable> {
-        if ticket.digest.len() > DIGEST_BYTES_MAX {
-            return Err(Unwritable::Digest);
-        }
-        if ticket.impression.len() > IMPRESSION_BYTES_MAX {
-            return Err(Unwritable::Impression);
-        }
+        let ms = writable(ticket)?;
         let start = out.len();
-        out.push_str(base);
-        out.push_str(ticket.kind.path());
-        let ms = ticket.expires_us.div_euclid(1_000);
-        // Formatting into a string cannot fail.
-        let _ = std::fmt::Write::write_fmt(
-            out,
-            format_args!("?v={VERSION}&k={}&h={}&i=", ticket.kind.letter(), ticket.hold),
-        );
-        percent(&ticket.impression, out);
-        let _ = std::fmt::Write::write_fmt(out, format_args!("&x={ms}&d="));
-        URL_SAFE_NO_PAD.encode_string(&ticket.digest, out);
-        out.push_str("&s=");
-        let mac = signed(&self.newest, ticket, ms).finalize().into_bytes();
-        URL_SAFE_NO_PAD.encode_string(mac.get(..MAC_BYTES).unwrap_or_default(), out);
-        out.push_str("&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}");
-        match ticket.kind {
-            Kind::Win => out.push_str("&m=${AUCTION_MIN_TO_WIN}"),
-            Kind::Loss => out.push_str("&m=${AUCTION_MIN_TO_WIN}&l=${AUCTION_LOSS}"),
-            Kind::Billing => {}
-        }
+        head(base, ticket.kind, out);
+        body(ticket, ms, out);
+        tail(ticket.kind, common(&self.newest, ticket, ms), out);
         if out.len() - start > URL_BYTES_MAX {
             out.truncate(start);
             return Err(Unwritable::Url);
@@ -208,8 +216,9 @@ impl Keys {
             return Err(BadNotice);
         }
         // Compared in constant time.
-        let good =
-            |key: &Hmac<Sha256>| signed(key, &ticket, ms).verify_truncated_left(&mac).is_ok();
+        let good = |key: &Hmac<Sha256>| {
+            of_kind(kind, common(key, &ticket, ms)).verify_truncated_left(&mac).is_ok()
+        };
         if good(&self.newest) || self.before.as_ref().is_some_and(good) {
             return Ok(Notice { ticket, told });
         }
@@ -217,15 +226,75 @@ impl Keys {
     }
 }
 
-fn signed(key: &Hmac<Sha256>, ticket: &Ticket<'_>, ms: i64) -> Hmac<Sha256> {
+/// The addresses of the notices of one bid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// One after the other, in the order of [`Kind::ALL`].
+    text: String,
+    ends: [usize; 3],
+}
+
+impl Addresses {
+    pub fn get(&self, kind: Kind) -> &str {
+        let place = Kind::ALL.iter().position(|it| *it == kind).unwrap_or(0);
+        let end = |place: usize| self.ends.get(place).copied().unwrap_or(0);
+        let start = place.checked_sub(1).map_or(0, end);
+        self.text.get(start..end(place)).unwrap_or_default()
+    }
+}
+
+/// The milliseconds at which a ticket expires, if an address can say all of it.
+fn writable(ticket: &Ticket<'_>) -> Result<i64, Unwritable> {
+    if ticket.digest.len() > DIGEST_BYTES_MAX {
+        return Err(Unwritable::Digest);
+    }
+    if ticket.impression.len() > IMPRESSION_BYTES_MAX {
+        return Err(Unwritable::Impression);
+    }
+    Ok(ticket.expires_us.div_euclid(1_000))
+}
+
+fn head(base: &str, kind: Kind, out: &mut String) {
+    out.push_str(base);
+    out.push_str(kind.path());
+    // Formatting into a string cannot fail.
+    let _ = std::fmt::Write::write_fmt(out, format_args!("?v={VERSION}&k={}", kind.letter()));
+}
+
+fn body(ticket: &Ticket<'_>, ms: i64, out: &mut String) {
+    let _ = std::fmt::Write::write_fmt(out, format_args!("&h={}&i=", ticket.hold));
+    percent(&ticket.impression, out);
+    let _ = std::fmt::Write::write_fmt(out, format_args!("&x={ms}&d="));
+    URL_SAFE_NO_PAD.encode_string(&ticket.digest, out);
+    out.push_str("&s=");
+}
+
+fn tail(kind: Kind, common: Hmac<Sha256>, out: &mut String) {
+    let mac = of_kind(kind, common).finalize().into_bytes();
+    URL_SAFE_NO_PAD.encode_string(mac.get(..MAC_BYTES).unwrap_or_default(), out);
+    out.push_str("&p=${AUCTION_PRICE}&c=${AUCTION_CURRENCY}");
+    match kind {
+        Kind::Win => out.push_str("&m=${AUCTION_MIN_TO_WIN}"),
+        Kind::Loss => out.push_str("&m=${AUCTION_MIN_TO_WIN}&l=${AUCTION_LOSS}"),
+        Kind::Billing => {}
+    }
+}
+
+/// What the addresses of a bid have in common, signed so far.
+fn common(key: &Hmac<Sha256>, ticket: &Ticket<'_>, ms: i64) -> Hmac<Sha256> {
     let mut mac = key.clone();
-    mac.update(&[VERSION, ticket.kind.letter() as u8]);
+    mac.update(&[VERSION]);
     mac.update(&ticket.hold.0.to_be_bytes());
     mac.update(&ms.to_be_bytes());
     for part in [ticket.impression.as_bytes(), &ticket.digest] {
         mac.update(&(part.len() as u64).to_be_bytes());
         mac.update(part);
     }
+    mac
+}
+
+fn of_kind(kind: Kind, mut mac: Hmac<Sha256>) -> Hmac<Sha256> {
+    mac.update(&[kind.letter() as u8]);
     mac
 }
 

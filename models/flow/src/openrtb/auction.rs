@@ -4,8 +4,10 @@ use smallvec::SmallVec;
 
 use kiki_models::shield::money::{Currency, Micros};
 
+use crate::campaign::creative::FormatKind;
 use crate::opportunity::{
-    Auction, Blocked, Deal, Device, DeviceKind, Floor, Format, Geo, PriceType, Slot, Supply, User,
+    Allowed, Ask, Asks, Auction, Blocked, Codes, Deal, Device, DeviceKind, Floor, Format, Geo,
+    PriceType, Slot, Supply, User,
 };
 use crate::privacy::Permits;
 use crate::reason::Reason;
@@ -13,7 +15,8 @@ use crate::reason::Reason;
 use super::imp::{self, Imp};
 use super::person;
 use super::request::Request;
-use super::value::{Code, Cpm, List, Small, Text, told};
+use super::supply::advertiser;
+use super::value::{Code, Cpm, Small, Text, told};
 
 impl<'a> Request<'a> {
     /// The picture of this request at wall time `at_us` (microseconds since 1970 UTC). Where personal data
@@ -72,8 +75,18 @@ impl<'a> Request<'a> {
             coppa: permits.coppa,
             blocked: Blocked {
                 categories: texts(&self.bcat),
-                advertisers: texts(&self.badv),
+                advertisers: domains(&self.badv),
                 apps: texts(&self.bapp),
+            },
+            allowed: Allowed {
+                categories: texts(&self.acat),
+                languages: self
+                    .wlang
+                    .iter()
+                    .chain(self.wlangb.iter())
+                    .filter_map(Text::some)
+                    .collect(),
+                other_taxonomy: self.cattax.is_some_and(|taxonomy| taxonomy.0 != 1),
             },
             seats: texts(&self.wseat),
             seats_blocked: texts(&self.bseat),
@@ -124,7 +137,7 @@ impl<'a> Request<'a> {
             zip: fine(|geo| told(&geo.zip)),
             utc_offset_min: offset
                 .and_then(|minutes| i16::try_from(minutes.0).ok())
-                .filter(|minutes| minutes.abs() <= 14 * 60),
+                .filter(|minutes| minutes.unsigned_abs() <= 14 * 60),
         }
     }
 
@@ -163,11 +176,19 @@ impl<'a> Request<'a> {
     }
 }
 
-fn texts<'r, A: smallvec::Array<Item = &'r str>>(list: &'r List<[Text<'_>; 4]>) -> SmallVec<A> {
+fn texts<'r, A: smallvec::Array<Item = &'r str>>(list: &'r [Text<'_>]) -> SmallVec<A> {
     list.iter().filter_map(Text::some).collect()
 }
 
+fn domains<'r, A: smallvec::Array<Item = &'r str>>(list: &'r [Text<'_>]) -> SmallVec<A> {
+    list.iter().map(|entry| advertiser(entry)).filter(|domain| !domain.is_empty()).collect()
+}
+
 fn slot<'r>(imp: &'r Imp<'_>) -> Result<Slot<'r>, Reason> {
+    // Billed as several impressions, and how many is only told with the win: no hold would cover it.
+    if imp.qty.as_ref().is_some_and(|qty| !qty.is_one()) {
+        return Err(Reason::UnsupportedFormat);
+    }
     let formats = formats(imp);
     if formats.is_empty() {
         return Err(Reason::UnsupportedFormat);
@@ -192,6 +213,7 @@ fn slot<'r>(imp: &'r Imp<'_>) -> Result<Slot<'r>, Reason> {
         secure: set(imp.secure),
         interstitial: set(imp.instl),
         rewarded: set(imp.rwdd),
+        asks: asks(imp),
         attributes_blocked: blocked.map(|code| code.0).filter(|code| *code != 0).collect(),
         expires_s: imp.exp.and_then(|exp| u32::try_from(exp.0).ok()),
     })
@@ -209,9 +231,14 @@ fn floor(cpm: Option<Cpm>, currency: &Option<Text<'_>>) -> Result<Option<Floor>,
 
 /// A deal whose floor or kind of price is not known is none that could be bid on.
 fn deal<'r>(deal: &'r imp::Deal<'_>) -> Option<Deal<'r>> {
+    let (floor, fixed) = (floor(deal.bidfloor, &deal.bidfloorcur).ok()?, deal.at == Some(Code(3)));
+    if fixed && floor.is_none() {
+        return None;
+    }
     Some(Deal {
         id: &deal.id,
-        floor: floor(deal.bidfloor, &deal.bidfloorcur).ok()?,
+        floor,
+        fixed,
         price: match deal.at {
             None => None,
             Some(Code(1)) => Some(PriceType::First),
@@ -221,8 +248,39 @@ fn deal<'r>(deal: &'r imp::Deal<'_>) -> Option<Deal<'r>> {
             Some(_) => return None,
         },
         seats: texts(&deal.wseat),
-        advertisers: texts(&deal.wadomain),
+        advertisers: domains(&deal.wadomain),
     })
+}
+
+/// What creatives of each kind need.
+fn asks<'r>(imp: &'r Imp<'_>) -> Asks<'r> {
+    let codes = |list: &[Code]| Codes::of(list.iter().map(|code| code.0));
+    let mut asks = Asks::default();
+    if let Some(banner) = &imp.banner {
+        let (apis, types_blocked) = (codes(&banner.api), codes(&banner.btype));
+        let ask = Ask { mimes: texts(&banner.mimes), protocols: None, apis, types_blocked };
+        asks.add(FormatKind::Banner, ask);
+    }
+    let sound = |mimes: &'r [Text<'_>], protocols: &[Code], api: &[Code]| Ask {
+        mimes: texts(mimes),
+        protocols: (!protocols.is_empty()).then(|| codes(protocols)),
+        apis: codes(api),
+        types_blocked: Codes::default(),
+    };
+    if let Some(video) = &imp.video {
+        let protocols = match &video.protocol {
+            Some(protocol) if video.protocols.is_empty() => std::slice::from_ref(protocol),
+            _ => &video.protocols[..],
+        };
+        asks.add(FormatKind::Video, sound(&video.mimes, protocols, &video.api));
+    }
+    if let Some(audio) = &imp.audio {
+        asks.add(FormatKind::Audio, sound(&audio.mimes, &audio.protocols, &audio.api));
+    }
+    if let Some(native) = &imp.native {
+        asks.add(FormatKind::Native, Ask { apis: codes(&native.api), ..Ask::default() });
+    }
+    asks
 }
 
 fn formats(imp: &Imp<'_>) -> SmallVec<[Format; 4]> {
@@ -236,7 +294,8 @@ fn formats(imp: &Imp<'_>) -> SmallVec<[Format; 4]> {
             formats.push(Format::Banner { w: side(banner.w), h: side(banner.h) });
         }
     }
-    if let Some(video) = &imp.video {
+    // 2: only beside or over what is watched, which no creative here is.
+    if let Some(video) = imp.video.as_ref().filter(|video| video.linearity != Some(Code(2))) {
         let (w, h) = (side(video.w), side(video.h));
         let spans = spans(video.minduration, video.maxduration, &video.rqddurs, video.poddur);
         formats.extend(spans.map(|(min_s, max_s)| Format::Video { w, h, min_s, max_s }));

@@ -1,13 +1,20 @@
 //! An impression: what may be shown, from what price on, to whom it is kept.
 
+use kiki_models::shield::money::{Micros, UNIT};
+
 use super::malformed::Malformed;
 use super::object::object;
-use super::value::{Code, Codes, Cpm, Flag, Int, List, Small, Text, Texts};
+use super::value::{Code, Codes, Cpm, Few, Flag, Given, Int, List, Small, Text, Texts};
+
+/// Deals of one impression.
+const DEALS_MAX: usize = 256;
+/// Impressions that are read before they are counted against [`super::Limits::impressions`].
+pub(super) const IMPRESSIONS_MAX: usize = 1_024;
 
 object! {
     pub struct Imp<'a> {
         pub id: Text<'a>,
-        pub banner: Option<Banner>,
+        pub banner: Option<Banner<'a>>,
         pub video: Option<Video<'a>>,
         pub audio: Option<Audio<'a>>,
         pub native: Option<Native<'a>>,
@@ -18,16 +25,33 @@ object! {
         pub bidfloorcur: Option<Text<'a>>,
         pub secure: Option<Flag>,
         pub rwdd: Option<Flag>,
+        pub qty: Option<Qty>,
         /// Seconds between auction and impression that the exchange allows for.
         pub exp: Option<Int>,
     }
 }
 
 object! {
-    pub struct Banner {
+    /// How many impressions one of these is billed as, such as the people before a screen in public.
+    pub struct Qty {
+        /// In millionths.
+        pub multiplier: Option<Cpm>,
+    }
+}
+
+impl Qty {
+    /// Whether it is billed as one impression, as far as is told.
+    pub(super) fn is_one(&self) -> bool {
+        self.multiplier.is_none_or(|times| times.0 == Micros(UNIT))
+    }
+}
+
+object! {
+    pub struct Banner<'a> {
         pub format: List<[Size; 4]>,
         pub w: Option<Small>,
         pub h: Option<Small>,
+        pub mimes: Few<'a>,
         pub btype: Codes,
         pub battr: Codes,
         pub api: Codes,
@@ -45,7 +69,7 @@ object! {
 
 object! {
     pub struct Video<'a> {
-        pub mimes: Texts<'a>,
+        pub mimes: Few<'a>,
         pub minduration: Option<Small>,
         pub maxduration: Option<Small>,
         /// Exact durations; instead of the two.
@@ -53,6 +77,8 @@ object! {
         /// The whole pod's, which no ad in it exceeds.
         pub poddur: Option<Small>,
         pub protocols: Codes,
+        /// Instead of the list, before 2.3.
+        pub protocol: Option<Code>,
         pub w: Option<Small>,
         pub h: Option<Small>,
         pub startdelay: Option<Int>,
@@ -67,7 +93,7 @@ object! {
 
 object! {
     pub struct Audio<'a> {
-        pub mimes: Texts<'a>,
+        pub mimes: Few<'a>,
         pub minduration: Option<Small>,
         pub maxduration: Option<Small>,
         pub rqddurs: List<[Small; 4]>,
@@ -80,8 +106,8 @@ object! {
 
 object! {
     pub struct Native<'a> {
-        /// JSON of its own, by the Native Ads specification.
-        pub request: Text<'a>,
+        /// A text of JSON by the Native Ads specification, or that JSON itself.
+        pub request: Given,
         pub ver: Option<Text<'a>>,
         pub battr: Codes,
         pub api: Codes,
@@ -91,7 +117,7 @@ object! {
 object! {
     pub struct Pmp<'a> {
         pub private_auction: Option<Flag>,
-        pub deals: List<[Deal<'a>; 1]>,
+        pub deals: List<[Deal<'a>; 1], DEALS_MAX>,
     }
 }
 
@@ -129,7 +155,7 @@ impl Imp<'_> {
         if self.audio.as_ref().is_some_and(|audio| audio.mimes.is_empty()) {
             return Err(Malformed::Missing("imp.audio.mimes"));
         }
-        if self.native.as_ref().is_some_and(|native| native.request.is_empty()) {
+        if self.native.as_ref().is_some_and(|native| !native.request.0) {
             return Err(Malformed::Missing("imp.native.request"));
         }
         if self.exp.is_some_and(|exp| u32::try_from(exp.0).is_err()) {

@@ -38,13 +38,15 @@ pub fn code(reason: Reason) -> u16 {
         | Reason::Geo
         | Reason::Category
         | Reason::Creative
+        | Reason::Media
         | Reason::Blocked
         | Reason::Deal
         | Reason::Throttled
         | Reason::BelowFloor
         | Reason::PriceBounds
         | Reason::Outbid
-        | Reason::OnePerRequest => 0,
+        | Reason::OnePerRequest
+        | Reason::Withheld => 0,
     }
 }
 

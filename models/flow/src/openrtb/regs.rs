@@ -10,13 +10,15 @@ object! {
         pub us_privacy: Option<Text<'a>>,
         pub gpp: Option<Text<'a>>,
         pub gpp_sid: List<[Int; 4]>,
+        pub gpc: Option<Flag>,
         pub ext: Option<RegsExt<'a>>,
     }
 }
 
 object! {
-    /// Where 2.5 had them.
+    /// Where 2.5 had them, and still has the global privacy control.
     pub struct RegsExt<'a> {
+        pub gpc: Option<Flag>,
         pub gdpr: Option<Flag>,
         pub us_privacy: Option<Text<'a>>,
         pub gpp: Option<Text<'a>>,
@@ -42,7 +44,7 @@ object! {
 object! {
     pub struct SupplyChain<'a> {
         pub complete: Option<Flag>,
-        pub nodes: List<[Node<'a>; 2]>,
+        pub nodes: List<[Node<'a>; 2], 64>,
         pub ver: Option<Text<'a>>,
     }
 }

@@ -5,14 +5,14 @@ use smallvec::SmallVec;
 use crate::privacy::signals::Signals;
 
 use super::chain::Chain;
-use super::imp::Imp;
+use super::imp::{IMPRESSIONS_MAX, Imp};
 use super::malformed::Malformed;
 use super::object::object;
 use super::person::{Device, Geo, User};
 use super::regs::{Regs, Source};
 use super::shape;
 use super::supply::{App, Dooh, Site};
-use super::value::{Code, Flag, Int, List, Text, Texts, told};
+use super::value::{Code, Few, Flag, Int, List, Text, Texts, told};
 
 /// How much of a body is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Levels of nesting, at most 64.
     pub depth: usize,
+    /// At most 1,024.
     pub impressions: usize,
     /// Elements of an array, members of an object.
     pub list: usize,
@@ -45,7 +46,7 @@ object! {
     /// A bid request. Every field that decides something is read; all else is passed over.
     pub struct Request<'a> {
         pub id: Text<'a>,
-        pub imp: List<[Imp<'a>; 1]>,
+        pub imp: List<[Imp<'a>; 1], IMPRESSIONS_MAX>,
         pub site: Option<Site<'a>>,
         pub app: Option<App<'a>>,
         pub dooh: Option<Dooh<'a>>,
@@ -62,6 +63,11 @@ object! {
         pub bcat: Texts<'a>,
         pub badv: Texts<'a>,
         pub bapp: Texts<'a>,
+        pub acat: Texts<'a>,
+        /// Of `bcat` and `acat`: AdCOM list "Category Taxonomies".
+        pub cattax: Option<Code>,
+        pub wlang: Few<'a>,
+        pub wlangb: Few<'a>,
         pub source: Option<Source<'a>>,
         pub regs: Option<Regs<'a>>,
     }
@@ -154,7 +160,6 @@ impl<'a> Request<'a> {
         let (here, there) = (flag(regs.and_then(|r| r.gdpr)), flag(ext.and_then(|e| e.gdpr)));
         let sections = regs.map(|r| &*r.gpp_sid).filter(|list| !list.is_empty());
         let sections = sections.or_else(|| ext.map(|e| &*e.gpp_sid)).unwrap_or_default();
-        let device = self.device.as_ref();
         Signals {
             gdpr: if here == Some(true) || there == Some(true) {
                 Some(true)
@@ -170,20 +175,27 @@ impl<'a> Request<'a> {
                 .and_then(|regs| told(&regs.us_privacy))
                 .or_else(|| told(&ext?.us_privacy)),
             coppa: flag(regs.and_then(|regs| regs.coppa)) == Some(true),
-            limited: device.is_some_and(|d| flag(d.lmt) == Some(true) || flag(d.dnt) == Some(true)),
-            country: self.country(),
+            limited: self.device.as_ref().is_some_and(Device::is_limited),
+            privacy_control: [regs.and_then(|regs| regs.gpc), ext.and_then(|ext| ext.gpc)]
+                .into_iter()
+                .any(|asked| flag(asked) == Some(true)),
+            // One that nobody knows is told as well: it might be any.
+            country: self.country().or_else(|| self.geos().find_map(|geo| told(&geo.country))),
         }
     }
 
     /// ISO 3166-1 alpha-3, upper case: of the device, else of the person.
     pub(super) fn country(&self) -> Option<&str> {
+        self.geos().find_map(|geo| told(&geo.country).filter(|code| is_alpha_3(code)))
+    }
+
+    fn geos(&self) -> impl Iterator<Item = &Geo<'a>> {
         let device = self.device.as_ref().and_then(|device| device.geo.as_ref());
         let user = self.user.as_ref().and_then(|user| user.geo.as_ref());
-        country(device).or_else(|| country(user))
+        device.into_iter().chain(user)
     }
 }
 
-fn country<'r>(geo: Option<&'r Geo<'_>>) -> Option<&'r str> {
-    let code = told(&geo?.country)?;
-    (code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase())).then_some(code)
+fn is_alpha_3(code: &str) -> bool {
+    code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase())
 }

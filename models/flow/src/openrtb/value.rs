@@ -5,7 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::value::BorrowedStrDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use smallvec::{Array, SmallVec};
 
@@ -13,7 +14,7 @@ use kiki_models::shield::money::Micros;
 
 use super::decimal;
 
-/// Text, borrowed from the body unless escapes were in it.
+/// Text, borrowed from the body unless escapes were in it. Some write ids and postcodes as whole numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
@@ -58,8 +59,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             fn visit_str<E: Error>(self, text: &str) -> Result<Text<'a>, E> {
                 Ok(Text(Cow::Owned(text.to_owned())))
             }
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Text<'a>, E> {
+                Ok(Text(Cow::Owned(number.to_string())))
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Text<'a>, E> {
+                Ok(Text(Cow::Owned(number.to_string())))
+            }
         }
-        d.deserialize_str(Reads(PhantomData))
+        d.deserialize_any(Reads(PhantomData))
     }
 }
 
@@ -68,23 +75,26 @@ pub fn told<'r>(text: &'r Option<Text<'_>>) -> Option<&'r str> {
     text.as_ref().and_then(Text::some)
 }
 
-/// An array; `null` is an empty one. The first few elements need no memory of their own.
-pub struct List<A: Array>(pub SmallVec<A>);
+/// An array; `null` and an empty text are an empty one, a text or a number is one of it alone, and elements
+/// that are `null` are none. The first few elements need no memory of their own.
+///
+/// With more than `MOST` elements it is refused: a few bytes of a request become some hundreds in memory.
+pub struct List<A: Array, const MOST: usize = 4_096>(pub SmallVec<A>);
 
-impl<A: Array> Default for List<A> {
+impl<A: Array, const MOST: usize> Default for List<A, MOST> {
     fn default() -> Self {
         List(SmallVec::new())
     }
 }
 
-impl<A: Array> Deref for List<A> {
+impl<A: Array, const MOST: usize> Deref for List<A, MOST> {
     type Target = [A::Item];
     fn deref(&self) -> &[A::Item] {
         &self.0
     }
 }
 
-impl<A: Array> fmt::Debug for List<A>
+impl<A: Array, const MOST: usize> fmt::Debug for List<A, MOST>
 where
     A::Item: fmt::Debug,
 {
@@ -93,7 +103,7 @@ where
     }
 }
 
-impl<A: Array> Clone for List<A>
+impl<A: Array, const MOST: usize> Clone for List<A, MOST>
 where
     A::Item: Clone,
 {
@@ -102,26 +112,42 @@ where
     }
 }
 
-impl<'de, A: Array> Deserialize<'de> for List<A>
+impl<'de, A: Array, const MOST: usize> Deserialize<'de> for List<A, MOST>
 where
     A::Item: Deserialize<'de>,
 {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct Reads<A>(PhantomData<A>);
-        impl<'de, A: Array> Visitor<'de> for Reads<A>
+        struct Reads<A, const MOST: usize>(PhantomData<A>);
+        impl<'de, A: Array, const MOST: usize> Visitor<'de> for Reads<A, MOST>
         where
             A::Item: Deserialize<'de>,
         {
-            type Value = List<A>;
+            type Value = List<A, MOST>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an array")
             }
-            fn visit_unit<E: Error>(self) -> Result<List<A>, E> {
+            fn visit_unit<E: Error>(self) -> Result<List<A, MOST>, E> {
                 Ok(List::default())
             }
-            fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<List<A>, S::Error> {
+            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<List<A, MOST>, E> {
+                one(BorrowedStrDeserializer::new(text), text.is_empty())
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<List<A, MOST>, E> {
+                one(text.into_deserializer(), text.is_empty())
+            }
+            fn visit_i64<E: Error>(self, number: i64) -> Result<List<A, MOST>, E> {
+                one(number.into_deserializer(), false)
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<List<A, MOST>, E> {
+                one(number.into_deserializer(), false)
+            }
+            fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<List<A, MOST>, S::Error> {
                 let mut list = SmallVec::new();
-                while let Some(element) = seq.next_element()? {
+                while let Some(element) = seq.next_element::<Option<A::Item>>()? {
+                    let Some(element) = element else { continue };
+                    if list.len() >= MOST {
+                        return Err(S::Error::custom("too many elements"));
+                    }
                     if list.len() == list.capacity() {
                         // Fourfold: a long list of blocked domains grows twice instead of four times.
                         list.reserve((3 * list.len()).max(4));
@@ -131,14 +157,32 @@ where
                 Ok(List(list))
             }
         }
-        d.deserialize_any(Reads(PhantomData))
+        d.deserialize_any(Reads::<A, MOST>(PhantomData))
     }
 }
 
-pub type Texts<'a> = List<[Text<'a>; 4]>;
-pub type Codes = List<[Code; 8]>;
+/// A list of one, or none.
+fn one<'de, A: Array, const MOST: usize, D: Deserializer<'de>>(
+    d: D,
+    none: bool,
+) -> Result<List<A, MOST>, D::Error>
+where
+    A::Item: Deserialize<'de>,
+{
+    let mut list = List::default();
+    if !none {
+        list.0.push(A::Item::deserialize(d)?);
+    }
+    Ok(list)
+}
 
-/// A whole number. What no `i64` holds is its end; a fraction is refused.
+pub type Texts<'a> = List<[Text<'a>; 4]>;
+/// None of AdCOM's lists is nearly as long.
+pub type Codes = List<[Code; 8], 256>;
+/// What every candidate is held against, so that a long one costs much.
+pub type Few<'a> = List<[Text<'a>; 4], 256>;
+
+/// A whole number, or the text of one. What no `i64` holds is its end; a fraction is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Int(pub i64);
 
@@ -159,11 +203,14 @@ impl Visitor<'_> for ReadsInt {
         // `as` saturates.
         if number.fract() == 0.0 { Ok(number as i64) } else { Err(E::custom("a fraction")) }
     }
+    fn visit_str<E: Error>(self, text: &str) -> Result<i64, E> {
+        text.trim().parse().map_err(|_| E::custom("no whole number"))
+    }
 }
 
 impl<'de> Deserialize<'de> for Int {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        d.deserialize_i64(ReadsInt).map(Int)
+        d.deserialize_any(ReadsInt).map(Int)
     }
 }
 
@@ -173,7 +220,7 @@ pub struct Small(pub u16);
 
 impl<'de> Deserialize<'de> for Small {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let number = d.deserialize_i64(ReadsInt)?;
+        let number = d.deserialize_any(ReadsInt)?;
         u16::try_from(number).map(Small).map_err(|_| Error::custom("out of range"))
     }
 }
@@ -184,7 +231,7 @@ pub struct Code(pub u16);
 
 impl<'de> Deserialize<'de> for Code {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let number = d.deserialize_i64(ReadsInt)?;
+        let number = d.deserialize_any(ReadsInt)?;
         Ok(Code(u16::try_from(number).unwrap_or(0)))
     }
 }
@@ -225,14 +272,27 @@ impl<'de> Deserialize<'de> for Flag {
     }
 }
 
-/// A price for a thousand impressions, from its decimal text, finer digits rounded up.
+/// A price for a thousand impressions, from its decimal text, with quotation marks or without, finer digits
+/// rounded up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cpm(pub Micros);
 
 impl<'de> Deserialize<'de> for Cpm {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let number = <&'de RawValue>::deserialize(d)?;
-        decimal::up(number.get()).map(Cpm).map_err(Error::custom)
+        let number = <&'de RawValue>::deserialize(d)?.get();
+        let quoted = number.strip_prefix('"').and_then(|number| number.strip_suffix('"'));
+        decimal::up(quoted.map_or(number, str::trim)).map(Cpm).map_err(Error::custom)
+    }
+}
+
+/// Whether there is anything: a text that is not empty, or whatever else that is not `null`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given(pub bool);
+
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let json = <&'de RawValue>::deserialize(d)?.get();
+        Ok(Given(!matches!(json, "\"\"" | "null")))
     }
 }
 
@@ -255,17 +315,26 @@ mod tests {
         upper.lower();
         same.lower();
         assert_eq!((&*upper.0, matches!(same.0, Cow::Borrowed(_))), ("news.example", true));
-        assert_eq!(read::<Text<'_>>("1"), None);
+        let number: Text<'_> = read("90210").expect("text");
+        assert_eq!(&*number, "90210");
+        for wrong in ["1.5", "true", "[]", "{}", "99999999999999999999"] {
+            assert_eq!(read::<Text<'_>>(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
     fn whole_numbers_may_be_written_with_a_point_and_saturate() {
-        for (text, number) in
-            [("1", 1), ("1.0", 1), ("-3", -3), ("1e3", 1_000), ("18446744073709551615", i64::MAX)]
-        {
+        for (text, number) in [
+            ("1", 1),
+            ("\"1\"", 1),
+            ("1.0", 1),
+            ("-3", -3),
+            ("1e3", 1_000),
+            ("18446744073709551615", i64::MAX),
+        ] {
             assert_eq!(read(text), Some(Int(number)), "{text}");
         }
-        for wrong in ["1.5", "\"1\"", "null", "[1]", "1e999"] {
+        for wrong in ["1.5", "\"1.5\"", "\"\"", "true", "null", "[1]", "1e999"] {
             assert_eq!(read::<Int>(wrong), None, "{wrong}");
         }
         assert_eq!(read("65535"), Some(Small(u16::MAX)));
@@ -298,7 +367,8 @@ mod tests {
     fn a_price_is_a_number_and_never_less_than_its_digits() {
         assert_eq!(read("0.30000000000000004"), Some(Cpm(Micros(300_001))));
         assert_eq!(read(" 1.5 "), Some(Cpm(Micros(1_500_000))));
-        for wrong in ["-1", "1e300", "\"1\"", "[1]", "true"] {
+        assert_eq!(read("\"1.5\""), Some(Cpm(Micros(1_500_000))));
+        for wrong in ["-1", "1e300", "\"-1\"", "\"\"", "\"", "\"1\\u0030\"", "[1]", "true"] {
             assert_eq!(read::<Cpm>(wrong), None, "{wrong}");
         }
     }
@@ -308,6 +378,14 @@ mod tests {
         assert!(read::<Codes>("null").is_some_and(|list| list.is_empty()));
         let list: Codes = read("[1,2,3,4,5,6,7,8,9,10]").expect("list");
         assert!(list.iter().map(|code| code.0).eq(1..=10));
-        assert!(read::<Codes>("{}").is_none() && read::<Codes>("[null]").is_none());
+        assert!(read::<Codes>("{}").is_none() && read::<Codes>("[\"x\"]").is_none());
+        let codes = |text| read::<Codes>(text).map(|list| list.iter().map(|code| code.0).collect());
+        for (text, expected) in
+            [("[null,4,null]", vec![4_u16]), ("4", vec![4]), ("\"4\"", vec![4]), ("\"\"", vec![])]
+        {
+            assert_eq!(codes(text), Some(expected), "{text}");
+        }
+        let texts: Texts<'_> = read("\"USD\"").expect("list");
+        assert!(matches!(&texts[..], [Text(Cow::Borrowed("USD"))]));
     }
 }

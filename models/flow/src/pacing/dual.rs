@@ -139,15 +139,24 @@ impl Dual {
     /// An auction that was bid on at `ln_per_value` is resolved: what it cost in micros, 0 if it was lost;
     /// `near`: whether its price was near its bid, where it told one. `memory` in auctions.
     pub fn resolve(&mut self, ln_per_value: f64, spend: f64, near: Option<bool>, memory: f64) {
-        let kept = 1.0 - 1.0 / memory.max(2.0);
+        self.missed(1.0, ln_per_value, memory);
+        self.spent(spend, near);
+    }
+
+    /// So many auctions were bid on at `ln_per_value`, and cost nothing.
+    pub fn missed(&mut self, count: f64, ln_per_value: f64, memory: f64) {
+        let kept_of_one = 1.0 - 1.0 / memory.max(2.0);
+        let kept = kept_of_one.powf(count);
+        // The sum of 1, kept, kept², …; a memory of more auctions than can be told apart keeps them whole.
+        let fades = kept_of_one < 1.0;
+        let counted = if fades { (1.0 - kept) / (1.0 - kept_of_one) } else { count };
         let gap = (self.elasticity() * (ln_per_value - self.ln_per_value)).clamp(-40.0, 40.0);
-        self.auctions = (self.auctions * kept + gap.exp()).min(SUM_MAX);
+        self.auctions = (self.auctions * kept + counted * gap.exp()).min(SUM_MAX);
         self.tested = self.tested.max(ln_per_value.clamp(-LN_MAX, LN_MAX));
         self.spend *= kept;
         self.wins *= kept;
         self.told *= kept;
         self.near *= kept;
-        self.spent(spend, near);
     }
 
     /// A win cost this much; its auction was resolved before.

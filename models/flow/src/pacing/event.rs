@@ -19,6 +19,12 @@ pub enum Event {
         /// Those that it kept out of though it would have bid: by `pass`, or for want of funds.
         left_out: u64,
     },
+    /// Auctions in which what would have been bid was below the floor: lost, as it were, at the multipliers of
+    /// this moment. They are told by [`Event::Seen`] as well.
+    Below {
+        at_us: i64,
+        auctions: u64,
+    },
     /// A bid was made. Its auction is told by [`Event::Seen`] as well.
     Bid {
         at_us: i64,
@@ -55,7 +61,8 @@ pub enum Event {
         spent: Option<Micros>,
     },
     /// A new period begins, a day for one: nothing of its budget is spent. What was learned stays; wins of
-    /// bids that were made before it count where they are told.
+    /// bids that were made before it count where they are told. One that comes a day before the latest time
+    /// that was seen sets the time back.
     Period {
         at_us: i64,
         period: Period,
@@ -70,6 +77,7 @@ impl Event {
     pub fn at_us(&self) -> i64 {
         match *self {
             Event::Seen { at_us, .. }
+            | Event::Below { at_us, .. }
             | Event::Bid { at_us, .. }
             | Event::Won { at_us, .. }
             | Event::Lost { at_us, .. }

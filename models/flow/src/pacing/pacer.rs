@@ -24,9 +24,10 @@ const ASK_PARTS: i64 = 16;
 
 /// Paces one campaign: takes [`Event`]s in, publishes [`Multipliers`].
 ///
-/// ρ, what an auction may cost, is solved anew at every event: what is left of the budget, less what bids in
-/// flight are expected to cost, over the auctions that the forecast still expects until the period ends. So a
-/// notice that comes thousands of auctions later, or never, makes neither for spending twice nor for waiting.
+/// ρ, what an auction may cost, is solved anew whenever something has happened: what is left of the budget,
+/// less what bids in flight are expected to cost, over the auctions that the forecast still expects until the
+/// period ends. So a notice that comes thousands of auctions later, or never, makes neither for spending twice
+/// nor for waiting.
 ///
 /// Bounded: [`Terms::open_max`] bids, 4,096 wins, two numbers a slot. It can be stored at any time and goes on
 /// as if it had not been.
@@ -131,7 +132,31 @@ impl Pacer {
     /// Takes in what happened. Nothing that comes in can break it: amounts that are none count as 0, notices
     /// of unknown bids only for what they cost.
     pub fn on(&mut self, event: Event) {
-        self.0.on(event);
+        self.on_all([event]);
+    }
+
+    /// Takes in what happened since the last time, in its order, and solves once: auctions were priced by what
+    /// was published before, all of them.
+    pub fn on_all(&mut self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            self.0.take(event);
+        }
+        self.0.settle();
+    }
+
+    /// Goes on at `at_us` after a time in which it was told nothing, such as a restart. What it has learned
+    /// stands; bids that were open are not waited for, since nothing will be told of them here; the time
+    /// between says nothing of traffic. What was spent meanwhile comes with the next [`Event::Budget`].
+    ///
+    /// This is also the form to store it in: without bids and wins it is a few kilobytes.
+    pub fn resume(&mut self, at_us: i64) {
+        let state = &mut self.0;
+        state.now_us = state.now_us.max(at_us);
+        state.ledger = Ledger::default();
+        state.throttle.resume(state.now_us);
+        state.traffic.resume(state.now_us);
+        state.ask();
+        state.publish();
     }
 
     /// What to price by, as of the last event.
@@ -173,7 +198,7 @@ impl Pacer {
 }
 
 impl State {
-    fn on(&mut self, event: Event) {
+    fn take(&mut self, event: Event) {
         self.now_us = self.now_us.max(event.at_us());
         match event {
             Event::Seen { auctions, valued, value, left_out, .. } => {
@@ -185,6 +210,7 @@ impl State {
                 let valued = valued as f64;
                 self.dual.values(valued, value / valued.max(1.0));
             }
+            Event::Below { auctions, .. } => self.below(auctions as f64),
             Event::Bid { at_us, id, hold, value, worth, bid } => {
                 self.bid(at_us, id, hold, value, worth, bid);
             }
@@ -194,7 +220,11 @@ impl State {
                 self.period.budget = budget;
                 self.spent = spent.unwrap_or(self.spent).max(Micros::ZERO);
             }
-            Event::Period { period, .. } => {
+            Event::Period { at_us, period } => {
+                // A clock that had leapt ahead is back: else nothing would happen until it gets there again.
+                if at_us < self.now_us.saturating_sub(crate::traffic::DAY_US) {
+                    (self.now_us, self.asked_us) = (at_us, at_us);
+                }
                 (self.period, self.spent, self.seen) = (period, Micros::ZERO, 0.0);
                 self.ask();
             }
@@ -207,6 +237,10 @@ impl State {
         while let Some(id) = self.ledger.overdue(self.terms.open_max as usize, before_us) {
             self.lost(id);
         }
+    }
+
+    /// Solves for what was taken in.
+    fn settle(&mut self) {
         let slot_us = crate::traffic::DAY_US / i64::from(self.terms.slots);
         let left_us = self.period.to_us.saturating_sub(self.now_us).max(0);
         if !self.forecast
@@ -230,7 +264,21 @@ impl State {
             floor.bid(open.beyond);
         }
         self.ledger.insert(id, open);
-        self.bids += 1.0;
+        self.count_bids(1.0);
+    }
+
+    /// Without it a campaign whose first bids are below every floor would never find out what it takes.
+    fn below(&mut self, auctions: f64) {
+        let Published { mu, lambda, .. } = self.multipliers;
+        let ln_per_value = ((1.0 + lambda) / (mu + lambda)).ln();
+        if auctions > 0.0 && ln_per_value.is_finite() {
+            self.count_bids(auctions);
+            self.dual.missed(auctions, ln_per_value.clamp(-100.0, 100.0), self.memory());
+        }
+    }
+
+    fn count_bids(&mut self, bids: f64) {
+        self.bids += bids;
         if self.biddable > 2.0 * self.memory() {
             (self.biddable, self.bids) = (self.biddable / 2.0, self.bids / 2.0);
         }

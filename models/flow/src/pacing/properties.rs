@@ -37,6 +37,8 @@ fn event() -> impl Strategy<Value = Event> {
                 Event::Seen { at_us, auctions, valued, value, left_out }
             }
         ),
+        1 => (time(), prop_oneof![0..1_000u64, any::<u64>()])
+            .prop_map(|(at_us, auctions)| Event::Below { at_us, auctions }),
         1 => (time(), any::<[u64; 3]>(), real()).prop_map(
             |(at_us, [auctions, valued, left_out], value)| {
                 Event::Seen { at_us, auctions, valued, value, left_out }

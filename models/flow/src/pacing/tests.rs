@@ -136,6 +136,36 @@ fn bids_of_which_nothing_is_heard_are_given_up_by_age_and_by_number() {
 }
 
 #[test]
+fn events_that_are_taken_together_pace_as_well_as_one_by_one() {
+    let mut pacer = pacer(dual(), 750_000);
+    let (mut quarters, mut events) = ([0; 4], Vec::new());
+    for at in 0..10_000_i64 {
+        let (at_us, id, market) = (at * SECOND, at as u64, market(at));
+        let multipliers = pacer.multipliers();
+        events.push(Event::Seen { at_us, auctions: 1, valued: 1, value: 1.0, left_out: 0 });
+        if multipliers.pass > 0.0 {
+            let bid = multipliers.per_value();
+            let hold = Micros(bid.ceil() as i64);
+            events.push(Event::Bid { at_us, id, hold, value: 1.0, worth: bid, bid });
+            if bid >= market as f64 {
+                events.push(Event::Won { at_us, id, price: Micros(market) });
+                quarters[(at / 2_500) as usize] += market;
+            } else {
+                events.push(Event::Lost { at_us, id });
+            }
+        }
+        if at % 50 == 49 {
+            pacer.on_all(events.drain(..));
+            assert_eq!(pacer.view().open_bids, 0);
+        }
+    }
+    // The first 50 auctions teach at once, and the first quarter is spent 14% faster for it.
+    assert!((187_500..225_000).contains(&quarters[0]), "{quarters:?}");
+    assert!(quarters[1..].iter().all(|q| (165_000..190_000).contains(q)), "{quarters:?}");
+    assert!(quarters.iter().sum::<i64>() <= 755_000, "{quarters:?}");
+}
+
+#[test]
 fn notices_in_any_order_and_number_count_once() {
     let mut pacer = pacer(dual(), 750_000);
     for at in 0..10 {
@@ -233,6 +263,34 @@ fn a_pacer_that_was_stored_goes_on_as_if_it_had_not_been() {
 }
 
 #[test]
+fn a_pacer_that_was_away_keeps_what_it_learned_and_waits_for_no_bid_of_before() {
+    let terms = Terms { roas_min: Some(1e-4), ..dual() };
+    let mut kept = pacer(terms, 750_000);
+    play(&mut kept, 0, 1_000, market);
+    let mut away = kept.clone();
+    let now_us = 999 * SECOND;
+    away.resume(now_us);
+    kept.on(Event::Tick { at_us: now_us });
+    let (a, b) = (away.multipliers().per_value(), kept.multipliers().per_value());
+    assert!((a / b - 1.0).abs() < 1e-9, "no time was lost, and no bid was open: {a} {b}");
+    // A bid that nothing is told of any more.
+    let hold = Micros(100_000);
+    let bid = Event::Bid { at_us: now_us, id: 7, hold, value: 1.0, worth: 1.0, bid: 1.0 };
+    away.on(bid);
+    assert_eq!(away.view().open_bids, 1);
+    let json = serde_json::to_string(&away).unwrap();
+    let mut back: Pacer = serde_json::from_str(&json).unwrap();
+    let before = back.traffic().level();
+    // Two hours later.
+    back.resume(now_us + 7_200 * SECOND);
+    let view = back.view();
+    assert_eq!((view.open_bids, view.in_flight_micros, view.spent), (0, 0.0, kept.view().spent));
+    assert!((back.traffic().level() / before - 1.0).abs() < 0.5, "nobody was there to see none");
+    let json = serde_json::to_string(&back).unwrap();
+    assert!(json.len() < 16_000, "{}", json.len());
+}
+
+#[test]
 fn a_state_that_nothing_leads_to_is_refused() {
     let mut pacer = pacer(dual(), 750_000);
     play(&mut pacer, 0, 100, market);
@@ -258,5 +316,69 @@ fn a_state_that_nothing_leads_to_is_refused() {
     ] {
         let period = Period { from_us: 0, to_us: 1, budget: Micros(1) };
         assert!(Pacer::new(terms, period).is_err());
+    }
+}
+
+#[test]
+fn bids_below_every_floor_find_out_what_it_takes_in_the_time_of_some_hundred_auctions() {
+    // 10 micros an auction of a million: as few as one in fifteen, where each costs 150 at least.
+    let traffic = Some(Prior { per_day: 86_400.0, days: 1_000.0 });
+    let period = Period { from_us: 0, to_us: 1_000_000 * SECOND, budget: Micros(10_000_000) };
+    let terms = Terms { traffic, mu_min: 1.0, value_prior: Some(500.0), ..Terms::default() };
+    let mut pacer = Pacer::new(terms, period).unwrap();
+    let (mut first, mut spent) = (None, 0);
+    for at in 0..20_000 {
+        let at_us = at * SECOND;
+        let seen = Event::Seen { at_us, auctions: 1, valued: 0, value: 0.0, left_out: 0 };
+        pacer.on(seen);
+        // Values from 100 to 900, second price at the floor.
+        let value = 100.0 + ((at * 7_919) % 800) as f64;
+        let bid = value * pacer.multipliers().per_value();
+        if bid < 150.0 {
+            pacer.on(Event::Below { at_us, auctions: 1 });
+            continue;
+        }
+        first.get_or_insert(at);
+        let hold = Micros(bid.ceil() as i64);
+        pacer.on(Event::Bid { at_us, id: at as u64, hold, value, worth: bid, bid });
+        pacer.on(Event::Won { at_us, id: at as u64, price: Micros(150) });
+        spent += 150;
+    }
+    assert!(first.is_some_and(|at| at < 500), "{first:?}");
+    assert!((150_000..260_000).contains(&spent), "{spent} where 200,000 are due");
+}
+
+#[test]
+fn a_clock_that_had_leapt_years_ahead_is_set_back_by_the_next_period() {
+    const DAY: i64 = 86_400;
+    for strategy in [Strategy::Dual, Strategy::Throttle] {
+        let mut pacer = pacer(Terms { strategy, mu_fixed: 1.0 / 200.0, ..dual() }, 750_000);
+        play(&mut pacer, 0, 5_000, market);
+        pacer.on(Event::Tick { at_us: 3_650 * DAY * SECOND });
+        let (from_us, budget) = (DAY * SECOND, Micros(750_000));
+        let period = Period { from_us, to_us: from_us + 10_000 * SECOND, budget };
+        pacer.on(Event::Period { at_us: from_us, period });
+        let expected = pacer.view().auctions_expected;
+        assert!((8_000.0..12_000.0).contains(&expected), "{expected}");
+        let quarters: Vec<i64> = (0..4)
+            .map(|q| play(&mut pacer, DAY + q * 2_500, DAY + (q + 1) * 2_500, market))
+            .collect();
+        assert!(
+            quarters.iter().all(|q| (120_000..260_000).contains(q)),
+            "{strategy:?} {quarters:?}"
+        );
+    }
+}
+
+#[test]
+fn among_more_auctions_than_can_be_told_apart_one_that_is_lost_counts_as_one() {
+    for memory in [1e3, 1e12, 1e20, 1e300] {
+        let mut dual = super::dual::Dual::new(Some(1.0));
+        dual.solve(100.0);
+        let at = dual.per_value().ln();
+        let before = dual.expects(at);
+        dual.resolve(at, 0.0, None, memory);
+        let after = dual.expects(at);
+        assert!((0.8..1.0).contains(&(after / before)), "{memory}: {before} {after}");
     }
 }

@@ -38,6 +38,9 @@ impl Throttle {
             self.moved_us = Some(now_us);
             return;
         };
+        if now_us < moved_us {
+            self.moved_us = Some(now_us);
+        }
         let steps = now_us.saturating_sub(moved_us) / step_us;
         if steps <= 0 {
             return;
@@ -47,6 +50,11 @@ impl Throttle {
         // More than 200 steps lead from one bound to the other.
         let moved = self.pass * factor.powi(steps.min(200) as i32);
         self.pass = moved.clamp(LEAST, 1.0);
+    }
+
+    /// The time until `at_us` moves nothing.
+    pub fn resume(&mut self, at_us: i64) {
+        self.moved_us = self.moved_us.map(|moved_us| moved_us.max(at_us));
     }
 
     pub fn is_sound(&self) -> bool {

@@ -80,7 +80,9 @@ pub fn price(quote: &Quote, multipliers: &Multipliers, curve: &WinCurve) -> Resu
     let floor = if quote.floor.is_nan() { f64::INFINITY } else { quote.floor.max(0.0) };
     let most = quote.max_bid.unwrap_or(f64::INFINITY);
     // `is_finite` also refuses what a multiplier of 0 or one that is none leads to.
-    if !(worth.is_finite() && worth > 0.0 && mu + lambda > 0.0) || most.is_nan() {
+    // The scale of a curve is that of a value above 0.
+    let sound = worth.is_finite() && worth > 0.0 && mu + lambda > 0.0 && quote.value > 0.0;
+    if !sound || most.is_nan() {
         return Err(Reason::PriceBounds);
     }
     if worth < floor {

@@ -153,6 +153,12 @@ fn prices_that_go_with_values_are_told_apart() {
             assert!((said - truth).abs() < 0.12, "{said} at {times} × {value}");
         }
     }
+    // A value below 0 that multipliers turn around has no scale.
+    let strange = Multipliers { mu: 5.0, lambda: -2.0, pass: 1.0 };
+    for first_price in [true, false] {
+        let quote = Quote { value: -3.0, first_price, floor: 0.5, max_bid: None };
+        assert_eq!(price(&quote, &strange, learner.curve()), Err(Reason::PriceBounds));
+    }
 }
 
 #[test]

@@ -3,16 +3,18 @@
 use kiki_models::shield::tcf::sets::Numbers;
 use kiki_models::shield::tcf::tc::{RestrictionType, Tc};
 
+use crate::campaign::country::Country;
+
 use super::Terms;
 use super::detail::{Detail, Findings};
 
 /// Purposes that legitimate interest never grants (TCF policies since 2.2).
 const BY_CONSENT: Numbers = purposes(&[1, 3, 4, 5, 6]);
 
-/// The European Economic Area with the regions of France and Portugal that are part of it, and the
+/// The European Economic Area with the regions of Finland, France and Portugal that are part of it, and the
 /// United Kingdom: ISO 3166-1 alpha-3.
-const COUNTRIES: &str = "AUT BEL BGR CYP CZE DEU DNK ESP EST FIN FRA GBR GLP GRC GUF HRV HUN IRL ISL ITA \
-LIE LTU LUX LVA MLT MTQ MYT NLD NOR POL PRT REU ROU SVK SVN SWE";
+const COUNTRIES: &str = "ALA AUT BEL BGR CYP CZE DEU DNK ESP EST FIN FRA GBR GLP GRC GUF HRV HUN IRL ISL \
+ITA LIE LTU LUX LVA MAF MLT MTQ MYT NLD NOR POL PRT REU ROU SVK SVN SWE";
 
 /// A set of purposes, 1 to 24.
 pub const fn purposes(numbers: &[u8]) -> Numbers {
@@ -24,8 +26,9 @@ pub const fn purposes(numbers: &[u8]) -> Numbers {
     Numbers::from_bits(bits)
 }
 
-pub(super) fn is_there(country: &str) -> bool {
-    country.len() == 3 && COUNTRIES.split(' ').any(|known| known == country)
+/// Whether a country is one of them, or might be: a code that nobody knows.
+pub(super) fn may_be_there(country: &str) -> bool {
+    Country::of_alpha_3(country).is_none() || COUNTRIES.split(' ').any(|known| known == country)
 }
 
 /// What a TC string, or its absence, has against a bid.

@@ -26,7 +26,8 @@ use self::signals::Signals;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Unsaid {
     Applies,
-    /// In the European Economic Area and the United Kingdom, and where there is a TC string but no country.
+    /// In the European Economic Area and the United Kingdom, where the country's code is none, and where there
+    /// is a TC string but no country.
     #[default]
     ByCountry,
     DoesNotApply,
@@ -78,6 +79,7 @@ impl Permits {
         let mut findings = Findings::default();
         findings.add_if(signals.coppa, Detail::Coppa);
         findings.add_if(signals.limited, Detail::Limited);
+        findings.add_if(signals.privacy_control, Detail::UsPrivacyControl);
         if let Some(text) = signals.us_privacy {
             findings.add(us::privacy(text));
         }
@@ -93,18 +95,29 @@ impl Permits {
         let named = &signals.gpp_sections;
         let told = !named.is_empty() && !named.contains(&0);
         let mut europe = false;
-        let mut section = |id: i64| match id {
-            -1 => {}
-            2 => europe = true,
-            6 => match gpp.section(id) {
-                Some(text) => findings.add(us::privacy(text)),
-                None => findings.add(Findings::of(Detail::GppSectionMissing)),
-            },
-            us::FIRST..=us::LAST => match gpp.section(id) {
-                Some(text) => findings.add(us::section(id, text)),
-                None => findings.add(Findings::of(Detail::GppSectionMissing)),
-            },
-            _ => findings.add(Findings::of(Detail::GppSectionUnknown)),
+        let mut seen = 0_u64;
+        let mut section = |id: i64| {
+            // A list may name one a thousand times.
+            let bit = u32::try_from(id).ok().and_then(|id| 1_u64.checked_shl(id)).unwrap_or(0);
+            let again = seen & bit != 0;
+            seen |= bit;
+            if again {
+                return;
+            }
+            match id {
+                -1 => {}
+                // 1 is what the first version of the TCF had: nothing reads it any more.
+                1 | 2 => europe = true,
+                6 => match gpp.section(id) {
+                    Some(text) => findings.add(us::privacy(text)),
+                    None => findings.add(Findings::of(Detail::GppSectionMissing)),
+                },
+                us::FIRST..=us::LAST => match gpp.section(id) {
+                    Some(text) => findings.add(us::section(id, text)),
+                    None => findings.add(Findings::of(Detail::GppSectionMissing)),
+                },
+                _ => findings.add(Findings::of(Detail::GppSectionUnknown)),
+            }
         };
         match told {
             true => named.iter().copied().for_each(&mut section),
@@ -116,7 +129,16 @@ impl Permits {
             None => europe || unsaid(signals, terms),
         };
         if applies {
-            findings.add(gdpr::read(signals.consent.or(gpp.section(2)), terms));
+            let section = gpp.section(2);
+            findings.add(gdpr::read(signals.consent.or(section), terms));
+            // Two strings that are not the same: both have to allow it.
+            if europe
+                && signals.consent.is_some()
+                && section.is_some()
+                && signals.consent != section
+            {
+                findings.add(gdpr::read(section, terms));
+            }
         }
         let refused = [
             Detail::GdprVendorUnset,
@@ -140,7 +162,7 @@ fn unsaid(signals: &Signals<'_>, terms: &Terms) -> bool {
         Unsaid::Applies => true,
         Unsaid::DoesNotApply => false,
         Unsaid::ByCountry => match signals.country {
-            Some(country) => gdpr::is_there(country),
+            Some(country) => gdpr::may_be_there(country),
             None => signals.consent.is_some(),
         },
     }

@@ -17,6 +17,8 @@ pub struct Signals<'a> {
     pub coppa: bool,
     /// The device limits tracking, or asks not to be tracked.
     pub limited: bool,
-    /// ISO 3166-1 alpha-3, upper case.
+    /// The browser's global privacy control is on.
+    pub privacy_control: bool,
+    /// ISO 3166-1 alpha-3, upper case; what is none might be any country.
     pub country: Option<&'a str>,
 }

@@ -139,6 +139,11 @@ fn where_nobody_says_whether_the_gdpr_applies_the_country_does() {
         (Some("DEU"), None, Unsaid::ByCountry, false),
         (Some("GBR"), None, Unsaid::ByCountry, false),
         (Some("ISL"), Some(&*text), Unsaid::ByCountry, true),
+        (Some("ALA"), None, Unsaid::ByCountry, false),
+        (Some("MAF"), None, Unsaid::ByCountry, false),
+        (Some("EU"), None, Unsaid::ByCountry, false),
+        (Some("GERMANY"), None, Unsaid::ByCountry, false),
+        (Some("GERMANY"), Some(&*text), Unsaid::ByCountry, true),
         (Some("USA"), None, Unsaid::ByCountry, true),
         (Some("USA"), Some("!"), Unsaid::ByCountry, true),
         (None, Some("!"), Unsaid::ByCountry, false),
@@ -159,7 +164,8 @@ fn a_gpp_string_counts_by_the_sections_that_are_in_force() {
     let basic = tc_string(&granting(&[1, 2, 7, 10]));
     let (out, stayed) = ("BUUAAACA", "BUoAAACA");
     let both = gpp_string(&[(2, &tc), (8, out)]);
-    let cases: [(String, &[i64], Found); 19] = [
+    let cases: [(String, &[i64], Found); 20] = [
+        (gpp_string(&[(7, "BVQqAAAAAg")]), &[1], (false, false, vec![GdprConsentMissing])),
         (gpp_string(&[(2, &tc)]), &[2], (true, true, vec![])),
         (gpp_string(&[(2, &basic)]), &[2], (true, false, vec![GdprPersonal])),
         (gpp_string(&[(2, "CO")]), &[2], (false, false, vec![GdprConsentUnreadable])),
@@ -199,10 +205,40 @@ fn a_gpp_string_counts_by_the_sections_that_are_in_force() {
 }
 
 #[test]
+fn a_section_that_is_named_a_thousand_times_is_read_once() {
+    let section = format!("BVQqAAAAAg{}", ".QA".repeat(5_000));
+    let gpp = gpp_string(&[(7, &section)]);
+    let gpp_sections = std::iter::repeat_n(7, 4_096).collect();
+    let signals = Signals { gpp: Some(&gpp), gpp_sections, ..Signals::default() };
+    let begun = std::time::Instant::now();
+    assert_eq!(found(&signals, &terms()), (true, true, vec![]));
+    assert!(begun.elapsed().as_millis() < 100, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn two_consents_that_differ_have_to_allow_it_both() {
+    let (all, basic) = (tc_string(&granting(ALL)), tc_string(&granting(&[1, 2, 7, 10])));
+    let none = tc_string(&granting(&[]));
+    let strings = [&*all, &*basic, &*none];
+    for (at, consent) in strings.iter().enumerate() {
+        for (of, section) in strings.iter().enumerate() {
+            let gpp = gpp_string(&[(2, section)]);
+            for sections in [&[2][..], &[]] {
+                let gpp_sections = sections.iter().copied().collect();
+                let signals = Signals { gpp: Some(&gpp), gpp_sections, ..europe(consent) };
+                let (bid, personal, _) = found(&signals, &terms());
+                assert_eq!((bid, personal), (at.max(of) < 2, at.max(of) == 0), "{at} {of}");
+            }
+        }
+    }
+}
+
+#[test]
 fn children_and_people_who_limit_tracking_get_bids_by_context_alone() {
     for (signals, why) in [
         (Signals { coppa: true, ..Signals::default() }, Detail::Coppa),
         (Signals { limited: true, ..Signals::default() }, Detail::Limited),
+        (Signals { privacy_control: true, ..Signals::default() }, Detail::UsPrivacyControl),
         (Signals { us_privacy: Some("1YYN"), ..Signals::default() }, Detail::UsOptOut),
         (Signals { us_privacy: Some("x"), ..Signals::default() }, Detail::UsPrivacyUnreadable),
     ] {
@@ -236,13 +272,14 @@ proptest! {
         let signals = Signals {
             gdpr, consent: consent.as_deref(), gpp: gpp.as_deref(),
             gpp_sections: sections.into_iter().collect(),
-            us_privacy: us_privacy.as_deref(), coppa, limited, country: None,
+            us_privacy: us_privacy.as_deref(), coppa, limited, privacy_control: false, country: None,
         };
         let permits = Permits::of(&signals, &terms());
         prop_assert!(permits.bid.is_ok() || !permits.personal);
         for more in [
             Signals { coppa: true, ..signals.clone() },
             Signals { limited: true, ..signals.clone() },
+            Signals { privacy_control: true, ..signals.clone() },
             Signals { us_privacy: Some("1YYN"), ..signals.clone() },
         ] {
             let stricter = Permits::of(&more, &terms());

@@ -48,12 +48,12 @@ const fn later(children: usize) -> Layout {
     }
 }
 
-fn layout(section: i64, bits: usize) -> Option<Layout> {
+/// `wide`: of the national section, the version that has 16 kinds of sensitive data and three of children
+/// instead of 12 and two.
+fn layout(section: i64, wide: bool) -> Option<Layout> {
     Some(match section {
         7 => {
-            // Version 2 has 16 kinds of sensitive data and three of children, version 1 has 12 and two;
-            // strings of either say version 1, so the length tells.
-            let (sensitive, children) = if bits >= 70 { (16, 3) } else { (12, 2) };
+            let (sensitive, children) = if wide { (16, 3) } else { (12, 2) };
             let first = 24 + 2 * sensitive;
             Layout {
                 notices: &[8, 10, 12],
@@ -111,23 +111,25 @@ fn read(id: i64, text: &str) -> Result<Findings, Ends> {
     if version != 1 && (version, id) != (2, 7) {
         return Err(Ends);
     }
-    let layout = layout(id, core.len()).ok_or(Ends)?;
     let mut findings = Findings::default();
     let value = |place: usize| match core.at(place, 2)? {
         3 => Err(Ends),
         value => Ok(value),
     };
-    for place in layout.opt_outs {
-        findings.add_if(value(*place)? == 1, Detail::UsOptOut);
-    }
-    for place in layout.notices {
-        findings.add_if(value(*place)? == 2, Detail::UsNotice);
-    }
-    for nth in 0..layout.children.1 {
-        findings.add_if(value(layout.children.0 + 2 * nth)? != 0, Detail::UsChild);
-    }
-    if let Some((place, mode)) = layout.service {
-        findings.add_if(value(place)? == mode, Detail::UsServiceProvider);
+    for wide in wideness(id, version, &core)? {
+        let layout = layout(id, *wide).ok_or(Ends)?;
+        for place in layout.opt_outs {
+            findings.add_if(value(*place)? == 1, Detail::UsOptOut);
+        }
+        for place in layout.notices {
+            findings.add_if(value(*place)? == 2, Detail::UsNotice);
+        }
+        for nth in 0..layout.children.1 {
+            findings.add_if(value(layout.children.0 + 2 * nth)? != 0, Detail::UsChild);
+        }
+        if let Some((place, mode)) = layout.service {
+            findings.add_if(value(place)? == mode, Detail::UsServiceProvider);
+        }
     }
     for segment in segments {
         let mut bits = Bits::new(segment);
@@ -136,6 +138,20 @@ fn read(id: i64, text: &str) -> Result<Findings, Ends> {
         findings.add_if(asked, Detail::UsPrivacyControl);
     }
     Ok(findings)
+}
+
+/// Which layouts a section may have. Strings of either version of the national one say version 1: the later
+/// one is longer, and has to say whether the agreement covers it, where the earlier one is filled up with
+/// zeros. What may be either counts as both.
+fn wideness(id: i64, version: u32, core: &Bits<'_>) -> Result<&'static [bool], Ends> {
+    const COVERED: usize = 64;
+    Ok(match (id, version) {
+        (7, 2) => &[true],
+        (7, _) if core.len() < COVERED + 6 => &[false],
+        (7, _) if core.at(COVERED, 2)? == 0 => &[false, true],
+        (7, _) => &[true],
+        _ => &[false],
+    })
 }
 
 /// The US privacy string: a version, then notice given, opted out, and covered by the agreement of 2020.
@@ -203,7 +219,7 @@ mod tests {
             let found = |values: &[(usize, u32)]| {
                 section(id, &written(values)).iter().collect::<Vec<Detail>>()
             };
-            let layout = layout(id, 60).expect("layout");
+            let layout = layout(id, false).expect("layout");
             assert_eq!(found(&[]), [], "{id}");
             for place in layout.opt_outs {
                 assert_eq!(found(&[(*place, 1)]), [Detail::UsOptOut], "{id}");
@@ -224,6 +240,20 @@ mod tests {
         for unknown in [-1, 0, 1, 5, 6, 28, 1_000] {
             assert_eq!(section(unknown, "BAAAAAAAAA"), Findings::of(Detail::GppSectionUnreadable));
         }
+    }
+
+    #[test]
+    fn a_national_section_that_is_filled_up_with_zeros_is_still_of_the_first_version() {
+        let (child, provider) = (written(&[(48, 1)]), written(&[(58, 1)]));
+        for (text, found) in [(child, Detail::UsChild), (provider, Detail::UsServiceProvider)] {
+            assert!(section(7, &text).contains(found));
+            for zeros in ["A", "AA", "AAAAAA", "AA=="] {
+                assert!(section(7, &format!("{text}{zeros}")).contains(found), "{text}{zeros}");
+            }
+        }
+        // Of the second version, what stands there is sensitive data, and says nothing of children.
+        let wide = format!("{}BA", written(&[(48, 1)]));
+        assert_eq!(section(7, &wide), Findings::NONE);
     }
 
     #[test]

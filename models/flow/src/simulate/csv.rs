@@ -85,7 +85,7 @@ impl<R: Read> Log<R> {
         let at_us = match self.at.map(field) {
             None => None,
             Some(text) => {
-                let at_us = text.parse().ok().filter(|at: &i64| at.abs() < i64::MAX / 4);
+                let at_us = text.parse().ok().filter(|at: &i64| at.unsigned_abs() < u64::MAX / 8);
                 Some(at_us.ok_or(wrong("at_us", "a time in microseconds"))?)
             }
         };

@@ -179,6 +179,10 @@ fn bad_logs_are_refused_by_their_line() {
         (&format!("{head}1,1\n"), "line 2: 2 fields"),
         (&format!("{head}1,1,0\n2,2,0\n3,3,0\n4,4,0\n"), "more than 3 auctions"),
         ("market_price_micros,value,click,at_us\n1,1,0,9\n1,1,0,8\n", "line 3: at_us is before"),
+        (
+            "market_price_micros,value,click,at_us\n1,1,0,-9223372036854775808\n",
+            "line 2: at_us is not a time",
+        ),
         (&long, "a line of more than 100 bytes"),
     ] {
         let said = read(text).unwrap_err();

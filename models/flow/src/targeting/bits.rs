@@ -95,6 +95,13 @@ impl Posting {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Posting::List(list) => list.is_empty(),
+            Posting::Bits(bits) => bits.iter().all(|word| *word == 0),
+        }
+    }
+
     /// Bytes that it takes.
     pub fn bytes(&self) -> usize {
         match self {

@@ -1,5 +1,6 @@
 //! A campaign made ready to be checked against slots.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -8,10 +9,11 @@ use smallvec::SmallVec;
 use kiki_models::shield::consent::kind::KindSet;
 use kiki_models::shield::money::Currency;
 
-use crate::campaign::audience::Band;
+use crate::campaign::audience::{Band, Cohort};
 use crate::campaign::creative::{Creative, Shape};
 use crate::campaign::definition::{Cap, Definition};
 use crate::campaign::hours::{Clock, Week};
+use crate::campaign::media::Needs;
 use crate::campaign::name::{with_parent, with_parents};
 use crate::campaign::state::Campaign;
 use crate::campaign::strategy::Strategy;
@@ -26,6 +28,8 @@ pub struct Entry {
     pub campaign: Arc<Campaign>,
     /// Names it in hashes and in counts: see [`key_of`].
     pub key: u64,
+    /// Place of its account in [`super::Index::accounts`].
+    pub account: u32,
     pub currency: Currency,
     pub starts_us: i64,
     pub ends_us: i64,
@@ -35,13 +39,19 @@ pub struct Entry {
     pub zone: u16,
     /// Bands of LTV it is for, and whether it takes people of whom none is known; `None`: it asks not.
     pub bands: Option<(SmallVec<[Band; 2]>, bool)>,
+    /// The cohort that it is for.
+    pub cohort: Option<Cohort>,
     /// What a known person must have granted.
     pub purposes: KindSet,
     pub caps: SmallVec<[Cap; 2]>,
     pub per_request: u8,
     pub strategy: Strategy,
-    /// The app that is advertised.
-    pub app: Option<Box<str>>,
+    /// Number of the app that is advertised.
+    pub app: Option<u32>,
+    /// Number of the seat that bids.
+    pub seat: u32,
+    /// Numbers of the campaign's own advertiser and the domains that it is in.
+    pub advertiser: SmallVec<[u32; 4]>,
     /// Never bids without a deal.
     pub deals_only: bool,
     pub creatives: Box<[Fit]>,
@@ -61,6 +71,11 @@ pub struct Fit {
     pub domains: SmallVec<[u32; 4]>,
     /// Numbers of its categories and those above them.
     pub categories: SmallVec<[u32; 4]>,
+    /// One of its categories is a number of a later taxonomy.
+    pub numbered: bool,
+    pub language: Option<u32>,
+    /// Number of what it needs of a slot beside size and length.
+    pub needs: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,15 +115,52 @@ pub fn wanted<'a>(
     })
 }
 
-/// Numbers for what creatives are blocked by.
+/// Numbers for what creatives are blocked by, and for what they need.
 #[derive(Clone, Debug, Default)]
 pub struct Sold {
     pub domains: Dictionary,
     pub categories: Dictionary,
+    pub apps: Dictionary,
+    pub languages: Dictionary,
+    /// Each once.
+    pub needs: Vec<Needs>,
+    numbers: HashMap<Needs, u32>,
+}
+
+impl Sold {
+    /// Numbers of a domain and those that it is in.
+    pub fn domain(&mut self, domain: &str) -> impl Iterator<Item = u32> {
+        with_parents(domain).map(|domain| self.domains.add(domain))
+    }
+
+    fn needs(&mut self, needs: Needs) -> u32 {
+        if let Some(known) = self.numbers.get(&needs) {
+            return *known;
+        }
+        let next = u32::try_from(self.needs.len()).unwrap_or(u32::MAX);
+        self.needs.push(needs.clone());
+        self.numbers.insert(needs, next);
+        next
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.domains.bytes()
+            + self.categories.bytes()
+            + self.apps.bytes()
+            + self.languages.bytes()
+            + 3 * self.needs.len() * std::mem::size_of::<Needs>()
+    }
 }
 
 impl Fit {
-    fn of(place: usize, it: &Creative, of: &Definition, sold: &mut Sold) -> Fit {
+    /// `needs`: of the creative, where they are known already.
+    fn of(
+        place: usize,
+        it: &Creative,
+        of: &Definition,
+        needs: Option<&Needs>,
+        sold: &mut Sold,
+    ) -> Fit {
         let kind = match it.format {
             Shape::Banner { w, h } => FitKind::Banner { w, h },
             Shape::Video { duration_s, .. } => FitKind::Video { duration_s },
@@ -117,19 +169,44 @@ impl Fit {
         };
         let own = std::slice::from_ref(&of.advertiser_domain);
         let domains = if it.advertiser_domains.is_empty() { own } else { &it.advertiser_domains };
-        let domains = domains.iter().flat_map(|domain| with_parents(domain));
-        let domains = domains.map(|domain| sold.domains.add(domain)).collect();
+        let mut numbers = SmallVec::new();
+        domains.iter().for_each(|domain| numbers.extend(sold.domain(domain)));
+        let domains = numbers;
         let categories = if it.categories.is_empty() { &of.categories } else { &it.categories };
+        let numbered = categories.iter().any(|it| it.bytes().all(|b| b.is_ascii_digit()));
         let categories = categories.iter().flat_map(|category| with_parent(category));
         let upper = categories.map(str::to_ascii_uppercase);
         let categories = upper.map(|category| sold.categories.add(&category)).collect();
         let attributes = SmallVec::from_slice(&it.attributes);
         let place = u16::try_from(place).unwrap_or(u16::MAX);
-        Fit { place, kind, secure: it.secure, attributes, domains, categories }
+        let language = it.language.as_ref().map(|it| sold.languages.add(&it.to_ascii_uppercase()));
+        // Categories are looked up by their numbers: without them few creatives need different things.
+        let needs = match needs {
+            Some(known) => known.clone(),
+            None => Needs::of(it, &[]),
+        };
+        let needs = sold.needs(needs);
+        Fit {
+            place,
+            kind,
+            secure: it.secure,
+            attributes,
+            domains,
+            categories,
+            numbered,
+            language,
+            needs,
+        }
     }
 
-    pub fn all(of: &Definition, sold: &mut Sold) -> Box<[Fit]> {
-        let wanted = wanted(&of.targeting, &of.creatives);
-        wanted.map(|(place, creative)| Fit::of(place, creative, of, sold)).collect()
+    /// `known`: the same definition as an index before this one has it. What creatives need is read from their
+    /// markup, which is too slow to be done for every campaign whenever one of them changes.
+    pub fn all(of: &Definition, known: Option<(&[Fit], &Sold)>, sold: &mut Sold) -> Box<[Fit]> {
+        let needs = |at: usize| {
+            let (fits, sold) = known?;
+            sold.needs.get(fits.get(at)?.needs as usize)
+        };
+        let wanted = wanted(&of.targeting, &of.creatives).enumerate();
+        wanted.map(|(at, (place, it))| Fit::of(place, it, of, needs(at), sold)).collect()
     }
 }

@@ -12,6 +12,7 @@ use crate::campaign::country::Country;
 use crate::campaign::creative::{Creative, Shape};
 use crate::campaign::definition::Definition;
 use crate::campaign::hours::{Clock, minute_of_week};
+use crate::campaign::media::Needs;
 use crate::campaign::name::{is_under, is_within};
 use crate::campaign::state::{Campaign, Status};
 use crate::campaign::target::{PlaceKind, Places};
@@ -33,7 +34,6 @@ pub const ORDER: &[Reason] = &[
     Reason::Device,
     Reason::Inventory,
     Reason::Category,
-    Reason::Audience,
     Reason::Frequency,
     Reason::Creative,
     Reason::Deal,
@@ -42,6 +42,7 @@ pub const ORDER: &[Reason] = &[
     Reason::Consent,
     Reason::Audience,
     Reason::Creative,
+    Reason::Media,
     Reason::Blocked,
     Reason::Deal,
     Reason::Frequency,
@@ -74,7 +75,8 @@ impl Findings {
 }
 
 /// Why the campaign does not take the slot; nothing: it does, and its price decides. `seat` is that of
-/// campaigns which name none; `person` what may be used of the person.
+/// campaigns which name none; `person` what may be used of the person, and `rates`, as the campaign's account
+/// has them.
 pub fn explain(
     campaign: &Campaign,
     seat: &str,
@@ -110,10 +112,6 @@ pub fn explain(
     let ltv = person
         .ltv
         .and_then(|ltv| rates.convert(ltv.amount, ltv.currency, it.currency, Round::Down));
-    if let Audience::Cohort { name } = &target.audience {
-        let within = person.cohorts.contains(&name.as_str());
-        found.unless(within, Reason::Audience, || format!("is for cohort {name}"));
-    }
     let caps = !it.frequency.caps.is_empty() && !it.frequency.unknown_person;
     let told = !caps || person.seen.is_some();
     found.unless(told, Reason::Frequency, || "the person cannot be told apart".to_owned());
@@ -137,10 +135,11 @@ pub fn explain(
         .is_none_or(|granted| it.consent.purposes.iter().all(|purpose| granted.contains(*purpose)));
     found
         .unless(granted, Reason::Consent, || "the person has not granted what it needs".to_owned());
-    if let Audience::Ltv { .. } = target.audience {
-        let within = target.audience.holds(ltv, |_| false);
-        found.unless(within, Reason::Audience, || "the LTV is in none of its bands".to_owned());
-    }
+    let within = target.audience.holds(ltv, person.cohort);
+    found.unless(within, Reason::Audience, || match &target.audience {
+        Audience::Cohort { name } => format!("is for {name}"),
+        Audience::Ltv { .. } | Audience::Everybody => "the LTV is in none of its bands".to_owned(),
+    });
     creatives(it, auction, slot, &mut found);
     deals_admitting(it, seat, slot, &mut found);
     if let Some((table, key)) = person.seen {
@@ -284,8 +283,9 @@ fn fits(creative: &Creative, slot: &Slot<'_>) -> bool {
         })
 }
 
-/// Creatives that are of a format of the slot: whether one fits it, and one of those is not blocked.
-fn creatives(it: &Definition, auction: &Auction<'_>, slot: &Slot<'_>, found: &mut Findings) {
+/// Creatives that are of a format of the slot: whether one fits it, the slot has what one of those needs, and one
+/// of these is not blocked.
+fn creatives<'d>(it: &'d Definition, auction: &Auction<'_>, slot: &Slot<'_>, found: &mut Findings) {
     let fitting = || wanted(&it.targeting, &it.creatives).filter(|(_, c)| fits(c, slot));
     if fitting().next().is_none() {
         let any = wanted(&it.targeting, &it.creatives).any(|(_, c)| is_of_format(c, slot));
@@ -295,15 +295,33 @@ fn creatives(it: &Definition, auction: &Auction<'_>, slot: &Slot<'_>, found: &mu
         });
         return;
     }
+    let codes = |creative: &'d Creative| match creative.categories.is_empty() {
+        true => &it.categories[..],
+        false => &creative.categories[..],
+    };
+    let needs = |creative: &'d Creative| Needs::of(creative, codes(creative));
+    let meeting = || fitting().filter(|(_, c)| needs(c).met_by(&slot.asks));
+    if meeting().next().is_none() {
+        let unread = fitting().find(|(_, c)| needs(c).is_unread());
+        found.unless(false, Reason::Media, || match unread {
+            Some((_, c)) => format!(
+                "the markup of {} is no VAST or DAAST that names its version, and it tells no media.protocol: \
+                 it is shown nowhere that lists protocols",
+                c.id
+            ),
+            None => "no creative that fits is of a type, protocol or framework that is taken".to_owned(),
+        });
+        return;
+    }
     let app = it.advertiser_app.as_deref();
     let app = app.is_some_and(|app| auction.blocked.apps.contains(&app));
     let own_domain = std::slice::from_ref(&it.advertiser_domain);
-    let blocked = |creative: &Creative| {
+    let blocked = |creative: &'d Creative| {
         let domains = &creative.advertiser_domains;
         let domains = if domains.is_empty() { own_domain } else { domains };
-        let codes = &creative.categories;
-        let codes = if codes.is_empty() { &it.categories } else { codes };
-        creative.attributes.iter().any(|it| slot.attributes_blocked.contains(it))
+        let codes = codes(creative);
+        !needs(creative).allowed_by(&auction.allowed, &auction.blocked)
+            || creative.attributes.iter().any(|it| slot.attributes_blocked.contains(it))
             || auction.blocked.advertisers.iter().any(|blocked| {
                 let blocked = blocked.strip_suffix('.').unwrap_or(blocked);
                 domains.iter().any(|domain| is_under(domain, blocked))
@@ -314,8 +332,11 @@ fn creatives(it: &Definition, auction: &Auction<'_>, slot: &Slot<'_>, found: &mu
                 .iter()
                 .any(|blocked| codes.iter().any(|code| is_within(code, blocked)))
     };
-    let shown = !app && fitting().any(|(_, creative)| !blocked(creative));
-    found.unless(shown, Reason::Blocked, || "the publisher blocks every creative".to_owned());
+    let shown = !app && meeting().any(|(_, creative)| !blocked(creative));
+    found.unless(shown, Reason::Blocked, || {
+        "the publisher blocks every creative, or allows none of its languages and categories"
+            .to_owned()
+    });
 }
 
 fn needs_deal(it: &Definition, slot: &Slot<'_>) -> bool {

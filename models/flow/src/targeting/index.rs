@@ -9,15 +9,15 @@ use smallvec::SmallVec;
 use kiki_models::shield::consent::kind::KindSet;
 
 use crate::campaign::audience::Audience;
-use crate::campaign::country::COUNTRIES;
 use crate::campaign::creative::FormatKind;
+use crate::campaign::definition::Definition;
 use crate::campaign::state::Campaign;
 use crate::campaign::target::{PlaceKind, Places as Where};
-use crate::opportunity::DeviceKind;
+use crate::opportunity::{Auction, DeviceKind};
 
 use super::bits;
 use super::compile::{Entry, Fit, FitKind, Sold, key_of};
-use super::dictionary::lower;
+use super::geo::{GeoLists, GeoMaking};
 use super::lists::{Places, Set, Sizes, TextLists, Texts};
 
 /// Campaigns of one index.
@@ -27,6 +27,8 @@ pub const CAMPAIGNS_MAX: usize = 1_000_000;
 #[derive(Debug)]
 pub struct Index {
     pub entries: Box<[Entry]>,
+    /// The accounts of its campaigns, in the order in which they come up.
+    pub accounts: Box<[Arc<str>]>,
     /// Of campaigns that name none.
     pub seat: Box<str>,
     pub(super) zones: Box<[TimeZone]>,
@@ -36,6 +38,9 @@ pub struct Index {
     pub(super) children: Box<[u64]>,
     /// Not where personal data may not be used.
     pub(super) personal: Box<[u64]>,
+    /// What is left of all campaigns where the request is for children (the first bit of its place), and where
+    /// personal data may not be used (the second one).
+    bases: [Base; 4],
     /// Not where nobody can be told apart.
     pub(super) capped: Box<[u64]>,
     pub(super) geo: GeoLists,
@@ -51,7 +56,6 @@ pub struct Index {
     pub(super) apps_not: AnyOr,
     pub(super) categories: AnyOr,
     pub(super) categories_not: Texts,
-    pub(super) cohorts: AnyOr,
     pub(super) banners: Box<[u64]>,
     pub(super) sizes: Sizes,
     /// Of videos, audio and native.
@@ -60,22 +64,30 @@ pub struct Index {
     pub(super) deals_only: Box<[u64]>,
 }
 
+/// Campaigns that are left by who may see an impression, and how many went.
+#[derive(Debug)]
+pub(super) struct Base {
+    pub set: Box<[u64]>,
+    pub coppa: u32,
+    pub consent: u32,
+    pub left: u32,
+}
+
+impl Base {
+    fn of(n: usize, all: &[u64], children: Option<&[u64]>, personal: Option<&[u64]>) -> Base {
+        let mut set: Box<[u64]> = all.into();
+        let coppa = children.map_or(0, |children| bits::keep(&mut set, children));
+        let consent = personal.map_or(0, |personal| bits::drop(&mut set, personal));
+        let left = u32::try_from(n).unwrap_or(u32::MAX) - coppa - consent;
+        Base { set, coppa, consent, left }
+    }
+}
+
 /// Campaigns that list nothing, and the lists of the others. Of deny lists: those that list something.
 #[derive(Debug)]
 pub struct AnyOr {
     pub any: Box<[u64]>,
     pub texts: Texts,
-}
-
-/// Places of the world. `any`: as [`AnyOr`]. `within_*`: campaigns that list a region or a city of a country.
-#[derive(Debug)]
-pub struct GeoLists {
-    pub any: Box<[u64]>,
-    pub countries: Places,
-    pub regions: Texts,
-    pub cities: Texts,
-    pub within_regions: Places,
-    pub within_cities: Places,
 }
 
 struct AnyLists(Set, TextLists);
@@ -95,78 +107,6 @@ impl AnyLists {
     fn done(self, n: usize) -> AnyOr {
         AnyOr { any: self.0.0, texts: self.1.done(n) }
     }
-}
-
-struct GeoMaking {
-    any: Set,
-    countries: Vec<Vec<u32>>,
-    regions: TextLists,
-    cities: TextLists,
-    within_regions: Vec<Vec<u32>>,
-    within_cities: Vec<Vec<u32>>,
-    text: String,
-}
-
-impl GeoMaking {
-    fn new(n: usize) -> GeoMaking {
-        let none = || vec![Vec::new(); COUNTRIES];
-        GeoMaking {
-            any: Set::of(n),
-            countries: none(),
-            regions: TextLists::default(),
-            cities: TextLists::default(),
-            within_regions: none(),
-            within_cities: none(),
-            text: String::new(),
-        }
-    }
-
-    fn add(&mut self, any: bool, places: &Where, at: u32) {
-        let push = |lists: &mut Vec<Vec<u32>>, place: usize| {
-            if let Some(list) = lists.get_mut(place)
-                && list.last() != Some(&at)
-            {
-                list.push(at);
-            }
-        };
-        self.any.add_if(any, at);
-        places.countries.iter().for_each(|it| push(&mut self.countries, it.place()));
-        for it in &places.regions {
-            region_key(it.country.alpha_3(), &it.region, &mut self.text);
-            self.regions.add(&self.text, at);
-            push(&mut self.within_regions, it.country.place());
-        }
-        for it in &places.cities {
-            city_key(it.country.alpha_3(), &it.city, &mut self.text);
-            self.cities.add(&self.text, at);
-            push(&mut self.within_cities, it.country.place());
-        }
-    }
-
-    fn done(self, n: usize) -> GeoLists {
-        GeoLists {
-            any: self.any.0,
-            countries: Places::of(self.countries, n),
-            regions: self.regions.done(n),
-            cities: self.cities.done(n),
-            within_regions: Places::of(self.within_regions, n),
-            within_cities: Places::of(self.within_cities, n),
-        }
-    }
-}
-
-/// `USA-CA`.
-pub(super) fn region_key(country: &str, region: &str, to: &mut String) {
-    to.clear();
-    to.extend([country, "-"]);
-    to.extend(region.chars().map(|c| c.to_ascii_uppercase()));
-}
-
-/// `FRA:paris`.
-pub(super) fn city_key(country: &str, city: &str, to: &mut String) {
-    to.clear();
-    to.extend([country, ":"]);
-    lower(city, to);
 }
 
 /// Places of device kinds in the order of the enum.
@@ -198,11 +138,46 @@ fn means(kinds: &[DeviceKind], kind: DeviceKind) -> bool {
         }
 }
 
+/// Campaigns that are put in order: of fewer there are few words to begin with.
+const TOGETHER_FROM: usize = 1_024;
+
+/// The countries that a campaign is for, by their places; of one that is for all, none.
+fn countries(of: &Definition) -> SmallVec<[u16; 4]> {
+    let Where { countries, regions, cities } = &of.targeting.geo.include;
+    let all = countries
+        .iter()
+        .chain(regions.iter().map(|it| &it.country))
+        .chain(cities.iter().map(|it| &it.country));
+    let mut places: SmallVec<[u16; 4]> =
+        all.map(|country| u16::try_from(country.place()).unwrap_or(u16::MAX)).collect();
+    places.sort_unstable();
+    places.dedup();
+    places
+}
+
 impl Index {
     /// Of campaigns that are active; `seat` is that of campaigns which name none. Two campaigns with one name
     /// are two entries: the caller has each once. What is beyond [`CAMPAIGNS_MAX`] is left out.
     pub fn new(campaigns: impl IntoIterator<Item = Arc<Campaign>>, seat: &str) -> Index {
-        let campaigns: Vec<Arc<Campaign>> = campaigns.into_iter().take(CAMPAIGNS_MAX).collect();
+        Index::after(None, campaigns, seat)
+    }
+
+    /// The same; more than a thousand are put in an order of their own, in which campaigns of the same countries
+    /// stand together. Of definitions that are in the index `before` too, what was read from their markup is taken
+    /// from there.
+    pub fn after(
+        before: Option<&Index>,
+        campaigns: impl IntoIterator<Item = Arc<Campaign>>,
+        seat: &str,
+    ) -> Index {
+        let before = before.filter(|index| !index.is_empty());
+        let known: HashMap<u64, &Entry> =
+            before.iter().flat_map(|it| &it.entries).map(|it| (it.key, it)).collect();
+        let mut campaigns: Vec<Arc<Campaign>> = campaigns.into_iter().take(CAMPAIGNS_MAX).collect();
+        if campaigns.len() > TOGETHER_FROM {
+            // Stable: of one country those of one account stay together.
+            campaigns.sort_by_cached_key(|campaign| countries(&campaign.definition));
+        }
         let n = campaigns.len();
         let set = || Set::of(n);
         let any = || AnyLists::new(n);
@@ -215,15 +190,25 @@ impl Index {
         let mut places = [set(), set(), set(), set()];
         let (mut sites, mut apps, mut sites_not, mut apps_not) = (any(), any(), any(), any());
         let (mut categories, mut categories_not) = (any(), any());
-        let mut cohorts = any();
+        let (mut accounts, mut account_places) = (Vec::<Arc<str>>::new(), HashMap::new());
         let (mut banners, mut others) = (set(), [set(), set(), set()]);
         let mut sizes: HashMap<(u16, u16), Vec<u32>> = HashMap::new();
         let mut entries = Vec::with_capacity(n);
         for (at, campaign) in (0_u32..).zip(campaigns) {
             let it = &campaign.definition;
+            let account = match account_places.get(it.account.as_str()) {
+                Some(place) => *place,
+                None => {
+                    let place = u32::try_from(accounts.len()).unwrap_or(u32::MAX);
+                    let name: Arc<str> = it.account.as_str().into();
+                    account_places.insert(Arc::clone(&name), place);
+                    accounts.push(name);
+                    place
+                }
+            };
             let target = &it.targeting;
             all.add_if(true, at);
-            seats.add(it.seat.as_deref().unwrap_or(seat), at);
+            let seat = seats.add(it.seat.as_deref().unwrap_or(seat), at);
             children.add_if(it.consent.children, at);
             personal.add_if(it.consent.personal, at);
             capped.add_if(!it.frequency.caps.is_empty() && !it.frequency.unknown_person, at);
@@ -256,16 +241,14 @@ impl Index {
             categories.add(include.is_empty(), include.iter().map(String::as_str), at);
             let exclude = upper(&target.categories.exclude);
             categories_not.add(false, exclude.iter().map(String::as_str), at);
-            let cohort = match &target.audience {
-                Audience::Cohort { name } => Some(name.as_str()),
-                _ => None,
-            };
-            cohorts.add(cohort.is_none(), cohort, at);
             deals_only.add_if(target.deals.only, at);
             let ids = target.deals.ids.iter().map(|id| deals.1.add(id, at));
             let mut ids: Vec<u32> = ids.collect();
             ids.sort_unstable();
-            let creatives = Fit::all(it, &mut sold);
+            let key = key_of(&it.account, &it.id);
+            let known = known.get(&key).filter(|entry| Arc::ptr_eq(&entry.campaign.definition, it));
+            let known = known.zip(before).map(|(entry, before)| (&*entry.creatives, &before.sold));
+            let creatives = Fit::all(it, known, &mut sold);
             for fit in &creatives {
                 match fit.kind {
                     FitKind::Banner { w, h } => {
@@ -293,7 +276,8 @@ impl Index {
             let mut purposes = KindSet::default();
             it.consent.purposes.iter().for_each(|kind| purposes.insert(*kind));
             entries.push(Entry {
-                key: key_of(&it.account, &it.id),
+                key,
+                account,
                 currency: it.currency,
                 starts_us: it.schedule.starts_us().unwrap_or(i64::MIN),
                 ends_us: it.schedule.ends_us().unwrap_or(i64::MAX),
@@ -301,25 +285,36 @@ impl Index {
                 clock: target.hours.clock,
                 zone,
                 bands,
+                cohort: target.audience.cohort(),
                 purposes,
                 caps: SmallVec::from_slice(&it.frequency.caps),
                 per_request: it.per_request,
                 strategy: it.strategy.clone(),
-                app: it.advertiser_app.as_deref().map(Box::from),
+                app: it.advertiser_app.as_deref().map(|app| sold.apps.add(app)),
+                seat,
+                advertiser: sold.domain(&it.advertiser_domain).collect(),
                 deals_only: target.deals.only,
                 creatives,
                 deals: ids.into_boxed_slice(),
                 campaign,
             });
         }
+        let base = |coppa: bool, nothing_personal: bool| {
+            let children = coppa.then_some(&*children.0);
+            let personal = nothing_personal.then_some(&*personal.0);
+            Base::of(n, &all.0, children, personal)
+        };
+        let bases = [base(false, false), base(true, false), base(false, true), base(true, true)];
         Index {
             entries: entries.into_boxed_slice(),
+            accounts: accounts.into_boxed_slice(),
             seat: seat.into(),
             zones: zones.into_boxed_slice(),
             sold,
             all: all.0,
             seats: seats.done(n),
             children: children.0,
+            bases,
             personal: personal.0,
             capped: capped.0,
             geo: geo.done(n),
@@ -334,12 +329,21 @@ impl Index {
             apps_not: apps_not.done(n),
             categories: categories.done(n),
             categories_not: categories_not.done(n).texts,
-            cohorts: cohorts.done(n),
             banners: banners.0,
             sizes: Sizes::of(sizes, n),
             others: others.map(|set| set.0),
             deals: deals.done(n).texts,
             deals_only: deals_only.0,
+        }
+    }
+
+    pub(super) fn base(&self, auction: &Auction<'_>) -> &Base {
+        let [all, children, nothing_personal, both] = &self.bases;
+        match (auction.coppa, !auction.personal) {
+            (false, false) => all,
+            (true, false) => children,
+            (false, true) => nothing_personal,
+            (true, true) => both,
         }
     }
 
@@ -366,7 +370,7 @@ impl Index {
 
     /// Bytes of its lists and sets, without the campaigns themselves.
     pub fn bytes(&self) -> usize {
-        let sets = 16 + self.places.len() + self.others.len();
+        let sets = 20 + self.places.len() + self.others.len();
         let texts = [
             &self.seats,
             &self.systems.texts,
@@ -377,24 +381,15 @@ impl Index {
             &self.apps_not.texts,
             &self.categories.texts,
             &self.categories_not,
-            &self.cohorts.texts,
             &self.deals,
         ];
-        let geo = |it: &GeoLists| {
-            it.countries.bytes()
-                + it.regions.bytes()
-                + it.cities.bytes()
-                + it.within_regions.bytes()
-                + it.within_cities.bytes()
-        };
         8 * bits::words(self.len()) * sets
             + texts.into_iter().map(Texts::bytes).sum::<usize>()
-            + geo(&self.geo)
-            + geo(&self.geo_not)
+            + self.geo.bytes()
+            + self.geo_not.bytes()
             + self.devices.bytes()
             + self.sizes.bytes()
-            + self.sold.domains.bytes()
-            + self.sold.categories.bytes()
+            + self.sold.bytes()
     }
 }
 

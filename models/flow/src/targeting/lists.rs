@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::bits::{self, Posting};
 use super::dictionary::Dictionary;
+use super::live::Live;
 
 /// Campaigns by text.
 #[derive(Clone, Debug, Default)]
@@ -29,14 +30,18 @@ impl Texts {
         self.postings.get(number as usize)
     }
 
-    pub fn add_to(&self, text: &str, to: &mut [u64]) {
+    pub fn len(&self) -> usize {
+        self.postings.len()
+    }
+
+    pub fn add_to(&self, text: &str, live: &Live, to: &mut [u64]) {
         if let Some(posting) = self.get(text) {
-            posting.add_to(to);
+            live.add(posting, to);
         }
     }
 
-    pub fn drop_from(&self, text: &str, from: &mut [u64]) -> u32 {
-        self.get(text).map_or(0, |posting| posting.drop_from(from))
+    pub fn drop_from(&self, text: &str, live: &Live, from: &mut [u64]) -> u32 {
+        self.get(text).map_or(0, |posting| live.take(posting, from))
     }
 
     pub fn bytes(&self) -> usize {
@@ -82,14 +87,18 @@ impl Places {
         Places(lists.into_iter().map(|list| Posting::of(list, n)).collect())
     }
 
-    pub fn add_to(&self, place: usize, to: &mut [u64]) {
+    pub fn get(&self, place: usize) -> Option<&Posting> {
+        self.0.get(place)
+    }
+
+    pub fn add_to(&self, place: usize, live: &Live, to: &mut [u64]) {
         if let Some(posting) = self.0.get(place) {
-            posting.add_to(to);
+            live.add(posting, to);
         }
     }
 
-    pub fn drop_from(&self, place: usize, from: &mut [u64]) -> u32 {
-        self.0.get(place).map_or(0, |posting| posting.drop_from(from))
+    pub fn drop_from(&self, place: usize, live: &Live, from: &mut [u64]) -> u32 {
+        self.0.get(place).map_or(0, |posting| live.take(posting, from))
     }
 
     pub fn bytes(&self) -> usize {
@@ -108,9 +117,9 @@ impl Sizes {
         Sizes(postings.collect())
     }
 
-    pub fn add_to(&self, size: (u16, u16), to: &mut [u64]) {
+    pub fn add_to(&self, size: (u16, u16), live: &Live, to: &mut [u64]) {
         if let Some(posting) = self.0.get(&size) {
-            posting.add_to(to);
+            live.add(posting, to);
         }
     }
 

@@ -11,16 +11,20 @@ pub mod check;
 pub mod compile;
 pub mod dictionary;
 pub mod explain;
+pub mod geo;
 pub mod index;
 pub mod lists;
+pub mod live;
+pub mod marks;
 pub mod narrow;
 pub mod person;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod scratch;
+pub mod sieve;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use index::Index;
-pub use person::{Ltv, LtvStatus, Person};
+pub use person::{Ltv, LtvStatus, Person, Sight, Sights};
 pub use scratch::Scratch;

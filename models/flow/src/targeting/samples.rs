@@ -14,12 +14,14 @@ use crate::campaign::audience::{Audience, Band};
 use crate::campaign::creative::{Creative, FormatKind, Shape};
 use crate::campaign::definition::{Cap, Definition};
 use crate::campaign::hours::{Clock, Part, Weekday};
+use crate::campaign::media::Media;
 use crate::campaign::state::{Campaign, Status};
 use crate::campaign::strategy::{Strategy as Bidding, Worth};
 use crate::campaign::target::{City, PlaceKind, Region, Size};
 use crate::campaign::tests::SMALL;
 use crate::opportunity::{
-    Auction, Blocked, Deal, Device, DeviceKind, Floor, Format, Geo, PriceType, Slot, Supply, User,
+    Allowed, Ask, Asks, Auction, Blocked, Codes, Deal, Device, DeviceKind, Floor, Format, Geo,
+    PriceType, Slot, Supply, User,
 };
 
 pub const SITES: [&str; 5] =
@@ -32,8 +34,15 @@ const CATEGORIES: [&str; 6] = ["IAB1", "IAB1-5", "IAB12", "IAB12-1", "IAB25", "4
 const SYSTEMS: [&str; 3] = ["ios", "android", "windows"];
 const LANGUAGES: [&str; 3] = ["de", "en", "fr"];
 const DEALS: [&str; 3] = ["deal-1", "deal-2", "deal-3"];
-pub const COHORTS: [&str; 2] = ["new", "loyal"];
+pub const COHORTS: [&str; 2] = ["cohort_jan_2026", "cohort_feb_2026"];
 const DOMAINS: [&str; 4] = ["acme.example", "shop.acme.example", "rival.example", "other.test"];
+const MARKUPS: [&str; 5] = [
+    "x",
+    "<script>",
+    "<iframe>",
+    r#"<VAST version="3.0"><Ad/></VAST>"#,
+    r#"<VAST version="2.0"><Ad><Wrapper/></Ad></VAST>"#,
+];
 const SEATS: [&str; 3] = ["s1", "s2", "house"];
 const SIZES: [(u16, u16); 4] = [(300, 250), (728, 90), (320, 50), (640, 360)];
 const KINDS: [DeviceKind; 6] = [
@@ -175,6 +184,12 @@ pub fn campaign(id: usize, often: u32, dice: &mut Dice) -> Arc<Campaign> {
 fn creative(i: usize, dice: &mut Dice) -> Creative {
     let (w, h) = dice.one(&SIZES);
     let duration_s = dice.one(&[6, 15, 30]);
+    let media = Media {
+        mime: dice.yes(20).then(|| dice.one(&["image/png", "text/html"]).to_owned()),
+        protocol: dice.yes(20).then(|| dice.one(&[2, 3, 7])),
+        apis: dice.some(20, &[5, 7]),
+        banner_types: dice.some(20, &[1, 3]),
+    };
     let format = match dice.0.random_range(0..7) {
         0..4 => Shape::Banner { w, h },
         4 => Shape::Video { w, h, duration_s, mime: "video/mp4".into() },
@@ -184,11 +199,12 @@ fn creative(i: usize, dice: &mut Dice) -> Creative {
     Creative {
         id: format!("cr{i}"),
         format,
-        markup: "x".into(),
+        markup: dice.one(&MARKUPS).into(),
         advertiser_domains: dice.texts(20, &DOMAINS),
         categories: dice.texts(30, &CATEGORIES),
         attributes: dice.some(30, &[1, 6, 17]),
-        language: None,
+        language: dice.yes(50).then(|| dice.one(&["de", "en"]).to_owned()),
+        media,
         secure: dice.yes(80),
     }
 }
@@ -231,6 +247,11 @@ pub fn auction(often: u32, dice: &mut Dice) -> Auction<'static> {
             advertisers: dice.some(often, &["acme.example", "rival.example", "nobody.test"]).into(),
             apps: dice.some(often / 2, &APPS).into(),
         },
+        allowed: Allowed {
+            categories: dice.some(often / 3, &["IAB1", "iab12-1", "IAB25", "483"]).into(),
+            languages: dice.some(often / 3, &["de-AT", "EN", "fr"]).into(),
+            other_taxonomy: dice.yes(often / 3),
+        },
         seats: dice.some(often / 2, &SEATS).into(),
         seats_blocked: dice.some(often / 4, &SEATS).into(),
         currencies: {
@@ -260,6 +281,7 @@ fn slot(often: u32, dice: &mut Dice) -> Slot<'static> {
         id,
         floor: floor(dice),
         price: dice.one(&[None, Some(PriceType::First), Some(PriceType::Second)]),
+        fixed: dice.yes(30),
         seats: dice.some(30, &SEATS).into(),
         advertisers: dice.some(30, &["acme.example", "rival.example"]).into(),
     });
@@ -273,9 +295,32 @@ fn slot(often: u32, dice: &mut Dice) -> Slot<'static> {
         secure: dice.yes(70),
         interstitial: false,
         rewarded: false,
+        asks: asks(often, dice),
         attributes_blocked: dice.some(often, &[6, 17]).into(),
         expires_s: None,
     }
+}
+
+fn asks(often: u32, dice: &mut Dice) -> Asks<'static> {
+    let mut asks = Asks::default();
+    for kind in FormatKind::ALL {
+        let mimes: &[&str] = match kind {
+            FormatKind::Banner => &["image/PNG", "image/gif"],
+            FormatKind::Video => &["video/mp4", "video/webm"],
+            FormatKind::Audio => &["audio/mpeg", "audio/ogg"],
+            FormatKind::Native => &[],
+        };
+        let mimes = if mimes.is_empty() { Vec::new() } else { dice.some(often, mimes) };
+        let protocols = dice.some(often, &[2, 3, 7, 500]);
+        let ask = Ask {
+            mimes: mimes.into(),
+            protocols: (!protocols.is_empty()).then(|| Codes::of(protocols)),
+            apis: Codes::of(dice.some(60, &[5, 7])),
+            types_blocked: Codes::of(dice.some(often, &[1, 3, 4])),
+        };
+        asks.add(kind, ask);
+    }
+    asks
 }
 
 /// Seeds of samples.

@@ -8,9 +8,10 @@ use crate::auction::rates::{Rates, Round};
 use crate::opportunity::Auction;
 use crate::reason::Reason;
 
-use super::bits;
 use super::index::Index;
+use super::live::Live;
 use super::person::Person;
+use super::sieve::Sieve;
 
 /// Refusals by [`Reason`], in the order of [`Reason::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,26 +50,27 @@ impl Refused {
     }
 }
 
+/// An account and a currency, and a person's LTV in it, if a rate leads there.
+type Converted = ((u32, Currency), Option<Micros>);
+
 /// See the module's page. Good for any index; it grows to the largest.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// Which words the sets are of.
+    pub(super) live: Live,
     /// Campaigns that take the request.
     pub(super) request: Vec<u64>,
     /// Those that take one dimension's value.
     pub(super) one: Vec<u64>,
     /// Those that take the slot.
-    pub(crate) slot: Vec<u64>,
+    pub(super) slot: Vec<u64>,
     pub(super) text: String,
     /// Seconds that the clock of each zone is ahead of UTC, once it was asked for.
     pub(super) offsets: Vec<Option<i32>>,
-    /// The person's LTV in each currency that was asked for.
-    pub(super) ltv: SmallVec<[(Currency, Option<Micros>); 4]>,
-    /// Advertisers' domains and categories that are blocked, by their numbers in [`Index::sold`].
-    pub(super) blocked_domains: Vec<u64>,
-    pub(super) blocked_categories: Vec<u64>,
-    pub(super) blocked: bool,
-    /// Numbers of the slot's deals, in their order.
-    pub(crate) deals: SmallVec<[Option<u32>; 8]>,
+    /// The person's LTV as each account knows it, in each currency that was asked for.
+    pub(super) ltv: SmallVec<[Converted; 4]>,
+    /// What the publisher takes and blocks.
+    pub(super) sieve: Sieve,
     /// Of the request, for each slot.
     pub(crate) refused: Refused,
 }
@@ -76,40 +78,34 @@ pub struct Scratch {
 impl Scratch {
     /// Gets ready for a request.
     pub(super) fn begin(&mut self, index: &Index) {
-        let words = bits::words(index.len());
-        for set in [&mut self.request, &mut self.one, &mut self.slot] {
-            set.resize(words, 0);
-        }
-        self.request.copy_from_slice(&index.all);
         self.offsets.clear();
         self.offsets.resize(index.zones.len(), None);
         self.ltv.clear();
-        let (domains, categories) = (&mut self.blocked_domains, &mut self.blocked_categories);
-        let sizes =
-            (bits::words(index.sold.domains.len()), bits::words(index.sold.categories.len()));
-        if self.blocked || (domains.len(), categories.len()) != sizes {
-            domains.clear();
-            domains.resize(sizes.0, 0);
-            categories.clear();
-            categories.resize(sizes.1, 0);
-            self.blocked = false;
-        }
-        self.deals.clear();
         self.refused = Refused::default();
     }
 
-    /// The person's LTV in a currency; `None`: not known, or no rate leads there.
+    /// How many words the candidates are of.
+    pub(crate) fn words(&self) -> usize {
+        self.slot.len()
+    }
+
+    /// The first campaign of a word, and which from it on take the slot.
+    pub(crate) fn word(&self, at: usize) -> Option<(u32, u64)> {
+        Some((self.live.word(at)? * 64, *self.slot.get(at)?))
+    }
+
+    /// The person's LTV as an account knows it, in a currency; `None`: not known, or no rate leads there.
     pub(crate) fn ltv(
         &mut self,
         person: &Person<'_>,
         rates: &Rates,
-        to: Currency,
+        to: (u32, Currency),
     ) -> Option<Micros> {
         let ltv = person.ltv?;
-        if let Some((_, known)) = self.ltv.iter().find(|(currency, _)| *currency == to) {
+        if let Some((_, known)) = self.ltv.iter().find(|(known, _)| *known == to) {
             return *known;
         }
-        let amount = rates.convert(ltv.amount, ltv.currency, to, Round::Down);
+        let amount = rates.convert(ltv.amount, ltv.currency, to.1, Round::Down);
         if self.ltv.len() < self.ltv.inline_size() {
             self.ltv.push((to, amount));
         }

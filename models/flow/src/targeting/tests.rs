@@ -15,6 +15,7 @@ use super::person::{Ltv, LtvStatus, Person};
 use super::samples::{COHORTS, Dice, auction, campaign, seeds};
 use super::scratch::{Refused, Scratch};
 use crate::auction::rates::Rates;
+use crate::campaign::audience::Cohort;
 use crate::campaign::state::Campaign;
 use crate::frequency::{PersonKey, Table};
 use crate::opportunity::Auction;
@@ -34,15 +35,16 @@ pub(crate) fn person<'a>(table: &'a Table, dice: &mut Dice) -> Person<'a> {
         status: LtvStatus::Success,
         model: "bg_nbd-7",
         engagement: Some(0.7),
+        personal: dice.yes(90),
     };
-    let cohorts: &[&str] = if dice.yes(50) { &COHORTS[..1] } else { &[] };
+    let cohort = if dice.yes(50) { Cohort::parse(COHORTS[0]) } else { None };
     let mut granted = KindSet::default();
     if dice.yes(50) {
         granted.insert(Kind::Targeting);
     }
     Person {
         ltv: dice.yes(70).then_some(ltv),
-        cohorts,
+        cohort,
         granted: dice.yes(50).then_some(granted),
         seen: dice.yes(90).then_some((table, PersonKey(1))),
     }
@@ -71,12 +73,15 @@ pub(crate) fn by_index(
     scratch: &mut Scratch,
 ) -> (Vec<Option<Reason>>, Refused) {
     let rates = rates();
-    index.request(auction, person, scratch);
+    index.request(auction, person.seen.is_some(), scratch);
     let mut refused = Refused::default();
     let slot = &auction.slots[place];
     index.slot(slot, scratch, &mut refused);
     let asked = Asked { auction, person, rates: &rates, seed: 1 };
-    let candidates: Vec<u32> = bits::each(&scratch.slot).collect();
+    let words = (0..scratch.words()).filter_map(|at| scratch.word(at));
+    let candidates = words
+        .flat_map(|(first, word)| bits::each(&[word]).map(|bit| first + bit).collect::<Vec<_>>());
+    let candidates: Vec<u32> = candidates.collect();
     // Whoever is no candidate is refused by the index; by what, its counts say.
     let mut all = vec![Some(Reason::NoCandidate); index.len()];
     for at in candidates {
@@ -154,6 +159,75 @@ fn a_scratch_serves_indexes_of_any_size_in_any_order() {
         let fresh = by_index(index, &auction, &Person::default(), 0, &mut Scratch::default());
         assert_eq!(by_index(index, &auction, &Person::default(), 0, &mut shared), fresh);
     }
+}
+
+#[test]
+fn campaigns_that_are_put_in_order_are_judged_as_their_definitions_say() {
+    let mut dice = Dice::new(5);
+    let campaigns: Vec<Arc<Campaign>> = (0..1_500).map(|i| campaign(i, 30, &mut dice)).collect();
+    let index = Index::new(campaigns, "house");
+    let campaigns: Vec<Arc<Campaign>> =
+        index.entries.iter().map(|entry| Arc::clone(&entry.campaign)).collect();
+    assert_eq!(campaigns.len(), 1_500);
+    let mut scratch = Scratch::default();
+    for _ in 0..20 {
+        let auction = auction(20, &mut dice);
+        let table = seen(&campaigns, auction.at_us, &mut dice);
+        let person = person(&table, &mut dice).of(&auction);
+        let (said, refused) = by_index(&index, &auction, &person, 0, &mut scratch);
+        let (mut counted, mut none) = (Refused::default(), 0);
+        for (campaign, said) in campaigns.iter().zip(said) {
+            let found = explain(campaign, "house", &auction, &auction.slots[0], &person, &rates());
+            let first = found.findings.first().map(|it| it.reason);
+            if said == Some(Reason::NoCandidate) {
+                counted.add(first.expect("a reason"), 1);
+                none += 1;
+            } else {
+                assert_eq!(said, first, "{:?}", campaign.definition);
+            }
+        }
+        let slots = auction.slots.len() as u32;
+        let total = scratch.refused.total() / u64::from(slots) + refused.total();
+        assert_eq!(total, none);
+        for reason in Reason::ALL {
+            let by_index = scratch.refused.get(*reason) / slots + refused.get(*reason);
+            assert_eq!(by_index, counted.get(*reason), "{reason}");
+        }
+    }
+}
+
+#[test]
+fn an_index_after_another_says_the_same_and_reads_no_markup_again() {
+    let mut dice = Dice::new(9);
+    let many: Vec<Arc<Campaign>> = (0..200).map(|i| campaign(i, 20, &mut dice)).collect();
+    let before = Index::new(many[..150].iter().cloned(), "house");
+    let (after, fresh) = (
+        Index::after(Some(&before), many[50..].iter().cloned(), "house"),
+        Index::new(many[50..].iter().cloned(), "house"),
+    );
+    let auction = auction(30, &mut dice);
+    let of =
+        |index: &Index| by_index(index, &auction, &Person::default(), 0, &mut Scratch::default());
+    assert_eq!(of(&after), of(&fresh));
+    // Tens of megabytes of markup.
+    let markup = "<".repeat(64 << 10);
+    let large: Vec<Arc<Campaign>> = (0..300)
+        .map(|i| {
+            let it = campaign(i, 10, &mut dice);
+            let mut definition = (*it.definition).clone();
+            definition.creatives.iter_mut().for_each(|it| it.markup = markup.clone());
+            Arc::new(Campaign { definition: Arc::new(definition), ..(*it).clone() })
+        })
+        .collect();
+    let time = |before: Option<&Index>| {
+        let begun = std::time::Instant::now();
+        let index = Index::after(before, large.iter().cloned(), "house");
+        (begun.elapsed(), index)
+    };
+    let (first, index) = time(None);
+    let (again, _) = time(Some(&index));
+    println!("300 campaigns with 64 KiB of markup each: {first:?}, and again {again:?}");
+    assert!(again < first, "{again:?} after {first:?}");
 }
 
 #[test]

@@ -16,7 +16,8 @@ const LEVEL_KEPT: f64 = 0.001;
 const LEVEL_PRIOR: f64 = 50.0;
 /// Today's level against the days before: no more than this, either way.
 const LEVEL_MAX: f64 = 20.0;
-/// Days without an auction that are taken in at once; what is beyond counts as none.
+/// Days without an auction that are taken in. A longer gap is one that nobody watched, or a clock that leapt:
+/// nothing is learned from it.
 const GAP_DAYS: i64 = 7;
 
 /// What is known of traffic before any is seen.
@@ -93,7 +94,7 @@ impl Forecast {
         slot.rem_euclid(self.mean.len() as i64) as usize
     }
 
-    /// Counts `auctions` at `at_us`. Times that go back count in the slot that is open.
+    /// Counts `auctions` at `at_us`. Times that go back, by up to a day, count in the slot that is open.
     pub fn seen(&mut self, at_us: i64, auctions: u64) {
         self.advance(at_us);
         if let Some(current) = &mut self.current {
@@ -109,6 +110,11 @@ impl Forecast {
             self.current = Some(Current { slot, from_us: at_us, to_us: at_us, count: 0.0 });
             return;
         };
+        if slot.saturating_add(self.mean.len() as i64) < current.slot {
+            // Set back by more than a day: the slot that is open is in a time that is yet to come.
+            self.current = Some(Current { slot, from_us: at_us, to_us: at_us, count: 0.0 });
+            return;
+        }
         if slot <= current.slot {
             current.to_us = current.to_us.max(at_us);
             self.current = Some(current);
@@ -118,12 +124,31 @@ impl Forecast {
         let covered = ends.saturating_sub(current.from_us) as f64 / slot_us as f64;
         self.close(current.slot, current.count, covered);
         let gap = GAP_DAYS * self.mean.len() as i64;
-        let from = current.slot.saturating_add(1).max(slot.saturating_sub(gap));
+        let from = current.slot.saturating_add(1);
+        let from = if slot.saturating_sub(from) > gap { slot } else { from };
         for empty in from..slot {
             self.close(empty, 0.0, 1.0);
         }
         let from_us = slot.saturating_mul(slot_us);
         self.current = Some(Current { slot, from_us, to_us: at_us, count: 0.0 });
+    }
+
+    /// Nobody watched from the last time until `at_us`: what is known stands, and the time between says
+    /// nothing.
+    pub fn resume(&mut self, at_us: i64) {
+        let slot_us = self.slot_us();
+        let slot = at_us.div_euclid(slot_us);
+        let Some(mut current) = self.current else { return };
+        if slot <= current.slot {
+            let gap = at_us.saturating_sub(current.to_us).max(0);
+            current.from_us = current.from_us.saturating_add(gap);
+            current.to_us = current.to_us.saturating_add(gap);
+            self.current = Some(current);
+            return;
+        }
+        let watched = current.to_us.saturating_sub(current.from_us).max(0);
+        self.close(current.slot, current.count, watched as f64 / slot_us as f64);
+        self.current = Some(Current { slot, from_us: at_us, to_us: at_us, count: 0.0 });
     }
 
     /// Takes in a slot's count, of which `covered` (0 to 1) was watched.

@@ -102,6 +102,43 @@ fn a_forecast_that_was_stored_goes_on_as_if_it_had_not_been() {
     assert!(serde_json::from_str::<Forecast>(&broken).is_err());
 }
 
+#[test]
+fn a_gap_that_nobody_watched_and_a_clock_that_leapt_teach_nothing() {
+    let mut forecast = Forecast::new(96, None);
+    play(&mut forecast, 0, 24, 1.0);
+    let before = forecast.between(DAY_US, 2 * DAY_US).expect("a forecast");
+    forecast.advance(400 * DAY_US);
+    let after = forecast.between(400 * DAY_US, 401 * DAY_US).expect("a forecast");
+    assert!((after / before - 1.0).abs() < 0.05, "{before} {after}");
+    // Set back, it counts on from there.
+    forecast.advance(DAY_US);
+    play(&mut forecast, 24, 48, 1.0);
+    let again = forecast.between(2 * DAY_US, 3 * DAY_US).expect("a forecast");
+    assert!((again / before - 1.0).abs() < 0.05, "{before} {again}");
+}
+
+#[test]
+fn hours_in_which_nobody_watched_are_not_hours_without_an_auction() {
+    let mut watched = Forecast::new(24, None);
+    play(&mut watched, 0, 72, 1.0);
+    let (mut away, mut blind) = (watched.clone(), watched.clone());
+    // Back after seven hours.
+    away.resume(79 * HOUR);
+    blind.advance(79 * HOUR);
+    play(&mut watched, 72, 79, 1.0);
+    let day = |forecast: &Forecast| forecast.between(79 * HOUR, 103 * HOUR).unwrap();
+    assert!((day(&away) / day(&watched) - 1.0).abs() < 0.1, "{} {}", day(&away), day(&watched));
+    assert!(day(&blind) < 0.8 * day(&watched));
+    // Within one slot: the part that was watched counts as that part.
+    let mut short = Forecast::new(24, None);
+    short.seen(0, 0);
+    short.seen(HOUR / 4, 100);
+    short.resume(HOUR * 3 / 4);
+    short.seen(HOUR - 1, 100);
+    let said = short.between(HOUR, 2 * HOUR).unwrap();
+    assert!((said / 400.0 - 1.0).abs() < 0.01, "{said}");
+}
+
 proptest! {
     #[test]
     fn whatever_is_seen_the_forecast_is_a_number_and_not_below_0(

@@ -15,6 +15,8 @@ fn a_request_without_what_is_required_is_malformed() {
         (r#"{"id":"r"}"#.into(), "imp"),
         (request(r#""imp":[]"#), "imp"),
         (request(r#""imp":null"#), "imp"),
+        (request(r#""imp":[null]"#), "imp"),
+        (request(r#""imp":[{"id":"1","native":{"request":""}}]"#), "imp.native.request"),
         (request(r#""imp":[{"banner":{}}]"#), "imp.id"),
         (request(r#""imp":[{"id":"1"}]"#), "imp.banner, video, audio or native"),
         (request(r#""imp":[{"id":"1","video":{}}]"#), "imp.video.mimes"),
@@ -53,26 +55,22 @@ fn values_of_another_type_are_malformed_where_they_are_read() {
         r#""imp":{"id":"1","banner":{}}"#,
         r#""imp":[1]"#,
         r#""imp":["x"]"#,
-        r#""imp":[null]"#,
-        r#""imp":[{"id":1,"banner":{}}]"#,
         r#""imp":[{"id":"1","banner":[]}]"#,
         r#""imp":[{"id":"1","banner":{"w":-1}}]"#,
         r#""imp":[{"id":"1","banner":{"w":1e300}}]"#,
         r#""imp":[{"id":"1","banner":{"w":300.5}}]"#,
-        r#""imp":[{"id":"1","banner":{"w":"300"}}]"#,
         r#""imp":[{"id":"1","banner":{},"bidfloor":-0.01}]"#,
         r#""imp":[{"id":"1","banner":{},"bidfloor":1e300}]"#,
-        r#""imp":[{"id":"1","banner":{},"bidfloor":"0.5"}]"#,
         r#""imp":[{"id":"1","banner":{},"bidfloor":[0.5]}]"#,
         r#""imp":[{"id":"1","banner":{},"bidfloor":9999999999999999999999999}]"#,
         r#""site":[]"#,
         r#""site":"news.example""#,
-        r#""bcat":"IAB1""#,
-        r#""bcat":[1]"#,
-        r#""cur":"USD""#,
         r#""regs":{"gdpr":"maybe"}"#,
         r#""user":{"eids":[{"uids":{}}]}"#,
-        r#""at":"1""#,
+        r#""imp":[{"id":1.5,"banner":{}}]"#,
+        r#""imp":[{"id":"1","banner":{},"bidfloor":"cheap"}]"#,
+        r#""bcat":{"IAB1":1}"#,
+        r#""at":"first""#,
         r#""id":"again""#,
         r#""tmax":100,"tmax":200"#,
     ] {
@@ -151,6 +149,19 @@ fn depth_numbers_and_lengths_are_bounded() {
     };
     assert_eq!(parse(&imps(64)).map(|r| r.imp.len()), Ok(64));
     assert_eq!(fault(&imps(65)), Some(Malformed::Impressions(64)));
+    assert!(matches!(fault(&imps(1_025)), Some(Malformed::Value { .. })), "not all in memory");
+    let deals = |count: usize| {
+        let deals = vec![r#"{"id":"d"}"#; count].join(",");
+        request(&format!(r#""imp":[{{"id":"1","banner":{{}},"pmp":{{"deals":[{deals}]}}}}]"#))
+    };
+    assert!(parse(&deals(256)).is_ok());
+    assert!(matches!(fault(&deals(257)), Some(Malformed::Value { .. })));
+    let attributes = |count: usize| {
+        let codes = vec!["1"; count].join(",");
+        request(&format!(r#""imp":[{{"id":"1","banner":{{"battr":[{codes}]}}}}]"#))
+    };
+    assert!(parse(&attributes(256)).is_ok());
+    assert!(matches!(fault(&attributes(257)), Some(Malformed::Value { .. })));
     let text = |bytes: usize| request(&format!(r#""bcat":["{}"]"#, "x".repeat(bytes)));
     assert!(parse(&text(limits.text_bytes - 1)).is_ok());
     assert_eq!(fault(&text(limits.text_bytes)), Some(Malformed::TooLong(limits.text_bytes)));

@@ -1,6 +1,7 @@
 mod fuzz;
 mod malformed;
 mod picture;
+mod privacy;
 
 use super::{Limits, Malformed, Request};
 use crate::privacy::Permits;

@@ -1,6 +1,7 @@
 use kiki_models::shield::money::{Currency, Micros};
 
-use crate::opportunity::{DeviceKind, Floor, Format, PriceType, Supply, User};
+use crate::campaign::creative::FormatKind;
+use crate::opportunity::{Codes, DeviceKind, Floor, Format, PriceType, Supply, User};
 use crate::privacy::Permits;
 use crate::reason::Reason;
 
@@ -8,14 +9,15 @@ use super::{FREE, parse, request};
 
 const FULL: &str = r#"{
   "id":"req-1","at":1,"tmax":120,"test":1,"cur":["EUR","USD","EUR","XYZ"],
-  "wseat":["kiki"],"bseat":["other"],"bcat":["IAB25","IAB26"],"badv":["rival.example"],"bapp":["com.rival"],
+  "wseat":["kiki"],"bseat":["other"],"bcat":["IAB25","IAB26"],"badv":["https://www.rival.example/",""],"bapp":["com.rival"],
   "imp":[
     {"id":"a","instl":1,"secure":1,"rwdd":1,"exp":300,"bidfloor":1.2345671,"bidfloorcur":"EUR",
-     "banner":{"format":[{"w":300,"h":250},{"wratio":16,"hratio":9},{"w":320,"h":50}],"w":1,"h":1,"battr":[1,2]},
-     "video":{"mimes":["video/mp4"],"minduration":5,"maxduration":30,"w":640,"h":360,"battr":[16]},
+     "banner":{"format":[{"w":300,"h":250},{"wratio":16,"hratio":9},{"w":320,"h":50}],"w":1,"h":1,"battr":[1,2],"btype":[4],"api":[3,5]},
+     "video":{"mimes":["video/mp4"],"minduration":5,"maxduration":30,"w":640,"h":360,"battr":[16],
+       "protocols":[2,3,500],"api":[7]},
      "pmp":{"private_auction":1,"deals":[
        {"id":"d1","bidfloor":2,"bidfloorcur":"EUR","at":2,"wseat":["kiki"],"wadomain":["shop.example"]},
-       {"id":"d2","at":3,"bidfloor":4.5},{"id":"d3","at":77},{"id":"d4","bidfloor":1,"bidfloorcur":"???"}]}},
+       {"id":"d2","at":3,"bidfloor":4.5},{"id":"d5","at":3},{"id":"d3","at":77},{"id":"d4","bidfloor":1,"bidfloorcur":"???"}]}},
     {"id":"b","native":{"request":"{\"ver\":\"1.2\"}"}},
     {"id":"c","audio":{"mimes":["audio/mp4"],"rqddurs":[15,30]}},
     {"id":"d","video":{"mimes":["video/mp4"],"poddur":60}},
@@ -66,9 +68,15 @@ fn a_whole_request_becomes_the_picture_that_the_rules_see() {
     assert_eq!(slot.floor, Some(Floor { cpm: Micros(1_234_568), currency: eur }), "rounded up");
     assert!(slot.private && slot.secure && slot.interstitial && slot.rewarded);
     assert_eq!((slot.attributes_blocked[..].to_vec(), slot.expires_s), (vec![1, 2, 16], Some(300)));
-    let deals: Vec<(&str, Option<PriceType>)> =
-        slot.deals.iter().map(|deal| (deal.id, deal.price)).collect();
-    assert_eq!(deals, [("d1", Some(PriceType::Second)), ("d2", Some(PriceType::First))]);
+    let deals: Vec<(&str, Option<PriceType>, bool)> =
+        slot.deals.iter().map(|deal| (deal.id, deal.price, deal.fixed)).collect();
+    let (first, second) = (Some(PriceType::First), Some(PriceType::Second));
+    assert_eq!(deals, [("d1", second, false), ("d2", first, true)]);
+    let banner = slot.asks.of(FormatKind::Banner).expect("asks");
+    assert_eq!((banner.types_blocked, banner.apis), (Codes::of([4]), Codes::of([3, 5])));
+    let video = slot.asks.of(FormatKind::Video).expect("asks");
+    assert_eq!((&video.mimes[..], video.protocols), (&["video/mp4"][..], Some(Codes::of([2, 3]))));
+    assert_eq!((video.apis, slot.asks.of(FormatKind::Native)), (Codes::of([7]), None));
     assert_eq!(slot.deals[0].advertisers[..], ["shop.example"]);
     let floor = Floor { cpm: Micros(4_500_000), currency: Currency::USD };
     assert_eq!(slot.deals[1].floor, Some(floor), "without a currency it is in dollars");
@@ -133,6 +141,16 @@ fn what_cannot_be_bid_on_has_a_reason() {
             Some(Reason::NoRate),
         ),
         (r#""imp":[{"id":"1","banner":{},"bidfloor":0,"bidfloorcur":"XYZ"}]"#, None),
+        (
+            r#""dooh":{},"imp":[{"id":"1","banner":{},"qty":{"multiplier":14.2,"sourcetype":1}}]"#,
+            Some(Reason::UnsupportedFormat),
+        ),
+        (
+            r#""imp":[{"id":"1","banner":{},"qty":{"multiplier":0.999999}}]"#,
+            Some(Reason::UnsupportedFormat),
+        ),
+        (r#""imp":[{"id":"1","banner":{},"qty":{"multiplier":1.0}}]"#, None),
+        (r#""imp":[{"id":"1","banner":{},"qty":{"vendor":"x"}}]"#, None),
         (r#""cur":[]"#, None),
         (r#""at":2"#, None),
     ] {
@@ -179,13 +197,17 @@ fn apps_and_screens_in_public_are_told_from_sites() {
 fn places_are_the_devices_else_the_persons_and_odd_ones_are_left_out() {
     for (members, country, offset) in [
         (
-            r#""device":{"geo":{"country":"DE"}},"user":{"geo":{"country":"FRA"}}"#,
+            r#""device":{"geo":{"country":"Germany"}},"user":{"geo":{"country":"FRA"}}"#,
             Some("FRA"),
             None,
         ),
+        (r#""device":{"geo":{"country":"DE"}}"#, Some("DEU"), None),
+        (r#""device":{"geo":{"country":"gb"}}"#, Some("GBR"), None),
+        (r#""device":{"geo":{"country":"UK"}}"#, Some("GBR"), None),
         (r#""device":{"geo":{"country":"1A2"}}"#, None, None),
         (r#""device":{"geo":{"utcoffset":-480}}"#, None, Some(-480)),
         (r#""device":{"geo":{"utcoffset":99999}}"#, None, None),
+        (r#""device":{"geo":{"utcoffset":-32768}}"#, None, None),
         (r#""user":{"geo":{"country":"usa","utcoffset":60}}"#, Some("USA"), Some(60)),
     ] {
         let body = request(members);
@@ -193,4 +215,61 @@ fn places_are_the_devices_else_the_persons_and_odd_ones_are_left_out() {
         let geo = parsed.auction(0, &FREE).expect("auction").geo;
         assert_eq!((geo.country, geo.utc_offset_min), (country, offset), "{members}");
     }
+}
+
+#[test]
+fn what_exchanges_write_in_other_ways_means_the_same() {
+    let body = r#"{"id":4711,"at":"1","tmax":"120","test":"0","cur":"EUR","bcat":["IAB1",null,483],"badv":"",
+        "imp":[{"id":1,"bidfloor":"0.5","bidfloorcur":"EUR","secure":"1","exp":"300",
+          "banner":{"w":"300","h":250.0,"battr":"3","format":null}},
+          {"id":"2","native":{"request":{"ver":"1.2","assets":[]}}}],
+        "device":{"devicetype":"2","geo":{"zip":80331,"utcoffset":"60"}},
+        "user":{"id":77},"regs":{"gpp_sid":["7",8],"coppa":"0"}}"#;
+    let request = parse(body).expect("request");
+    assert_eq!(request.tmax_ms(), Some(120));
+    assert_eq!(request.signals().gpp_sections[..], [7, 8]);
+    let auction = request.auction(0, &FREE).expect("auction");
+    let eur: Currency = "EUR".parse().expect("currency");
+    assert_eq!((auction.id, auction.price, auction.test), ("4711", PriceType::First, false));
+    assert_eq!((&auction.currencies[..], auction.device.kind), (&[eur][..], DeviceKind::Desktop));
+    assert_eq!(auction.blocked.categories[..], ["IAB1", "483"]);
+    assert!(auction.blocked.advertisers.is_empty());
+    assert_eq!((auction.geo.zip, auction.geo.utc_offset_min), (Some("80331"), Some(60)));
+    assert_eq!(auction.user, Some(User { key: "77", known: false }));
+    let slot = &auction.slots[0];
+    assert_eq!((slot.id, slot.secure, slot.expires_s), ("1", true, Some(300)));
+    assert_eq!(slot.floor, Some(Floor { cpm: Micros(500_000), currency: eur }));
+    assert_eq!(slot.formats[..], [Format::Banner { w: 300, h: 250 }]);
+    assert_eq!(slot.attributes_blocked[..], [3]);
+    assert_eq!(auction.slots[1].formats[..], [Format::Native]);
+}
+
+#[test]
+fn lists_of_what_is_allowed_and_the_taxonomy_of_categories_are_read() {
+    for (members, categories, languages, other) in [
+        (r#""acat":["IAB1"],"cattax":1"#, &["IAB1"][..], &[][..], false),
+        (r#""wlang":["en"],"wlangb":["pt-BR",""]"#, &[], &["en", "pt-BR"], false),
+        (r#""bcat":["1"],"cattax":7"#, &[], &[], true),
+        (r#""cattax":-1"#, &[], &[], true),
+        ("", &[], &[], false),
+    ] {
+        let body = request(members);
+        let parsed = parse(&body).expect("request");
+        let allowed = parsed.auction(0, &FREE).expect("auction").allowed;
+        assert_eq!((&allowed.categories[..], &allowed.languages[..]), (categories, languages));
+        assert_eq!(allowed.other_taxonomy, other, "{members}");
+    }
+}
+
+#[test]
+fn a_video_that_is_not_linear_and_protocols_of_before_are_told_apart() {
+    let body = request(
+        r#""imp":[{"id":"1","banner":{},"video":{"mimes":["video/mp4"],"linearity":2}},
+        {"id":"2","video":{"mimes":["video/mp4"],"linearity":1,"protocol":3}}]"#,
+    );
+    let parsed = parse(&body).expect("request");
+    let auction = parsed.auction(0, &FREE).expect("auction");
+    assert_eq!(auction.slots[0].formats[..], [Format::Banner { w: 0, h: 0 }]);
+    let video = auction.slots[1].asks.of(FormatKind::Video).expect("asks");
+    assert_eq!(video.protocols, Some(Codes::of([3])));
 }
