@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "proto/ltv.proto",
+    "proto/syncflow/v1/syncflow.proto",
     "proto/syncvalue/v1/syncvalue.proto",
     "proto/inference/open_inference.proto",
 ];

@@ -1,5 +1,15 @@
 //! `kiki flow` as a user meets it.
 
+mod common;
+#[path = "flow/exchange.rs"]
+mod exchange;
+#[path = "flow/fake.rs"]
+mod fake;
+#[path = "flow/live.rs"]
+mod live;
+#[path = "flow/reconcile.rs"]
+mod reconcile;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;

@@ -82,7 +82,18 @@ async fn summary(State(app): State<Arc<App>>) -> Json<Summary> {
         let shown = json!({ "state": state, "dependencies": dependencies });
         services.insert("syncvalue".to_owned(), shown);
     }
-    let ready = ready && value != Some(false);
+    let flow = app.registry.ready("flow");
+    if let Some(flow) = flow {
+        let up = |up: bool| if up { "up" } else { "down" };
+        let dependencies = json!({
+            "shield": { "state": up(ready) },
+            "syncvalue": { "state": up(value == Some(true)) },
+        });
+        let state = if flow && ready && value == Some(true) { "healthy" } else { "degraded" };
+        services
+            .insert("syncflow".to_owned(), json!({ "state": state, "dependencies": dependencies }));
+    }
+    let ready = ready && value != Some(false) && flow != Some(false);
     let status = if ready { "healthy" } else { "degraded" };
     Json(Summary { status, services, timestamp: rfc3339(clock::wall_us()) })
 }

@@ -4,6 +4,7 @@ pub mod access;
 pub mod admin;
 pub mod body;
 pub mod docs;
+pub mod flow;
 pub mod gate;
 pub mod grpc;
 pub mod health;

@@ -50,6 +50,8 @@ codes! {
     IdempotencyMismatch "idempotency_mismatch" UNPROCESSABLE_ENTITY "use a new Idempotency-Key for another request",
     UnknownModel "unknown_model" NOT_FOUND "list versions: GET /api/v1/ltv/models of SyncValue",
     NotBetter "not_better" CONFLICT "fit another, or promote it all the same with force and a reason",
+    InvalidDefinition "invalid_definition" UNPROCESSABLE_ENTITY "correct the named fields of the campaign; the detail names all of them",
+    Stale "stale" PRECONDITION_FAILED "read the campaign again, and send its revision as If-Match",
     InvalidRows "invalid_rows" UNPROCESSABLE_ENTITY "correct the named rows, or send them without strict",
     InProgress "in_progress" CONFLICT "the same request is being worked on; ask again shortly",
     CurrencyMismatch "currency_mismatch" UNPROCESSABLE_ENTITY "use the currency of the allocation",

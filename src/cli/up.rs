@@ -12,6 +12,7 @@ use super::config_args::ConfigArgs;
 use super::exit::{CliError, CliResult};
 use super::{fresh, front_door};
 use crate::access::Door;
+use crate::actors::flow::{Flow, FlowTerms};
 use crate::actors::kernel::{KernelConfig, Registry};
 use crate::actors::shield::audit::{AuditTerms, AuditWitness};
 use crate::actors::shield::webhooks::HookTerms;
@@ -20,7 +21,7 @@ use crate::actors::value::{Value, ValueTerms};
 use crate::api::grpc::{self, GrpcTerms};
 use crate::api::server::{self, Listener, Speaks};
 use crate::api::shield::{App, Front, HttpTerms, TokenKeys};
-use crate::api::{admin, health, value};
+use crate::api::{admin, flow, health, value};
 use crate::config::{Config, Loaded, master_key, token_secret};
 use crate::connectors::redis::Redis;
 use crate::models::shield::terms::WindowCap;
@@ -74,6 +75,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     let sealed = vault::is_sealed(&store).await.map_err(CliError::failed)?;
     let master = master_key(&config, sealed).map_err(CliError::failed)?;
     let secret = token_secret(&config).map_err(CliError::failed)?;
+    let flow_terms = flow_terms(&config, &secret)?;
     let witness = AuditWitness::default();
     let door = front_door::door(&config, &store, &redis).await?;
     let door = Arc::new(door.with_witness(Arc::new(witness.clone())));
@@ -109,8 +111,12 @@ pub async fn run(args: UpArgs) -> CliResult {
         .await
         .map_err(|e| CliError::failed(format!("syncvalue: {e}")))?;
 
+    let flow = Flow::start(&registry, shield.clone(), value.clone(), flow_terms)
+        .await
+        .map_err(|e| CliError::failed(format!("syncflow: {e}")))?;
+
     let (stop, stopped) = watch::channel(false);
-    let mut tasks = listeners.serve(&config, &app, &value, &certificates, &stopped)?;
+    let mut tasks = listeners.serve(&config, &app, (&value, &flow), &certificates, &stopped)?;
     certificates.watch(&mut tasks, &stopped).map_err(CliError::failed)?;
     // What the requests of the last moment did is sent, too: this ends behind them.
     let (end_export, export_ended) = watch::channel(false);
@@ -151,6 +157,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     // Nobody is left to be told when every listener has ended by itself.
     let _ = stop.send(true);
     while tasks.join_next().await.is_some() {}
+    flow.drain(config.server.drain_grace_ms.duration()).await;
     value.drain(config.server.drain_grace_ms.duration()).await;
     shield.drain(config.server.drain_grace_ms.duration()).await;
     registry.shutdown(config.server.drain_grace_ms.duration()).await;
@@ -210,12 +217,52 @@ pub fn value_terms(config: &Config) -> ValueTerms {
     }
 }
 
+/// SyncFlow's settings. Notices are signed with a key of their own, made of the secret of tokens.
+pub fn flow_terms(config: &Config, secret: &[u8]) -> Result<FlowTerms, CliError> {
+    let flow = &config.flow;
+    let mut notice_key = zeroize::Zeroizing::new(vec![0_u8; 32]);
+    hkdf::Hkdf::<sha2::Sha256>::new(None, secret)
+        .expand(b"kiki flow notices", &mut notice_key)
+        .map_err(CliError::failed)?;
+    let base = flow.notice_base_url.trim_end_matches('/');
+    let notice_base_url = match base.is_empty() {
+        true => format!("{}://{}", config.server.scheme(), config.server.flow_addr()),
+        false => base.to_owned(),
+    };
+    Ok(FlowTerms {
+        default_account: config.shield.default_account.clone(),
+        seat: flow.seat.clone(),
+        notice_base_url,
+        notice_key,
+        tcf_vendor: Some(flow.tcf_vendor_id).filter(|id| *id > 0),
+        complete_chain: flow.require_complete_chain,
+        index_every: flow.index_every_ms.duration(),
+        tmax: flow.tmax_ms.duration(),
+        tmax_margin: flow.tmax_margin_ms.duration(),
+        bids_max: flow.bids_max,
+        hold_ttl_us: flow.hold_ttl_s.micros(),
+        ltv_cache_ttl: flow.ltv_cache_ttl_s.duration(),
+        ltv_cache_max: flow.ltv_cache_max,
+        ltv_patience: flow.ltv_timeout_ms.duration(),
+        frequency_pairs: flow.frequency_pairs,
+        sample_millionths: (flow.sample_ratio.share() * 1e6).round() as u32,
+        retention_us: i64::from(flow.decision_retention_days) * 86_400_000_000,
+        journal_max: flow.journal_max,
+        data_dir: config.store.data_dir.clone(),
+        idle_after: config.kernel.passivate_after_s.duration(),
+        resident_max: config.kernel.resident_max,
+        mailbox_max: u32::try_from(config.kernel.entity_mailbox_capacity).unwrap_or(u32::MAX),
+        call_patience: config.server.request_timeout_ms.duration(),
+    })
+}
+
 /// Every socket, bound before anything is promised.
 struct Listeners {
     shield: Listener,
     health: Listener,
     admin: Listener,
     value: Listener,
+    flow: Listener,
     grpc: Listener,
 }
 
@@ -227,6 +274,7 @@ impl Listeners {
             health: bind(config.server.health_addr()).await?,
             admin: bind(config.server.admin_addr()).await?,
             value: bind(config.server.value_addr()).await?,
+            flow: bind(config.server.flow_addr()).await?,
             grpc: bind(config.server.grpc_addr()).await?,
         })
     }
@@ -235,7 +283,7 @@ impl Listeners {
         self,
         config: &Config,
         app: &Arc<App>,
-        values: &Value,
+        (values, flows): (&Value, &Flow),
         certificates: &Certificates,
         stopped: &watch::Receiver<bool>,
     ) -> Result<JoinSet<()>, CliError> {
@@ -255,18 +303,21 @@ impl Listeners {
             time_max: http.time_max,
             in_flight: config.value.stream_in_flight,
         };
+        let bids = grpc::Calls::new(flows.clone(), app.registry.clone());
         let (calls, reporter) =
-            grpc::router(values.clone(), &app.door, terms).map_err(CliError::failed)?;
+            grpc::router(values.clone(), Some(bids), &app.door, terms).map_err(CliError::failed)?;
         tasks.spawn(grpc::tend(reporter, values.clone(), stopped.clone()));
         let tls = || certificates.services();
         let admin = admin::listener(app.registry.clone(), config.chaos.enabled, app);
         let shield = crate::api::shield::router(Arc::clone(app), http);
         let values = value::router(values_app, http, import_time_max);
+        let flows = flow::router(Arc::new(flow::App::new(flows.clone(), app)), http);
         let routers = [
             (self.shield, tls(), Speaks::Http1, shield),
             (self.health, certificates.health(), Speaks::Http1, health::router(Arc::clone(app))),
             (self.admin, tls(), Speaks::Http1, admin),
             (self.value, tls(), Speaks::Http1, values),
+            (self.flow, tls(), Speaks::Http1, flows),
             (self.grpc, tls(), Speaks::Http2, calls),
         ];
         for (listener, tls, speaks, router) in routers {
@@ -287,6 +338,7 @@ fn announce(config: &Config, shield: &Shield, door: &Door, took: Duration) {
     let scheme = server.scheme();
     println!("  syncshield  {scheme}://{}   (docs at /docs)", server.shield_addr());
     println!("  syncvalue   {scheme}://{}   (docs at /docs)", server.value_addr());
+    println!("  syncflow    {scheme}://{}   (docs at /docs)", server.flow_addr());
     println!("  grpc        {}", server.grpc_addr());
     println!("  health      {scheme}://{}/health", server.health_addr());
     println!("  admin       {scheme}://{}   (docs at /docs)", server.admin_addr());

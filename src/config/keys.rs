@@ -8,7 +8,7 @@ use super::section::Key;
 use super::suggest::nearest;
 use super::values::Values;
 use super::{
-    audit::Audit, auth::Auth, chaos::Chaos, kernel::Kernel, limits::Limits, log::Log,
+    audit::Audit, auth::Auth, chaos::Chaos, flow::Flow, kernel::Kernel, limits::Limits, log::Log,
     mlflow::Mlflow, peers::Peers, redis::Redis, server::Server, shield::Shield, store::Store,
     telemetry::Telemetry, value::Value, webhooks::Webhooks,
 };
@@ -54,6 +54,7 @@ sections! {
     limits: Limits,
     webhooks: Webhooks,
     value: Value,
+    flow: Flow,
     mlflow: Mlflow,
 }
 

@@ -4,6 +4,7 @@ use super::choice::{AuthMode, TlsClientAuth};
 use super::keys::Config;
 use super::problem::{Problem, Source};
 use super::values::Values;
+use crate::models::flow::campaign::name::is_token;
 
 /// Shortest secret that may sign tokens, in characters.
 pub const TOKEN_SECRET_CHARS_MIN: usize = 32;
@@ -23,6 +24,16 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     };
     let server = &config.server;
     let auth = &config.auth;
+    if !is_token(&config.flow.seat, 64) {
+        wrong("flow.seat", "must be 1 to 64 printable characters".to_owned());
+    }
+    let base = &config.flow.notice_base_url;
+    let is_url = ["http://", "https://"].iter().any(|scheme| base.starts_with(scheme));
+    let is_base = is_url && is_token(base, 512) && !base.contains(['?', '#']);
+    if !base.is_empty() && !is_base {
+        let message = "must begin with http:// or https://, and have no query".to_owned();
+        wrong("flow.notice_base_url", message);
+    }
     if !server.bind.is_loopback() && auth.mode == AuthMode::Open && !auth.allow_open {
         let message = format!(
             "nobody would be asked who he is, and anyone who reaches {} could spend. Use \

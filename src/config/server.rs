@@ -19,6 +19,8 @@ section! {
         health_port: u16 ["1" "65535"], "KIKI_HEALTH_PORT";
         /// Port of the admin API.
         admin_port: u16 ["1" "65535"], "KIKI_ADMIN_PORT";
+        /// SyncFlow's HTTP port.
+        flow_port: u16 ["1" "65535"], "KIKI_FLOW_PORT";
         /// SyncValue's HTTP port.
         value_port: u16 ["1" "65535"], "KIKI_VALUE_PORT";
         /// Port of every gRPC service.
@@ -64,6 +66,11 @@ impl Server {
         self.addr(self.admin_port)
     }
 
+    /// Where SyncFlow listens, offset included.
+    pub fn flow_addr(&self) -> SocketAddr {
+        self.addr(self.flow_port)
+    }
+
     /// Where SyncValue listens, offset included.
     pub fn value_addr(&self) -> SocketAddr {
         self.addr(self.value_port)
@@ -96,11 +103,12 @@ impl Server {
     }
 
     /// Every port with the key that sets it, before the offset.
-    pub fn ports(&self) -> [(&'static str, u16); 5] {
+    pub fn ports(&self) -> [(&'static str, u16); 6] {
         [
             ("server.shield_port", self.shield_port),
             ("server.health_port", self.health_port),
             ("server.admin_port", self.admin_port),
+            ("server.flow_port", self.flow_port),
             ("server.value_port", self.value_port),
             ("server.grpc_port", self.grpc_port),
         ]

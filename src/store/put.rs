@@ -9,9 +9,9 @@ use super::record::{Args, Record};
 use super::rows::{
     ApiKeyRow, AttributeRow, AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow,
     AuditNodeRow, AuditPendingRow, AuditPersonRow, ConsentRow, CorrectionRow, DsrPackageRow,
-    DsrRow, KeyringRow, LtvCustomerRow, LtvDriftRow, LtvExperimentRow, LtvForecastRow,
-    LtvImportRow, LtvModelPartRow, LtvModelRow, LtvPurchaseRow, LtvRegistryRow, PersonRow,
-    WebhookRow,
+    DsrRow, FlowCampaignRow, FlowChangeRow, FlowCountRow, FlowDecisionRow, FlowPacerRow,
+    KeyringRow, LtvCustomerRow, LtvDriftRow, LtvExperimentRow, LtvForecastRow, LtvImportRow,
+    LtvModelPartRow, LtvModelRow, LtvPurchaseRow, LtvRegistryRow, PersonRow, WebhookRow,
 };
 use super::sql::{self, Dialect};
 use super::write::Write;
@@ -96,6 +96,11 @@ puts! {
     LtvExperiment(LtvExperimentRow) Versioned "put_ltv_experiment",
     LtvForecast(LtvForecastRow) Once "put_ltv_forecast",
     LtvDrift(LtvDriftRow) Over "put_ltv_drift",
+    FlowCampaign(FlowCampaignRow) Versioned "put_flow_campaign",
+    FlowChange(FlowChangeRow) New "put_flow_change",
+    FlowPacer(FlowPacerRow) Over "put_flow_pacer",
+    FlowDecision(FlowDecisionRow) Over "put_flow_decision",
+    FlowCount(FlowCountRow) Over "put_flow_count",
 }
 
 impl Put {
@@ -110,6 +115,10 @@ impl Put {
             Put::LtvImport(row) => 256 + row.answer.len(),
             Put::LtvModel(row) => 512 + row.report.len(),
             Put::LtvRegistry(row) => 256 + row.entry.len(),
+            Put::FlowCampaign(row) => 512 + row.state.len(),
+            Put::FlowChange(row) => 256 + row.definition.as_ref().map_or(0, String::len),
+            Put::FlowPacer(row) => 256 + row.state.len(),
+            Put::FlowDecision(row) => 384 + row.record.len() + row.proof.len(),
             Put::LtvDrift(row) => 256 + row.state.len() + row.report.len(),
             _ => 512,
         }
@@ -201,6 +210,10 @@ pub enum Gone {
     Webhook {
         webhook: String,
     },
+    /// A campaign that was never begun, with its history.
+    FlowCampaign {
+        campaign: String,
+    },
 }
 
 /// Tables whose rows about a person can be deleted.
@@ -259,6 +272,13 @@ fn statements(gone: &Gone) -> Vec<(String, Vec<Part<'_>>)> {
                 vec![Part::Int(*first)],
             ),
         ],
+        Gone::FlowCampaign { campaign } => ["flow_change", "flow_pacer", "flow_campaign"]
+            .into_iter()
+            .map(|table| {
+                let sql = format!("DELETE FROM {table} WHERE account = $1 AND campaign = $2");
+                (sql, vec![Part::Text(campaign)])
+            })
+            .collect(),
         Gone::Webhook { webhook } => vec![
             (
                 "DELETE FROM delivery WHERE account = $1 AND webhook = $2".to_owned(),

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Request, header};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use kiki::access::{Act, Door, DoorTerms, Keys, NewKey, Witness};
+use kiki::actors::flow::Flow;
 use kiki::actors::kernel::{KernelConfig, Registry};
 use kiki::actors::shield::Shield;
 use kiki::actors::value::Value as SyncValue;
@@ -49,7 +50,7 @@ pub struct World {
     pub app: Arc<App>,
     pub memory: Memory,
     /// By [`Listener`].
-    routers: [Router; 4],
+    routers: [Router; 5],
     _dir: tempfile::TempDir,
 }
 
@@ -131,12 +132,16 @@ pub async fn world(terms: Option<DoorTerms>) -> World {
     let value = SyncValue::start(&registry, app.shield.clone(), terms, Redis::default()).await;
     let value = value.expect("syncvalue starts");
     let bodies = (64 * 1_024, 1 << 20);
+    let terms = kiki::cli::up::flow_terms(&config, &[7; 32]).expect("settings");
+    let flow = Flow::start(&registry, app.shield.clone(), value.clone(), terms).await;
+    let flows = kiki::api::flow::App::new(flow.expect("syncflow starts"), &app);
     let values = Arc::new(kiki::api::value::App::new(value, &app, bodies));
     let routers = [
         shield::router(Arc::clone(&app), http),
         health::router(Arc::clone(&app)),
         admin::listener(registry, true, &app),
         kiki::api::value::router(values, http, patience),
+        kiki::api::flow::router(Arc::new(flows), http),
     ];
     World { app, memory, routers, _dir: dir }
 }

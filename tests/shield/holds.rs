@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use kiki::actors::shield::BudgetName;
+use kiki::actors::shield::message::HoldFate;
+use kiki::models::shield::entry::Op;
+use kiki::models::shield::hold::HoldState;
+use kiki::models::shield::money::Micros;
+use kiki::models::shield::purse::HoldAnswer;
 use serde_json::{Value, json};
 
 use super::harness::{Api, WIDE, api};
@@ -60,6 +66,35 @@ async fn an_expired_hold_gives_its_money_back_and_is_booked_late_by_its_token() 
     assert_eq!(late["booked"]["kind"], "late");
     let budget = api.get("/api/v1/budget/c").await.is(200);
     assert_eq!(budget["spent"], 40);
+}
+
+#[tokio::test]
+async fn a_hold_with_a_win_notice_books_its_price_at_its_end_and_once() {
+    let api = api(&[WIDE, ("shield.grace_s", "0.2")]).await;
+    api.allocate("c", 100).await;
+    let body = json!({"campaign_id": "c", "bid_amount": 60, "ttl_s": 0.5});
+    let (hold, _) = Api::hold_of(api.post("/api/v1/check", body).await);
+    let id = Op::from_hex(hold.split('.').next().expect("a part")).expect("an id");
+    let name = BudgetName::campaign("default", "c");
+    let shield = &api.app.shield;
+    for _ in 0..2 {
+        let told = shield.notice(&name, id, Micros(25_000_000)).await.expect("an answer");
+        let HoldFate::Answer(HoldAnswer::Noticed(kept)) = told else { panic!("{told:?}") };
+        assert_eq!(kept.state, HoldState::Won(Micros(25_000_000)));
+    }
+    let more = shield.notice(&name, id, Micros(60_000_001)).await.expect("an answer");
+    assert!(matches!(more, HoldFate::Answer(HoldAnswer::Mismatch)), "{more:?}");
+    assert_eq!(released(&api, &hold).await.status, 409, "somebody has said that it was bought");
+    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    let budget = api.get("/api/v1/budget/c").await.is(200);
+    assert_eq!((&budget["held"], &budget["spent"]), (&json!(0), &json!(25)), "{budget}");
+    // Whoever books it as well finds it booked.
+    let again = api.settle(&hold, 25.0).await.is(200);
+    assert_eq!((&again["booked"]["kind"], &again["replayed"]), (&json!("settle"), &json!(true)));
+    api.settle(&hold, 30.0).await.problem(422, "idempotency_mismatch");
+    let gone = shield.notice(&name, id, Micros(25_000_000)).await.expect("an answer");
+    assert!(matches!(gone, HoldFate::Answer(HoldAnswer::Unknown)), "{gone:?}");
+    assert_eq!(api.get("/api/v1/budget/c").await.is(200)["spent"], 25);
 }
 
 #[tokio::test]

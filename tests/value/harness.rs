@@ -123,7 +123,8 @@ async fn begin(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api {
         time_max: patience,
         in_flight: config.value.stream_in_flight,
     };
-    let (calls, reporter) = grpc::router(value.clone(), &shield.door, terms).expect("services");
+    let (calls, reporter) =
+        grpc::router(value.clone(), None, &shield.door, terms).expect("services");
     let listener = server::bind("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
     let address = listener.addr;
     let (stop, stopped) = watch::channel(false);

@@ -247,6 +247,7 @@ impl BudgetActor {
             Msg::Authorise { reply, .. } => reply.send(told(absent)),
             Msg::Settle { reply, .. }
             | Msg::Release { reply, .. }
+            | Msg::Notice { reply, .. }
             | Msg::FindHold { reply, .. } => reply.send(told(absent)),
             Msg::Spend { reply, .. } | Msg::Order { reply, .. } => reply.send(told(absent)),
             Msg::See { reply } => reply.send(told(absent)),
@@ -338,6 +339,7 @@ impl Actor for BudgetActor {
             Msg::Authorise { .. } => "Authorise",
             Msg::Settle { .. } => "Settle",
             Msg::Release { .. } => "Release",
+            Msg::Notice { .. } => "Notice",
             Msg::FindHold { .. } => "FindHold",
             Msg::Spend { .. } => "Spend",
             Msg::Order { .. } => "Order",
@@ -422,6 +424,10 @@ impl Live {
             Wish::Release => {
                 self.hold_askers.insert(ticket.0, HoldAsker::Seek(seek));
                 self.with_purse(|p, at, out| p.release(at, ticket, hold, out));
+            }
+            Wish::Notice(price) => {
+                self.hold_askers.insert(ticket.0, HoldAsker::Seek(seek));
+                self.with_purse(|p, at, out| p.notice(at, ticket, hold, price, out));
             }
             Wish::Look => {
                 let known = self.purse.hold(hold).cloned();

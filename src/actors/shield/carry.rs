@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::budget::{Asker, BudgetActor, HoldAsker, Live, State};
 use super::load;
-use super::message::{HoldFate, Msg, Told};
+use super::message::{HoldFate, Msg, Told, Wish};
 use super::metrics as m;
 use super::names::BudgetName;
 use super::rows;
@@ -87,8 +87,9 @@ impl BudgetActor {
             Effect::Book { hold, ask } => live.ask(ask, Asker::Book(hold)),
             Effect::Recall { holder, slice } => self.recall(holder, slice),
             Effect::Journal(hold) => live.journal_turn(*hold),
-            Effect::Spool { ticket, .. } => {
-                live.effects.push_back(Effect::Hold(ticket, HoldAnswer::Unavailable));
+            // Whoever tells a win has it on disk, and tells it again after a crash.
+            Effect::Spool { ticket, hold } => {
+                live.effects.push_back(Effect::Hold(ticket, HoldAnswer::Noticed(*hold)));
             }
             Effect::Commit(_) | Effect::Reload | Effect::Tell { .. } | Effect::Retell => {}
         }
@@ -229,6 +230,10 @@ impl BudgetActor {
     fn look_further(&mut self, ticket: Ticket, cx: &mut Cx<Self>) {
         let State::Live(live) = &mut self.state else { return };
         match live.hold_askers.remove(&ticket.0) {
+            // Of what is not in memory there is nothing to keep: whoever tells it books it late (rule 1).
+            Some(HoldAsker::Seek(seek)) if matches!(seek.wish, Wish::Notice(_)) => {
+                seek.reply.send(Told::Done(HoldFate::Answer(HoldAnswer::Unknown)));
+            }
             Some(HoldAsker::Seek(seek)) => {
                 let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
                 let look = load::find_hold(shared, account, seek.hold);

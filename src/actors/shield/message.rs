@@ -98,6 +98,12 @@ pub enum Msg {
         hold: Op,
         reply: Reply<Told<HoldFate>>,
     },
+    /// It was won at this price, as whoever tells it has on disk (rule 6).
+    Notice {
+        hold: Op,
+        price: Micros,
+        reply: Reply<Told<HoldFate>>,
+    },
     FindHold {
         hold: Op,
         reply: Reply<Told<HoldFate>>,
@@ -185,6 +191,8 @@ pub struct Seek {
 pub enum Wish {
     Settle(Micros),
     Release,
+    /// To keep it for what was won.
+    Notice(Micros),
     Look,
 }
 

@@ -72,6 +72,9 @@ impl BudgetActor {
                 live.seek(hold, Wish::Settle(amount), proof, reply);
             }
             Msg::Release { hold, reply } => live.seek(hold, Wish::Release, None, reply),
+            Msg::Notice { hold, price, reply } => {
+                live.seek(hold, Wish::Notice(price), None, reply);
+            }
             Msg::FindHold { hold, reply } => live.seek(hold, Wish::Look, None, reply),
             Msg::Spend { ask, reply } => live.spend(*ask, reply),
             Msg::Order { op, body, order, reply } => {

@@ -9,10 +9,10 @@ use super::compliance::FactsError;
 use super::corrections::Corrections;
 use super::dsr::Requests;
 use super::forget::Forgets;
-use super::load::AccountTerms;
+use super::load::{self, AccountTerms};
 use super::message::{AccountSeen, Authorised, Booked, HoldFate, Msg, SpendAsk, Told};
 use super::names::BudgetName;
-use super::person::{Handler, People};
+use super::person::{Handler, Hears, People};
 use super::shared::{Shared, ShieldTerms};
 use super::tree;
 use super::vault::Vault;
@@ -28,7 +28,7 @@ use crate::models::shield::compliance::period::Period;
 use crate::models::shield::consent::kind::Kind;
 use crate::models::shield::entry::Op;
 use crate::models::shield::hold::Hold;
-use crate::models::shield::money::{Currency, Micros};
+use crate::models::shield::money::{Currency, Micros, Rate};
 use crate::models::shield::purse::Authorise;
 use crate::models::shield::seal::MasterKey;
 use crate::store::{
@@ -165,6 +165,11 @@ impl Shield {
         self.shared.memories.add(who);
     }
 
+    /// Tells `who` of every change of what people allow, before it is answered.
+    pub fn tells(&self, who: Arc<dyn Hears>) {
+        self.shared.persons.add(who);
+    }
+
     /// What services hold about people.
     pub fn handlers(&self) -> &[Box<dyn Handler>] {
         &self.shared.handlers
@@ -264,6 +269,12 @@ impl Shield {
         self.ask(name, |reply| Msg::Release { hold, reply }).await
     }
 
+    /// It was won at this price, and whoever tells so has it on disk: from here on the hold does not expire
+    /// to nothing, but books the price at its end (rule 6). Told again, nothing changes.
+    pub async fn notice(&self, name: &BudgetName, hold: Op, price: Micros) -> Result<HoldFate> {
+        self.ask(name, |reply| Msg::Notice { hold, price, reply }).await
+    }
+
     pub async fn hold(&self, name: &BudgetName, hold: Op) -> Result<HoldFate> {
         self.ask(name, |reply| Msg::FindHold { hold, reply }).await
     }
@@ -288,6 +299,17 @@ impl Shield {
 
     pub async fn account(&self, account: &str) -> Result<AccountSeen> {
         self.ask(&BudgetName::account(account), |reply| Msg::SeeAccount { reply }).await
+    }
+
+    /// What one unit of a currency is in the account's own, by the newest rate that is not of a day to come;
+    /// `None`: nobody has entered one.
+    pub async fn rate(&self, account: &str, currency: Currency) -> Result<Option<Rate>> {
+        let row = self.shared.store.account(account).await?.ok_or(ShieldError::Absent)?;
+        let own = row.currency.parse().map_err(|_| ShieldError::Faulted)?;
+        load::rate(&self.shared, account, currency, own).await.map_err(|fault| {
+            tracing::warn!(%fault, account, "the exchange rates cannot be read");
+            ShieldError::Unavailable
+        })
     }
 
     /// Makes an account. `false`: there is one of this name.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::names::BudgetName;
 use super::shared::Shared;
 use crate::clock;
+use crate::models::breaker::BreakerState;
 use crate::store::{Gone, OutboxRow, Outcome, Put, Store, Write};
 
 /// A write waits this long for its commit.
@@ -52,6 +53,11 @@ impl Writes {
 
     pub fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    /// Where the store's breaker stands.
+    pub fn breaker(&self) -> BreakerState {
+        self.shared.committer.view().breaker.state
     }
 
     /// Waits until what was handed over before this is decided: a new life reads behind it.

@@ -6,6 +6,11 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use crate::api::problem::{Code, Problem};
 use crate::models::access::{Identity, LimitClass, Names, Role, Scopes};
 
+/// When a request arrived (monotonic micros), where it was not handled at once: who sent it had to be found
+/// out.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived(pub i64);
+
 tokio::task_local! {
     static CALL: Call;
 }

@@ -15,14 +15,15 @@ pub enum Listener {
     Health,
     Admin,
     Value,
-    /// Every gRPC service; its rules are of [`Listener::Value`]'s service.
+    Flow,
+    /// Every gRPC service; what belongs to which is [`Rule::service`].
     Grpc,
 }
 
 impl Listener {
     /// Those that speak HTTP, in their order.
-    pub const ALL: [Listener; 4] =
-        [Listener::Shield, Listener::Health, Listener::Admin, Listener::Value];
+    pub const ALL: [Listener; 5] =
+        [Listener::Shield, Listener::Health, Listener::Admin, Listener::Value, Listener::Flow];
 
     pub fn service(self) -> &'static str {
         match self {
@@ -30,6 +31,7 @@ impl Listener {
             Listener::Health => "health",
             Listener::Admin => "admin",
             Listener::Value | Listener::Grpc => "value",
+            Listener::Flow => "flow",
         }
     }
 
@@ -39,6 +41,7 @@ impl Listener {
             Listener::Health => HEALTH,
             Listener::Admin => ADMIN,
             Listener::Value => VALUE,
+            Listener::Flow => FLOW,
             Listener::Grpc => GRPC,
         }
     }
@@ -236,6 +239,43 @@ const VALUE: &[Rule] = &[
     acts("DELETE", "/api/v1/ltv/experiments", OPERATE, "ltv.experiment_ended"),
 ];
 
+const FLOW: &[Rule] = &[
+    rule("GET", "/", Public),
+    rule("GET", "/health", Public),
+    rule("GET", "/ready", Public),
+    rule("GET", "/metrics", All(Read)),
+    rule("GET", "/docs", Public),
+    rule("GET", "/docs/", Public),
+    rule("GET", "/docs/{*rest}", Public),
+    rule("GET", "/openapi.json", Public),
+    // changes of campaigns have records of their own
+    rule("GET", "/api/v1/campaigns", READ),
+    rule("POST", "/api/v1/campaigns", OPERATE),
+    rule("GET", "/api/v1/campaigns/{id}", READ),
+    rule("PUT", "/api/v1/campaigns/{id}", OPERATE),
+    rule("PATCH", "/api/v1/campaigns/{id}", OPERATE),
+    rule("DELETE", "/api/v1/campaigns/{id}", OPERATE),
+    rule("POST", "/api/v1/campaigns/{id}/start", OPERATE),
+    rule("POST", "/api/v1/campaigns/{id}/pause", OPERATE),
+    rule("POST", "/api/v1/campaigns/{id}/end", OPERATE),
+    rule("GET", "/api/v1/campaigns/{id}/history", READ),
+    rule("GET", "/api/v1/campaigns/{id}/decisions", READ),
+    rule("GET", "/api/v1/campaigns/{id}/counts", READ),
+    rule("GET", "/api/v1/decisions/{auction}", READ),
+    rule("GET", "/api/v1/breakers", All(Read)),
+    // exchanges: a request is answered for the campaigns of all accounts; notices carry our own signature
+    rule("POST", "/openrtb2/bid", All(Operate)),
+    rule("GET", "/openrtb2/win", Public),
+    rule("POST", "/openrtb2/win", Public),
+    rule("GET", "/openrtb2/billing", Public),
+    rule("POST", "/openrtb2/billing", Public),
+    rule("GET", "/openrtb2/loss", Public),
+    rule("POST", "/openrtb2/loss", Public),
+];
+
+/// Their signature says that we wrote them.
+const NOTICES: [&str; 3] = ["/openrtb2/win", "/openrtb2/billing", "/openrtb2/loss"];
+
 /// Methods of gRPC, each by its whole path: a service of which no method is here is closed.
 const GRPC: &[Rule] = &[
     rule("POST", "/pb.LTVService/PredictLTV", READ),
@@ -243,6 +283,10 @@ const GRPC: &[Rule] = &[
     rule("POST", "/syncvalue.v1.SyncValueService/PredictLTVBatch", READ),
     rule("POST", "/syncvalue.v1.SyncValueService/PredictLTVStream", READ),
     rule("POST", "/syncvalue.v1.SyncValueService/GetModelHealth", READ),
+    rule("POST", "/syncflow.v1.SyncFlowService/PlaceBid", All(Operate)),
+    rule("POST", "/syncflow.v1.SyncFlowService/PlaceBidBatch", All(Operate)),
+    rule("POST", "/syncflow.v1.SyncFlowService/GetBudgetStatus", READ),
+    rule("POST", "/syncflow.v1.SyncFlowService/GetCircuitBreakerStatus", All(Read)),
     rule("POST", "/inference.GRPCInferenceService/ServerLive", Public),
     rule("POST", "/inference.GRPCInferenceService/ServerReady", Public),
     rule("POST", "/inference.GRPCInferenceService/ServerMetadata", Public),
@@ -268,9 +312,15 @@ pub enum Found {
 /// Looks a route up by its method and its template. HEAD is what GET is.
 pub fn find(listener: Listener, method: &Method, template: &str) -> Found {
     type ByPath = HashMap<&'static str, &'static [&'static Rule]>;
-    const EVERY: [Listener; 5] =
-        [Listener::Shield, Listener::Health, Listener::Admin, Listener::Value, Listener::Grpc];
-    static BY_PATH: LazyLock<[ByPath; 5]> = LazyLock::new(|| {
+    const EVERY: [Listener; 6] = [
+        Listener::Shield,
+        Listener::Health,
+        Listener::Admin,
+        Listener::Value,
+        Listener::Flow,
+        Listener::Grpc,
+    ];
+    static BY_PATH: LazyLock<[ByPath; 6]> = LazyLock::new(|| {
         EVERY.map(|listener| {
             let mut paths: HashMap<_, Vec<_>> = HashMap::new();
             for rule in listener.rules() {
@@ -300,6 +350,19 @@ impl Rule {
         })
     }
 
+    /// Whose call it is, in scopes: one port has the calls of several services.
+    pub fn service(&self, listener: Listener) -> &'static str {
+        match listener {
+            Listener::Grpc if self.path.starts_with("/syncflow.") => Listener::Flow.service(),
+            other => other.service(),
+        }
+    }
+
+    /// Whether each call of it carries our own signature: its handler looks at that.
+    pub fn is_signed(&self) -> bool {
+        NOTICES.contains(&self.path)
+    }
+
     pub fn right(&self) -> Option<Right> {
         match self.needs {
             Public => None,
@@ -314,8 +377,8 @@ mod tests {
 
     use super::*;
 
-    /// Changes with records of their own: money, consents, requests, keys, and what only asks the audit
-    /// log.
+    /// Changes with records of their own: money, consents, requests, keys, campaigns, bids, and what only
+    /// asks the audit log.
     fn records_itself(path: &str) -> bool {
         let money = ["/spend", "/api/v1/spend", "/api/v1/check", "/api/v1/check/batch"];
         let people = ["/consent/grant", "/consent/revoke", "/api/v1/consent/tcf", "/dsr/create"];
@@ -325,7 +388,8 @@ mod tests {
         let questions = ["/api/v1/ltv/predict", "/api/v1/ltv/predict/batch"];
         let lists = [&money[..], &people, &holds, &asks, &keys, &questions];
         let listed = lists.iter().any(|paths| paths.contains(&path));
-        listed || path.starts_with("/api/v1/corrections")
+        let families = ["/api/v1/corrections", "/api/v1/campaigns", "/openrtb2/"];
+        listed || families.iter().any(|family| path.starts_with(family))
     }
 
     #[test]
@@ -337,10 +401,20 @@ mod tests {
                 let told = rule.event.is_some() || records_itself(rule.path);
                 assert!(told || rule.method == "GET", "{rule:?}");
                 let public = matches!(rule.path, "/" | "/health" | "/ready" | "/openapi.json")
-                    || rule.path.starts_with("/docs");
+                    || rule.path.starts_with("/docs")
+                    || NOTICES.contains(&rule.path);
                 assert_eq!(rule.needs == Public, public, "{rule:?}");
             }
         }
+    }
+
+    #[test]
+    fn calls_of_grpc_are_of_the_service_that_answers_them() {
+        for rule in Listener::Grpc.rules() {
+            let want = if rule.path.contains("SyncFlow") { "flow" } else { "value" };
+            assert_eq!(rule.service(Listener::Grpc), want, "{rule:?}");
+        }
+        assert!(Listener::Flow.rules().iter().all(|rule| rule.service(Listener::Flow) == "flow"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Every gRPC service of the process, on one port: forecasts, the Open Inference Protocol, health and
-//! reflection.
+//! Every gRPC service of the process, on one port: forecasts, the Open Inference Protocol, bids, health
+//! and reflection.
 
 mod front;
 mod health;
@@ -9,6 +9,7 @@ mod places;
 mod question;
 mod status;
 mod stream;
+mod syncflow;
 mod syncvalue;
 mod tensor;
 mod vector;
@@ -28,6 +29,7 @@ use crate::actors::value::Value;
 
 pub use front::Deadline;
 pub use health::tend;
+pub use syncflow::Calls;
 
 /// The documented interface.
 pub mod pb {
@@ -37,6 +39,11 @@ pub mod pb {
 /// SyncValue's own.
 pub mod v1 {
     tonic::include_proto!("syncvalue.v1");
+}
+
+/// SyncFlow's own.
+pub mod flow_v1 {
+    tonic::include_proto!("syncflow.v1");
 }
 
 /// The Open Inference Protocol.
@@ -71,12 +78,14 @@ pub struct Server {
     stopping: watch::Receiver<bool>,
 }
 
-/// All services, and what their health is told through. When that ends, streams do.
+/// All services, and what their health is told through. When that ends, streams do. Without `flow`,
+/// SyncFlow's calls are not there.
 ///
 /// # Errors
 /// The descriptors of the interfaces cannot be read.
 pub fn router(
     value: Value,
+    flow: Option<Calls>,
     door: &Arc<Door>,
     terms: GrpcTerms,
 ) -> Result<(Router, health::Reporter), tonic_reflection::server::Error> {
@@ -93,7 +102,8 @@ pub fn router(
     let ltv = pb::ltv_service_server::LtvServiceServer::new(server.clone());
     let syncvalue = v1::sync_value_service_server::SyncValueServiceServer::new(server.clone());
     let inference = oip::grpc_inference_service_server::GrpcInferenceServiceServer::new(server);
-    let routes = Routes::new(health_service)
+    let served = flow.as_ref().map(|calls| calls.flow.clone());
+    let mut routes = Routes::new(health_service)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(ltv.max_decoding_message_size(message_max))
@@ -103,11 +113,18 @@ pub fn router(
         .add_service(
             inference.max_decoding_message_size(message_max).max_encoding_message_size(message_max),
         );
+    if let Some(calls) = flow {
+        // Answers are bounded before money is held for them: afterwards would be too late.
+        let calls = Calls { answers_max: message_max, ..calls };
+        let calls = flow_v1::sync_flow_service_server::SyncFlowServiceServer::new(calls);
+        routes = routes.add_service(calls.max_decoding_message_size(message_max));
+    }
     let gate = Gate::new("grpc", running_max, time_max);
     let gate = axum::middleware::from_fn_with_state(gate, gate::pass);
     let guard = GuardLayer::new(Arc::clone(door), Listener::Grpc);
     let front = axum::middleware::from_fn_with_state(time_max, front::pass);
     // The first is the outermost: what the others refuse is told in gRPC's own way.
     let around = ServiceBuilder::new().layer(front).layer(gate).layer(guard);
-    Ok((routes.prepare().into_axum_router().layer(around), health::Reporter::new(reporter, stop)))
+    let reporter = health::Reporter::new(reporter, served, stop);
+    Ok((routes.prepare().into_axum_router().layer(around), reporter))
 }

@@ -15,6 +15,7 @@ pub fn grpc_code(code: Code) -> Grpc {
         | Code::MissingField
         | Code::InvalidHeader
         | Code::UnsupportedMediaType
+        | Code::InvalidDefinition
         | Code::InvalidRows
         | Code::SettleExceedsHold
         | Code::CurrencyMismatch => Grpc::InvalidArgument,
@@ -29,7 +30,7 @@ pub fn grpc_code(code: Code) -> Grpc {
             Grpc::FailedPrecondition
         }
         Code::IdempotencyMismatch | Code::AlreadyExists => Grpc::AlreadyExists,
-        Code::InProgress => Grpc::Aborted,
+        Code::InProgress | Code::Stale => Grpc::Aborted,
         Code::Unauthenticated => Grpc::Unauthenticated,
         Code::Forbidden | Code::ChaosDisabled => Grpc::PermissionDenied,
         Code::Busy | Code::StoreUnavailable => Grpc::Unavailable,

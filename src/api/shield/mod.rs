@@ -5,7 +5,7 @@ mod allocations;
 pub mod audit;
 mod budget;
 mod check;
-mod common;
+pub(super) mod common;
 mod compliance;
 mod consent;
 mod corrections;

@@ -19,7 +19,8 @@ use super::record::Record;
 use super::rows::{
     AccountRow, ApiKeyRow, AttributeRow, AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow,
     AuditNodeRow, AuditPendingRow, AuditPersonRow, BudgetRow, ConsentRow, CorrectionRow,
-    DeliveryRow, DsrPackageRow, DsrRow, EntryRow, HoldRow, KeyringRow, LtvCustomerRow, LtvDriftRow,
+    DeliveryRow, DsrPackageRow, DsrRow, EntryRow, FlowCampaignRow, FlowChangeRow, FlowCountRow,
+    FlowDecisionRow, FlowPacerRow, HoldRow, KeyringRow, LtvCustomerRow, LtvDriftRow,
     LtvExperimentRow, LtvForecastRow, LtvImportRow, LtvModelPartRow, LtvModelRow, LtvPurchaseRow,
     LtvRegistryRow, MetaRow, OperationRow, OutboxRow, PersonRow, RateRow, ShardRow, SliceRow,
     WebhookRow,
@@ -149,6 +150,11 @@ tables! {
     LtvExperiment(LtvExperimentRow) = "ltv_experiment",
     LtvForecast(LtvForecastRow) = "ltv_forecast",
     LtvDrift(LtvDriftRow) = "ltv_drift",
+    FlowCampaign(FlowCampaignRow) = "flow_campaign",
+    FlowChange(FlowChangeRow) = "flow_change",
+    FlowPacer(FlowPacerRow) = "flow_pacer",
+    FlowDecision(FlowDecisionRow) = "flow_decision",
+    FlowCount(FlowCountRow) = "flow_count",
 }
 
 /// Hands over every row, by table and primary key (bytes), all from one snapshot. A chunk holds

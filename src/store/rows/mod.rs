@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod flow;
 mod money;
 mod person;
 mod value;
@@ -11,6 +12,7 @@ pub use audit::{
     AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow, AuditNodeRow, AuditPendingRow,
     AuditPersonRow,
 };
+pub use flow::{FlowCampaignRow, FlowChangeRow, FlowCountRow, FlowDecisionRow, FlowPacerRow};
 pub use money::{
     AccountRow, BudgetRow, EntryRow, HoldRow, MetaRow, OperationRow, OutboxRow, RateRow, ShardRow,
     SliceRow,

@@ -40,6 +40,7 @@ pub use metrics::{describe, unwritten};
 pub use readable::csv_lines;
 pub use search::{Found, Hit, Query, RESULTS_MAX, prove_consistency, prove_inclusion, search};
 pub use spool::UNWRITTEN_FILE;
+pub use tail::{add_lines, sync_dir};
 pub use verify::{VerifyError, verify, verify_kept};
 pub use witness::AuditWitness;
 

@@ -98,6 +98,7 @@ impl PersonActor {
         let now = clock::mono_us();
         // a life that ended in disorder has forgotten what this node was told
         self.shared.persons.cache(|c| c.recall(self.name.number(), consents.seq(), now));
+        self.shared.persons.changed(self.name.number());
         Ok(Live {
             row,
             key,
@@ -268,6 +269,7 @@ impl PersonActor {
     /// Something is allowed no more: answers when no cache says otherwise.
     fn take_away(&mut self, waits: Waits, cx: &mut Cx<Self>) -> Result<(), Fault> {
         let now = clock::mono_us();
+        self.shared.persons.changed(self.name.number());
         let live = self.live()?;
         live.tickets += 1;
         let (ticket, generation) = (live.tickets, live.leases.generation(live.consents.seq()));
@@ -354,6 +356,7 @@ impl Actor for PersonActor {
                 };
                 match (changed, command) {
                     (Ok(changed), Command::Grant { .. } | Command::Lift { .. }) => {
+                        self.shared.persons.changed(self.name.number());
                         reply.send(Ok(changed));
                     }
                     (Ok(changed), _) => {

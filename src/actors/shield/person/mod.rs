@@ -26,20 +26,40 @@ const CACHE_MAX: usize = 262_144;
 /// Characters of a customer id.
 pub const CUSTOMER_CHARS_MAX: usize = 256;
 
+/// Somebody who keeps what people allow for longer than two seconds, in this process.
+pub trait Hears: Send + Sync {
+    /// What the person allows has changed, or may have: what is kept of it goes, and what was asked for
+    /// before this and is answered after it is not kept. A revocation is answered when this is done: it must
+    /// not wait. `number`: [`PersonName::number`].
+    fn changed(&self, number: u128);
+}
+
 /// What the actors of people share.
 pub struct Persons {
     pub entities: OnceLock<Entities<PersonActor>>,
     /// What this node was told of consents, for at most two seconds.
     cache: Mutex<Cache<u128>>,
+    hearing: Mutex<Vec<Arc<dyn Hears>>>,
 }
 
 impl Default for Persons {
     fn default() -> Persons {
-        Persons { entities: OnceLock::new(), cache: Mutex::new(Cache::new(CACHE_MAX)) }
+        let cache = Mutex::new(Cache::new(CACHE_MAX));
+        Persons { entities: OnceLock::new(), cache, hearing: Mutex::default() }
     }
 }
 
 impl Persons {
+    pub fn add(&self, who: Arc<dyn Hears>) {
+        self.hearing.lock().unwrap_or_else(PoisonError::into_inner).push(who);
+    }
+
+    /// Tells all who hear of it.
+    pub fn changed(&self, number: u128) {
+        let hearing = self.hearing.lock().unwrap_or_else(PoisonError::into_inner);
+        hearing.iter().for_each(|who| who.changed(number));
+    }
+
     pub fn cache<T>(&self, with: impl FnOnce(&mut Cache<u128>) -> T) -> T {
         with(&mut self.cache.lock().unwrap_or_else(PoisonError::into_inner))
     }

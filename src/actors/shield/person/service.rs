@@ -11,7 +11,7 @@ use crate::actors::shield::shared::Shared;
 use crate::clock;
 use crate::models::shield::consent::cache::Answer;
 use crate::models::shield::consent::change::{Change, Command, Refusal};
-use crate::models::shield::consent::kind::Kind;
+use crate::models::shield::consent::kind::{Kind, KindSet};
 
 /// Why a question about a person got no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,6 +114,15 @@ impl People {
             self.shared.persons.cache(|cache| cache.put(number, answer, now));
         }
         Ok(Asked { allowed: allowed.contains(kind), cached: false })
+    }
+
+    /// All that a customer allows now, as the person's own actor says. Who keeps it for longer than two seconds
+    /// is one of those that [hear](super::Hears) of changes.
+    pub async fn allowed(&self, account: &str, customer: &str) -> Result<KindSet> {
+        let holder = self.shared.incarnation;
+        let name = self.name(account, customer);
+        let (allowed, _, _) = self.ask(&name, |reply| Msg::Lease { holder, reply }).await?;
+        Ok(allowed)
     }
 
     /// Changes what a customer allows. A revocation is answered when no node goes by an older

@@ -1,0 +1,14 @@
+//! What a bid request is answered with.
+
+use crate::models::flow::openrtb::Malformed;
+use crate::models::flow::reason::Reason;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// HTTP 200 with this body.
+    Bids(Vec<u8>),
+    /// HTTP 204.
+    NoBid(Reason),
+    /// HTTP 400 with an empty body.
+    Malformed(Malformed),
+}

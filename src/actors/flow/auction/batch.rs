@@ -1,0 +1,140 @@
+//! Several requests that are answered together.
+//!
+//! One after the other: who is in several of them (the places of one page) is not shown more than the caps
+//! allow, and the last money of a budget is promised once. The nearest time limit counts for all, as no
+//! answer leaves before the last one.
+
+use std::time::Duration;
+
+use super::answer::Answer;
+use super::office::Office;
+use super::ready::Ready;
+use crate::clock;
+use crate::models::flow::openrtb::{Malformed, Request};
+use crate::models::flow::reason::Reason;
+
+/// Bodies of this many bytes take so long to read that others have their turn in between.
+const LARGE_BYTES: usize = 64 << 10;
+
+/// How a batch is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchTerms {
+    /// All of them bid, or none does.
+    pub atomic: bool,
+    /// Bytes that the answers may have together.
+    pub answers_max: usize,
+}
+
+type Read<'b> = Result<Request<'b>, Malformed>;
+
+impl Office {
+    /// Answers bid requests in their order; `began_us` and `tmax` as of one. Of an atomic batch in which one
+    /// cannot bid, the others are answered with [`Reason::Withheld`], and nothing is left of their bids: no
+    /// hold, no count, no record.
+    pub async fn bid_batch(
+        &self,
+        bodies: &[impl AsRef<[u8]>],
+        terms: BatchTerms,
+        began_us: i64,
+        tmax: Option<Duration>,
+    ) -> Vec<Answer> {
+        let mut all: Vec<Read<'_>> = Vec::with_capacity(bodies.len());
+        for body in bodies {
+            let body = body.as_ref();
+            self.counts.request();
+            all.push(Request::parse(body, &self.terms.limits));
+            if body.len() >= LARGE_BYTES {
+                tokio::task::yield_now().await;
+            }
+        }
+        let times = all.iter().flatten().map(|it| self.until_us(it, began_us, tmax));
+        let until_us = times.min().unwrap_or(began_us);
+        let answers = match terms.atomic {
+            true => self.all_or_none(&all, terms, (began_us, until_us)).await,
+            false => self.each(&all, terms, (began_us, until_us)).await,
+        };
+        for answer in &answers {
+            match answer {
+                Answer::NoBid(reason) => self.counts.no_bid(*reason),
+                Answer::Malformed(_) => self.counts.malformed(),
+                Answer::Bids(_) => {}
+            }
+        }
+        answers
+    }
+
+    async fn each(
+        &self,
+        all: &[Read<'_>],
+        terms: BatchTerms,
+        (began_us, until_us): (i64, i64),
+    ) -> Vec<Answer> {
+        let (mut answers, mut room) = (Vec::with_capacity(all.len()), terms.answers_max);
+        for read in all {
+            let request = match read {
+                Ok(request) => request,
+                Err(malformed) => {
+                    answers.push(Answer::Malformed(*malformed));
+                    continue;
+                }
+            };
+            let fits = self.readied(request, began_us, until_us).await.and_then(|ready| {
+                if clock::mono_us() >= until_us {
+                    return Err(Reason::Deadline);
+                }
+                room = room.checked_sub(ready.bytes.len()).ok_or(Reason::Overloaded)?;
+                Ok(ready.go())
+            });
+            answers.push(fits.map_or_else(Answer::NoBid, Answer::Bids));
+        }
+        answers
+    }
+
+    async fn all_or_none(
+        &self,
+        all: &[Read<'_>],
+        terms: BatchTerms,
+        (began_us, until_us): (i64, i64),
+    ) -> Vec<Answer> {
+        let ready = match self.all_ready(all, (began_us, until_us)).await {
+            Ok(ready) => ready,
+            Err(missed) => {
+                let none = |(at, read): (usize, &Read<'_>)| match (read, missed) {
+                    (Err(malformed), _) => Answer::Malformed(*malformed),
+                    (Ok(_), Some((of, reason))) if of == at => Answer::NoBid(reason),
+                    (Ok(_), _) => Answer::NoBid(Reason::Withheld),
+                };
+                return all.iter().enumerate().map(none).collect();
+            }
+        };
+        let bytes: usize = ready.iter().map(|ready| ready.bytes.len()).sum();
+        let none = |reason| all.iter().map(|_| Answer::NoBid(reason)).collect();
+        if clock::mono_us() >= until_us {
+            return none(Reason::Deadline);
+        }
+        if bytes > terms.answers_max {
+            return none(Reason::Overloaded);
+        }
+        // Nothing is waited for from here on: all of them go.
+        ready.into_iter().map(|ready| Answer::Bids(ready.go())).collect()
+    }
+
+    /// All of them with their bids, or which one has none, if it can be read. What was held meanwhile is
+    /// given back.
+    async fn all_ready<'a>(
+        &'a self,
+        all: &'a [Read<'_>],
+        (began_us, until_us): (i64, i64),
+    ) -> Result<Vec<Ready<'a>>, Option<(usize, Reason)>> {
+        // Before any money is held.
+        if all.iter().any(Result::is_err) {
+            return Err(None);
+        }
+        let mut ready = Vec::with_capacity(all.len());
+        for (at, request) in all.iter().flatten().enumerate() {
+            let one = self.readied(request, began_us, until_us).await;
+            ready.push(one.map_err(|reason| Some((at, reason)))?);
+        }
+        Ok(ready)
+    }
+}

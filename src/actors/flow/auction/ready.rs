@@ -1,0 +1,158 @@
+//! Money that is held for bids of which nobody has heard yet: whatever ends the request before it is
+//! answered (its time, its caller who hangs up, another request of its batch), it is given back.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::market::Market;
+use super::office::Office;
+use super::sights::Seeing;
+use super::write::Won;
+use crate::actors::flow::bidder::Seat;
+use crate::clock;
+use crate::models::flow::frequency::PersonKey;
+use crate::models::flow::opportunity::Auction;
+use crate::models::flow::reason::Reason;
+use crate::models::flow::targeting::compile::Entry;
+use crate::models::shield::entry::Op;
+
+/// A hold that was asked for. Dropped before there is an answer, it is given back: it may be granted.
+pub(super) struct Asked<'a> {
+    office: &'a Office,
+    seat: &'a Arc<Seat>,
+    hold: Option<Op>,
+}
+
+impl<'a> Asked<'a> {
+    pub fn new(office: &'a Office, seat: &'a Arc<Seat>, hold: Op) -> Asked<'a> {
+        Asked { office, seat, hold: Some(hold) }
+    }
+
+    pub fn answered(mut self) {
+        self.hold = None;
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if let Some(hold) = self.hold {
+            self.office.release(self.seat, hold);
+        }
+    }
+}
+
+/// A request with its authorised bids. Dropped before [`Ready::go`], nothing of them is left.
+pub(super) struct Ready<'a> {
+    office: &'a Office,
+    pub auction: Auction<'a>,
+    pub market: Arc<Market>,
+    pub seeing: Seeing<'a>,
+    began_us: i64,
+    pub won: SmallVec<[Won; 4]>,
+    /// The answer.
+    pub bytes: Vec<u8>,
+}
+
+impl<'a> Ready<'a> {
+    pub fn new(
+        office: &'a Office,
+        auction: Auction<'a>,
+        market: Arc<Market>,
+        seeing: Seeing<'a>,
+        began_us: i64,
+    ) -> Ready<'a> {
+        let (won, bytes) = (SmallVec::new(), Vec::new());
+        Ready { office, auction, market, seeing, began_us, won, bytes }
+    }
+
+    /// The answer leaves: from here on notices tell what becomes of its bids.
+    pub fn go(mut self) -> Vec<u8> {
+        self.office.counts.bids(self.won.len());
+        if !self.auction.test {
+            let seen = (&self.seeing, self.began_us);
+            self.office.remember(&self.auction, &self.market, &self.won, seen);
+        }
+        self.won.clear();
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for Ready<'_> {
+    fn drop(&mut self) {
+        for won in &self.won {
+            let (Some(hold), Some(seat)) = (won.hold, self.market.seat(won.bid.at)) else {
+                continue;
+            };
+            self.office.release(seat, hold);
+            let entry = self.market.index().entry(won.bid.at);
+            let capped = entry.is_some_and(|entry| !entry.caps.is_empty());
+            self.office.uncount(self.seeing.key.filter(|_| capped), seat, hold);
+        }
+    }
+}
+
+/// A bid that its person's caps count although nobody has heard of it. Dropped before it is kept, they do not
+/// any more, and what was held for it is given back.
+pub(super) struct Counted<'a> {
+    office: &'a Office,
+    seat: &'a Arc<Seat>,
+    hold: Op,
+    /// Where there are caps, and it is known who it is.
+    person: Option<PersonKey>,
+    held: bool,
+}
+
+impl<'a> Counted<'a> {
+    /// Looks and counts in one go. `times`: when it is bid, and until when it is promised.
+    pub fn new(
+        office: &'a Office,
+        (seat, entry): (&'a Arc<Seat>, &Entry),
+        person: Option<PersonKey>,
+        hold: Op,
+        (at_us, until_us): (i64, i64),
+    ) -> Result<Counted<'a>, Reason> {
+        let person = person.filter(|_| !entry.caps.is_empty());
+        if let Some(person) = person
+            && let Some(mut table) = office.people.table(person)
+        {
+            if table.room(person, seat.key, &entry.caps, at_us) == 0 {
+                return Err(Reason::Frequency);
+            }
+            table.bid(person, seat.key, &entry.caps, hold.0, at_us, until_us);
+        }
+        Ok(Counted { office, seat, hold, person, held: false })
+    }
+
+    /// There is money for it.
+    pub fn held(mut self) -> Counted<'a> {
+        self.held = true;
+        self
+    }
+
+    /// Somebody else sees to it from here on.
+    pub fn kept(mut self) -> Op {
+        (self.person, self.held) = (None, false);
+        self.hold
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if self.held {
+            self.office.release(self.seat, self.hold);
+        }
+        self.office.uncount(self.person, self.seat, self.hold);
+    }
+}
+
+impl Office {
+    /// A person's caps count a bid no more, of which nobody will hear.
+    pub(super) fn uncount(&self, person: Option<PersonKey>, seat: &Seat, hold: Op) {
+        if let Some(person) = person
+            && let Some(mut table) = self.people.table(person)
+        {
+            table.lost(person, seat.key, hold.0, clock::wall_us());
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Bids as exchanges read them, and as the journal keeps them.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::market::Market;
+use super::office::Office;
+use super::sights::Seeing;
+use crate::actors::flow::bidder::Seat;
+use crate::actors::flow::ltv::Known;
+use crate::models::flow::auction::Bid;
+use crate::models::flow::campaign::creative::{Creative, Shape};
+use crate::models::flow::decision::record::{LtvUsed, MultipliersUsed, PriceUsed};
+use crate::models::flow::decision::{Decision, Digest, Kind};
+use crate::models::flow::notice::Kind as Notice;
+use crate::models::flow::notice::url::{Addresses, Ticket};
+use crate::models::flow::openrtb::response::{self, Markup, Response};
+use crate::models::flow::opportunity::{Auction, PriceType};
+use crate::models::flow::reason::Reason;
+use crate::models::flow::targeting::LtvStatus;
+use crate::models::flow::targeting::compile::Entry;
+use crate::models::flow::targeting::explain::Finding;
+use crate::models::shield::entry::Op;
+
+/// A bid that will be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Won {
+    /// Place of the impression in the request.
+    pub slot: usize,
+    pub bid: Bid,
+    /// `None`: of a test.
+    pub hold: Option<Op>,
+    /// Seconds that it stands.
+    pub exp_s: u32,
+}
+
+impl Won {
+    pub fn expires_us(&self, at_us: i64) -> i64 {
+        // Addresses say milliseconds.
+        let end = at_us.saturating_add(i64::from(self.exp_s) * 1_000_000);
+        end.div_euclid(1_000) * 1_000
+    }
+}
+
+/// What a bid borrows from.
+struct Parts<'a> {
+    id: String,
+    urls: Option<Addresses>,
+    creative: &'a Creative,
+    entry: &'a Entry,
+    domains: Vec<&'a str>,
+    categories: Vec<&'a str>,
+    won: &'a Won,
+}
+
+/// It cannot be told to an exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct Untold;
+
+fn creative<'a>(entry: &'a Entry, bid: &Bid) -> Option<&'a Creative> {
+    entry.campaign.definition.creatives.get(usize::from(bid.creative))
+}
+
+/// What a bid was made with of what is known of the person.
+pub fn used<'a>(seeing: &'a Seeing<'_>, entry: &Entry, bid: &Bid) -> Option<&'a Known> {
+    seeing.known(entry.account).filter(|_| bid.ltv.is_some())
+}
+
+impl Office {
+    pub(super) fn write_answer(
+        &self,
+        auction: &Auction<'_>,
+        market: &Market,
+        won: &[Won],
+        seeing: &Seeing<'_>,
+    ) -> Result<Vec<u8>, Untold> {
+        let parts: Option<Vec<Parts<'_>>> =
+            won.iter().map(|won| self.parts(auction, market, won, seeing)).collect();
+        let parts = parts.ok_or(Untold)?;
+        let mut seats: Vec<(&str, Vec<response::Bid<'_>>)> = Vec::with_capacity(1);
+        for part in &parts {
+            let seat = part.entry.campaign.definition.seat.as_deref().unwrap_or(&self.terms.seat);
+            let bid = part.bid(auction).ok_or(Untold)?;
+            match seats.iter_mut().find(|(known, _)| *known == seat) {
+                Some((_, bids)) => bids.push(bid),
+                None => seats.push((seat, vec![bid])),
+            }
+        }
+        let seats: Vec<response::Seat<'_>> =
+            seats.iter().map(|(seat, bids)| response::Seat { seat: Some(*seat), bids }).collect();
+        let currency = won.first().ok_or(Untold)?.bid.currency;
+        let mut out = Vec::with_capacity(4_096);
+        Response { id: auction.id, bidid: None, currency, seats: &seats }.write(&mut out).map_err(
+            |error| {
+                tracing::warn!(%error, "an answer cannot be written");
+                Untold
+            },
+        )?;
+        Ok(out)
+    }
+
+    fn parts<'a>(
+        &self,
+        auction: &Auction<'_>,
+        market: &'a Market,
+        won: &'a Won,
+        seeing: &Seeing<'_>,
+    ) -> Option<Parts<'a>> {
+        let entry = market.index().entry(won.bid.at)?;
+        let seat = market.seat(won.bid.at)?;
+        let it = &entry.campaign.definition;
+        let creative = creative(entry, &won.bid)?;
+        let own = std::slice::from_ref(&it.advertiser_domain);
+        let domains = match creative.advertiser_domains.is_empty() {
+            true => own,
+            false => &creative.advertiser_domains,
+        };
+        let categories = match creative.categories.is_empty() {
+            true => &it.categories,
+            false => &creative.categories,
+        };
+        let urls = match won.hold {
+            None => None,
+            Some(hold) => {
+                let known = used(seeing, entry, &won.bid);
+                Some(self.urls(auction, entry, (won, seat, known), hold)?)
+            }
+        };
+        Some(Parts {
+            id: won.hold.map_or_else(|| won.slot.to_string(), |hold| hold.to_string()),
+            urls,
+            creative,
+            entry,
+            domains: domains.iter().map(String::as_str).collect(),
+            categories: categories.iter().map(String::as_str).collect(),
+            won,
+        })
+    }
+
+    fn urls(
+        &self,
+        auction: &Auction<'_>,
+        entry: &Entry,
+        (won, seat, known): (&Won, &Arc<Seat>, Option<&Known>),
+        hold: Op,
+    ) -> Option<Addresses> {
+        let slot = auction.slots.get(won.slot)?;
+        let digest = self.digest(auction, entry, (won, seat, known), hold)?.encode();
+        let ticket = Ticket {
+            kind: Notice::Win,
+            hold,
+            impression: Cow::Borrowed(slot.id),
+            expires_us: won.expires_us(auction.at_us),
+            digest: Cow::Borrowed(&digest),
+        };
+        self.keys.write_all(&self.terms.base_url, &ticket).ok()
+    }
+
+    fn digest<'a>(
+        &self,
+        auction: &'a Auction<'_>,
+        entry: &'a Entry,
+        (won, seat, known): (&Won, &Arc<Seat>, Option<&'a Known>),
+        hold: Op,
+    ) -> Option<Digest<&'a str>> {
+        let (it, bid) = (&entry.campaign.definition, &won.bid);
+        let slot = auction.slots.get(won.slot)?;
+        let multipliers = seat.snapshot().multipliers;
+        Some(Digest {
+            account: &it.account,
+            campaign: &it.id,
+            creative: &creative(entry, bid)?.id,
+            impression: slot.id,
+            model: known.map_or("", |known| &known.model),
+            definition: entry.campaign.version,
+            hold: hold.0,
+            at_us: auction.at_us,
+            cpm: bid.cpm,
+            own_currency: entry.currency,
+            price: bid.price,
+            currency: bid.currency,
+            cross: bid.cross,
+            first_price: bid.price_type == PriceType::First,
+            value: bid.value,
+            multipliers,
+            ltv: bid.ltv,
+            ltv_status: known.map_or(LtvStatus::Unknown, |known| known.status),
+        })
+    }
+}
+
+impl Parts<'_> {
+    fn bid<'b>(&'b self, auction: &'b Auction<'_>) -> Option<response::Bid<'b>> {
+        let Parts { creative, entry, won, .. } = self;
+        let slot = auction.slots.get(won.slot)?;
+        let deal = won.bid.deal.and_then(|at| slot.deals.get(usize::from(at)));
+        let size = creative.format.size();
+        let (markup, dur) = match creative.format {
+            Shape::Banner { .. } => (Markup::Banner, None),
+            Shape::Video { duration_s, .. } => (Markup::Video, Some(duration_s)),
+            Shape::Audio { duration_s, .. } => (Markup::Audio, Some(duration_s)),
+            Shape::Native {} => (Markup::Native, None),
+        };
+        let url = |kind: Notice| self.urls.as_ref().map(|urls| urls.get(kind));
+        Some(response::Bid {
+            id: &self.id,
+            impression: slot.id,
+            cpm: won.bid.price,
+            adm: Some(&creative.markup),
+            nurl: url(Notice::Win),
+            burl: url(Notice::Billing),
+            lurl: url(Notice::Loss),
+            adomain: &self.domains,
+            bundle: entry.campaign.definition.advertiser_app.as_deref(),
+            crid: Some(&creative.id),
+            cid: Some(&entry.campaign.definition.id),
+            cat: &self.categories,
+            attr: &creative.attributes,
+            w: size.map(|(w, _)| w),
+            h: size.map(|(_, h)| h),
+            dur,
+            dealid: deal.map(|deal| deal.id),
+            exp: Some(won.exp_s),
+            mtype: Some(markup),
+        })
+    }
+}
+
+/// The record of a bid.
+pub fn record(
+    auction: &Auction<'_>,
+    entry: &Entry,
+    won: &Won,
+    (known, seat): (Option<&Known>, &Arc<Seat>),
+    latency_us: u32,
+) -> Decision {
+    let (it, bid) = (&entry.campaign.definition, &won.bid);
+    let slot = auction.slots.get(won.slot);
+    let deal = bid.deal.and_then(|at| slot?.deals.get(usize::from(at)));
+    let multipliers = seat.snapshot().multipliers;
+    Decision {
+        campaign: Some(it.id.clone()),
+        version: Some(entry.campaign.version),
+        auction: Some(auction.id.to_owned()),
+        impression: slot.map(|slot| slot.id.to_owned()),
+        creative: creative(entry, bid).map(|creative| creative.id.clone()),
+        deal: deal.map(|deal| deal.id.to_owned()),
+        ltv: known.map(|known| LtvUsed {
+            amount: bid.ltv,
+            status: known.status,
+            model: known.model.to_string(),
+        }),
+        multipliers: Some(MultipliersUsed {
+            mu: multipliers.mu,
+            lambda: multipliers.lambda,
+            pass: multipliers.pass,
+        }),
+        price: Some(PriceUsed {
+            cpm: bid.cpm,
+            own_currency: entry.currency,
+            price: bid.price,
+            currency: bid.currency,
+            rates: [bid.cross.from.0, bid.cross.to.0],
+            reserve: bid.reserve,
+            first_price: bid.price_type == PriceType::First,
+            floor: (bid.floor.0 > 0).then_some(bid.floor),
+            value: bid.value,
+            worth: Some(bid.worth),
+            win: bid.win,
+            surplus: Some(bid.surplus),
+        }),
+        hold: won.hold.map(|hold| hold.to_string()),
+        latency_us: Some(latency_us),
+        ..Decision::new(Kind::Bid, &it.account, auction.at_us)
+    }
+}
+
+pub fn finding(reason: Reason) -> Finding {
+    Finding { reason, detail: String::new() }
+}

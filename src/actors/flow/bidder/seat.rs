@@ -1,0 +1,371 @@
+//! Where auctions and a bidder meet: its snapshot one way, counts and events the other. Nobody waits for the
+//! other.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::actors::shield::BudgetName;
+use crate::models::flow::auction::{Bid, Learned, Snapshot};
+use crate::models::flow::campaign::state::Campaign;
+use crate::models::flow::pacing::{Event, Multipliers};
+use crate::models::flow::pricing::WinCurve;
+use crate::models::flow::reason::Reason;
+use crate::models::shield::money::Micros;
+
+const REASONS: usize = Reason::ALL.len();
+/// Events that wait for the bidder: beyond it the oldest bid is not paced by, which its budget makes good.
+const EVENTS_MAX: usize = 8_192;
+/// Values are added up in thousandths of a micro.
+const VALUE_PARTS: f64 = 1_000.0;
+/// The most that one value adds: a sum of a thousand auctions between two looks does not overflow.
+const VALUE_MAX: f64 = 1e15;
+
+/// What became of a bid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Told {
+    Pace(Event),
+    /// For the win curve. Micros an impression.
+    Outcome {
+        bid: f64,
+        value: f64,
+        won: bool,
+        price: Option<f64>,
+    },
+    /// SyncShield refused to authorise, for want of money or by order.
+    Refused,
+    /// What remains of the budget, as SyncShield said with a hold.
+    Remaining(Micros),
+}
+
+/// What auctions have met since the bidder last looked.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Auctions that it could have bid in.
+    pub auctions: u64,
+    pub valued: u64,
+    /// Sum of the values, micros.
+    pub value: f64,
+    pub left_out: u64,
+    /// Those in which its bid was below the floor.
+    pub below: u64,
+    /// SyncShield refused to authorise.
+    pub refused: bool,
+    /// What remains of the budget, as it said last.
+    pub remaining: Option<Micros>,
+}
+
+/// What auctions add to, apart from what they read: else each would take the other's cache line away. It only
+/// ever grows, so that one addition serves all who count by it.
+#[repr(align(128))]
+struct Tally {
+    /// Auctions in which it had a price, and those of them in which it was worth nothing.
+    priced: AtomicU64,
+    worthless: AtomicU64,
+    /// Of this the bidder takes what it has seen.
+    value: AtomicU64,
+    bids: AtomicU64,
+    refused: [AtomicU32; REASONS],
+}
+
+/// A tally as one of its readers saw it last.
+#[derive(Clone, Copy)]
+struct Mark {
+    priced: u64,
+    worthless: u64,
+    bids: u64,
+    refused: [u32; REASONS],
+}
+
+impl Mark {
+    const NONE: Mark = Mark { priced: 0, worthless: 0, bids: 0, refused: [0; REASONS] };
+
+    /// Refusals since `before`.
+    fn since(&self, before: &Mark, reason: Reason) -> u32 {
+        let of = |mark: &Mark| mark.refused.get(reason as usize).copied().unwrap_or(0);
+        of(self).wrapping_sub(of(before))
+    }
+}
+
+/// What SyncShield said since the bidder last looked.
+#[repr(align(128))]
+struct Heard {
+    refused: AtomicBool,
+    /// What remains, as it said last; [`UNSAID`]: nothing.
+    remaining: AtomicI64,
+    events: Mutex<VecDeque<Told>>,
+}
+
+const UNSAID: i64 = i64::MIN;
+
+pub struct Seat {
+    pub key: u64,
+    pub name: BudgetName,
+    /// The key of its bidder's actor.
+    pub actor: String,
+    campaign: ArcSwap<Campaign>,
+    snapshot: ArcSwap<Snapshot>,
+    /// Whether its bidder is awake, or was told to wake.
+    awake: AtomicBool,
+    tally: Tally,
+    heard: Heard,
+    /// What its bidder has seen of the tally, and what was counted for good.
+    looked: Mutex<Mark>,
+    counted: Mutex<Mark>,
+}
+
+/// Nothing is bid before the bidder has said how.
+fn asleep() -> Snapshot {
+    Snapshot {
+        closed: Some(Reason::NotActive),
+        multipliers: Multipliers { pass: 0.0, ..Multipliers::VALUE },
+        curve: WinCurve::unknown(),
+        learned: Learned::default(),
+        left: None,
+    }
+}
+
+impl Seat {
+    pub fn new(key: u64, campaign: &Arc<Campaign>, default_account: &str) -> Seat {
+        let it = &campaign.definition;
+        let name = BudgetName::campaign(&it.account, &it.id);
+        Seat {
+            key,
+            actor: name.key(default_account).into_owned(),
+            name,
+            campaign: ArcSwap::new(Arc::clone(campaign)),
+            snapshot: ArcSwap::from_pointee(asleep()),
+            awake: AtomicBool::new(false),
+            tally: Tally::new(),
+            heard: Heard {
+                refused: AtomicBool::new(false),
+                remaining: AtomicI64::new(UNSAID),
+                events: Mutex::default(),
+            },
+            looked: Mutex::new(Mark::NONE),
+            counted: Mutex::new(Mark::NONE),
+        }
+    }
+
+    pub fn campaign(&self) -> Arc<Campaign> {
+        self.campaign.load_full()
+    }
+
+    /// Takes another state of the campaign; whether it is another one.
+    pub fn renew(&self, campaign: &Arc<Campaign>) -> bool {
+        if Arc::ptr_eq(&self.campaign.load(), campaign) {
+            return false;
+        }
+        self.campaign.store(Arc::clone(campaign));
+        true
+    }
+
+    pub fn snapshot(&self) -> Guard<Arc<Snapshot>> {
+        self.snapshot.load()
+    }
+
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// An auction met it. `true`: its bidder is to be woken, which is said once for each time that it sleeps.
+    pub fn met(&self, outcome: &Result<Bid, Reason>) -> bool {
+        let reason = match outcome {
+            Ok(bid) => {
+                self.tally.priced.fetch_add(1, Relaxed);
+                if bid.value > 0.0 {
+                    // The conversion saturates, and NaN is 0.
+                    let parts = (bid.value.min(VALUE_MAX) * VALUE_PARTS) as u64;
+                    self.tally.value.fetch_add(parts, Relaxed);
+                } else {
+                    self.tally.worthless.fetch_add(1, Relaxed);
+                }
+                return false;
+            }
+            Err(Reason::NotActive) if !self.awake.load(Relaxed) => {
+                return !self.awake.swap(true, Relaxed);
+            }
+            Err(reason) => *reason,
+        };
+        if let Some(n) = self.tally.refused.get(reason as usize) {
+            n.fetch_add(1, Relaxed);
+        }
+        false
+    }
+
+    /// Its bidder could not be told, or goes to sleep.
+    pub fn sleeps(&self) {
+        self.snapshot.store(Arc::new(asleep()));
+        self.awake.store(false, Relaxed);
+    }
+
+    pub fn began(&self) {
+        self.awake.store(true, Relaxed);
+    }
+
+    pub fn bid(&self) {
+        self.tally.bids.fetch_add(1, Relaxed);
+    }
+
+    pub fn tell(&self, told: Told) {
+        match told {
+            Told::Remaining(remaining) => {
+                self.heard.remaining.store(remaining.0.max(0), Relaxed);
+            }
+            Told::Refused => {
+                if !self.heard.refused.swap(true, Relaxed) {
+                    self.pause();
+                }
+            }
+            told => {
+                let mut events = self.heard.events.lock().unwrap_or_else(PoisonError::into_inner);
+                if events.len() >= EVENTS_MAX {
+                    events.pop_front();
+                }
+                events.push_back(told);
+            }
+        }
+    }
+
+    /// Auctions need not ask in vain until its bidder looks, which then says for how long.
+    fn pause(&self) {
+        let now = self.snapshot.load();
+        if now.closed.is_none() {
+            let paused = Snapshot { closed: Some(Reason::Budget), ..Snapshot::clone(&now) };
+            // What the bidder says meanwhile stands: it hears of this the next time that it looks.
+            drop(self.snapshot.compare_and_swap(&now, Arc::new(paused)));
+        }
+    }
+
+    /// What is to be told to the bidder, and leaves.
+    pub fn take(&self, into: &mut VecDeque<Told>) -> Seen {
+        {
+            let mut events = self.heard.events.lock().unwrap_or_else(PoisonError::into_inner);
+            match into.is_empty() {
+                true => std::mem::swap(into, &mut *events),
+                false => into.append(&mut events),
+            }
+        }
+        let value = self.tally.value.swap(0, Relaxed) as f64 / VALUE_PARTS;
+        let now = self.tally.mark();
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *looked, now);
+        let refused = |reason| u64::from(now.since(&before, reason));
+        let priced = now.priced.wrapping_sub(before.priced);
+        let left_out = refused(Reason::Throttled) + refused(Reason::Budget);
+        let below = refused(Reason::BelowFloor);
+        let remaining = self.heard.remaining.swap(UNSAID, Relaxed);
+        Seen {
+            auctions: priced + left_out + below + refused(Reason::PriceBounds),
+            valued: priced.saturating_sub(now.worthless.wrapping_sub(before.worthless)),
+            value,
+            left_out,
+            below,
+            refused: self.heard.refused.swap(false, Relaxed),
+            remaining: (remaining != UNSAID).then_some(Micros(remaining)),
+        }
+    }
+
+    /// Bids and refusals by reason since this was last asked: for the exact counters.
+    pub fn counts(&self) -> (u64, Vec<(Reason, u32)>) {
+        let now = self.tally.mark();
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *counted, now);
+        let of = |reason: &Reason| {
+            let n = now.since(&before, *reason);
+            (n > 0).then_some((*reason, n))
+        };
+        let bids = now.bids.wrapping_sub(before.bids);
+        (bids, Reason::ALL.iter().filter_map(of).collect())
+    }
+}
+
+impl Tally {
+    fn new() -> Tally {
+        Tally {
+            priced: AtomicU64::new(0),
+            worthless: AtomicU64::new(0),
+            value: AtomicU64::new(0),
+            bids: AtomicU64::new(0),
+            refused: std::array::from_fn(|_| AtomicU32::new(0)),
+        }
+    }
+
+    fn mark(&self) -> Mark {
+        Mark {
+            priced: self.priced.load(Relaxed),
+            worthless: self.worthless.load(Relaxed),
+            bids: self.bids.load(Relaxed),
+            refused: std::array::from_fn(|at| self.refused.get(at).map_or(0, |n| n.load(Relaxed))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::flow::campaign::definition::Definition;
+
+    fn seat() -> Seat {
+        let text = r#"{"id": "c", "account": "a", "name": "C", "advertiser_domain": "acme.example",
+            "currency": "USD", "budget": {"amount": 10}, "strategy": {"max_cpm": {"cpm": 2}},
+            "creatives": [{"id": "a", "format": {"banner": {"w": 300, "h": 250}}, "markup": "x"}]}"#;
+        let definition = Definition::read(text).expect("a definition");
+        let (campaign, _) = Campaign::create(definition, 0).expect("a campaign");
+        Seat::new(1, &Arc::new(campaign), "default")
+    }
+
+    #[test]
+    fn what_auctions_met_is_seen_once_by_the_bidder_and_counted_once_for_good() {
+        let seat = seat();
+        let reasons = [
+            Reason::Throttled,
+            Reason::Budget,
+            Reason::BelowFloor,
+            Reason::PriceBounds,
+            Reason::NoRate,
+        ];
+        for reason in reasons {
+            assert!(!seat.met(&Err(reason)));
+        }
+        assert!(seat.met(&Err(Reason::NotActive)), "its bidder is to be woken");
+        assert!(!seat.met(&Err(Reason::NotActive)), "which is said once");
+        seat.bid();
+        let mut told = VecDeque::new();
+        let seen = seat.take(&mut told);
+        assert_eq!((seen.auctions, seen.left_out, seen.below), (4, 2, 1));
+        assert_eq!(seat.take(&mut told), Seen::default());
+        let (bids, refused) = seat.counts();
+        // While it slept it was no refusal of its own.
+        assert_eq!((bids, refused.iter().map(|(_, n)| n).sum::<u32>()), (1, 6));
+        assert_eq!(seat.counts(), (0, Vec::new()));
+    }
+
+    #[test]
+    fn of_too_many_events_the_oldest_go() {
+        let (seat, mut told) = (seat(), VecDeque::new());
+        for at_us in 0..EVENTS_MAX as i64 + 3 {
+            seat.tell(Told::Pace(Event::Tick { at_us }));
+        }
+        seat.take(&mut told);
+        assert_eq!(told.len(), EVENTS_MAX);
+        assert_eq!(told.front(), Some(&Told::Pace(Event::Tick { at_us: 3 })));
+    }
+
+    #[test]
+    fn a_refusal_ends_bids_at_once_and_the_last_word_on_what_remains_counts() {
+        let (seat, mut told) = (seat(), VecDeque::new());
+        seat.publish(Snapshot { closed: None, multipliers: Multipliers::VALUE, ..asleep() });
+        seat.tell(Told::Remaining(Micros(9)));
+        seat.tell(Told::Remaining(Micros(-1)));
+        seat.tell(Told::Refused);
+        assert_eq!(seat.snapshot().closed, Some(Reason::Budget));
+        assert_eq!(seat.snapshot().multipliers, Multipliers::VALUE);
+        let seen = seat.take(&mut told);
+        assert_eq!((seen.refused, seen.remaining), (true, Some(Micros(0))));
+        let seen = seat.take(&mut told);
+        assert_eq!((seen.refused, seen.remaining, told.len()), (false, None, 0));
+    }
+}

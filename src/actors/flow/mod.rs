@@ -1,0 +1,22 @@
+//! SyncFlow: campaigns, and the bids that they make.
+
+pub mod auction;
+pub mod bidder;
+pub mod campaign;
+mod frequency;
+mod index;
+pub mod journal;
+pub mod ltv;
+mod metrics;
+pub mod notices;
+mod parts;
+mod prehashed;
+mod roster;
+mod service;
+mod shared;
+mod terms;
+mod tree;
+
+pub use roster::{Live, Roster};
+pub use service::{Flow, FlowError, FlowHealth, Page};
+pub use terms::FlowTerms;

@@ -1,0 +1,14 @@
+//! What exchanges tell of bids: checked, booked at SyncShield or put aside on disk, and only then answered.
+
+mod actor;
+mod heard;
+mod owed;
+mod review;
+mod spool;
+mod zones;
+
+pub use actor::{Msg, NoticesActor};
+pub use heard::Heard;
+pub use owed::Owed;
+pub use review::Reviewed;
+pub use zones::Zones;

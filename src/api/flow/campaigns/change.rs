@@ -1,0 +1,216 @@
+//! Making campaigns, changing them, and ordering what becomes of them.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use utoipa::ToSchema;
+
+use super::expects;
+use super::shown::{CampaignBody, answer};
+use crate::api::access;
+use crate::api::body::{self, Call, InPath, Json, Raw};
+use crate::api::docs::Problems;
+use crate::api::flow::{App, Ctx, common};
+use crate::api::problem::{Code, Problem};
+use crate::models::flow::campaign::definition::Definition;
+use crate::models::flow::campaign::patch::merge;
+use crate::models::flow::campaign::state::Command;
+
+/// A campaign as it is defined. Amounts are decimals in its currency.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body; the rules read it")]
+pub struct DefinitionBody {
+    /// Also the name of its budget: letters, digits, _, - and .
+    id: String,
+    account: Option<String>,
+    name: String,
+    /// openrtb if not given.
+    platforms: Option<Vec<String>>,
+    advertiser_domain: String,
+    advertiser_app: Option<String>,
+    /// Codes of the IAB.
+    categories: Option<Vec<String>>,
+    seat: Option<String>,
+    /// ISO 4217.
+    currency: String,
+    /// amount, and perhaps daily. Needed to start it.
+    #[schema(value_type = Option<Object>)]
+    budget: Option<()>,
+    /// One of max_cpm, target_value and roas_floor.
+    #[schema(value_type = Object)]
+    strategy: (),
+    /// time_zone, starts, ends.
+    #[schema(value_type = Option<Object>)]
+    schedule: Option<()>,
+    /// geo, device, inventory, categories, formats, sizes, hours, audience, deals.
+    #[schema(value_type = Option<Object>)]
+    targeting: Option<()>,
+    /// caps of impressions in a period, per person.
+    #[schema(value_type = Option<Object>)]
+    frequency: Option<()>,
+    /// Impressions of one request that it may win; 1 if not given.
+    per_request: Option<u8>,
+    /// What must be allowed before it bids.
+    #[schema(value_type = Option<Object>)]
+    consent: Option<()>,
+    #[schema(value_type = Vec<Object>)]
+    creatives: Option<()>,
+}
+
+/// What a body says of whose it is.
+#[derive(serde::Deserialize)]
+struct Names<'a> {
+    #[serde(borrow, default)]
+    id: Raw<'a>,
+    #[serde(borrow, default)]
+    account: Raw<'a>,
+}
+
+fn text(json: &Json) -> Result<&str, Problem> {
+    std::str::from_utf8(&json.0)
+        .map_err(|_| Problem::new(Code::MalformedBody, "the body is not UTF-8"))
+}
+
+/// The definition of a body, for the account that the request speaks for.
+fn definition(
+    app: &App,
+    headers: &HeaderMap,
+    json: &Json,
+    id: Option<&str>,
+) -> Result<Definition, Problem> {
+    let names: Names<'_> = json.fields()?;
+    let named = names.account.map(|raw| body::text("account", raw, 128)).transpose()?;
+    let account = common::account(&app.flow, headers, named)?;
+    if let (Some(id), Some(_)) = (id, names.id)
+        && body::name("id", names.id)? != id
+    {
+        return Err(Problem::field("id", "is not that of the path"));
+    }
+    let mut whose = serde_json::json!({ "account": account });
+    if let Some(id) = id {
+        whose["id"] = id.into();
+    }
+    let invalid = |wrong| common::invalid(Code::InvalidDefinition, &wrong);
+    let whole = merge(text(json)?, &whose.to_string()).map_err(invalid)?;
+    Definition::read(&whole).map_err(invalid)
+}
+
+/// Create a campaign
+///
+/// It is a draft until it is started. Every mistake of the definition is named at once (422).
+#[utoipa::path(post, path = "/api/v1/campaigns", tag = "campaigns", request_body = DefinitionBody,
+    responses((status = 201, description = "A draft", body = CampaignBody), Problems))]
+pub async fn create(State(app): Ctx, Call { headers, json }: Call) -> Result<Response, Problem> {
+    let definition = definition(&app, &headers, &json, None)?;
+    let by = access::caller();
+    let seen = app.flow.create(definition, &by.name).await.map_err(common::failed)?;
+    Ok(answer(&seen, StatusCode::CREATED))
+}
+
+async fn order(
+    app: &App,
+    headers: &HeaderMap,
+    id: &str,
+    command: Command,
+) -> Result<Response, Problem> {
+    body::check_name("id", id)?;
+    let account = common::account(&app.flow, headers, None)?;
+    let (expects, by) = (expects(headers)?, access::caller());
+    let ordered = app.flow.order((&account, id), command, expects, &by.name).await;
+    Ok(answer(&ordered.map_err(common::failed)?, StatusCode::OK))
+}
+
+/// Replace the definition of a campaign
+///
+/// Where it was started, its currency, its time zone and what a creative is cannot change any more (409).
+/// With `If-Match` only the named revision is changed (412).
+#[utoipa::path(put, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
+    request_body = DefinitionBody,
+    responses((status = 200, description = "As it is now", body = CampaignBody), Problems))]
+pub async fn replace(
+    State(app): Ctx,
+    InPath(id): InPath,
+    Call { headers, json }: Call,
+) -> Result<Response, Problem> {
+    body::check_name("id", &id)?;
+    let definition = definition(&app, &headers, &json, Some(&id))?;
+    let account = definition.account.clone();
+    let (expects, by) = (expects(&headers)?, access::caller());
+    let command = Command::Edit(Box::new(definition));
+    let ordered = app.flow.order((&account, &id), command, expects, &by.name).await;
+    Ok(answer(&ordered.map_err(common::failed)?, StatusCode::OK))
+}
+
+/// Change fields of a campaign
+///
+/// The body is a JSON merge patch (RFC 7396) of the definition: `null` removes a field, a list is replaced
+/// as a whole.
+#[utoipa::path(patch, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
+    request_body = DefinitionBody,
+    responses((status = 200, description = "As it is now", body = CampaignBody), Problems))]
+pub async fn patch(
+    State(app): Ctx,
+    InPath(id): InPath,
+    Call { headers, json }: Call,
+) -> Result<Response, Problem> {
+    body::check_name("id", &id)?;
+    let names: Names<'_> = json.fields()?;
+    let named = names.account.map(|raw| body::text("account", raw, 128)).transpose()?;
+    let account = common::account(&app.flow, &headers, named)?;
+    let (expects, by) = (expects(&headers)?, access::caller());
+    let patch = text(&json)?.to_owned();
+    let patched = app.flow.patch((&account, &id), patch, expects, &by.name).await;
+    Ok(answer(&patched.map_err(common::failed)?, StatusCode::OK))
+}
+
+/// Delete a draft
+///
+/// A campaign that was started is ended instead: what it did stays known.
+#[utoipa::path(delete, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
+    responses((status = 200, description = "As it was", body = CampaignBody), Problems))]
+pub async fn delete(
+    State(app): Ctx,
+    InPath(id): InPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    order(&app, &headers, &id, Command::Delete).await
+}
+
+/// Start a campaign, or go on after a pause
+///
+/// Its budget is allocated with SyncShield first: where that is refused, the campaign stays what it is.
+#[utoipa::path(post, path = "/api/v1/campaigns/{id}/start", tag = "campaigns", params(("id" = String, Path)),
+    responses((status = 200, description = "Active; auctions see it within flow.index_every_ms", body = CampaignBody),
+        Problems))]
+pub async fn start(
+    State(app): Ctx,
+    InPath(id): InPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    order(&app, &headers, &id, Command::Activate).await
+}
+
+/// Pause a campaign
+///
+/// Open holds may still be settled. Where SyncShield cannot be told at once, `budget_told` is false, and
+/// it is told as soon as it answers.
+#[utoipa::path(post, path = "/api/v1/campaigns/{id}/pause", tag = "campaigns", params(("id" = String, Path)),
+    responses((status = 200, description = "Paused", body = CampaignBody), Problems))]
+pub async fn pause(
+    State(app): Ctx,
+    InPath(id): InPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    order(&app, &headers, &id, Command::Pause).await
+}
+
+/// End a campaign, for ever
+#[utoipa::path(post, path = "/api/v1/campaigns/{id}/end", tag = "campaigns", params(("id" = String, Path)),
+    responses((status = 200, description = "Ended", body = CampaignBody), Problems))]
+pub async fn end(
+    State(app): Ctx,
+    InPath(id): InPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    order(&app, &headers, &id, Command::End).await
+}

@@ -1,0 +1,212 @@
+//! Why something was bid, or not.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::export::{self, Format};
+use crate::actors::flow::journal::storable;
+use crate::api::body::{self, InPath};
+use crate::api::docs::Problems;
+use crate::api::flow::{App, Ctx, common};
+use crate::api::problem::Problem;
+use crate::api::query::Parameters;
+use crate::models::flow::decision::{Decision, Proof};
+use crate::store::{FlowDecisionList, FlowDecisionRow, PAGE_MAX};
+
+const KINDS: &[&str] = &["bid", "no_bid", "change"];
+const OUTCOMES: &[&str] = &["none", "bid", "won", "billed", "lost", "expired"];
+
+/// A decision.
+#[derive(Serialize, ToSchema)]
+pub struct DecisionBody {
+    /// Its own id: of a bid, that of its hold.
+    id: String,
+    /// The subject of the audit record (`decisions.written`) that has the root of its batch.
+    batch: String,
+    /// Its place in the batch, and the path to that root.
+    #[schema(value_type = Option<Object>)]
+    proof: Option<Proof>,
+    /// What was decided, by what, and what became of it. `unreadable`, with what is known beside it: of a
+    /// record that cannot be read.
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    what: What,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum What {
+    Decision(Box<Decision>),
+    Unreadable {
+        unreadable: bool,
+        at_us: i64,
+        campaign: String,
+        auction: Option<String>,
+        kind: String,
+        outcome: String,
+    },
+}
+
+/// A page of decisions.
+#[derive(Serialize, ToSchema)]
+pub struct DecisionPage {
+    decisions: Vec<DecisionBody>,
+    /// Give it as `cursor` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+}
+
+/// A stored decision; one that cannot be read is said, and is no reason not to show the others.
+pub(super) fn read(row: &FlowDecisionRow) -> Option<Decision> {
+    let read = serde_json::from_str(&row.record);
+    read.inspect_err(
+        |error| tracing::error!(%error, id = row.decision, "decision {} cannot be read", row.decision),
+    )
+    .ok()
+}
+
+fn bodies(rows: Vec<FlowDecisionRow>) -> Vec<DecisionBody> {
+    let body = |row: FlowDecisionRow| {
+        let (decision, proof) = (read(&row), Proof::from_text(&row.proof));
+        let FlowDecisionRow { at, campaign, auction, kind, outcome, .. } = row;
+        let what = match decision {
+            Some(decision) => What::Decision(Box::new(decision)),
+            None => {
+                What::Unreadable { unreadable: true, at_us: at, campaign, auction, kind, outcome }
+            }
+        };
+        DecisionBody { id: row.decision, batch: row.batch, proof, what }
+    };
+    rows.into_iter().map(body).collect()
+}
+
+/// Whether there is such a campaign, or was one that something is known of.
+async fn known(app: &App, list: &FlowDecisionList) -> Result<(), Problem> {
+    let FlowDecisionList { account, campaign, .. } = list;
+    let any = FlowDecisionList {
+        account: account.clone(),
+        campaign: campaign.clone(),
+        before: (i64::MAX, String::new()),
+        from_us: i64::MIN,
+        limit: 1,
+        ..FlowDecisionList::default()
+    };
+    let rows = app.flow.shield().store().flow_decisions(&any).await;
+    match rows.map_err(|error| common::failed(error.into()))?.is_empty() {
+        true => app
+            .flow
+            .campaign((account.as_str(), campaign.as_str()))
+            .await
+            .map(|_| ())
+            .map_err(common::failed),
+        false => Ok(()),
+    }
+}
+
+/// `<micros>-<id>`.
+fn position(cursor: String) -> Result<(i64, String), Problem> {
+    let parts = cursor.split_once('-').and_then(|(at, id)| Some((at.parse().ok()?, id)));
+    let known = parts.filter(|(_, id)| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+    let (at, id) = known.ok_or_else(|| Problem::field("cursor", "is none of this list"))?;
+    Ok((at, id.to_owned()))
+}
+
+/// A time of a parameter, in wall-clock micros.
+pub(super) fn time(parameters: &Parameters, name: &str) -> Result<Option<i64>, Problem> {
+    let Some(text) = parameters.text(name) else { return Ok(None) };
+    let time: Result<jiff::Timestamp, _> = text.parse();
+    time.map(|time| Some(time.as_microsecond()))
+        .map_err(|_| Problem::field(name, "is not a time as in 2026-11-21T12:00:00Z"))
+}
+
+/// One of a few words; empty where it is not given.
+fn word(parameters: &Parameters, name: &str, words: &[&str]) -> Result<String, Problem> {
+    match parameters.text(name) {
+        None => Ok(String::new()),
+        Some(text) if words.contains(&text.as_str()) => Ok(text),
+        Some(_) => Err(Problem::field(name, format!("is none of {}", words.join(", ")))),
+    }
+}
+
+/// List or export the decisions of a campaign
+///
+/// The newest first: bids with what became of them, a sample of refusals, changes of state. `json` is a
+/// page; `jsonl` and `csv` are all of them from the cursor on. A line of `jsonl` has the record exactly as it
+/// was hashed: the leaf is SHA-256 of a zero byte, the id, a blank and the record, and with the proof's path
+/// it leads to the root that the audit log has under the batch's id.
+#[utoipa::path(get, path = "/api/v1/campaigns/{id}/decisions", tag = "decisions",
+    params(("id" = String, Path),
+        ("format" = Option<String>, Query, description = "json (if not given), jsonl or csv"),
+        ("from" = Option<String>, Query, description = "Not before this time (RFC 3339)"),
+        ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"),
+        ("kind" = Option<String>, Query, description = "bid, no_bid or change"),
+        ("outcome" = Option<String>, Query, description = "none, bid, won, billed, lost or expired"),
+        ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
+        ("limit" = Option<u32>, Query, description = "Of json: 1 to 1000; 100 if not given")),
+    responses((status = 200, description = "A page, or all of them", content(
+        (DecisionPage = "application/json"), (String = "application/x-ndjson"),
+        (String = "text/csv"))), Problems))]
+pub async fn list(
+    State(app): Ctx,
+    InPath(id): InPath,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    body::check_name("id", &id)?;
+    let account = common::account(&app.flow, &headers, None)?;
+    let format = match parameters.text("format").as_deref() {
+        None | Some("json") => None,
+        Some("jsonl") => Some(Format::Lines),
+        Some("csv") => Some(Format::Csv),
+        Some(_) => return Err(Problem::field("format", "is none of json, jsonl, csv")),
+    };
+    let limit = parameters.number("limit", 1, PAGE_MAX as usize)?.unwrap_or(100);
+    let to_us = time(&parameters, "to")?.unwrap_or(i64::MAX);
+    let before = match parameters.text("cursor") {
+        Some(cursor) => position(cursor)?.min((to_us, String::new())),
+        None => (to_us, String::new()),
+    };
+    let list = FlowDecisionList {
+        account: account.into_owned(),
+        campaign: id,
+        before,
+        from_us: time(&parameters, "from")?.unwrap_or(i64::MIN),
+        kind: word(&parameters, "kind", KINDS)?,
+        outcome: word(&parameters, "outcome", OUTCOMES)?,
+        limit: u32::try_from(limit).unwrap_or(PAGE_MAX),
+    };
+    if let Some(format) = format {
+        known(&app, &list).await?;
+        return Ok(export::response(Arc::clone(&app), list, format));
+    }
+    let rows = app.flow.shield().store().flow_decisions(&list).await;
+    let rows = rows.map_err(|error| common::failed(error.into()))?;
+    if rows.is_empty() {
+        known(&app, &list).await?;
+    }
+    let last = rows.last().map(|row| format!("{}-{}", row.at, row.decision));
+    let next_cursor = last.filter(|_| rows.len() == limit);
+    Ok(axum::Json(DecisionPage { decisions: bodies(rows), next_cursor }).into_response())
+}
+
+/// List the decisions of a request
+///
+/// By the exchange's id of it.
+#[utoipa::path(get, path = "/api/v1/decisions/{auction}", tag = "decisions",
+    params(("auction" = String, Path, description = "The exchange's id of the bid request")),
+    responses((status = 200, description = "All of them", body = DecisionPage), Problems))]
+pub async fn of_auction(
+    State(app): Ctx,
+    InPath(auction): InPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let account = common::account(&app.flow, &headers, None)?;
+    let rows = app.flow.shield().store().flow_auction(&account, &storable(&auction)).await;
+    let rows = rows.map_err(|error| common::failed(error.into()))?;
+    Ok(axum::Json(DecisionPage { decisions: bodies(rows), next_cursor: None }).into_response())
+}

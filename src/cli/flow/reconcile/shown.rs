@@ -1,0 +1,169 @@
+//! What a reconciliation came to, for people and programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::super::super::format::{grouped, table};
+use super::compare::{Comparison, Difference, Why};
+
+/// Differences that are shown; all are counted.
+const SHOWN_MAX: usize = 200;
+
+/// What was booked on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Done {
+    /// Notices that were called and answered.
+    pub notices: usize,
+    pub spends: usize,
+    pub corrections: usize,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Shown<'a> {
+    /// False: the bill was cut off.
+    whole: bool,
+    equal: bool,
+    impressions: u64,
+    /// By the bill's currencies, as it has them.
+    invoiced_micros: &'a BTreeMap<String, i64>,
+    /// By the campaigns' currencies.
+    billed_micros: BTreeMap<&'a str, i64>,
+    booked_micros: BTreeMap<&'a str, i64>,
+    difference_micros: BTreeMap<&'a str, i64>,
+    /// Of bookings that belong to no hold.
+    other_micros: &'a BTreeMap<String, i64>,
+    missing: usize,
+    differing: usize,
+    other_currency: usize,
+    unbilled: usize,
+    nameless: usize,
+    booked_now: Done,
+    campaigns: Vec<Campaign<'a>>,
+    /// The first 200.
+    differences: &'a [Difference],
+}
+
+#[derive(Debug, Serialize)]
+struct Campaign<'a> {
+    campaign: &'a str,
+    currency: &'a str,
+    impressions: u64,
+    billed_micros: i64,
+    booked_micros: i64,
+    difference_micros: i64,
+}
+
+impl<'a> Shown<'a> {
+    pub fn of(found: &'a Comparison, booked_now: Done, whole: bool) -> Shown<'a> {
+        let campaigns: Vec<Campaign<'a>> = found
+            .sums
+            .iter()
+            .map(|((campaign, currency), sums)| Campaign {
+                campaign,
+                currency,
+                impressions: sums.impressions,
+                billed_micros: sums.billed_micros,
+                booked_micros: sums.booked_micros,
+                difference_micros: sums.booked_micros.saturating_sub(sums.billed_micros),
+            })
+            .collect();
+        let sum = |of: fn(&Campaign<'_>) -> i64| {
+            let mut by_currency: BTreeMap<&'a str, i64> = BTreeMap::new();
+            for campaign in &campaigns {
+                let sum = by_currency.entry(campaign.currency).or_default();
+                *sum = sum.saturating_add(of(campaign));
+            }
+            by_currency
+        };
+        Shown {
+            whole,
+            equal: found.differences.is_empty(),
+            impressions: campaigns.iter().map(|campaign| campaign.impressions).sum(),
+            invoiced_micros: &found.invoiced,
+            billed_micros: sum(|campaign| campaign.billed_micros),
+            booked_micros: sum(|campaign| campaign.booked_micros),
+            difference_micros: sum(|campaign| campaign.difference_micros),
+            other_micros: &found.other,
+            missing: found.count(Why::Missing),
+            differing: found.count(Why::Differs),
+            other_currency: found.count(Why::Currency),
+            unbilled: found.count(Why::Unbilled),
+            nameless: found.count(Why::Nameless),
+            booked_now,
+            differences: found.differences.get(..SHOWN_MAX).unwrap_or(&found.differences),
+            campaigns,
+        }
+    }
+
+    pub fn table(&self) -> String {
+        let micros = |n: i64| grouped(&n.to_string());
+        let rows: Vec<Vec<String>> = self
+            .campaigns
+            .iter()
+            .map(|of| {
+                vec![
+                    of.campaign.to_owned(),
+                    of.currency.to_owned(),
+                    grouped(&of.impressions.to_string()),
+                    micros(of.billed_micros),
+                    micros(of.booked_micros),
+                    micros(of.difference_micros),
+                ]
+            })
+            .collect();
+        let head = ["campaign", "currency", "impressions", "billed", "booked", "difference"];
+        let mut out = table(&head, &rows);
+        // Writing to a string cannot fail.
+        for (currency, billed) in &self.billed_micros {
+            let of = |sums: &BTreeMap<&str, i64>| micros(sums.get(currency).copied().unwrap_or(0));
+            let _ = writeln!(
+                out,
+                "{currency}: billed {} micros, booked {}, difference {}",
+                micros(*billed),
+                of(&self.booked_micros),
+                of(&self.difference_micros)
+            );
+        }
+        if self.invoiced_micros.keys().any(|code| !self.billed_micros.contains_key(code.as_str())) {
+            let of = |(code, sum): (&String, &i64)| format!("{} micros of {code}", micros(*sum));
+            let sums: Vec<String> = self.invoiced_micros.iter().map(of).collect();
+            let _ = writeln!(out, "as the bill has it: {}", sums.join(", "));
+        }
+        let Done { notices, spends, corrections } = self.booked_now;
+        if notices + spends + corrections > 0 {
+            let _ = writeln!(
+                out,
+                "booked now: {notices} by notices, {spends} as spends, {corrections} corrections"
+            );
+        }
+        for one in self.differences {
+            let why = match one.why {
+                Why::Missing => "is not booked",
+                Why::Differs => "is booked at another price",
+                Why::Currency => "is booked in another currency",
+                Why::Unbilled => "is not billed",
+                Why::Nameless => "names no hold",
+            };
+            let state = one.state.as_deref().map(|state| format!(", the hold is {state}"));
+            let _ = writeln!(
+                out,
+                "{} {} {why}: billed {}, booked {}, difference {} micros of {}{}",
+                one.campaign,
+                one.hold,
+                micros(one.billed_micros),
+                micros(one.booked_micros),
+                micros(one.booked_micros.saturating_sub(one.billed_micros)),
+                one.currency,
+                state.unwrap_or_default()
+            );
+        }
+        let all =
+            self.missing + self.differing + self.other_currency + self.unbilled + self.nameless;
+        if let Some(more) = all.checked_sub(self.differences.len()).filter(|more| *more > 0) {
+            let _ = writeln!(out, "and {more} more");
+        }
+        out
+    }
+}

@@ -1,0 +1,365 @@
+//! Campaigns, bidders and decisions.
+
+use sqlx::Row;
+
+use super::page;
+use crate::store::record::{Args, Kind, Record};
+use crate::store::rows::{FlowCampaignRow, FlowChangeRow, FlowDecisionRow, FlowPacerRow};
+use crate::store::sql;
+use crate::store::{Result, Store, StoreError};
+
+/// Campaigns of a list.
+#[derive(Clone, Debug, Default)]
+pub struct FlowCampaignList {
+    pub account: String,
+    pub prefix: String,
+    /// Empty: any.
+    pub status: String,
+    /// Behind this one.
+    pub after: String,
+    pub limit: u32,
+}
+
+/// Decisions of a campaign, the newest first.
+#[derive(Clone, Debug, Default)]
+pub struct FlowDecisionList {
+    pub account: String,
+    pub campaign: String,
+    /// Before this one: its time and its id.
+    pub before: (i64, String),
+    /// Not before this time, in wall-clock micros.
+    pub from_us: i64,
+    /// `bid`, `no_bid` or `change`; empty: any.
+    pub kind: String,
+    /// Empty: any.
+    pub outcome: String,
+    pub limit: u32,
+}
+
+/// How often something was decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowCounted {
+    pub hour: i64,
+    pub reason: String,
+    pub count: i64,
+}
+
+/// Which campaigns a list has, and in what order.
+macro_rules! campaigns {
+    () => {
+        "WHERE account = $1 AND campaign > $2 AND campaign >= $3 AND campaign < $4 \
+         AND ($5 = '' OR status = $6) ORDER BY campaign LIMIT $7"
+    };
+}
+
+/// Which changes a history has.
+macro_rules! changes {
+    () => {
+        "WHERE account = $1 AND campaign = $2 AND revision < $3 ORDER BY revision DESC LIMIT $4"
+    };
+}
+
+impl FlowCampaignList {
+    fn bind(&self, args: &mut Args) -> sqlx::Result<()> {
+        args.text(&self.account)?;
+        args.text(&self.after)?;
+        args.text(&self.prefix)?;
+        // Names are plain ASCII, and none begins with DEL.
+        args.text(&format!("{}\u{7f}", self.prefix))?;
+        args.text(&self.status)?;
+        args.text(&self.status)?;
+        args.int(page(self.limit))
+    }
+}
+
+impl Store {
+    pub async fn flow_campaign(
+        &self,
+        account: &str,
+        campaign: &str,
+    ) -> Result<Option<FlowCampaignRow>> {
+        self.select_one("WHERE account = $1 AND campaign = $2", |args| {
+            args.text(account)?;
+            args.text(campaign)
+        })
+        .await
+    }
+
+    /// A page of an account's campaigns, by their names.
+    pub async fn flow_campaigns(&self, list: &FlowCampaignList) -> Result<Vec<FlowCampaignRow>> {
+        self.select(campaigns!(), |args| list.bind(args)).await
+    }
+
+    /// Bytes of each of them.
+    pub async fn flow_campaigns_bytes(&self, list: &FlowCampaignList) -> Result<Vec<i64>> {
+        let sql =
+            concat!("SELECT CAST(OCTET_LENGTH(state) AS BIGINT) FROM flow_campaign ", campaigns!());
+        self.bytes(sql, |args| list.bind(args)).await
+    }
+
+    /// A column of sizes.
+    async fn bytes(
+        &self,
+        sql: &'static str,
+        bind: impl FnOnce(&mut Args) -> sqlx::Result<()>,
+    ) -> Result<Vec<i64>> {
+        const WHAT: &str = "the sizes of a page";
+        let rows = self
+            .read_limited(WHAT, async |conn| {
+                let mut args = Args::default();
+                bind(&mut args)?;
+                args.query(sql.into()).fetch_all(conn).await
+            })
+            .await?;
+        let read = rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>();
+        read.map_err(|error| StoreError::sql(WHAT, &error))
+    }
+
+    /// A page of all active campaigns behind this one, by account.
+    pub async fn flow_active(
+        &self,
+        (account, campaign): (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<FlowCampaignRow>> {
+        let tail = "WHERE status = 'active' AND (account, campaign) > ($1, $2) \
+                    ORDER BY account, campaign LIMIT $3";
+        self.select(tail, |args| {
+            args.text(account)?;
+            args.text(campaign)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+
+    /// A page of what waits for its time behind this one: account, campaign, when.
+    pub async fn flow_waking(
+        &self,
+        (account, campaign): (&str, &str),
+        limit: u32,
+    ) -> Result<Vec<(String, String, i64)>> {
+        const WHAT: &str = "the schedules of campaigns";
+        let sql = "SELECT account, campaign, wake_at FROM flow_campaign WHERE wake_at IS NOT NULL \
+                   AND (account, campaign) > ($1, $2) ORDER BY account, campaign LIMIT $3";
+        let rows = self
+            .read_limited(WHAT, async |conn| {
+                let mut args = Args::default();
+                args.text(account)?;
+                args.text(campaign)?;
+                args.int(page(limit))?;
+                args.query(sql.into()).fetch_all(conn).await
+            })
+            .await?;
+        let read = |row: &sqlx::any::AnyRow| -> sqlx::Result<(String, String, i64)> {
+            Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+        };
+        rows.iter()
+            .map(read)
+            .collect::<sqlx::Result<_>>()
+            .map_err(|error| StoreError::sql(WHAT, &error))
+    }
+
+    /// A page of a campaign's history before this revision, the newest first.
+    pub async fn flow_changes(
+        &self,
+        (account, campaign): (&str, &str),
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<FlowChangeRow>> {
+        self.select(changes!(), |args| {
+            args.text(account)?;
+            args.text(campaign)?;
+            args.int(before)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+
+    /// Bytes of the definitions of such a page.
+    pub async fn flow_changes_bytes(
+        &self,
+        (account, campaign): (&str, &str),
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<i64>> {
+        let sql = concat!(
+            "SELECT CAST(OCTET_LENGTH(COALESCE(definition, '')) AS BIGINT) FROM flow_change ",
+            changes!()
+        );
+        self.bytes(sql, |args| {
+            args.text(account)?;
+            args.text(campaign)?;
+            args.int(before)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+
+    pub async fn flow_pacer(&self, account: &str, campaign: &str) -> Result<Option<FlowPacerRow>> {
+        self.select_one("WHERE account = $1 AND campaign = $2", |args| {
+            args.text(account)?;
+            args.text(campaign)
+        })
+        .await
+    }
+
+    pub async fn flow_decision(
+        &self,
+        account: &str,
+        decision: &str,
+    ) -> Result<Option<FlowDecisionRow>> {
+        self.select_one("WHERE account = $1 AND decision = $2", |args| {
+            args.text(account)?;
+            args.text(decision)
+        })
+        .await
+    }
+
+    /// Those of these decisions (account and id) that are stored.
+    pub async fn flow_decisions_found(
+        &self,
+        ids: &[(String, String)],
+    ) -> Result<Vec<FlowDecisionRow>> {
+        const WHAT: &str = "decisions";
+        let dialect = self.dialect();
+        let text = || {
+            format!(
+                "WITH v(a, d) AS (VALUES {{values}}) SELECT {} FROM v CROSS JOIN flow_decision \
+                 WHERE account = v.a AND decision = v.d",
+                FlowDecisionRow::columns("")
+            )
+        };
+        let bind = |(account, id): &(String, String), args: &mut Args| {
+            args.text(account)?;
+            args.text(id)
+        };
+        let kinds = [Kind::Text, Kind::Text].into_iter();
+        let found = self.read_limited(WHAT, async |conn| {
+            let name = (dialect, "flow_decisions_found");
+            sql::run(conn, name, kinds, text, ids, bind).await
+        });
+        let rows = found.await?.rows;
+        let read = rows.iter().map(|row| FlowDecisionRow::read(row, 0));
+        read.collect::<sqlx::Result<_>>().map_err(|error| StoreError::sql(WHAT, &error))
+    }
+
+    /// A page of a campaign's decisions.
+    pub async fn flow_decisions(&self, list: &FlowDecisionList) -> Result<Vec<FlowDecisionRow>> {
+        let tail = "WHERE account = $1 AND campaign = $2 AND (at, decision) < ($3, $4) \
+                    AND at >= $5 AND ($6 = '' OR kind = $7) AND ($8 = '' OR outcome = $9) \
+                    ORDER BY at DESC, decision DESC LIMIT $10";
+        self.select(tail, |args| {
+            args.text(&list.account)?;
+            args.text(&list.campaign)?;
+            args.int(list.before.0)?;
+            args.text(&list.before.1)?;
+            args.int(list.from_us)?;
+            args.text(&list.kind)?;
+            args.text(&list.kind)?;
+            args.text(&list.outcome)?;
+            args.text(&list.outcome)?;
+            args.int(page(list.limit))
+        })
+        .await
+    }
+
+    /// Bids from before this time of which nothing is known, the oldest first.
+    pub async fn flow_decisions_open(
+        &self,
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<FlowDecisionRow>> {
+        self.select("WHERE outcome = 'bid' AND at < $1 ORDER BY at LIMIT $2", |args| {
+            args.int(before)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+
+    /// Deletes up to `limit` decisions from before this time; returns how many.
+    pub async fn flow_decisions_prune(&self, before: i64, limit: u32) -> Result<u64> {
+        let sql = "DELETE FROM flow_decision WHERE (account, decision) IN \
+                   (SELECT account, decision FROM flow_decision WHERE at < $1 LIMIT $2)";
+        self.prune(sql, before, limit).await
+    }
+
+    /// Deletes up to `limit` counts from before this hour; returns how many.
+    pub async fn flow_counts_prune(&self, before: i64, limit: u32) -> Result<u64> {
+        let sql = "DELETE FROM flow_count WHERE (account, campaign, hour, reason, writer) IN \
+                   (SELECT account, campaign, hour, reason, writer FROM flow_count \
+                   WHERE hour < $1 LIMIT $2)";
+        self.prune(sql, before, limit).await
+    }
+
+    /// Deletes up to `limit` changes from before this time of campaigns that ended before it; returns how
+    /// many. No decision that is kept was made by what they define.
+    pub async fn flow_changes_prune(&self, before: i64, limit: u32) -> Result<u64> {
+        let sql = "DELETE FROM flow_change WHERE (account, campaign, revision) IN \
+                   (SELECT c.account, c.campaign, c.revision FROM flow_change c \
+                   JOIN flow_campaign f ON f.account = c.account AND f.campaign = c.campaign \
+                   WHERE c.at < $1 AND f.status = 'ended' AND f.updated_at < $2 LIMIT $3)";
+        self.write_limited("pruning", async |conn| {
+            let mut args = Args::default();
+            args.int(before)?;
+            args.int(before)?;
+            args.int(page(limit))?;
+            Ok(args.query(sql.into()).execute(&mut *conn).await?.rows_affected())
+        })
+        .await
+    }
+
+    /// How many campaigns there are of each status.
+    pub async fn flow_statuses(&self) -> Result<Vec<(String, i64)>> {
+        const WHAT: &str = "the campaigns";
+        let sql = "SELECT status, CAST(COUNT(*) AS BIGINT) FROM flow_campaign GROUP BY status";
+        let rows = self
+            .read_limited(WHAT, async |conn| {
+                Args::default().query(sql.into()).fetch_all(conn).await
+            })
+            .await?;
+        let read = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+        read.collect::<sqlx::Result<_>>().map_err(|error| StoreError::sql(WHAT, &error))
+    }
+
+    /// The decisions of one request.
+    pub async fn flow_auction(&self, account: &str, auction: &str) -> Result<Vec<FlowDecisionRow>> {
+        let tail = "WHERE account = $1 AND auction = $2 ORDER BY at, decision LIMIT 1000";
+        self.select(tail, |args| {
+            args.text(account)?;
+            args.text(auction)
+        })
+        .await
+    }
+
+    /// What was counted of a campaign within hours, both included, of all writers together.
+    pub async fn flow_counts(
+        &self,
+        (account, campaign): (&str, &str),
+        (from, to): (i64, i64),
+    ) -> Result<Vec<FlowCounted>> {
+        const WHAT: &str = "the counts of decisions";
+        let sql = "SELECT hour, reason, CAST(SUM(count) AS BIGINT) FROM flow_count \
+                   WHERE account = $1 AND campaign = $2 AND hour >= $3 AND hour <= $4 \
+                   GROUP BY hour, reason ORDER BY hour, reason LIMIT 100000";
+        let rows = self
+            .read_limited(WHAT, async |conn| {
+                let mut args = Args::default();
+                args.text(account)?;
+                args.text(campaign)?;
+                args.int(from)?;
+                args.int(to)?;
+                args.query(sql.into()).fetch_all(conn).await
+            })
+            .await?;
+        let read = |row: &sqlx::any::AnyRow| -> sqlx::Result<FlowCounted> {
+            Ok(FlowCounted {
+                hour: row.try_get(0)?,
+                reason: row.try_get(1)?,
+                count: row.try_get(2)?,
+            })
+        };
+        rows.iter()
+            .map(read)
+            .collect::<sqlx::Result<_>>()
+            .map_err(|error| StoreError::sql(WHAT, &error))
+    }
+}

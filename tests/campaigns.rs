@@ -1,0 +1,17 @@
+//! Campaigns of SyncFlow as their users see them: over REST and gRPC, with their budgets in SyncShield; and
+//! as exchanges do, the hostile among them.
+
+#[path = "campaigns/grpc.rs"]
+mod grpc;
+#[path = "campaigns/harness.rs"]
+mod harness;
+#[path = "campaigns/hostile.rs"]
+mod hostile;
+#[path = "campaigns/life.rs"]
+mod life;
+#[path = "campaigns/many.rs"]
+mod many;
+#[path = "campaigns/trail.rs"]
+mod trail;
+#[path = "campaigns/trail_lost.rs"]
+mod trail_lost;
