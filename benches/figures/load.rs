@@ -116,7 +116,7 @@ impl Server {
 fn free_offset() -> u16 {
     let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
     let mut offsets = std::iter::repeat_with(|| rand::random_range(1_000..15_000_u16));
-    let ports = [8080, 8081, 8087, 8090, 50_051];
+    let ports = [8080, 8081, 8082, 8087, 8090, 50_051];
     offsets.find(|offset| ports.iter().all(|port| free(port + offset))).expect("free ports")
 }
 
