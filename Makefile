@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make up` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help up test bench ltv fuzz peers fmt
+.PHONY: help up test bench ltv fuzz peers exchange fmt
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -26,6 +26,9 @@ fuzz: ## Send the API at least 20,000 requests made from its documents, with aut
 
 peers: ## Talk to other people's software: Rotel, buf, MLflow, and onnxruntime for the speed
 	@exec bash scripts/peers.sh
+
+exchange: ## Play a simulated exchange for ten minutes, also killed and with its database restarted
+	@exec bash scripts/exchange.sh
 
 fmt: ## Format the code
 	cargo fmt

@@ -33,10 +33,13 @@ cargo bench --locked --no-run --bench figures
 step "servers"
 servers_start
 export BENCH_ROWS=$rows
-for figures in rules kernel check settle audit up; do
+for figures in rules kernel check settle audit up flow-rules flow; do
     step "$figures"
     cargo bench --locked --quiet --bench figures -- "$figures"
 done
+step "allocations"
+# The benches have the allocator of the service, which does not count.
+cargo test --locked --quiet --release -p kiki-flow --test bid
 
 {
     printf '%s\n' "$begin"

@@ -2,10 +2,12 @@
 # stopped by process id however the caller ends. Sourced after lib.sh.
 #
 #   servers_start    starts both and exports KIKI_TEST_POSTGRES_URL and KIKI_TEST_REDIS_URL
+#   postgres_again   starts PostgreSQL again where it was, after it was stopped
 #   servers_stop     stops them and removes the folder; safe to call twice
 
 servers_dir=
 postgres_pid=
+postgres_port=
 redis_pid=
 
 # PostgreSQL refuses to run as root: then a user without rights runs it.
@@ -27,27 +29,45 @@ servers_start() {
     start_redis
 }
 
-start_postgres() {
-    local bin data=$servers_dir/postgres log=$servers_dir/postgres.log port as=()
-    bin=$(postgres_bin)
-    mkdir "$data"
+# Who runs PostgreSQL, as the words before its command.
+postgres_as() {
+    as=()
     if [ "$(id -u)" -eq 0 ]; then
         local user
         user=$(servers_user)
-        chown "$user" "$data"
         as=(setpriv --reuid "$user" --regid "$(id -g "$user")" --init-groups)
     fi
+}
+
+# Runs PostgreSQL on a port: postgres_at PORT. Fails where it does not answer.
+postgres_at() {
+    local bin data=$servers_dir/postgres as
+    bin=$(postgres_bin)
+    postgres_as
+    (cd "$data" && exec "${as[@]}" "$bin/postgres" -D "$data/db" -p "$1" -k "$data" \
+        -c listen_addresses=127.0.0.1 -c fsync=on -c max_connections=200 \
+        -c shared_buffers=64MB -c logging_collector=off >>"$servers_dir/postgres.log" 2>&1) &
+    postgres_pid=$!
+    wait_for 30 "$postgres_pid" "$bin/pg_isready" -h 127.0.0.1 -p "$1" -U kiki
+}
+
+postgres_again() {
+    postgres_at "$postgres_port" || { tail -n 40 "$servers_dir/postgres.log" >&2; die "PostgreSQL did not start again"; }
+}
+
+start_postgres() {
+    local bin data=$servers_dir/postgres log=$servers_dir/postgres.log as
+    bin=$(postgres_bin)
+    mkdir "$data"
+    postgres_as
+    [ ${#as[@]} -eq 0 ] || chown "$(servers_user)" "$data"
     (cd "$data" && "${as[@]}" "$bin/initdb" -D "$data/db" -U kiki -A trust -E UTF8 --locale=C \
         >"$log" 2>&1) || { tail -n 40 "$log" >&2; die "initdb failed"; }
     local try
     for try in 1 2 3; do
-        port=$(free_port)
-        (cd "$data" && exec "${as[@]}" "$bin/postgres" -D "$data/db" -p "$port" -k "$data" \
-            -c listen_addresses=127.0.0.1 -c fsync=on -c max_connections=200 \
-            -c shared_buffers=64MB -c logging_collector=off >>"$log" 2>&1) &
-        postgres_pid=$!
-        if wait_for 30 "$postgres_pid" "$bin/pg_isready" -h 127.0.0.1 -p "$port" -U kiki; then
-            export KIKI_TEST_POSTGRES_URL="postgres://kiki@127.0.0.1:$port/postgres"
+        postgres_port=$(free_port)
+        if postgres_at "$postgres_port"; then
+            export KIKI_TEST_POSTGRES_URL="postgres://kiki@127.0.0.1:$postgres_port/postgres"
             return
         fi
         stop_process "$postgres_pid" INT

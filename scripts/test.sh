@@ -40,7 +40,7 @@ fuzz_api() {
     wait_for 30 "$fuzzed" curl -fsS -o /dev/null "http://127.0.0.1:$((8081 + offset))/ready" ||
         { tail -n 40 "$fuzzed_dir/log" >&2; die "kiki up did not become ready"; }
     export KIKI_FUZZ_KEY=$key KIKI_FUZZ_COUNTS=$fuzzed_dir/counts
-    for port in 8081 8087 8090; do
+    for port in 8081 8082 8087 8090; do
         scripts/fuzz-api.sh "http://127.0.0.1:$((port + offset))"
     done
     stop_process "$fuzzed" TERM

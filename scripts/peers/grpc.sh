@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # buf, a client from npm that knows none of our interfaces, makes every documented gRPC call of
-# SyncValue by reflection, and looks at how the interfaces are written.
+# SyncValue and SyncFlow by reflection, and looks at how the interfaces are written.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . scripts/peers/lib.sh
@@ -95,7 +95,38 @@ holds $inference/ModelInfer "{\"model_name\":\"ltv\",\"inputs\":[{\"name\":\"cus
     \"datatype\":\"BYTES\",\"shape\":[1],\"contents\":{\"bytes_contents\":[\"$id\"]}}]}" \
     'any(one["name"] == "predicted_ltv" and one["contents"]["fp64Contents"][0] >= 0
         for one in of[0]["outputs"])'
+service=syncflow.v1.SyncFlowService
+holds grpc.health.v1.Health/Check "{\"service\":\"$service\"}" 'of[0]["status"] == "SERVING"'
+call "$flow/api/v1/campaigns" '{"id":"peers","name":"Winter boots","advertiser_domain":"acme.example",
+    "currency":"USD","budget":{"amount":1000},"strategy":{"max_cpm":{"cpm":2}},
+    "creatives":[{"id":"a","format":{"banner":{"w":300,"h":250}},"markup":"x"}]}' >/dev/null
+call "$flow/api/v1/campaigns/peers/start" '' >/dev/null
+# A bid request for a banner of this width, as bytes are written in JSON.
+bid_request() {
+    printf '{"id":"r","tmax":5000,"regs":{"gdpr":0},"device":{"geo":{"country":"USA"}},
+        "imp":[{"id":"1","banner":{"w":%s,"h":250}}],"site":{"domain":"news.example"}}' "$1" | base64 | tr -d "\n"
+}
+request="{\"openrtb\":\"$(bid_request 300)\"}"
+other="{\"openrtb\":\"$(bid_request 301)\"}"
+# The first requests wake the campaign.
+for ((tries = 0; tries < 100; tries++)); do
+    ask $service/PlaceBid "$request" | grep -q '"openrtb"' && break
+    sleep 0.1
+done
+bid='json.loads(__import__("base64").b64decode(of[0]["openrtb"]))["seatbid"][0]["bid"][0]'
+holds $service/PlaceBid "$request" "$bid['impid'] == '1' and $bid['price'] > 0 and $bid['burl']"
+holds $service/PlaceBid "$other" 'of[0]["reason"] and "openrtb" not in of[0]'
+holds $service/PlaceBidBatch "{\"requests\":[$request,$other]}" '"openrtb" in of[0]["responses"][0] and
+    "openrtb" not in of[0]["responses"][1]'
+holds $service/PlaceBidBatch "{\"atomic\":true,\"requests\":[$request,$other]}" \
+    'of[0]["responses"][0]["reason"] == "withheld" and "openrtb" not in of[0]["responses"][1]'
+holds $service/GetBudgetStatus '{"campaign_id":"peers"}' 'of[0]["status"] == "BUDGET_STATUS_ACTIVE" and
+    of[0]["budgetMicros"] == "1000000000" and int(of[0]["heldMicros"]) > 0'
+holds $service/GetCircuitBreakerStatus '{}' 'all(one["state"] == "BREAKER_STATE_CLOSED"
+    for one in of[0].get("breakers", []))'
 # What is wrong is told as gRPC tells it.
+ask $service/PlaceBid '{"openrtb":"e30="}' >"$folder/refused" 2>&1 && die "no bid request is answered"
+grep -q invalid_argument "$folder/refused" || die "$(cat "$folder/refused")"
 ask pb.LTVService/PredictLTV '{"spend":-1}' >"$folder/refused" 2>&1 && die "a bad question is answered"
 grep -q invalid_argument "$folder/refused" || die "$(cat "$folder/refused")"
 printf 'buf %s: %s calls by reflection\n' "$version" "$calls"

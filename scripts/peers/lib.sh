@@ -77,13 +77,13 @@ def free(port):
 
 while True:
     offset = random.randrange(2_000, 15_000)
-    if all(free(port + offset) for port in (8080, 8081, 8087, 8090, 50051)):
+    if all(free(port + offset) for port in (8080, 8081, 8082, 8087, 8090, 50051)):
         break
 print(offset)
 PYTHON
 }
 
-# Starts `kiki up` on $folder/data: start_kiki FLAG... sets server, shield, value and grpc.
+# Starts `kiki up` on $folder/data: start_kiki FLAG... sets server, shield, flow, value and grpc.
 start_kiki() {
     local offset
     offset=$(free_offset)
@@ -91,6 +91,7 @@ start_kiki() {
     server=$!
     started+=("$server")
     shield=http://127.0.0.1:$((8081 + offset))
+    flow=http://127.0.0.1:$((8082 + offset))
     value=http://127.0.0.1:$((8087 + offset))
     grpc=127.0.0.1:$((50051 + offset))
     wait_for 60 "$server" curl -fsS -o /dev/null "$shield/ready" ||
