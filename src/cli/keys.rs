@@ -47,7 +47,7 @@ struct CreateArgs {
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// viewer, operator, chaos or admin
+    /// viewer, exchange, operator, chaos or admin
     #[arg(long, value_name = "ROLE")]
     role: Role,
 

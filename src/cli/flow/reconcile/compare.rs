@@ -352,7 +352,8 @@ mod tests {
     #[test]
     fn what_was_sold_in_another_currency_is_compared_in_the_campaigns() {
         let euros = own::tests::euros(1, "c", 4_000_001);
-        let found = against(vec![euros.clone(), sold(2, "c", 7)], vec![row(1, 4_341), row(2, 7)], 0, false);
+        let found =
+            against(vec![euros.clone(), sold(2, "c", 7)], vec![row(1, 4_341), row(2, 7)], 0, false);
         assert_eq!(whys(&found), []);
         let sums = &found.sums[&("c".to_owned(), "USD".to_owned())];
         assert_eq!((sums.impressions, sums.billed_micros, sums.booked_micros), (2, 4_348, 4_348));

@@ -22,9 +22,8 @@ pub fn cost(sold: &Sold, hold: Op) -> (String, i64) {
     let urls = [&sold.billing.url, &sold.win.url];
     let told = urls.into_iter().flatten().find_map(|url| digest(url, hold));
     // In one currency the bill is the bill.
-    let other = told.filter(|of| {
-        of.own_currency != of.currency && of.currency.as_str() == sold.currency
-    });
+    let other =
+        told.filter(|of| of.own_currency != of.currency && of.currency.as_str() == sold.currency);
     match other {
         Some(of) => {
             let cost = outcome::cost(Micros(sold.price_cpm_micros), of.cross);
@@ -94,8 +93,9 @@ pub mod tests {
         let whole = euros(7, "c", 4_000_001);
         // of another hold
         assert_eq!(cost(&whole, Op(8)), as_it_is);
-        let cut = whole.billing.url.clone().expect("one").replace("&d=AQ", "&d=BQ");
-        for url in [Some(cut), Some("http://kiki/?d=%%".to_owned()), Some("kiki".to_owned()), None] {
+        let cut = whole.billing.url.clone().expect("one").replace("&d=A", "&d=B");
+        for url in [Some(cut), Some("http://kiki/?d=%%".to_owned()), Some("kiki".to_owned()), None]
+        {
             let mut sold = whole.clone();
             sold.billing.url = url;
             assert_eq!(cost(&sold, Op(7)), as_it_is, "{:?}", sold.billing.url);
