@@ -102,6 +102,7 @@ async fn callers(world: &World) -> Vec<Caller> {
     let mut callers = vec![Caller { name: "no key", key: None }];
     for (name, role, scopes) in [
         ("viewer", Role::Viewer, &all),
+        ("exchange", Role::Exchange, &all),
         ("operator", Role::Operator, &all),
         ("chaos", Role::Chaos, &all),
         ("admin", Role::Admin, &all),

@@ -171,7 +171,7 @@ async fn api4_unrestricted_resource_consumption_size_number_and_rate_have_limits
 #[tokio::test]
 async fn api5_broken_function_level_authorization_a_role_does_not_reach_the_functions_of_another() {
     let world = guarded().await;
-    for role in [Role::Viewer, Role::Operator, Role::Chaos] {
+    for role in [Role::Viewer, Role::Exchange, Role::Operator, Role::Chaos] {
         let key = world.key(role, &["*"]).await;
         for listener in Listener::ALL {
             for rule in listener.rules() {

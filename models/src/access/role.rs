@@ -1,11 +1,12 @@
 //! Roles and the rights that they give.
 //!
-//! | role     | read | operate | inject faults | administer |
-//! |----------|------|---------|---------------|------------|
-//! | viewer   | yes  |         |               |            |
-//! | operator | yes  | yes     |               |            |
-//! | chaos    | yes  |         | yes           |            |
-//! | admin    | yes  | yes     | yes           | yes        |
+//! | role     | read | ask for bids | operate | inject faults | administer |
+//! |----------|------|--------------|---------|---------------|------------|
+//! | viewer   | yes  |              |         |               |            |
+//! | exchange |      | yes          |         |               |            |
+//! | operator | yes  | yes          | yes     |               |            |
+//! | chaos    | yes  |              |         | yes           |            |
+//! | admin    | yes  | yes          | yes     | yes           | yes        |
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub enum Right {
     /// See state: budgets, consents, the audit, views of actors.
     Read,
+    /// Ask for bids, which hold money of budgets for a moment.
+    Bid,
     /// Change what the business owns: allocate, hold and settle, consent, answer requests.
     Operate,
     /// Inject faults, where `chaos.enabled` allows them at all.
@@ -27,11 +30,13 @@ pub enum Right {
 }
 
 impl Right {
-    pub const ALL: [Right; 4] = [Right::Read, Right::Operate, Right::Inject, Right::Administer];
+    pub const ALL: [Right; 5] =
+        [Right::Read, Right::Bid, Right::Operate, Right::Inject, Right::Administer];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Right::Read => "read",
+            Right::Bid => "bid",
             Right::Operate => "operate",
             Right::Inject => "inject",
             Right::Administer => "administer",
@@ -39,27 +44,30 @@ impl Right {
     }
 }
 
-/// What a caller is. Viewer < operator < admin; chaos stands beside operator.
+/// What a caller is. Viewer < operator < admin; chaos stands beside operator, and an exchange below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Viewer,
+    Exchange,
     Operator,
     Chaos,
     Admin,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no role; expected viewer, operator, chaos or admin")]
+#[error("is no role; expected viewer, exchange, operator, chaos or admin")]
 pub struct UnknownRole;
 
 impl Role {
-    pub const ALL: [Role; 4] = [Role::Viewer, Role::Operator, Role::Chaos, Role::Admin];
+    pub const ALL: [Role; 5] =
+        [Role::Viewer, Role::Exchange, Role::Operator, Role::Chaos, Role::Admin];
 
     pub fn may(self, right: Right) -> bool {
         match (self, right) {
+            (Role::Exchange, right) => right == Right::Bid,
             (_, Right::Read) | (Role::Admin, _) => true,
-            (Role::Operator, right) => right == Right::Operate,
+            (Role::Operator, right) => matches!(right, Right::Bid | Right::Operate),
             (Role::Chaos, right) => right == Right::Inject,
             (Role::Viewer, _) => false,
         }
@@ -73,6 +81,7 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Role::Viewer => "viewer",
+            Role::Exchange => "exchange",
             Role::Operator => "operator",
             Role::Chaos => "chaos",
             Role::Admin => "admin",
@@ -102,17 +111,20 @@ mod tests {
     #[test]
     fn each_role_has_exactly_the_rights_of_the_table() {
         let rights = |role: Role| Right::ALL.map(|right| role.may(right));
-        assert_eq!(rights(Role::Viewer), [true, false, false, false]);
-        assert_eq!(rights(Role::Operator), [true, true, false, false]);
-        assert_eq!(rights(Role::Chaos), [true, false, true, false]);
-        assert_eq!(rights(Role::Admin), [true, true, true, true]);
+        assert_eq!(rights(Role::Viewer), [true, false, false, false, false]);
+        assert_eq!(rights(Role::Exchange), [false, true, false, false, false]);
+        assert_eq!(rights(Role::Operator), [true, true, true, false, false]);
+        assert_eq!(rights(Role::Chaos), [true, false, false, true, false]);
+        assert_eq!(rights(Role::Admin), [true; 5]);
     }
 
     #[test]
     fn chaos_and_operator_do_not_cover_each_other() {
         for role in Role::ALL {
-            assert!(role.covers(role) && role.covers(Role::Viewer) && Role::Admin.covers(role));
+            assert!(role.covers(role) && Role::Admin.covers(role));
+            assert_eq!(role.covers(Role::Viewer), role != Role::Exchange, "{role}");
         }
+        assert!(Role::Operator.covers(Role::Exchange) && !Role::Chaos.covers(Role::Exchange));
         assert!(!Role::Chaos.covers(Role::Operator) && !Role::Operator.covers(Role::Chaos));
         assert!(!Role::Viewer.covers(Role::Chaos) && !Role::Operator.covers(Role::Admin));
     }

@@ -71,7 +71,7 @@ pub struct Rule {
 }
 
 use Needs::{All, Public};
-use Right::{Administer, Inject, Operate, Read};
+use Right::{Administer, Bid, Inject, Operate, Read};
 
 const fn rule(method: &'static str, path: &'static str, needs: Needs) -> Rule {
     Rule { method, path, needs, event: None }
@@ -264,7 +264,7 @@ const FLOW: &[Rule] = &[
     rule("GET", "/api/v1/decisions/{auction}", READ),
     rule("GET", "/api/v1/breakers", All(Read)),
     // exchanges: a request is answered for the campaigns of all accounts; notices carry our own signature
-    rule("POST", "/openrtb2/bid", All(Operate)),
+    rule("POST", "/openrtb2/bid", All(Bid)),
     rule("GET", "/openrtb2/win", Public),
     rule("POST", "/openrtb2/win", Public),
     rule("GET", "/openrtb2/billing", Public),
@@ -283,8 +283,8 @@ const GRPC: &[Rule] = &[
     rule("POST", "/syncvalue.v1.SyncValueService/PredictLTVBatch", READ),
     rule("POST", "/syncvalue.v1.SyncValueService/PredictLTVStream", READ),
     rule("POST", "/syncvalue.v1.SyncValueService/GetModelHealth", READ),
-    rule("POST", "/syncflow.v1.SyncFlowService/PlaceBid", All(Operate)),
-    rule("POST", "/syncflow.v1.SyncFlowService/PlaceBidBatch", All(Operate)),
+    rule("POST", "/syncflow.v1.SyncFlowService/PlaceBid", All(Bid)),
+    rule("POST", "/syncflow.v1.SyncFlowService/PlaceBidBatch", All(Bid)),
     rule("POST", "/syncflow.v1.SyncFlowService/GetBudgetStatus", READ),
     rule("POST", "/syncflow.v1.SyncFlowService/GetCircuitBreakerStatus", All(Read)),
     rule("POST", "/inference.GRPCInferenceService/ServerLive", Public),

@@ -28,7 +28,7 @@ pub struct KeyBody {
     #[schema(example = "ab12cd34")]
     id: String,
     name: String,
-    /// viewer, operator, chaos or admin.
+    /// viewer, exchange, operator, chaos or admin.
     role: &'static str,
     /// Grants such as `shield:acme`; `*` is everything.
     scopes: Vec<String>,
@@ -116,7 +116,7 @@ pub struct CreateKeyBody {
     /// What people call it.
     #[schema(min_length = 1, max_length = 128)]
     name: String,
-    /// viewer, operator, chaos or admin.
+    /// viewer, exchange, operator, chaos or admin.
     #[schema(example = "operator")]
     role: String,
     /// Grants such as `shield:acme`; what the caller has, if not given.
