@@ -39,7 +39,7 @@ codes! {
     InvalidHeader "invalid_header" BAD_REQUEST "correct the named header",
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "send content-type: application/json",
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "send less; the limit is server.body_limit_bytes",
-    NotFound "not_found" NOT_FOUND "see /openapi.json of SyncShield or of the admin port for what there is",
+    NotFound "not_found" NOT_FOUND "see /openapi.json of this port for what there is",
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "see /openapi.json for the methods of this path",
     UnknownCampaign "unknown_campaign" NOT_FOUND "allocate a budget to it first: POST /api/v1/allocate",
     UnknownAccount "unknown_account" NOT_FOUND "create it first: POST /api/v1/accounts",

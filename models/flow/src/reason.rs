@@ -72,6 +72,8 @@ reasons! {
     Audience = "audience",
     /// What it is worth is not known, and the strategy needs that.
     NoValue = "no_value",
+    /// Its bidder wakes, or has not met enough auctions yet to know what to bid.
+    WarmingUp = "warming_up",
     /// Left out by chance, so that the budget lasts.
     Throttled = "throttled",
     /// The price that it is worth is below the floor.

@@ -84,7 +84,10 @@ pub fn decide<'s, S: Snapshots + ?Sized, V: Sights + ?Sized>(
                     }
                     None => Err(Reason::NotActive),
                 };
-                snapshots.met(at, &outcome);
+                // A test teaches nobody anything, but it wakes.
+                if !auction.test || matches!(outcome, Err(Reason::WarmingUp)) {
+                    snapshots.met(at, &outcome);
+                }
                 match outcome {
                     Ok(bid) => {
                         decisions.refused_mut().add(Reason::Outbid, 1);

@@ -15,4 +15,3 @@ pub use digest::{BadDigest, Digest, Said, Text};
 pub use outcome::{Event, Outcome};
 pub use proof::Proof;
 pub use record::{ChangeOf, Decision, Kind};
-pub use sample::{Counters, Reservoir, Retention};

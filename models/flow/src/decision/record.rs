@@ -93,9 +93,6 @@ pub struct Decision {
     /// Of a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<ChangeOf>,
-    /// What the impression has brought since, in the campaign's currency.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub actual: Option<Actual>,
     /// Made of the digest in a notice's URL, as the record itself was lost: what the digest does not hold is
     /// missing.
     pub rebuilt: bool,
@@ -168,14 +165,6 @@ impl ChangeOf {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Actual {
-    pub value: Micros,
-    /// Wall-clock micros of when it was known.
-    pub at_us: i64,
-}
-
 impl Decision {
     /// A record of a kind with nothing in it yet.
     pub fn new(kind: Kind, account: &str, at_us: i64) -> Decision {
@@ -198,7 +187,6 @@ impl Decision {
             outcome: Outcome::default_of(kind),
             reasons: Vec::new(),
             change: None,
-            actual: None,
             rebuilt: false,
         }
     }

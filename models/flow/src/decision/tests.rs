@@ -9,13 +9,12 @@ use super::line::{KEYS, Line};
 use super::outcome::{Effect, Event, Outcome, Taken, cost};
 use super::rebuild::{Named, rebuild};
 use super::record::{Decision, Kind, LtvUsed};
-use super::sample::{Counters, Reservoir, Retention, sampled};
+use super::sample::sampled;
 use crate::auction::rates::Cross;
 use crate::pacing::Multipliers;
 use crate::reason::Reason;
 use crate::targeting::LtvStatus;
 use crate::targeting::explain::Finding;
-use crate::targeting::scratch::Refused;
 
 fn usual() -> Digest {
     Digest {
@@ -288,57 +287,9 @@ fn a_price_is_converted_back_at_the_rates_of_the_bid() {
 }
 
 #[test]
-fn counts_are_exact_and_add_up() {
-    let (mut a, mut b, mut refused) =
-        (Counters::default(), Counters::default(), Refused::default());
-    refused.add(Reason::Geo, 7);
-    a.add(&refused, 1);
-    b.add(&refused, 0);
-    b.refuse(Reason::Deadline);
-    a.merge(&b);
-    assert_eq!((a.requests, a.bids, a.get(Reason::Geo), a.get(Reason::Deadline)), (2, 1, 14, 1));
-    let json = serde_json::to_value(&a).expect("json");
-    assert_eq!((&json["geo"], &json["outbid"]), (&14.into(), &0.into()));
-}
-
-#[test]
 fn a_sample_by_hash_is_of_the_asked_size_and_always_the_same() {
     let kept = (0..100_000_u64).filter(|key| sampled(*key, 10_000)).count();
     // 1,000 expected, with a standard deviation of 31
     assert!((875..1_125).contains(&kept), "{kept}");
     assert!((0..1_000).all(|key| sampled(key, 1_000_000) && !sampled(key, 0)));
-}
-
-#[test]
-fn a_reservoir_keeps_as_many_as_it_may_each_with_the_same_chance() {
-    let mut counts = vec![0_u32; 100];
-    for round in 0..2_000_u64 {
-        let mut reservoir = Reservoir::new(10);
-        for i in 0..100_u64 {
-            reservoir.offer(round << 32 | i, || i);
-            reservoir.offer(round << 32 | i, || i);
-        }
-        assert_eq!(reservoir.offered(), 200);
-        let kept: Vec<u64> = reservoir.drain().collect();
-        assert_eq!(kept.len(), 10);
-        kept.iter().for_each(|i| counts[*i as usize] += 1);
-    }
-    // 200 expected, with a standard deviation of 13
-    assert!(counts.iter().all(|n| (130..270).contains(n)), "{counts:?}");
-    let mut none = Reservoir::new(0);
-    none.offer(1, || 1);
-    assert_eq!(none.drain().count(), 0);
-}
-
-#[test]
-fn what_money_was_booked_for_is_kept_the_longest() {
-    const DAY: i64 = 86_400_000_000;
-    let retention = Retention::default();
-    let mut bid = Decision::new(Kind::Bid, "a", 0);
-    assert!(retention.keeps(&bid, 2_554 * DAY) && !retention.keeps(&bid, 2_555 * DAY));
-    bid.outcome = Outcome::Lost { code: None, at_us: 1 };
-    assert!(retention.keeps(&bid, 89 * DAY) && !retention.keeps(&bid, 90 * DAY));
-    let none = Decision::new(Kind::NoBid, "a", 0);
-    assert!(retention.keeps(&none, 29 * DAY) && !retention.keeps(&none, 30 * DAY));
-    assert!(retention.keeps(&Decision::new(Kind::Change, "a", i64::MAX), i64::MAX - 1));
 }

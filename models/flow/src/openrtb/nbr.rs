@@ -41,6 +41,7 @@ pub fn code(reason: Reason) -> u16 {
         | Reason::Media
         | Reason::Blocked
         | Reason::Deal
+        | Reason::WarmingUp
         | Reason::Throttled
         | Reason::BelowFloor
         | Reason::PriceBounds

@@ -165,6 +165,11 @@ impl Pacer {
         Multipliers { mu, lambda, pass }
     }
 
+    /// Whether enough was met to know what to bid.
+    pub fn is_ready(&self) -> bool {
+        self.0.is_ready()
+    }
+
     pub fn terms(&self) -> &Terms {
         &self.0.terms
     }
@@ -314,6 +319,11 @@ impl State {
     /// Auctions that are remembered.
     fn memory(&self) -> f64 {
         (MEMORY_SHARE * (self.seen + self.remaining)).max(MEMORY_MIN)
+    }
+
+    /// Whether enough was met to know what to bid.
+    fn is_ready(&self) -> bool {
+        !matches!(self.terms.strategy, Strategy::Dual) || self.dual.is_ready()
     }
 
     /// Asks the forecast.

@@ -295,7 +295,7 @@ impl Live {
         let Some(pacer) = &self.pacer else { return };
         let refused = (now_us < self.refused_until_us).then_some(Reason::Budget);
         let shown = Shown {
-            closed: self.closed.or(refused),
+            closed: self.closed.or(refused).or((!pacer.is_ready()).then_some(Reason::WarmingUp)),
             multipliers: pacer.multipliers(),
             outcomes: self.learner.seen(),
             left: self.remaining,

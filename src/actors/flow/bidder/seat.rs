@@ -119,7 +119,7 @@ pub struct Seat {
 /// Nothing is bid before the bidder has said how.
 fn asleep() -> Snapshot {
     Snapshot {
-        closed: Some(Reason::NotActive),
+        closed: Some(Reason::WarmingUp),
         multipliers: Multipliers { pass: 0.0, ..Multipliers::VALUE },
         curve: WinCurve::unknown(),
         learned: Learned::default(),
@@ -184,15 +184,13 @@ impl Seat {
                 }
                 return false;
             }
-            Err(Reason::NotActive) if !self.awake.load(Relaxed) => {
-                return !self.awake.swap(true, Relaxed);
-            }
             Err(reason) => *reason,
         };
         if let Some(n) = self.tally.refused.get(reason as usize) {
             n.fetch_add(1, Relaxed);
         }
-        false
+        let asleep = reason == Reason::WarmingUp && !self.awake.load(Relaxed);
+        asleep && !self.awake.swap(true, Relaxed)
     }
 
     /// Its bidder could not be told, or goes to sleep.
@@ -254,7 +252,8 @@ impl Seat {
         let before = std::mem::replace(&mut *looked, now);
         let refused = |reason| u64::from(now.since(&before, reason));
         let priced = now.priced.wrapping_sub(before.priced);
-        let left_out = refused(Reason::Throttled) + refused(Reason::Budget);
+        let left_out = [Reason::Throttled, Reason::Budget, Reason::WarmingUp].map(refused);
+        let left_out: u64 = left_out.iter().sum();
         let below = refused(Reason::BelowFloor);
         let remaining = self.heard.remaining.swap(UNSAID, Relaxed);
         Seen {
@@ -330,16 +329,15 @@ mod tests {
         for reason in reasons {
             assert!(!seat.met(&Err(reason)));
         }
-        assert!(seat.met(&Err(Reason::NotActive)), "its bidder is to be woken");
-        assert!(!seat.met(&Err(Reason::NotActive)), "which is said once");
+        assert!(seat.met(&Err(Reason::WarmingUp)), "its bidder is to be woken");
+        assert!(!seat.met(&Err(Reason::WarmingUp)), "which is said once");
         seat.bid();
         let mut told = VecDeque::new();
         let seen = seat.take(&mut told);
-        assert_eq!((seen.auctions, seen.left_out, seen.below), (4, 2, 1));
+        assert_eq!((seen.auctions, seen.left_out, seen.below), (6, 4, 1));
         assert_eq!(seat.take(&mut told), Seen::default());
         let (bids, refused) = seat.counts();
-        // While it slept it was no refusal of its own.
-        assert_eq!((bids, refused.iter().map(|(_, n)| n).sum::<u32>()), (1, 6));
+        assert_eq!((bids, refused.iter().map(|(_, n)| n).sum::<u32>()), (1, 7));
         assert_eq!(seat.counts(), (0, Vec::new()));
     }
 
