@@ -58,6 +58,17 @@ CREATE INDEX flow_decision_auction ON flow_decision (account, auction) WHERE auc
 CREATE INDEX flow_decision_old ON flow_decision (at);
 CREATE INDEX flow_decision_open ON flow_decision (at) WHERE outcome = 'bid';
 
+-- For whom a bid was made, where that was somebody's customer: what they buy later is told with it.
+CREATE TABLE flow_reach (
+    account    TEXT /* key */ NOT NULL,
+    decision   TEXT /* key */ NOT NULL,
+    person     TEXT /* key */ NOT NULL,
+    at         BIGINT NOT NULL,
+    PRIMARY KEY (account, decision)
+);
+CREATE INDEX flow_reach_person ON flow_reach (account, person, decision);
+CREATE INDEX flow_reach_old ON flow_reach (at);
+
 CREATE TABLE flow_count (
     account    TEXT /* key */ NOT NULL,
     campaign   TEXT /* key */ NOT NULL,

@@ -1,6 +1,8 @@
 //! Campaigns of SyncFlow as their users see them: over REST and gRPC, with their budgets in SyncShield; and
 //! as exchanges do, the hostile among them.
 
+#[path = "campaigns/actual.rs"]
+mod actual;
 #[path = "campaigns/grpc.rs"]
 mod grpc;
 #[path = "campaigns/harness.rs"]

@@ -41,9 +41,9 @@ pub use migrate::Migrated;
 pub use open::SQLITE_FILE;
 pub use put::{Gone, PERSON_TABLES, Put};
 pub use read::{
-    API_KEYS_MAX, Behind, BlockSummary, Bought, BudgetList, CHANGES_MAX, DsrList, FlowCampaignList,
-    FlowCounted, FlowDecisionList, ForecastCounts, Loaded, PAGE_MAX, PURCHASES_PAGE, Reloaded,
-    WindowRows,
+    API_KEYS_MAX, Behind, BlockSummary, Bought, BudgetList, CHANGES_MAX, DsrList, FlowActual,
+    FlowCampaignList, FlowCounted, FlowDecisionList, ForecastCounts, Loaded, PAGE_MAX,
+    PURCHASES_PAGE, Reloaded, WindowRows,
 };
 pub use restore::{PAUSED_BY_RESTORE, Restored};
 pub use rows::*;

@@ -10,8 +10,9 @@ use super::rows::{
     ApiKeyRow, AttributeRow, AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow,
     AuditNodeRow, AuditPendingRow, AuditPersonRow, ConsentRow, CorrectionRow, DsrPackageRow,
     DsrRow, FlowCampaignRow, FlowChangeRow, FlowCountRow, FlowDecisionRow, FlowPacerRow,
-    KeyringRow, LtvCustomerRow, LtvDriftRow, LtvExperimentRow, LtvForecastRow, LtvImportRow,
-    LtvModelPartRow, LtvModelRow, LtvPurchaseRow, LtvRegistryRow, PersonRow, WebhookRow,
+    FlowReachRow, KeyringRow, LtvCustomerRow, LtvDriftRow, LtvExperimentRow, LtvForecastRow,
+    LtvImportRow, LtvModelPartRow, LtvModelRow, LtvPurchaseRow, LtvRegistryRow, PersonRow,
+    WebhookRow,
 };
 use super::sql::{self, Dialect};
 use super::write::Write;
@@ -100,6 +101,7 @@ puts! {
     FlowChange(FlowChangeRow) New "put_flow_change",
     FlowPacer(FlowPacerRow) Over "put_flow_pacer",
     FlowDecision(FlowDecisionRow) Over "put_flow_decision",
+    FlowReach(FlowReachRow) Once "put_flow_reach",
     FlowCount(FlowCountRow) Over "put_flow_count",
 }
 
@@ -217,8 +219,15 @@ pub enum Gone {
 }
 
 /// Tables whose rows about a person can be deleted.
-pub const PERSON_TABLES: &[&str] =
-    &["consent", "attribute", "dsr_package", "ltv_purchase", "ltv_customer", "ltv_forecast"];
+pub const PERSON_TABLES: &[&str] = &[
+    "consent",
+    "attribute",
+    "dsr_package",
+    "ltv_purchase",
+    "ltv_customer",
+    "ltv_forecast",
+    "flow_reach",
+];
 
 pub(super) async fn drop_all(conn: &mut AnyConnection, writes: &[&Write]) -> sqlx::Result<()> {
     for write in writes {

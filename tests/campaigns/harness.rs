@@ -35,6 +35,7 @@ pub struct Api {
     pub registry: Registry,
     router: Router,
     of_shield: Router,
+    of_value: Router,
     pub dir: tempfile::TempDir,
     settings: Vec<(String, String)>,
     /// Where the routes are served.
@@ -141,6 +142,8 @@ async fn begin(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api {
     let flow = Flow::start(&registry, shield.shield.clone(), value.clone(), terms).await;
     let flow = flow.expect("syncflow starts");
     let http = HttpTerms { running_max: 4_096, time_max: patience };
+    let of_value = (512 * 1_024, 64 << 20);
+    let of_value = Arc::new(kiki::api::value::App::new(value.clone(), &shield, of_value));
     let router = router(Arc::new(App::new(flow.clone(), &shield)), http);
     let terms = GrpcTerms {
         message_max: config.server.grpc_message_limit_bytes,
@@ -172,6 +175,7 @@ async fn begin(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api {
         stop,
         serving,
         of_shield: kiki::api::shield::router(Arc::clone(&shield), http),
+        of_value: kiki::api::value::router(of_value, http, patience),
         flow,
         value,
         shield,
@@ -183,9 +187,9 @@ async fn begin(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api {
 impl Api {
     /// Ends in order, and starts again on the same data.
     pub async fn again(self) -> Api {
-        let Api { flow, shield, value, registry, router, of_shield, dir, .. } = self;
-        let Api { settings, channel, stop, serving, .. } = self;
-        drop((router, of_shield, channel));
+        let Api { flow, shield, value, registry, router, dir, .. } = self;
+        let Api { settings, channel, stop, serving, of_shield, of_value, .. } = self;
+        drop((router, of_shield, of_value, channel));
         stop.send(true).expect("it listens");
         serving.await.expect("it ends");
         let patience = Duration::from_secs(5);
@@ -313,6 +317,28 @@ impl Api {
     pub async fn of_shield(&self, uri: &str) -> Answer {
         let request = Request::builder().uri(uri).body(Body::empty()).expect("a request");
         Self::send(&self.of_shield, request).await
+    }
+
+    async fn posted(router: &Router, uri: &str, body: &Value) -> Answer {
+        let request = Request::builder().method(Method::POST).uri(uri);
+        let request = request.header("content-type", "application/json");
+        let request = request.body(Body::from(body.to_string())).expect("a request");
+        Self::send(router, request).await
+    }
+
+    /// Tells SyncShield.
+    pub async fn to_shield(&self, uri: &str, body: &Value) -> Answer {
+        Self::posted(&self.of_shield, uri, body).await
+    }
+
+    /// Tells SyncValue what a customer has bought.
+    pub async fn bought(&self, customer: &str, id: &str, date: &str, amount: f64) {
+        let row =
+            json!({"customer_id": customer, "date": date, "amount": amount, "transaction_id": id});
+        let body = json!({"transactions": [row]});
+        let uri = "/api/v1/ltv/transactions";
+        let told = Self::posted(&self.of_value, uri, &body).await.is(200);
+        assert_eq!(told["imported"], 1, "{told}");
     }
 
     /// Waits until auctions see this many campaigns.

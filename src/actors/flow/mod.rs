@@ -4,6 +4,7 @@ pub mod auction;
 pub mod bidder;
 pub mod campaign;
 mod frequency;
+mod holdings;
 mod index;
 pub mod journal;
 pub mod ltv;
@@ -17,6 +18,7 @@ mod shared;
 mod terms;
 mod tree;
 
+pub use holdings::FlowHoldings;
 pub use roster::{Live, Roster};
 pub use service::{Flow, FlowError, FlowHealth, Page};
 pub use terms::FlowTerms;

@@ -12,6 +12,7 @@ use super::forget::Memories;
 use super::person::{Handler, Persons, ShieldHoldings};
 use super::vault::Vault;
 use super::webhooks::{HookTerms, Post};
+use crate::actors::flow::FlowHoldings;
 use crate::actors::kernel::Entities;
 use crate::actors::value::ValueHoldings;
 use crate::clock;
@@ -96,7 +97,11 @@ impl Shared {
             dsrs: Dsrs::default(),
             corrections: Desk::default(),
             webhooks: Post::default(),
-            handlers: vec![Box::new(ShieldHoldings), Box::new(ValueHoldings)],
+            handlers: vec![
+                Box::new(ShieldHoldings),
+                Box::new(ValueHoldings),
+                Box::new(FlowHoldings),
+            ],
             memories: Arc::default(),
         })
     }

@@ -20,7 +20,7 @@ use super::rows::{
     AccountRow, ApiKeyRow, AttributeRow, AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow,
     AuditNodeRow, AuditPendingRow, AuditPersonRow, BudgetRow, ConsentRow, CorrectionRow,
     DeliveryRow, DsrPackageRow, DsrRow, EntryRow, FlowCampaignRow, FlowChangeRow, FlowCountRow,
-    FlowDecisionRow, FlowPacerRow, HoldRow, KeyringRow, LtvCustomerRow, LtvDriftRow,
+    FlowDecisionRow, FlowPacerRow, FlowReachRow, HoldRow, KeyringRow, LtvCustomerRow, LtvDriftRow,
     LtvExperimentRow, LtvForecastRow, LtvImportRow, LtvModelPartRow, LtvModelRow, LtvPurchaseRow,
     LtvRegistryRow, MetaRow, OperationRow, OutboxRow, PersonRow, RateRow, ShardRow, SliceRow,
     WebhookRow,
@@ -154,6 +154,7 @@ tables! {
     FlowChange(FlowChangeRow) = "flow_change",
     FlowPacer(FlowPacerRow) = "flow_pacer",
     FlowDecision(FlowDecisionRow) = "flow_decision",
+    FlowReach(FlowReachRow) = "flow_reach",
     FlowCount(FlowCountRow) = "flow_count",
 }
 

@@ -44,6 +44,19 @@ pub struct FlowCounted {
     pub count: i64,
 }
 
+/// What a customer has bought since a bid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowActual {
+    pub decision: String,
+    pub purchases: i64,
+    /// Micros.
+    pub spent: i64,
+    /// Nothing where nothing was bought.
+    pub currency: Option<String>,
+}
+
+const DAY_US: i64 = 86_400_000_000;
+
 /// Which campaigns a list has, and in what order.
 macro_rules! campaigns {
     () => {
@@ -242,6 +255,78 @@ impl Store {
         read.collect::<sqlx::Result<_>>().map_err(|error| StoreError::sql(WHAT, &error))
     }
 
+    /// What those for whom these bids were made have bought from the day of the bid on, for so many days. A bid
+    /// of which it is not known for whom it was, or whose person was erased, is not among them.
+    pub async fn flow_actuals(
+        &self,
+        account: &str,
+        decisions: &[String],
+        days: u32,
+    ) -> Result<Vec<FlowActual>> {
+        const WHAT: &str = "what customers bought since a bid";
+        if decisions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let dialect = self.dialect();
+        // Units and the rest by themselves: sums of the largest amounts do not fit.
+        let text = || {
+            format!(
+                "WITH v(a, d, n) AS (VALUES {{values}}) SELECT r.decision, \
+                 CAST(COUNT(p.purchase) AS BIGINT), \
+                 CAST(COALESCE(SUM(p.amount / 1000000), 0) AS BIGINT), \
+                 CAST(COALESCE(SUM(p.amount % 1000000), 0) AS BIGINT), MAX(p.currency) \
+                 FROM v JOIN flow_reach r ON r.account = v.a AND r.decision = v.d \
+                 LEFT JOIN ltv_purchase p ON p.account = r.account AND p.person = r.person \
+                 AND p.day >= r.at / {DAY_US} AND p.day < r.at / {DAY_US} + v.n \
+                 GROUP BY r.decision"
+            )
+        };
+        let bind = |decision: &String, args: &mut Args| {
+            args.text(account)?;
+            args.text(decision)?;
+            args.int(i64::from(days))
+        };
+        let kinds = [Kind::Text, Kind::Text, Kind::Int].into_iter();
+        let found = self.read_limited(WHAT, async |conn| {
+            let name = (dialect, "flow_actuals");
+            sql::run(conn, name, kinds, text, decisions, bind).await
+        });
+        let rows = found.await?.rows;
+        let read = |row: &sqlx::any::AnyRow| -> sqlx::Result<FlowActual> {
+            let (units, rest): (i64, i64) = (row.try_get(2)?, row.try_get(3)?);
+            Ok(FlowActual {
+                decision: row.try_get(0)?,
+                purchases: row.try_get(1)?,
+                spent: units.saturating_mul(1_000_000).saturating_add(rest),
+                currency: row.try_get(4)?,
+            })
+        };
+        rows.iter()
+            .map(read)
+            .collect::<sqlx::Result<_>>()
+            .map_err(|error| StoreError::sql(WHAT, &error))
+    }
+
+    /// A page of the bids that were made for a person, behind this one.
+    pub async fn flow_decisions_for(
+        &self,
+        (account, person): (&str, &str),
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<FlowDecisionRow>> {
+        let tail = "WHERE account = $1 AND decision IN (SELECT decision FROM flow_reach \
+                    WHERE account = $2 AND person = $3 AND decision > $4 \
+                    ORDER BY decision LIMIT $5) ORDER BY decision";
+        self.select(tail, |args| {
+            args.text(account)?;
+            args.text(account)?;
+            args.text(person)?;
+            args.text(after)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+
     /// A page of a campaign's decisions.
     pub async fn flow_decisions(&self, list: &FlowDecisionList) -> Result<Vec<FlowDecisionRow>> {
         let tail = "WHERE account = $1 AND campaign = $2 AND (at, decision) < ($3, $4) \
@@ -279,6 +364,13 @@ impl Store {
     pub async fn flow_decisions_prune(&self, before: i64, limit: u32) -> Result<u64> {
         let sql = "DELETE FROM flow_decision WHERE (account, decision) IN \
                    (SELECT account, decision FROM flow_decision WHERE at < $1 LIMIT $2)";
+        self.prune(sql, before, limit).await
+    }
+
+    /// Deletes up to `limit` rows of for whom bids from before this time were made; returns how many.
+    pub async fn flow_reach_prune(&self, before: i64, limit: u32) -> Result<u64> {
+        let sql = "DELETE FROM flow_reach WHERE (account, decision) IN \
+                   (SELECT account, decision FROM flow_reach WHERE at < $1 LIMIT $2)";
         self.prune(sql, before, limit).await
     }
 

@@ -16,7 +16,7 @@ use sqlx::AnyConnection;
 pub use access::API_KEYS_MAX;
 pub use audit::{Behind, BlockSummary};
 pub use budget::{BudgetList, Loaded, Reloaded};
-pub use flow::{FlowCampaignList, FlowCounted, FlowDecisionList};
+pub use flow::{FlowActual, FlowCampaignList, FlowCounted, FlowDecisionList};
 pub use ledger::WindowRows;
 pub use person::{CHANGES_MAX, DsrList};
 pub use value::{Bought, ForecastCounts, PURCHASES_PAGE};

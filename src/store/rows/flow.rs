@@ -77,6 +77,19 @@ record! {
 }
 
 record! {
+    /// For whom a bid was made. Not part of its record, which nobody can change: this row goes when the person
+    /// is erased.
+    pub struct FlowReachRow in "flow_reach" key ["account", "decision"] {
+        pub account: String,
+        pub decision: String,
+        /// The inner id of a customer.
+        pub person: String,
+        /// When it was bid.
+        pub at: i64,
+    }
+}
+
+record! {
     /// How often something was decided in an hour.
     pub struct FlowCountRow in "flow_count" key ["account", "campaign", "hour", "reason", "writer"] {
         pub account: String,

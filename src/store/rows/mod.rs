@@ -12,7 +12,9 @@ pub use audit::{
     AuditBlockRow, AuditCursorRow, AuditHeadRow, AuditLogRow, AuditNodeRow, AuditPendingRow,
     AuditPersonRow,
 };
-pub use flow::{FlowCampaignRow, FlowChangeRow, FlowCountRow, FlowDecisionRow, FlowPacerRow};
+pub use flow::{
+    FlowCampaignRow, FlowChangeRow, FlowCountRow, FlowDecisionRow, FlowPacerRow, FlowReachRow,
+};
 pub use money::{
     AccountRow, BudgetRow, EntryRow, HoldRow, MetaRow, OperationRow, OutboxRow, RateRow, ShardRow,
     SliceRow,

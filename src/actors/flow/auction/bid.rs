@@ -130,7 +130,9 @@ impl Office {
         let revoked = self.drop_revoked(&mut ready);
         let mut refused = *decisions.refused();
         refused.add(Reason::Consent, revoked);
-        self.counts.refused(&refused);
+        if !ready.auction.test {
+            self.counts.refused(&refused);
+        }
         if ready.won.is_empty() {
             let otherwise = if revoked > 0 { Reason::Consent } else { Reason::NoCandidate };
             let reason = decisions.no_bid().unwrap_or(otherwise);
@@ -333,7 +335,8 @@ impl Office {
             }));
             let known = write::used(seeing, entry, bid);
             let record = write::record(auction, entry, won, (known, seat), latency_us);
-            made.push((hold.0, record));
+            let person = known.and_then(|known| known.person.clone());
+            made.push(journal::Made { hold: hold.0, decision: record, person });
         }
         self.tell_journal(journal::Msg::Bids(made));
     }
@@ -347,7 +350,7 @@ impl Office {
         (seed, reason): (u64, Reason),
         began_us: i64,
     ) {
-        if !sampled(seed, self.terms.sample) {
+        if auction.test || !sampled(seed, self.terms.sample) {
             return;
         }
         let explained = {

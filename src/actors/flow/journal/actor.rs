@@ -42,9 +42,16 @@ const COUNTS_EVERY_US: i64 = 10_000_000;
 const OLD_EVERY_US: i64 = 60_000_000;
 const OLD_AGAIN_US: i64 = 100_000;
 
+/// A bid.
+pub struct Made {
+    pub hold: u128,
+    pub decision: Decision,
+    /// The inner id of the customer that it is for, if it is for one.
+    pub person: Option<Arc<str>>,
+}
+
 pub enum Msg {
-    /// Bids with their holds.
-    Bids(Vec<(u128, Decision)>),
+    Bids(Vec<Made>),
     NoBids(Vec<Decision>),
     Changes(Vec<Decision>),
     /// Something that is told once under this id, however often it is heard.
@@ -57,6 +64,11 @@ pub enum Msg {
     Outcome {
         told: Box<Told>,
         reply: Option<Reply<bool>>,
+    },
+    /// Somebody is erased: no bid is written as theirs any more. Answered when none is being written.
+    Forget {
+        person: Arc<str>,
+        reply: Reply<()>,
     },
     Flush,
     Soon,
@@ -71,7 +83,7 @@ impl Msg {
             Msg::Bids(made) => made.len(),
             Msg::NoBids(made) | Msg::Changes(made) => made.len(),
             Msg::Change { .. } | Msg::Outcome { .. } => 1,
-            Msg::Flush | Msg::Soon | Msg::Done(_) | Msg::Filed(_) => 0,
+            Msg::Forget { .. } | Msg::Flush | Msg::Soon | Msg::Done(_) | Msg::Filed(_) => 0,
         }
     }
 }
@@ -113,6 +125,8 @@ pub struct JournalActor {
     to_file: Vec<Filed>,
     to_file_replies: Vec<Reply<bool>>,
     filing: bool,
+    /// Who waits until what is being written is, since some of it is of a person who is erased.
+    forgetting: Vec<Reply<()>>,
     /// The store is being asked for something.
     busy: bool,
     /// It did not do something: until the next flush it is left in peace.
@@ -148,6 +162,7 @@ impl JournalActor {
             to_file: Vec::new(),
             to_file_replies: Vec::new(),
             filing: false,
+            forgetting: Vec::new(),
             busy: false,
             sick: false,
             breaker: BreakerState::Closed,
@@ -179,13 +194,24 @@ impl JournalActor {
         self.to_file_replies.extend(reply);
     }
 
-    fn made(&mut self, id: u128, mut decision: Decision, bid: bool) {
+    fn bid(&mut self, made: Made) {
+        let Made { hold, mut decision, person } = made;
         decision.breaker = self.breaker;
         tracing::info!("{}", Line(&decision));
-        match (self.shelf.has_room(), bid) {
-            (true, true) => self.shelf.made(id, decision, clock::mono_us() + HELD_BACK_US),
-            (true, false) => self.shelf.other(id, decision),
-            (false, _) => self.file_soon(Filed::Made { id, decision: Box::new(decision) }, None),
+        match self.shelf.has_room() {
+            true => self.shelf.made(hold, (decision, person), clock::mono_us() + HELD_BACK_US),
+            // Nobody is named in a file.
+            false => self.file_soon(Filed::Made { id: hold, decision: Box::new(decision) }, None),
+        }
+    }
+
+    /// A refusal or a change.
+    fn other(&mut self, id: u128, mut decision: Decision) {
+        decision.breaker = self.breaker;
+        tracing::info!("{}", Line(&decision));
+        match self.shelf.has_room() {
+            true => self.shelf.other(id, decision),
+            false => self.file_soon(Filed::Made { id, decision: Box::new(decision) }, None),
         }
     }
 
@@ -217,7 +243,7 @@ impl JournalActor {
         if before != now {
             let change = ChangeOf::new("breaker", before.as_str(), now.as_str());
             let of = Decision::new(Kind::Change, &self.office.terms.account, clock::wall_us());
-            self.made(fresh(), Decision { change: Some(change), ..of }, false);
+            self.other(fresh(), Decision { change: Some(change), ..of });
         }
     }
 
@@ -312,6 +338,7 @@ impl JournalActor {
     /// Takes in how something ended. What failed is tried again with the next flush.
     fn done(&mut self, done: Done) {
         self.busy = false;
+        self.forgetting.drain(..).for_each(|reply| reply.send(()));
         let error = match done {
             Done::Wrote(batch, wrote) => {
                 let many = batch.made.len() as u64;
@@ -395,7 +422,7 @@ impl JournalActor {
             if batch.made.is_empty() {
                 break;
             }
-            let wrote = batch::write(&self.office, &self.writes, &batch.made).await;
+            let wrote = batch::write(&self.office, &self.writes, &batch.made, &batch.reach).await;
             let good = wrote.is_ok();
             self.shelf.wrote(batch, good);
             if !good {
@@ -437,11 +464,18 @@ impl Actor for JournalActor {
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         match msg {
-            Msg::Bids(made) => made.into_iter().for_each(|(id, it)| self.made(id, it, true)),
+            Msg::Bids(made) => made.into_iter().for_each(|made| self.bid(made)),
             Msg::NoBids(made) | Msg::Changes(made) => {
-                made.into_iter().for_each(|it| self.made(fresh(), it, false));
+                made.into_iter().for_each(|it| self.other(fresh(), it));
             }
-            Msg::Change { id, decision } => self.made(id, *decision, false),
+            Msg::Change { id, decision } => self.other(id, *decision),
+            Msg::Forget { person, reply } => {
+                self.shelf.forget(&person, clock::mono_us());
+                match self.busy {
+                    true => self.forgetting.push(reply),
+                    false => reply.send(()),
+                }
+            }
             Msg::Outcome { told, reply } => self.outcome(*told, reply, cx),
             Msg::Flush => {
                 (self.sick, self.due) = (false, true);
@@ -491,6 +525,7 @@ impl Actor for JournalActor {
             Msg::Changes(_) => "Changes",
             Msg::Change { .. } => "Change",
             Msg::Outcome { .. } => "Outcome",
+            Msg::Forget { .. } => "Forget",
             Msg::Flush => "Flush",
             Msg::Soon => "Soon",
             Msg::Done(_) => "Done",

@@ -1,6 +1,7 @@
 //! Decisions on their way into the store, each batch with its record for the audit log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -12,7 +13,7 @@ use crate::clock;
 use crate::models::flow::decision::proof::{self, Tree};
 use crate::models::flow::decision::{Decision, Outcome};
 use crate::models::shield::audit::record::{Event, Outcome as Ended, Record};
-use crate::store::{AuditPendingRow, FlowDecisionRow, Put, StoreError};
+use crate::store::{AuditPendingRow, FlowDecisionRow, FlowReachRow, Put, StoreError};
 
 use super::told::Told;
 
@@ -94,12 +95,15 @@ pub fn seal(account: &str, made: &[(u128, &Decision)]) -> Option<Sealed> {
     }
 }
 
-/// Writes decisions: all of an account or none, each account with its record for the audit log.
+/// Writes decisions: all of an account or none, each account with its record for the audit log. `reach`: whom
+/// bids of them are for.
 pub async fn write(
     office: &Office,
     writes: &Writes,
     made: &[(u128, Decision)],
+    reach: &[(u128, Arc<str>)],
 ) -> Result<(), String> {
+    let reach: HashMap<u128, &Arc<str>> = reach.iter().map(|(hold, it)| (*hold, it)).collect();
     let mut by_account: BTreeMap<&str, Vec<(u128, &Decision)>> = BTreeMap::new();
     for (id, decision) in made {
         by_account.entry(&decision.account).or_default().push((*id, decision));
@@ -108,6 +112,14 @@ pub async fn write(
         let Some(Sealed { rows, audit }) = seal(account, &made) else { continue };
         let kick = vec![(audit.id.clone(), audit.record.clone())];
         let mut puts: Vec<Put> = rows.into_iter().map(Put::from).collect();
+        let of = |(id, decision): &(u128, &Decision)| FlowReachRow {
+            account: account.to_owned(),
+            decision: format!("{id:032x}"),
+            person: reach.get(id).map(|person| person.to_string()).unwrap_or_default(),
+            at: decision.at_us,
+        };
+        let known = made.iter().filter(|(id, _)| reach.contains_key(id));
+        puts.extend(known.map(|made| Put::from(of(made))));
         puts.push(audit.into());
         match writes.write(account, "flow/journal", Rows::from(puts)).await {
             Written::Done => office.shield.audit().kick(account, kick),

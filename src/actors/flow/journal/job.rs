@@ -43,7 +43,7 @@ impl Job {
     pub async fn run(self, office: Arc<Office>, writes: Writes) -> Done {
         match self {
             Job::Write(batch) => {
-                let wrote = batch::write(&office, &writes, &batch.made).await;
+                let wrote = batch::write(&office, &writes, &batch.made, &batch.reach).await;
                 Done::Wrote(batch, wrote)
             }
             Job::Look(names) => {
@@ -76,7 +76,7 @@ async fn drain(
     names.dedup();
     let known = batch::stored(writes, &names).await.map_err(|error| error.to_string())?;
     let made = batch::merged(&chunk.lines, known);
-    batch::write(office, writes, &made).await?;
+    batch::write(office, writes, &made, &[]).await?;
     let lines = chunk.lines.len();
     of_file(&file, move |file| file.done(&chunk)).await?;
     Ok(lines)

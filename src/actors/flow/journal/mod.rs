@@ -15,7 +15,7 @@ mod overflow;
 mod shelf;
 mod told;
 
-pub use actor::{JournalActor, Msg};
+pub use actor::{JournalActor, Made, Msg};
 pub use batch::{Sealed, seal, storable};
 pub use id::in_time;
 pub use metrics::{heard, left_out, never, owed, unbooked};

@@ -28,6 +28,7 @@ pub async fn look(writes: &Writes, now_us: i64, retention_us: i64) -> Result<Loo
     let before = now_us.saturating_sub(retention_us);
     let pruned = [
         store.flow_decisions_prune(before, AT_ONCE).await?,
+        store.flow_reach_prune(before, AT_ONCE).await?,
         store.flow_counts_prune(before.div_euclid(HOUR_US), AT_ONCE).await?,
         store.flow_changes_prune(before, AT_ONCE).await?,
     ];

@@ -6,6 +6,7 @@
 //! be read again.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use super::told::Told;
 use crate::actors::flow::prehashed::Prehashed;
@@ -15,9 +16,13 @@ use crate::models::flow::decision::{Decision, Outcome};
 
 /// Of the room for what waits, as many written bids are kept in memory as this part of it.
 const RESTING_PART: usize = 4;
+/// How long it is remembered who was erased (microseconds): a bid that was begun before is told by then.
+const FORGOTTEN_US: i64 = 60_000_000;
 
 struct Held {
     decision: Decision,
+    /// Whom it is for, until that is written.
+    person: Option<Arc<str>>,
     /// It is to be written: not as it is stored.
     dirty: bool,
     /// It is to be written, and not yet: what becomes of it soon is written with it.
@@ -32,7 +37,15 @@ struct Held {
 
 impl Held {
     fn new(decision: Decision, dirty: bool) -> Held {
-        Held { decision, dirty, fresh: false, flying: false, revision: 0, replies: Vec::new() }
+        Held {
+            decision,
+            person: None,
+            dirty,
+            fresh: false,
+            flying: false,
+            revision: 0,
+            replies: Vec::new(),
+        }
     }
 }
 
@@ -41,6 +54,8 @@ impl Held {
 pub struct Batch {
     /// By their ids.
     pub made: Vec<(u128, Decision)>,
+    /// Whom bids of it are for.
+    pub reach: Vec<(u128, Arc<str>)>,
     /// Bids of it, as they were when they were taken.
     bids: Vec<(u128, u32)>,
     others: usize,
@@ -62,6 +77,8 @@ pub struct Shelf {
     resting: VecDeque<u128>,
     /// Decisions of the batch that is being written.
     writing: usize,
+    /// Who was erased lately, and when (monotonic): the newest last.
+    forgotten: VecDeque<(Arc<str>, i64)>,
 }
 
 impl Shelf {
@@ -76,7 +93,23 @@ impl Shelf {
             others: VecDeque::new(),
             resting: VecDeque::new(),
             writing: 0,
+            forgotten: VecDeque::new(),
         }
+    }
+
+    /// Somebody is erased: what is not written yet is written as nobody's.
+    pub fn forget(&mut self, person: &Arc<str>, now_us: i64) {
+        while self.forgotten.front().is_some_and(|(_, at_us)| now_us - at_us > FORGOTTEN_US) {
+            self.forgotten.pop_front();
+        }
+        self.forgotten.push_back((Arc::clone(person), now_us));
+        for held in self.bids.values_mut() {
+            held.person.take_if(|of| of == person);
+        }
+    }
+
+    fn unless_forgotten(&self, person: Option<Arc<str>>) -> Option<Arc<str>> {
+        person.filter(|person| self.forgotten.iter().all(|(of, _)| of != person))
     }
 
     pub fn waiting(&self) -> usize {
@@ -134,11 +167,17 @@ impl Shelf {
     }
 
     /// A bid that was just made, and is to be written at `due_us` at the latest.
-    pub fn made(&mut self, hold: u128, decision: Decision, due_us: i64) {
+    pub fn made(
+        &mut self,
+        hold: u128,
+        (decision, person): (Decision, Option<Arc<str>>),
+        due_us: i64,
+    ) {
         if self.has(hold) {
             return self.bid(hold, decision);
         }
-        self.bids.insert(hold, Held { fresh: true, ..Held::new(decision, true) });
+        let person = self.unless_forgotten(person);
+        self.bids.insert(hold, Held { fresh: true, person, ..Held::new(decision, true) });
         self.fresh.push_back((due_us, hold));
         self.fresh_len += 1;
     }
@@ -194,6 +233,7 @@ impl Shelf {
             batch.made.push((hold, held.decision.clone()));
             batch.bids.push((hold, held.revision));
             batch.replies.append(&mut held.replies);
+            batch.reach.extend(held.person.take().map(|person| (hold, person)));
             // What becomes of it meanwhile is of the next batch.
             (held.dirty, held.flying) = (false, true);
         }
@@ -206,11 +246,17 @@ impl Shelf {
     /// How the writing of a batch ended.
     pub fn wrote(&mut self, batch: Batch, good: bool) {
         self.writing = 0;
-        let Batch { made, bids, others, replies } = batch;
+        let Batch { made, reach, bids, others, replies } = batch;
         replies.into_iter().for_each(|reply| reply.send(good));
         if !good {
             let others = made.into_iter().skip(bids.len());
             others.rev().for_each(|other| self.others.push_front(other));
+            for (hold, person) in reach {
+                let person = self.unless_forgotten(Some(person));
+                if let Some(held) = self.bids.get_mut(&hold) {
+                    held.person = person;
+                }
+            }
             for (hold, _) in bids.into_iter().rev() {
                 let Some(held) = self.bids.get_mut(&hold) else { continue };
                 held.flying = false;
@@ -262,6 +308,8 @@ impl Shelf {
 #[derive(Default)]
 pub struct Unknown {
     told: VecDeque<(Told, Option<Reply<bool>>)>,
+    /// How many of them are of each bid.
+    holds: HashMap<u128, u32, Prehashed>,
 }
 
 impl Unknown {
@@ -274,10 +322,11 @@ impl Unknown {
     }
 
     pub fn has(&self, hold: u128) -> bool {
-        self.told.iter().any(|(told, _)| told.hold == hold)
+        self.holds.contains_key(&hold)
     }
 
     pub fn push(&mut self, told: Told, reply: Option<Reply<bool>>) {
+        *self.holds.entry(told.hold).or_default() += 1;
         self.told.push_back((told, reply));
     }
 
@@ -287,7 +336,16 @@ impl Unknown {
     }
 
     pub fn take(&mut self, many: usize) -> Vec<(Told, Option<Reply<bool>>)> {
-        self.told.drain(..many.min(self.told.len())).collect()
+        let taken: Vec<_> = self.told.drain(..many.min(self.told.len())).collect();
+        for (told, _) in &taken {
+            if let Some(many) = self.holds.get_mut(&told.hold) {
+                *many -= 1;
+                if *many == 0 {
+                    self.holds.remove(&told.hold);
+                }
+            }
+        }
+        taken
     }
 
     /// The store does not answer: whoever waits puts it aside, and asks again.
@@ -336,7 +394,7 @@ mod tests {
     #[test]
     fn a_bid_waits_a_little_for_its_end_unless_somebody_waits_for_it() {
         let mut shelf = Shelf::new(100);
-        (1..=4).for_each(|id| shelf.made(id, decision(Kind::Bid), 10 * id as i64));
+        (1..=4).for_each(|id| shelf.made(id, (decision(Kind::Bid), None), 10 * id as i64));
         shelf.ripen(9);
         assert_eq!((shelf.ripe(), shelf.waiting()), (0, 4));
         shelf.outcome(3, billed(), None);
@@ -370,6 +428,39 @@ mod tests {
         let told = outcomes(&batch);
         assert_eq!(told.len(), 5);
         assert!(told.contains(&(2, "billed")) && told.ends_with(&[(4, "none"), (5, "none")]));
+    }
+
+    #[test]
+    fn whom_a_bid_is_for_is_written_once_and_not_of_somebody_who_was_erased() {
+        let [ann, bob]: [Arc<str>; 2] = ["ann".into(), "bob".into()];
+        let bid = |person: &Arc<str>| (decision(Kind::Bid), Some(Arc::clone(person)));
+        let mut shelf = Shelf::new(100);
+        shelf.made(1, bid(&ann), 0);
+        shelf.made(2, bid(&bob), 0);
+        shelf.ripen(0);
+        let batch = shelf.take(10);
+        assert_eq!(batch.reach, [(1, Arc::clone(&ann)), (2, Arc::clone(&bob))]);
+        // It was not written: it is again, of those who are still there.
+        shelf.forget(&bob, 0);
+        shelf.wrote(batch, false);
+        shelf.made(3, bid(&bob), 0);
+        shelf.made(4, bid(&ann), 0);
+        shelf.ripen(0);
+        let batch = shelf.take(10);
+        assert_eq!(
+            (batch.made.len(), &*batch.reach),
+            (4, &[(1, ann.clone()), (4, ann.clone())][..])
+        );
+        shelf.wrote(batch, true);
+        shelf.outcome(1, billed(), None);
+        assert_eq!(shelf.take(10).reach, []);
+        // One that waits to be written, too.
+        shelf.made(5, bid(&ann), 0);
+        shelf.forget(&ann, 1);
+        shelf.ripen(0);
+        assert_eq!(shelf.take(10).reach, []);
+        shelf.forget(&bob, FORGOTTEN_US + 2);
+        assert_eq!(shelf.forgotten.len(), 1);
     }
 
     #[test]

@@ -138,13 +138,15 @@ async fn found(office: &Office, question: &Question) -> Option<Known> {
         office.value.serving(name),
         office.value.customer(name, customer),
     );
-    let first = seen.ok().and_then(|seen| seen.history.purchases.first().map(|it| it.day));
+    let history = seen.ok().map(|seen| seen.history);
+    let person = history.as_ref().and_then(|history| history.person.clone());
+    let first = history.and_then(|history| history.purchases.first().map(|it| it.day));
     let cohort = first.and_then(|day| {
         let days = jiff::SignedDuration::from_hours(24 * i64::from(day.number()));
         Cohort::of(jiff::civil::date(1970, 1, 1).saturating_add(days))
     });
     let (Ok(answer), Ok(serving)) = (answer, serving) else {
-        return Some(Known { cohort, ..thumb() });
+        return Some(Known { cohort, person, ..thumb() });
     };
     Some(Known {
         // The conversion saturates, and NaN is 0.
@@ -159,6 +161,7 @@ async fn found(office: &Office, question: &Question) -> Option<Known> {
         engagement: None,
         cohort,
         granted: Some(granted),
+        person,
         personal: true,
     })
 }

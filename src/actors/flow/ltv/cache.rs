@@ -31,6 +31,8 @@ pub struct Known {
     pub engagement: Option<f64>,
     pub cohort: Option<Cohort>,
     pub granted: Option<KindSet>,
+    /// The inner id of a customer of whom purchases may come.
+    pub person: Option<Arc<str>>,
     /// Made of what is known of this person; else it is the same for everybody.
     pub personal: bool,
 }
@@ -58,6 +60,7 @@ impl Known {
             engagement: None,
             cohort: None,
             granted,
+            person: None,
             personal: false,
         }
     }

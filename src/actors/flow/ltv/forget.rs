@@ -2,12 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 use crate::actors::flow::auction::Office;
+use crate::actors::flow::journal;
 use crate::actors::shield::Forgets;
 use crate::actors::shield::person::{Hears, PersonName};
+
+/// How long the journal is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Lets go of what bids know of people.
 pub struct Forgetting {
@@ -45,11 +50,15 @@ impl Forgets for Forgetting {
         person: &'a str,
         lookup: Option<&'a str>,
     ) -> BoxFuture<'a, Result<(), String>> {
-        if let (Some(office), Some(number)) =
-            (self.office.upgrade(), self.of(account, person, lookup))
-        {
-            office.ltv.forget(number);
-        }
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(async move {
+            let Some(office) = self.office.upgrade() else { return Ok(()) };
+            if let Some(number) = self.of(account, person, lookup) {
+                office.ltv.forget(number);
+            }
+            let Some(journal) = office.journal.get() else { return Ok(()) };
+            let make = |reply| journal::Msg::Forget { person: person.into(), reply };
+            let done = journal.ask(PATIENCE, make).await;
+            done.map_err(|error| format!("the journal of decisions: {error}"))
+        })
     }
 }

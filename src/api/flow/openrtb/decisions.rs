@@ -1,5 +1,6 @@
 //! Why something was bid, or not.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -16,7 +17,8 @@ use crate::api::flow::{App, Ctx, common};
 use crate::api::problem::Problem;
 use crate::api::query::Parameters;
 use crate::models::flow::decision::{Decision, Proof};
-use crate::store::{FlowDecisionList, FlowDecisionRow, PAGE_MAX};
+use crate::models::shield::money::Micros;
+use crate::store::{FlowActual, FlowDecisionList, FlowDecisionRow, PAGE_MAX, StoreError};
 
 const KINDS: &[&str] = &["bid", "no_bid", "change"];
 const OUTCOMES: &[&str] = &["none", "bid", "won", "billed", "lost", "expired"];
@@ -31,11 +33,47 @@ pub struct DecisionBody {
     /// Its place in the batch, and the path to that root.
     #[schema(value_type = Option<Object>)]
     proof: Option<Proof>,
+    /// What the customer that it was bid for has bought since. Not part of the record: it grows. Absent where
+    /// it is not known for whom it was bid, and of a person who was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actual: Option<Actual>,
     /// What was decided, by what, and what became of it. `unreadable`, with what is known beside it: of a
     /// record that cannot be read.
     #[serde(flatten)]
     #[schema(value_type = Object)]
     what: What,
+}
+
+/// What a customer has bought from the day of a bid on.
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = DecisionActual)]
+pub struct Actual {
+    /// In units of the currency.
+    #[schema(value_type = f64)]
+    pub(super) spent: Micros,
+    /// The account's; absent where nothing was bought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) currency: Option<String>,
+    purchases: i64,
+    /// It counts for so many days, those of a lifetime value, and these are not over yet where they are not.
+    days: u32,
+}
+
+/// What is known of these decisions by their ids.
+pub(super) async fn actuals(
+    app: &App,
+    account: &str,
+    rows: &[FlowDecisionRow],
+) -> Result<HashMap<String, Actual>, StoreError> {
+    let bids = rows.iter().filter(|row| row.kind == "bid");
+    let ids: Vec<String> = bids.map(|row| row.decision.clone()).collect();
+    let days = app.flow.value().terms().horizon_days;
+    let found = app.flow.shield().store().flow_actuals(account, &ids, days).await?;
+    let of = |it: FlowActual| {
+        let FlowActual { decision, purchases, spent, currency } = it;
+        (decision, Actual { spent: Micros(spent), currency, purchases, days })
+    };
+    Ok(found.into_iter().map(of).collect())
 }
 
 #[derive(Serialize)]
@@ -70,8 +108,15 @@ pub(super) fn read(row: &FlowDecisionRow) -> Option<Decision> {
     .ok()
 }
 
-fn bodies(rows: Vec<FlowDecisionRow>) -> Vec<DecisionBody> {
+async fn bodies(
+    app: &App,
+    account: &str,
+    rows: Vec<FlowDecisionRow>,
+) -> Result<Vec<DecisionBody>, Problem> {
+    let mut actuals =
+        actuals(app, account, &rows).await.map_err(|error| common::failed(error.into()))?;
     let body = |row: FlowDecisionRow| {
+        let actual = actuals.remove(&row.decision);
         let (decision, proof) = (read(&row), Proof::from_text(&row.proof));
         let FlowDecisionRow { at, campaign, auction, kind, outcome, .. } = row;
         let what = match decision {
@@ -80,9 +125,9 @@ fn bodies(rows: Vec<FlowDecisionRow>) -> Vec<DecisionBody> {
                 What::Unreadable { unreadable: true, at_us: at, campaign, auction, kind, outcome }
             }
         };
-        DecisionBody { id: row.decision, batch: row.batch, proof, what }
+        DecisionBody { id: row.decision, batch: row.batch, proof, actual, what }
     };
-    rows.into_iter().map(body).collect()
+    Ok(rows.into_iter().map(body).collect())
 }
 
 /// Whether there is such a campaign, or was one that something is known of.
@@ -191,7 +236,8 @@ pub async fn list(
     }
     let last = rows.last().map(|row| format!("{}-{}", row.at, row.decision));
     let next_cursor = last.filter(|_| rows.len() == limit);
-    Ok(axum::Json(DecisionPage { decisions: bodies(rows), next_cursor }).into_response())
+    let decisions = bodies(&app, &list.account, rows).await?;
+    Ok(axum::Json(DecisionPage { decisions, next_cursor }).into_response())
 }
 
 /// List the decisions of a request
@@ -208,5 +254,6 @@ pub async fn of_auction(
     let account = common::account(&app.flow, &headers, None)?;
     let rows = app.flow.shield().store().flow_auction(&account, &storable(&auction)).await;
     let rows = rows.map_err(|error| common::failed(error.into()))?;
-    Ok(axum::Json(DecisionPage { decisions: bodies(rows), next_cursor: None }).into_response())
+    let decisions = bodies(&app, &account, rows).await?;
+    Ok(axum::Json(DecisionPage { decisions, next_cursor: None }).into_response())
 }

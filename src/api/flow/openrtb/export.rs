@@ -1,6 +1,7 @@
 //! Decisions as a file, the newest first, a page of the store at a time.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use super::decisions::read;
+use super::decisions::{Actual, actuals, read};
 use crate::actors::shield::view::rfc3339;
 use crate::api::flow::App;
 use crate::models::flow::decision::{Decision, Outcome, Proof};
@@ -59,17 +60,22 @@ impl Reader {
         if let Some(row) = rows.last() {
             self.list.before = (row.at, row.decision.clone());
         }
+        let actuals = actuals(&self.app, &self.list.account, &rows).await;
+        let actuals = actuals.map_err(io::Error::other)?;
         let header = std::mem::take(&mut self.first);
         let text = match self.format {
-            Format::Lines => lines(&rows)?,
-            Format::Csv => table(&rows, header)?,
+            Format::Lines => lines(&rows, &actuals)?,
+            Format::Csv => table(&rows, &actuals, header)?,
         };
         Ok((!text.is_empty()).then(|| text.into()))
     }
 }
 
+/// By the ids of decisions.
+type Actuals = HashMap<String, Actual>;
+
 /// The record stands in its line as it was hashed.
-fn lines(rows: &[FlowDecisionRow]) -> io::Result<Vec<u8>> {
+fn lines(rows: &[FlowDecisionRow], actuals: &Actuals) -> io::Result<Vec<u8>> {
     let mut text = Vec::with_capacity(rows.len() * 2_048);
     for row in rows {
         let proof = serde_json::to_string(&Proof::from_text(&row.proof))?;
@@ -79,15 +85,22 @@ fn lines(rows: &[FlowDecisionRow]) -> io::Result<Vec<u8>> {
             Some(_) => ("", Cow::from(record)),
             None => ("\"unreadable\":true,", serde_json::to_string(record)?.into()),
         };
+        let actual = match actuals.get(decision) {
+            Some(actual) => format!("\"actual\":{},", serde_json::to_string(actual)?),
+            None => String::new(),
+        };
         let line = format!(
-            "{{\"id\":\"{decision}\",\"batch\":\"{batch}\",\"proof\":{proof},{mark}\"record\":{record}}}\n"
+            "{{\"id\":\"{decision}\",\"batch\":\"{batch}\",\"proof\":{proof},{actual}{mark}\
+             \"record\":{record}}}\n"
         );
         text.extend(line.into_bytes());
     }
     Ok(text)
 }
 
-const HEADER: [&str; 29] = [
+const COLUMNS: usize = 31;
+
+const HEADER: [&str; COLUMNS] = [
     "at",
     "id",
     "kind",
@@ -116,16 +129,19 @@ const HEADER: [&str; 29] = [
     "breaker",
     "latency_us",
     "rebuilt",
+    "actual_micros",
+    "actual_currency",
     "batch",
 ];
 
-fn table(rows: &[FlowDecisionRow], header: bool) -> io::Result<Vec<u8>> {
+fn table(rows: &[FlowDecisionRow], actuals: &Actuals, header: bool) -> io::Result<Vec<u8>> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     if header {
         csv.write_record(HEADER).map_err(io::Error::other)?;
     }
     for row in rows {
-        let cells = read(row).map_or_else(|| known(row), |decision| cells(row, &decision));
+        let actual = actuals.get(&row.decision);
+        let cells = read(row).map_or_else(|| known(row), |decision| cells(row, &decision, actual));
         csv.write_record(cells).map_err(io::Error::other)?;
     }
     csv.into_inner().map_err(|error| io::Error::other(error.to_string()))
@@ -141,7 +157,7 @@ fn plain(text: Option<&str>) -> String {
 }
 
 /// What is known of a decision whose record cannot be read.
-fn known(row: &FlowDecisionRow) -> [String; 29] {
+fn known(row: &FlowDecisionRow) -> [String; COLUMNS] {
     let known = |column: &str| match column {
         "at" => rfc3339(row.at),
         "id" => row.decision.clone(),
@@ -156,7 +172,7 @@ fn known(row: &FlowDecisionRow) -> [String; 29] {
     HEADER.map(known)
 }
 
-fn cells(row: &FlowDecisionRow, it: &Decision) -> [String; 29] {
+fn cells(row: &FlowDecisionRow, it: &Decision, actual: Option<&Actual>) -> [String; COLUMNS] {
     fn number(of: Option<impl ToString>) -> String {
         of.map_or_else(String::new, |it| it.to_string())
     }
@@ -195,6 +211,8 @@ fn cells(row: &FlowDecisionRow, it: &Decision) -> [String; 29] {
         it.breaker.as_str().to_owned(),
         number(it.latency_us),
         it.rebuilt.to_string(),
+        number(actual.map(|it| it.spent.0)),
+        plain(actual.and_then(|it| it.currency.as_deref())),
         row.batch.clone(),
     ]
 }
@@ -229,7 +247,8 @@ mod tests {
     fn a_line_has_the_record_as_it_is_stored_and_what_proves_it() {
         let row = row("x\"\n");
         let text =
-            String::from_utf8(lines(std::slice::from_ref(&row)).expect("lines")).expect("text");
+            String::from_utf8(lines(std::slice::from_ref(&row), &Actuals::new()).expect("lines"))
+                .expect("text");
         assert!(text.contains(&format!("\"record\":{}}}\n", row.record)));
         assert_eq!(text.lines().count(), 1);
         let line: serde_json::Value = serde_json::from_str(&text).expect("json");
@@ -240,13 +259,14 @@ mod tests {
     fn a_record_that_cannot_be_read_is_marked_and_the_others_are_told() {
         let bad = FlowDecisionRow { record: "{\"kind\":".into(), ..row("bad") };
         let rows = [row("one"), bad, row("two")];
-        let text = String::from_utf8(lines(&rows).expect("lines")).expect("text");
+        let text = String::from_utf8(lines(&rows, &Actuals::new()).expect("lines")).expect("text");
         let lines: Vec<serde_json::Value> =
             text.lines().map(|line| serde_json::from_str(line).expect("json")).collect();
         let marked: Vec<bool> = lines.iter().map(|line| line["unreadable"] == true).collect();
         assert_eq!(marked, [false, true, false]);
         assert_eq!(lines[1]["record"], "{\"kind\":");
-        let text = String::from_utf8(table(&rows, false).expect("a table")).expect("text");
+        let text = String::from_utf8(table(&rows, &Actuals::new(), false).expect("a table"))
+            .expect("text");
         let rows: Vec<&str> = text.lines().collect();
         assert!(rows.len() == 3 && rows[1].contains(",unreadable,") && rows[1].contains(",bad,"));
         assert!(rows[2].contains(",two,"));
@@ -254,7 +274,7 @@ mod tests {
 
     #[test]
     fn an_exchange_cannot_put_a_formula_into_a_table() {
-        let text = table(&[row("=cmd()"), row("ok")], true).expect("a table");
+        let text = table(&[row("=cmd()"), row("ok")], &Actuals::new(), true).expect("a table");
         let text = String::from_utf8(text).expect("text");
         assert!(text.contains(",'=cmd(),") && text.contains(",ok,"), "{text}");
         assert_eq!(text.lines().count(), 3);
