@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::counts::Counts;
 use super::id::in_time;
 use super::job::{Done, Job};
+use super::message::{Filing, Made, Msg};
 use super::overflow::{BYTES_MAX, Line as Filed, Overflow};
 use super::shelf::{Shelf, Unknown};
 use super::told::Told;
@@ -41,59 +42,6 @@ const COUNTS_EVERY_US: i64 = 10_000_000;
 /// How often old rows are looked for, and how soon again where there may be more.
 const OLD_EVERY_US: i64 = 60_000_000;
 const OLD_AGAIN_US: i64 = 100_000;
-
-/// A bid.
-pub struct Made {
-    pub hold: u128,
-    pub decision: Decision,
-    /// The inner id of the customer that it is for, if it is for one.
-    pub person: Option<Arc<str>>,
-}
-
-pub enum Msg {
-    Bids(Vec<Made>),
-    NoBids(Vec<Decision>),
-    Changes(Vec<Decision>),
-    /// Something that is told once under this id, however often it is heard.
-    Change {
-        id: u128,
-        decision: Box<Decision>,
-    },
-    /// What became of a bid. Answered with `true` when the record that says so is durable; with `false`
-    /// where that is not known, and then it is to be told again.
-    Outcome {
-        told: Box<Told>,
-        reply: Option<Reply<bool>>,
-    },
-    /// Somebody is erased: no bid is written as theirs any more. Answered when none is being written.
-    Forget {
-        person: Arc<str>,
-        reply: Reply<()>,
-    },
-    Flush,
-    Soon,
-    Done(Box<Done>),
-    Filed(Result<Filing, String>),
-}
-
-impl Msg {
-    /// Decisions that are lost with it.
-    pub fn decisions(&self) -> usize {
-        match self {
-            Msg::Bids(made) => made.len(),
-            Msg::NoBids(made) | Msg::Changes(made) => made.len(),
-            Msg::Change { .. } | Msg::Outcome { .. } => 1,
-            Msg::Forget { .. } | Msg::Flush | Msg::Soon | Msg::Done(_) | Msg::Filed(_) => 0,
-        }
-    }
-}
-
-/// What was added to the file, or was to be.
-pub struct Filing {
-    lines: Vec<Filed>,
-    replies: Vec<Reply<bool>>,
-    error: Option<String>,
-}
 
 #[derive(Clone, Default, Serialize)]
 pub struct View {

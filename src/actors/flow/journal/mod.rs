@@ -9,15 +9,17 @@ mod batch;
 mod counts;
 mod id;
 mod job;
+mod message;
 mod metrics;
 mod old;
 mod overflow;
 mod shelf;
 mod told;
 
-pub use actor::{JournalActor, Made, Msg};
+pub use actor::JournalActor;
 pub use batch::{Sealed, seal, storable};
 pub use id::in_time;
+pub use message::{Made, Msg};
 pub use metrics::{heard, left_out, never, owed, unbooked};
 pub use overflow::{BAD as BAD_FILE, FILE as OVERFLOW_FILE};
 pub use told::Told;
