@@ -12,7 +12,7 @@ use axum::routing::get;
 use kiki::access::DoorTerms;
 use kiki::api::access::{Listener, Needs};
 use kiki::config::Loader;
-use kiki::models::access::{Right, Role, is_public};
+use kiki::models::access::{Role, is_public};
 use serde_json::{Value, json};
 
 use super::harness::{guarded, world};
