@@ -93,17 +93,26 @@ struct Trade {
 
 async fn call(server: &Server, path: &str, body: Option<&Value>) -> Value {
     let url = format!("http://127.0.0.1:{}{path}", 8082 + server.offset);
-    let request = match body {
-        Some(body) => {
-            client().post(url).header("content-type", "application/json").body(body.to_string())
+    let began = Instant::now();
+    loop {
+        let request = match body {
+            Some(body) => client()
+                .post(&url)
+                .header("content-type", "application/json")
+                .body(body.to_string()),
+            None => client().get(&url),
+        };
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status();
+        let text = answer.text().await.expect("a body");
+        // Whoever restarts the database may do so while it is read, too: it says to ask again.
+        if body.is_none() && status == 503 && began.elapsed() < Duration::from_secs(30) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            continue;
         }
-        None => client().get(url),
-    };
-    let answer = request.send().await.expect("an answer");
-    let status = answer.status();
-    let text = answer.text().await.expect("a body");
-    assert!(status.is_success(), "{path}: {status} {text}");
-    serde_json::from_str(&text).unwrap_or(Value::Null)
+        assert!(status.is_success(), "{path}: {status} {text}");
+        return serde_json::from_str(&text).unwrap_or(Value::Null);
+    }
 }
 
 impl Trade {

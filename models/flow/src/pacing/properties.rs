@@ -81,6 +81,22 @@ fn terms() -> impl Strategy<Value = Terms> {
         })
 }
 
+#[test]
+fn a_forecast_for_ages_of_more_auctions_than_there_are_can_be_stored() {
+    let period = Period { from_us: 0, to_us: 86_400_000_000, budget: Micros(0) };
+    let mut pacer = Pacer::new(Terms { open_max: 1, ..Terms::default() }, period).unwrap();
+    let seen =
+        |at_us, auctions| Event::Seen { at_us, auctions, valued: 0, value: 0.0, left_out: 0 };
+    pacer.on(seen(195_806_209_709, u64::MAX / 5));
+    pacer.on(seen(0, u64::MAX / 2));
+    let period = Period { to_us: i64::MAX / 2, ..period };
+    pacer.on(Event::Period { at_us: 0, period });
+    pacer.on(seen(195_807_109_710, u64::MAX / 3));
+    let json = serde_json::to_string(&pacer).unwrap();
+    let stored = serde_json::from_str::<Pacer>(&json);
+    assert!(stored.is_ok(), "{stored:?} {json}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

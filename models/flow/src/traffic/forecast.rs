@@ -19,6 +19,9 @@ const LEVEL_MAX: f64 = 20.0;
 /// Days without an auction that are taken in. A longer gap is one that nobody watched, or a clock that leapt:
 /// nothing is learned from it.
 const GAP_DAYS: i64 = 7;
+/// Auctions of a slot and of a forecast at most, whatever was counted in however short a time: far beyond what
+/// there is, and sums of it stay numbers that can be stored.
+const AUCTIONS_MAX: f64 = 1e24;
 
 /// What is known of traffic before any is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -170,7 +173,7 @@ impl Forecast {
         self.slots = self.slots * kept + covered;
         let days = self.days[place] * DAY_KEPT + covered;
         self.mean[place] += (count - self.mean[place] * covered) / days;
-        self.mean[place] = self.mean[place].max(0.0);
+        self.mean[place] = self.mean[place].clamp(0.0, AUCTIONS_MAX);
         self.days[place] = days;
     }
 
@@ -204,7 +207,8 @@ impl Forecast {
         level.clamp(1.0 / LEVEL_MAX, LEVEL_MAX)
     }
 
-    /// Auctions expected from `from_us` to before `to_us`; 0 where that is no time. `None`: nothing is known.
+    /// Auctions expected from `from_us` to before `to_us`, 1e24 at most; 0 where that is no time. `None`: nothing
+    /// is known.
     pub fn between(&self, from_us: i64, to_us: i64) -> Option<f64> {
         let all = self.mean_of_all()?;
         if to_us <= from_us {
@@ -228,7 +232,7 @@ impl Forecast {
             }
             sum + (slot..last).map(whole).sum::<f64>() + whole(last) * part(begins, to_us)
         };
-        Some(sum * self.level())
+        Some((sum * self.level()).min(AUCTIONS_MAX))
     }
 }
 

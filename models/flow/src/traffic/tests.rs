@@ -139,6 +139,21 @@ fn hours_in_which_nobody_watched_are_not_hours_without_an_auction() {
     assert!((said / 400.0 - 1.0).abs() < 0.01, "{said}");
 }
 
+#[test]
+fn counts_beyond_all_bounds_in_a_moment_leave_a_state_that_can_be_stored() {
+    let restored = |forecast: &Forecast| {
+        let json = serde_json::to_string(forecast).unwrap();
+        serde_json::from_str::<Forecast>(&json).is_ok()
+    };
+    let mut forecast = Forecast::new(1, None);
+    // The last microsecond of a day, and the next day closes it.
+    forecast.seen(DAY_US - 1, u64::MAX);
+    forecast.seen(DAY_US, u64::MAX);
+    assert!(restored(&forecast));
+    let said = forecast.between(0, i64::MAX).expect("a forecast");
+    assert!(said <= 1e24, "{said}");
+}
+
 proptest! {
     #[test]
     fn whatever_is_seen_the_forecast_is_a_number_and_not_below_0(
