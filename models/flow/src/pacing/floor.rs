@@ -62,9 +62,9 @@ impl Floor {
 
     /// The most that may be bid for a unit of value, while open bids may cost `beyond` more than their values
     /// cover.
-    pub fn per_value_max(&self, beyond: i64) -> f64 {
+    pub fn per_value_max(&self, beyond: f64) -> f64 {
         // One more bid like the largest of late has to fit as well.
-        let covered = self.slack - beyond as f64 - 2.0 * self.reach;
+        let covered = self.slack - beyond - 2.0 * self.reach;
         let lambda = if covered > 0.0 { self.lambda } else { MOST };
         (1.0 + lambda) / (self.roas * lambda)
     }

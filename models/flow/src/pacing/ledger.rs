@@ -38,9 +38,10 @@ pub(super) struct Ledger {
     order: VecDeque<u64>,
     won: BTreeSet<u64>,
     won_order: VecDeque<u64>,
-    expected: u64,
-    beyond: i64,
-    held: i64,
+    /// The sums are wider than their parts, so that they are exact.
+    expected: u128,
+    beyond: i128,
+    held: i128,
 }
 
 impl Open {
@@ -67,13 +68,13 @@ impl Ledger {
     }
 
     /// What is reserved for open bids, in micros.
-    pub fn held(&self) -> i64 {
-        self.held
+    pub fn held(&self) -> f64 {
+        self.held as f64
     }
 
     /// What open bids may cost beyond what their values cover.
-    pub fn beyond(&self) -> i64 {
-        self.beyond
+    pub fn beyond(&self) -> f64 {
+        self.beyond as f64
     }
 
     /// Whether this bid is known, open or won.
@@ -82,9 +83,9 @@ impl Ledger {
     }
 
     pub fn insert(&mut self, id: u64, open: Open) {
-        self.expected = self.expected.saturating_add(open.expected);
-        self.beyond = self.beyond.saturating_add(open.beyond);
-        self.held = self.held.saturating_add(open.hold);
+        self.expected += u128::from(open.expected);
+        self.beyond += i128::from(open.beyond);
+        self.held += i128::from(open.hold);
         self.open.insert(id, open);
         self.order.push_back(id);
         // Bids that went out of order leave their ids behind.
@@ -96,9 +97,9 @@ impl Ledger {
 
     pub fn remove(&mut self, id: u64) -> Option<Open> {
         let open = self.open.remove(&id)?;
-        self.expected = self.expected.saturating_sub(open.expected);
-        self.beyond = self.beyond.saturating_sub(open.beyond);
-        self.held = self.held.saturating_sub(open.hold);
+        self.expected -= u128::from(open.expected);
+        self.beyond -= i128::from(open.beyond);
+        self.held -= i128::from(open.hold);
         if self.order.front() == Some(&id) {
             self.order.pop_front();
         }
@@ -148,9 +149,9 @@ impl Ledger {
             && self.order.len() <= 2 * open_max + 65
             && self.won_order.len() <= WINS_MAX
             && self.won.len() == self.won_order.len()
-            && expected == u128::from(self.expected)
-            && held == i128::from(self.held)
-            && beyond == i128::from(self.beyond)
+            && expected == self.expected
+            && held == self.held
+            && beyond == self.beyond
     }
 }
 

@@ -357,7 +357,7 @@ impl State {
             self.period.budget.0.max(0) as f64 * if all > 0.0 { self.seen / all } else { 0.0 };
         let mut per_value = 1.0 / self.terms.mu_fixed;
         let left = (self.period.budget - self.spent).0.max(0) as f64;
-        let funds = left > 0.0 && self.ledger.held() as f64 <= HELD_MAX * left;
+        let funds = left > 0.0 && self.ledger.held() <= HELD_MAX * left;
         let pass = match self.terms.strategy {
             Strategy::Dual => {
                 if self.forecast {

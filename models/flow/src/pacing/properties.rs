@@ -97,6 +97,24 @@ fn a_forecast_for_ages_of_more_auctions_than_there_are_can_be_stored() {
     assert!(stored.is_ok(), "{stored:?} {json}");
 }
 
+#[test]
+fn bids_that_may_cost_more_than_a_number_holds_add_up() {
+    let period = Period { from_us: 0, to_us: 86_400_000_000, budget: Micros(0) };
+    let terms = Terms { roas_min: Some(1e-6), ..Terms::default() };
+    let mut pacer = Pacer::new(terms, period).unwrap();
+    let hold = Micros(i64::MAX);
+    for id in 0..3 {
+        pacer.on(Event::Bid { at_us: 0, id, hold, value: 1.0, worth: 2.0, bid: 0.0 });
+    }
+    let stored = |pacer: &Pacer| {
+        serde_json::from_str::<Pacer>(&serde_json::to_string(pacer).unwrap()).is_ok()
+    };
+    assert!(stored(&pacer));
+    pacer.on(Event::Lost { at_us: 1, id: 0 });
+    pacer.on(Event::Lost { at_us: 1, id: 1 });
+    assert!(stored(&pacer));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

@@ -149,6 +149,7 @@ fn counts_beyond_all_bounds_in_a_moment_leave_a_state_that_can_be_stored() {
     // The last microsecond of a day, and the next day closes it.
     forecast.seen(DAY_US - 1, u64::MAX);
     forecast.seen(DAY_US, u64::MAX);
+    forecast.seen(2 * DAY_US, 0);
     assert!(restored(&forecast));
     let said = forecast.between(0, i64::MAX).expect("a forecast");
     assert!(said <= 1e24, "{said}");
