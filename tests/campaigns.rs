@@ -13,6 +13,8 @@ mod hostile;
 mod life;
 #[path = "campaigns/many.rs"]
 mod many;
+#[path = "campaigns/money.rs"]
+mod money;
 #[path = "campaigns/trail.rs"]
 mod trail;
 #[path = "campaigns/trail_lost.rs"]

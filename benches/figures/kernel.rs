@@ -107,7 +107,8 @@ async fn authorise_rate(shield: &Shield, name: &BudgetName, callers: u32) -> f64
         async move {
             for _ in 0..ASKS / callers {
                 let operation = (Op(rand::random()), 0);
-                let asked = shield.authorise(&name, operation, Micros(1), None, Some(100_000));
+                let asked =
+                    shield.authorise(&name, operation, Micros(1), None, Some(100_000), None);
                 asked.await.expect("an answer");
             }
         }

@@ -339,6 +339,7 @@ impl Actor for BudgetActor {
             Msg::Authorise { .. } => "Authorise",
             Msg::Settle { .. } => "Settle",
             Msg::Release { .. } => "Release",
+            Msg::Withdraw { .. } => "Withdraw",
             Msg::Notice { .. } => "Notice",
             Msg::FindHold { .. } => "FindHold",
             Msg::Spend { .. } => "Spend",

@@ -98,6 +98,10 @@ pub enum Msg {
         hold: Op,
         reply: Reply<Told<HoldFate>>,
     },
+    /// Nobody wants it any more, granted or not. Nobody waits for an answer, either.
+    Withdraw {
+        hold: Op,
+    },
     /// It was won at this price, as whoever tells it has on disk (rule 6).
     Notice {
         hold: Op,

@@ -71,6 +71,7 @@ impl BudgetActor {
             Msg::Settle { hold, amount, proof, reply } => {
                 live.seek(hold, Wish::Settle(amount), proof, reply);
             }
+            Msg::Withdraw { hold } => live.with_purse(|p, at, out| p.withdraw(at, hold, out)),
             Msg::Release { hold, reply } => live.seek(hold, Wish::Release, None, reply),
             Msg::Notice { hold, price, reply } => {
                 live.seek(hold, Wish::Notice(price), None, reply);
@@ -403,7 +404,12 @@ impl Live {
     ) {
         m::hold_answered(&answer);
         if let HoldAnswer::Held { hold, replayed: false } = &answer {
-            self.queue_for_journal(hold.id);
+            let id = hold.id;
+            match reply.is_closed() {
+                // Nobody hears of it, so nobody would give it back.
+                true => self.with_purse(|p, at, out| p.withdraw(at, id, out)),
+                false => self.queue_for_journal(id),
+            }
         }
         if let HoldAnswer::Refused(refusal) = &answer {
             self.feed.denied(&self.budget, refusal.reason, self.at.wall_us);

@@ -238,7 +238,8 @@ impl Shield {
         }
     }
 
-    /// Asks a campaign for a hold. `ttl_us` is bounded by the configuration.
+    /// Asks a campaign for a hold. `ttl_us` is bounded by the configuration. `until_us`: monotonic time after
+    /// which the asker waits no more; nothing is granted from then on.
     pub async fn authorise(
         &self,
         name: &BudgetName,
@@ -246,10 +247,12 @@ impl Shield {
         amount: Micros,
         currency: Option<Currency>,
         ttl_us: Option<i64>,
+        until_us: Option<i64>,
     ) -> Result<Authorised> {
         let terms = &self.shared.terms;
         let ttl_us = ttl_us.unwrap_or(terms.hold_ttl_us).clamp(1, terms.limits.hold_ttl_max_us);
         let deadline_us = clock::mono_us() + self.patience.as_micros() as i64;
+        let deadline_us = until_us.map_or(deadline_us, |until_us| until_us.min(deadline_us));
         let ask = Authorise { id, amount, ttl_us, body, deadline_us };
         self.ask(name, |reply| Msg::Authorise { ask, currency, reply }).await
     }
@@ -267,6 +270,16 @@ impl Shield {
 
     pub async fn release(&self, name: &BudgetName, hold: Op) -> Result<HoldFate> {
         self.ask(name, |reply| Msg::Release { hold, reply }).await
+    }
+
+    /// Takes back what was asked for, answered or not: it is given back where it stands in memory, and not
+    /// granted where it waits. Should this not arrive, its time ends it.
+    pub fn withdraw(&self, name: &BudgetName, hold: Op) {
+        let key = name.key(&self.shared.terms.default_account);
+        let told = self.of(name).map(|of| of.tell_if_active(&key, Msg::Withdraw { hold }));
+        if !matches!(told, Ok(true)) {
+            tracing::debug!(%name, "a hold of {name} is left to its time");
+        }
     }
 
     /// It was won at this price, and whoever tells so has it on disk: from here on the hold does not expire

@@ -168,7 +168,8 @@ impl Bid {
             // Nobody can repeat it: its fingerprint says nothing.
             None => (Op(rand::random()), 0),
         };
-        match app.shield.authorise(name, operation, *amount, self.currency, self.ttl_us).await {
+        match app.shield.authorise(name, operation, *amount, self.currency, self.ttl_us, None).await
+        {
             Ok(authorised) => answered(app, name, *amount, authorised),
             Err(ShieldError::Absent) => {
                 common::known_account(app, &name.account).await?;

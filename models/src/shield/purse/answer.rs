@@ -1,7 +1,7 @@
 //! What a purse is asked, and what it answers.
 
 use crate::shield::budget::Settlement;
-use crate::shield::entry::{Entry, Op};
+use crate::shield::entry::{Entry, Now, Op};
 use crate::shield::hold::{Hold, settle_op};
 use crate::shield::money::{Micros, Rate};
 use crate::shield::refusal::Refusal;
@@ -17,6 +17,13 @@ pub struct Authorise {
     pub body: u64,
     /// Monotonic time after which nobody waits for the answer any more.
     pub deadline_us: i64,
+}
+
+impl Authorise {
+    /// Whether nobody waits for it any more.
+    pub fn is_late(&self, now: Now) -> bool {
+        now.mono_us >= self.deadline_us
+    }
 }
 
 /// Answers of the purse.
@@ -44,7 +51,7 @@ pub enum HoldAnswer {
     Busy,
     Overloaded,
     Unavailable,
-    /// The deadline passed while waiting for capacity.
+    /// The deadline passed before there was capacity, or whoever asked took it back.
     Expired,
 }
 

@@ -203,6 +203,9 @@ impl Purse {
                 false => HoldAnswer::Mismatch,
             });
         }
+        if ask.is_late(now) {
+            return Some(HoldAnswer::Expired);
+        }
         let full = self.waiting.len() >= self.limits.pending_max;
         match self.authorise(now, ask) {
             Ok(Some(hold)) => Some(HoldAnswer::Held { hold: hold.clone(), replayed: false }),

@@ -269,3 +269,70 @@ fn a_grant_that_was_on_its_way_while_the_machine_stood_still_is_not_used() {
         assert!(small.purse.lane(lane).serving().is_none(), "{lane:?}");
     }
 }
+
+/// A request that waits, and the slices that its purse asks for.
+fn waits(small: &mut Small, id: u128, deadline_us: i64) -> Vec<(Lane, SliceId)> {
+    let ask =
+        Authorise { id: Op(id), amount: Micros(UNIT), ttl_us: 30 * SECOND, body: 1, deadline_us };
+    let (ticket, mut out) = (Ticket(id as u64), Vec::new());
+    small.purse.ask(small.now, ticket, ask, &mut out);
+    let slice = |effect: &Effect| match effect {
+        Effect::Ask { lane, ask: Ask::Take { slice, .. } } => Some((*lane, *slice)),
+        _ => None,
+    };
+    out.iter().filter_map(slice).collect()
+}
+
+/// What becomes of those that wait when their slices are granted.
+fn granted(small: &mut Small, slices: Vec<(Lane, SliceId)>) -> Vec<(u64, bool)> {
+    let mut out = Vec::new();
+    for (lane, slice) in slices {
+        let day = crate::shield::entry::Day(20231114);
+        let quota = Micros(10 * UNIT);
+        let grant = crate::shield::budget::Grant { slice, quota, day, serves_us: 10 * SECOND };
+        small.purse.answered(small.now, lane, slice, Answer::Granted(grant), &mut out);
+    }
+    let told = |effect: &Effect| match effect {
+        Effect::Hold(ticket, answer) => Some((ticket.0, matches!(answer, HoldAnswer::Held { .. }))),
+        _ => None,
+    };
+    out.iter().filter_map(told).collect()
+}
+
+#[test]
+fn money_that_comes_too_late_for_a_bid_is_held_for_those_that_still_wait() {
+    let mut small = Small::new(1_000, 500);
+    let begun_us = small.now.mono_us;
+    let slices = waits(&mut small, 1, begun_us + 50_000);
+    waits(&mut small, 2, begun_us + SECOND);
+    assert_eq!((slices.len(), small.purse.waiting()), (2, 2));
+    small.now.mono_us += 60_000;
+    small.now.wall_us += 60_000;
+    assert_eq!(granted(&mut small, slices), [(1, false), (2, true)]);
+    assert_eq!((small.purse.open_holds(), small.purse.held()), (1, Micros(UNIT)));
+    // One that comes too late itself is not granted, either, whatever there is.
+    let now_us = small.now.mono_us;
+    waits(&mut small, 3, now_us);
+    assert_eq!((small.purse.open_holds(), small.purse.waiting()), (1, 0));
+}
+
+#[test]
+fn what_is_taken_back_is_granted_no_more_and_given_back_if_it_was() {
+    let mut small = Small::new(1_000, 500);
+    let until_us = small.now.mono_us + SECOND;
+    let slices = waits(&mut small, 1, until_us);
+    waits(&mut small, 2, until_us);
+    let mut out = Vec::new();
+    small.purse.withdraw(small.now, Op(1), &mut out);
+    assert!(matches!(*out, [Effect::Hold(Ticket(1), HoldAnswer::Expired)]), "{out:?}");
+    assert_eq!(granted(&mut small, slices), [(2, true)]);
+    for _ in 0..2 {
+        small.purse.withdraw(small.now, Op(2), &mut out);
+        assert_eq!((small.purse.open_holds(), small.purse.held()), (0, Micros::ZERO));
+    }
+    // What was won stays, whoever takes it back.
+    let HoldAnswer::Held { .. } = small.check(3, UNIT) else { panic!() };
+    small.purse.notice(small.now, Ticket(9), Op(3), Micros(UNIT), &mut out);
+    small.purse.withdraw(small.now, Op(3), &mut out);
+    assert_eq!(small.purse.held(), Micros(UNIT));
+}

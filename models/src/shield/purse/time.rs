@@ -1,6 +1,6 @@
 //! What time does to a purse.
 
-use super::{HoldAnswer, Purse, send, settlement};
+use super::{Purse, send, settlement};
 use crate::shield::ask::Ask;
 use crate::shield::budget::Settlement;
 use crate::shield::effect::{Effect, Lane};
@@ -18,15 +18,6 @@ impl Purse {
             let mut asks = Vec::new();
             self.lanes[lane.index()].tick(now, self.holder, &self.limits, &mut asks);
             send(lane, asks, out);
-        }
-        let mut i = 0;
-        while let Some(w) = self.waiting.get(i) {
-            if now.mono_us >= w.ask.deadline_us {
-                out.push(Effect::Hold(w.ticket, HoldAnswer::Expired));
-                self.waiting.remove(i);
-            } else {
-                i += 1;
-            }
         }
         self.serve_waiting(now, out);
     }

@@ -2,7 +2,8 @@
 
 use super::{Authorise, HoldAnswer, Purse, send};
 use crate::shield::effect::{Effect, Lane};
-use crate::shield::entry::{Now, SliceId};
+use crate::shield::entry::{Now, Op, SliceId};
+use crate::shield::hold::HoldState;
 use crate::shield::money::Micros;
 use crate::shield::refusal::Refusal;
 
@@ -29,6 +30,9 @@ impl Purse {
                     true => HoldAnswer::Held { hold, replayed: true },
                     false => HoldAnswer::Mismatch,
                 })
+            } else if ask.is_late(now) {
+                // Money that came too late for it is for those that still wait.
+                Some(HoldAnswer::Expired)
             } else {
                 match self.authorise(now, &ask) {
                     Ok(Some(hold)) => {
@@ -51,6 +55,21 @@ impl Purse {
             }
         }
         self.seek(now, out);
+    }
+
+    /// Nobody wants it any more: what stands is given back, and what waits is granted no more. What was won,
+    /// or is not here, stays as it is.
+    pub fn withdraw(&mut self, now: Now, id: Op, out: &mut Vec<Effect>) {
+        if self.holds.get(&id).is_some_and(|hold| hold.state == HoldState::Open) {
+            self.void(now, id, HoldState::Released, out);
+            self.serve_waiting(now, out);
+        }
+        // Those that gave up first waited longest: it is near the front.
+        let at = self.waiting.iter().position(|waiting| waiting.ask.id == id);
+        if let Some(waiting) = at.and_then(|at| self.waiting.remove(at)) {
+            out.push(Effect::Hold(waiting.ticket, HoldAnswer::Expired));
+            self.seek(now, out);
+        }
     }
 
     /// Answers whatever waits for capacity that cannot be had now.

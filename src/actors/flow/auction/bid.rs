@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use smallvec::SmallVec;
-use tokio::runtime::Handle;
 
 use super::answer::Answer;
 use super::market::Market;
@@ -234,7 +233,8 @@ impl Office {
         let ends_us = at_us.saturating_add(i64::from(exp_s) * 1_000_000);
         let entry = market.index().entry(bid.at).ok_or(Reason::NotActive)?;
         let counted = Counted::new(self, (seat, entry), person, hold, (at_us, ends_us))?;
-        let ask = self.shield.authorise(&seat.name, (hold, 0), bid.reserve, currency, Some(ttl_us));
+        let (id, ttl, until) = ((hold, 0), Some(ttl_us), Some(until_us));
+        let ask = self.shield.authorise(&seat.name, id, bid.reserve, currency, ttl, until);
         // Without an answer it may have been granted all the same.
         let asked = Asked::new(self, seat, hold);
         let left = Duration::from_micros(left_us);
@@ -266,16 +266,9 @@ impl Office {
         }
     }
 
-    /// Gives a hold back beside everything else; should that fail, its time ends it.
+    /// Gives a hold back, or what was asked for and not granted yet.
     pub(super) fn release(&self, seat: &Arc<Seat>, hold: Op) {
-        // Dropped when the process ends, there is nobody who could.
-        let Ok(runtime) = Handle::try_current() else { return };
-        let (shield, name) = (self.shield.clone(), seat.name.clone());
-        runtime.spawn(async move {
-            if let Err(error) = shield.release(&name, hold).await {
-                tracing::debug!(%error, %name, "a hold of {name} is left to its time");
-            }
-        });
+        self.shield.withdraw(&seat.name, hold);
     }
 
     /// CO-1: takes out what was decided by grants that were recalled meanwhile; how many.

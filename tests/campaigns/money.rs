@@ -1,0 +1,42 @@
+//! What bids hold of their budgets.
+
+use std::time::{Duration, Instant};
+
+use kiki::models::flow::reason::Reason;
+use kiki::store::Fault;
+use serde_json::{Value, json};
+
+use crate::harness::{Api, api, campaign, request};
+
+/// Requests that ended without a bid, as SyncShield did not answer in time.
+fn unavailable(api: &Api) -> u64 {
+    let office = api.flow.office().expect("it runs");
+    let of = |(reason, _, no_bids)| (reason == Reason::BudgetUnavailable).then_some(no_bids);
+    office.counts.reasons().find_map(of).expect("it is counted")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bids_that_end_while_their_budget_waits_for_money_hold_nothing() {
+    let api = api().await;
+    api.post("/api/v1/campaigns", campaign("c")).await.is(201);
+    api.order("c", "start").await.is(200);
+    api.running(1).await;
+    // Money is taken out of the budget by commits: each takes longer than any of these bids waits.
+    let faults = api.shield.shield.store().faults();
+    faults.set(Fault::SlowCommit(Duration::from_millis(400)), u32::MAX);
+    let hasty: Value = {
+        let mut hasty = request("hasty");
+        hasty["tmax"] = json!(60);
+        hasty
+    };
+    let (began, mut bids) = (Instant::now(), 0);
+    while unavailable(&api) < 3 {
+        assert!(began.elapsed() < Duration::from_secs(20), "no bid ever waits for money");
+        bids += u64::from(api.exchange(&[], hasty.to_string()).await.status == 200);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    faults.clear();
+    // The money arrives, and whoever waits for it then has it.
+    api.awake(&[]).await;
+    api.holds("c", bids + 1).await;
+}
