@@ -15,8 +15,6 @@ use crate::models::flow::decision::{Decision, Outcome};
 use crate::models::shield::audit::record::{Event, Outcome as Ended, Record};
 use crate::store::{AuditPendingRow, FlowDecisionRow, FlowReachRow, Put, StoreError};
 
-use super::told::Told;
-
 /// What every batch adds to the audit log.
 const WRITTEN: Event = Event::fixed("decisions.written");
 
@@ -149,8 +147,8 @@ pub fn read(row: &FlowDecisionRow) -> Option<(u128, Decision)> {
     }
 }
 
-/// What lines of the file come to, with what the store has of them already: a decision that is there is
-/// newer than the line.
+/// What lines of the file come to, with what the store has of them already. Either may be the older: what is
+/// said last in a bid's life stands.
 pub fn merged(
     lines: &[super::overflow::Line],
     mut known: BTreeMap<u128, Decision>,
@@ -161,14 +159,19 @@ pub fn merged(
     for line in lines {
         match line {
             Line::Made { id, decision } => {
-                if !known.contains_key(id) {
-                    changed.insert(*id, (**decision).clone());
+                let before = changed.get(id).or_else(|| known.get(id));
+                let now = match before {
+                    Some(before) => joined(before, decision),
+                    None => (**decision).clone(),
+                };
+                if before != Some(&now) {
+                    changed.insert(*id, now);
                 }
             }
             Line::Told(told) => {
                 let before = changed.remove(&told.hold).or_else(|| known.remove(&told.hold));
                 if let Some(decision) = before.or_else(|| told.rebuilt()) {
-                    changed.insert(told.hold, became(decision, told));
+                    changed.insert(told.hold, became(decision, told.outcome));
                 }
             }
         }
@@ -176,8 +179,15 @@ pub fn merged(
     changed.into_iter().collect()
 }
 
-fn became(mut decision: Decision, told: &Told) -> Decision {
-    let next: Outcome = told.outcome;
+/// Two records of a decision: the one that was not made anew, with what became of it by either.
+fn joined(before: &Decision, made: &Decision) -> Decision {
+    match before.rebuilt && !made.rebuilt {
+        true => became(made.clone(), before.outcome),
+        false => became(before.clone(), made.outcome),
+    }
+}
+
+fn became(mut decision: Decision, next: Outcome) -> Decision {
     if decision.outcome.gives_way_to(&next) {
         decision.outcome = next;
     }
@@ -187,6 +197,7 @@ fn became(mut decision: Decision, told: &Told) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::super::overflow::Line;
+    use super::super::told::Told;
     use super::*;
     use crate::models::flow::decision::{Kind, Proof};
     use crate::models::shield::audit::proof::verify_inclusion;
@@ -248,6 +259,20 @@ mod tests {
             .collect();
         let expected = [(1, "store", "billed"), (3, "c", "billed"), (4, "file", "expired")];
         assert_eq!(names, expected);
+        // The file has what was left when a life ended, after the store had it in an older state, or what
+        // was lost and made anew.
+        let late = |rebuilt| Decision { outcome: billed, rebuilt, ..decision("file") };
+        let [whole, anew] =
+            [false, true].map(|it| Line::Made { id: 1, decision: Box::new(late(it)) });
+        let first = || [(1, decision("store"))].into();
+        assert_eq!(
+            merged(std::slice::from_ref(&whole), first()),
+            [(1, Decision { outcome: billed, ..decision("store") })]
+        );
+        let rebuilt = [(1, Decision { rebuilt: true, ..decision("store") })].into();
+        assert_eq!(merged(&[whole], rebuilt), [(1, late(false))]);
+        assert!(merged(&[made(1)], [(1, late(false))].into()).is_empty());
+        assert_eq!(merged(&[anew, made(1)], BTreeMap::new()), [(1, late(false))]);
         // Nothing is left of a bid that nobody paid for.
         assert!(merged(&[told(9, over)], BTreeMap::new()).is_empty());
     }
