@@ -187,12 +187,16 @@ async fn begin(dir: tempfile::TempDir, settings: Vec<(String, String)>) -> Api {
 impl Api {
     /// Ends in order, and starts again on the same data.
     pub async fn again(self) -> Api {
+        self.again_within(Duration::from_secs(5)).await
+    }
+
+    /// Each service has so long to end.
+    pub async fn again_within(self, patience: Duration) -> Api {
         let Api { flow, shield, value, registry, router, dir, .. } = self;
         let Api { settings, channel, stop, serving, of_shield, of_value, .. } = self;
         drop((router, of_shield, of_value, channel));
         stop.send(true).expect("it listens");
         serving.await.expect("it ends");
-        let patience = Duration::from_secs(5);
         flow.drain(patience).await;
         value.drain(patience).await;
         shield.shield.drain(patience).await;

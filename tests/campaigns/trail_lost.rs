@@ -110,6 +110,29 @@ async fn what_could_not_be_stored_before_the_end_is_stored_after_the_next_start(
 }
 
 #[tokio::test]
+async fn what_a_slow_store_does_not_take_before_the_end_is_stored_after_the_next_start() {
+    let api = api().await;
+    run(&api).await;
+    bid(&api, "r1").await;
+    let store = api.flow.shield().store().clone();
+    store.faults().set(Fault::SlowCommit(Duration::from_secs(3)), u32::MAX);
+    let last = ask(&api, "r2").await.expect("a bid");
+    let file = api.dir.path().join(OVERFLOW_FILE);
+    let mends = tokio::spawn(async move {
+        let began = Instant::now();
+        while !file.exists() && began.elapsed() < Duration::from_secs(20) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        store.faults().clear();
+    });
+    // All of the time is used up before the turn of the journal comes.
+    let api = api.again_within(Duration::from_millis(200)).await;
+    mends.await.expect("it ends");
+    let told = decision(&api, &last.hold, "bid").await;
+    assert_eq!((&told["auction"], &told["rebuilt"]), (&"r2".into(), &false.into()), "{told}");
+}
+
+#[tokio::test]
 async fn a_win_is_booked_with_its_record_at_the_end_of_its_hold_across_a_restart() {
     let api = api_with(&[("flow.hold_ttl_s", "5")]).await;
     run(&api).await;
@@ -223,8 +246,12 @@ async fn old_decisions_and_counts_are_deleted_a_few_at_a_time_and_no_others() {
     let pruned = async |limit| store.flow_decisions_prune(5, limit).await.expect("pruned");
     assert_eq!((pruned(3).await, pruned(3).await, pruned(3).await), (3, 2, 0));
     assert_eq!(store.flow_counts_prune(3, 100).await.expect("pruned"), 3);
-    let open = store.flow_decisions_open(9, 2).await.expect("read");
-    assert_eq!(open.iter().map(|row| row.at).collect::<Vec<_>>(), [5, 6], "the oldest first");
+    let mut last = (i64::MIN, String::new());
+    for page in [&[5, 6][..], &[7, 8], &[]] {
+        let open = store.flow_decisions_open(9, (last.0, &last.1), 2).await.expect("read");
+        assert_eq!(open.iter().map(|row| row.at).collect::<Vec<_>>(), page, "the oldest first");
+        last = open.last().map_or(last, |row| (row.at, row.decision.clone()));
+    }
     let names: Vec<(String, String)> =
         [4, 5, 11].map(|n| ("default".to_owned(), format!("{n:032x}"))).into();
     let mut found: Vec<i64> =

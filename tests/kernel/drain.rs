@@ -137,6 +137,25 @@ async fn a_drain_interrupts_a_hung_actor_when_its_patience_ends() {
     assert_eq!(registry.dead_letters(10).1[0].why, Why::Discarded);
 }
 
+#[tokio::test]
+async fn who_ends_last_has_a_time_of_its_own_when_the_others_have_used_it_up() {
+    let (registry, log) = (registry(), Log::default());
+    let service = registry.service("s").start().unwrap();
+    let last = service.supervisor().child("last").reserve(SOON);
+    let last = last.start(Probe::maker("last", &log)).unwrap();
+    let hung = fast(service.supervisor().child("hung")).start(Probe::maker("hung", &log)).unwrap();
+    let _gate = occupy(&hung).await;
+    let gate = occupy(&last).await;
+    last.tell(Msg::Log("handled".into())).unwrap();
+    let draining = tokio::spawn(async move { service.drain(Duration::from_millis(20)).await });
+    eventually("the last one takes no more", || last.tell(Msg::Add(1)).is_err()).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    gate.send(()).unwrap();
+    within(draining).await.unwrap();
+    let lines = log.take();
+    assert!(lines.ends_with(&["handled".to_owned(), "stop last".to_owned()]), "{lines:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_thousand_actors_start_and_stop_fast() {
     let _heavy = HEAVY.lock().await;

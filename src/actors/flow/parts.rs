@@ -17,6 +17,8 @@ use crate::models::flow::privacy;
 
 /// Bids that wait for what becomes of them: more are answered as an overload.
 const OPEN_MAX: usize = 1 << 20;
+/// It ends last of all, and has so long to write what the others told it: else its file takes the rest.
+const JOURNAL_RESERVE: std::time::Duration = std::time::Duration::from_secs(4);
 /// A bidder without an auction stays in memory for so long.
 const BIDDER_IDLE: std::time::Duration = std::time::Duration::from_secs(120);
 
@@ -79,6 +81,7 @@ pub fn grow(root: &Supervisor, shared: &Arc<Shared>) -> Result<(), SpawnError> {
     let journal = root
         .child("journal")
         .intensity(10, per_minute())
+        .reserve(JOURNAL_RESERVE)
         .mailbox(16_384)
         .start(move || JournalActor::new(Arc::clone(&own), writes.clone()))?;
     // Each is set once: this tree is the only place that grows one.

@@ -64,7 +64,7 @@ pub(super) async fn see_end(cell: &Arc<Cell>, how: How, until_ns: u64) {
     let Some(port) = cell.port.get() else { return };
     let now = now_ns();
     let patience = match how {
-        How::Drain => until_ns.saturating_sub(now),
+        How::Drain => until_ns.saturating_sub(now).max(to_ns(cell.policy.reserve)),
         How::Stop => until_ns.saturating_sub(now).min(to_ns(cell.policy.grace)),
     };
     if over_within(cell, Duration::from_nanos(patience)).await {

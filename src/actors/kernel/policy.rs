@@ -40,6 +40,8 @@ pub(super) struct Policy {
     pub mailbox: u32,
     /// How long a handler may go on after an order to stop or restart.
     pub grace: Duration,
+    /// How long it has to end in a drain at least, however late its turn comes.
+    pub reserve: Duration,
     /// How long an entity that failed too often is refused.
     pub quarantine: Duration,
 }
@@ -55,6 +57,7 @@ impl Default for Policy {
             backoff: Backoff::default(),
             mailbox: MAILBOX_DEPTH,
             grace: Duration::from_secs(2),
+            reserve: Duration::ZERO,
             quarantine: Duration::from_secs(30),
         }
     }

@@ -116,6 +116,12 @@ impl Child {
         self
     }
 
+    /// How long it has to end in a drain, even if those that end before it have taken all of the time.
+    pub fn reserve(mut self, reserve: Duration) -> Self {
+        self.policy.reserve = reserve;
+        self
+    }
+
     /// Starts the child; `factory` makes the state of each of its lives.
     pub fn start<A: Actor>(
         self,

@@ -347,14 +347,19 @@ impl Store {
         .await
     }
 
-    /// Bids from before this time of which nothing is known, the oldest first.
+    /// Bids from before this time of which nothing is known, the oldest first, behind this one.
     pub async fn flow_decisions_open(
         &self,
         before: i64,
+        after: (i64, &str),
         limit: u32,
     ) -> Result<Vec<FlowDecisionRow>> {
-        self.select("WHERE outcome = 'bid' AND at < $1 ORDER BY at LIMIT $2", |args| {
+        let tail = "WHERE outcome = 'bid' AND at < $1 AND (at, decision) > ($2, $3) \
+                    ORDER BY at, decision LIMIT $4";
+        self.select(tail, |args| {
             args.int(before)?;
+            args.int(after.0)?;
+            args.text(after.1)?;
             args.int(page(limit))
         })
         .await

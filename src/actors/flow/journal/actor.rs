@@ -1,6 +1,8 @@
 //! The actor: one thing at a time is asked of the store, beside it and not in it, so that it takes what comes
 //! whatever the store does.
 
+mod end;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +14,12 @@ use super::counts::Counts;
 use super::id::in_time;
 use super::job::{Done, Job};
 use super::message::{Filing, Made, Msg};
+use super::metrics;
+use super::old::Place;
 use super::overflow::{BYTES_MAX, Line as Filed, Overflow};
-use super::shelf::{Shelf, Unknown};
+use super::shelf::Shelf;
 use super::told::Told;
-use super::{batch, metrics};
+use super::unknown::Unknown;
 use crate::actors::flow::auction::Office;
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
 use crate::actors::shield::Writes;
@@ -66,6 +70,8 @@ pub struct JournalActor {
     counts: Counts,
     counts_due_us: i64,
     old_due_us: i64,
+    /// Where the look for silent bids goes on.
+    old_after: Option<Place>,
     file: Option<Arc<Mutex<Overflow>>>,
     /// Bytes that wait in it.
     in_file: Arc<AtomicU64>,
@@ -105,6 +111,7 @@ impl JournalActor {
             counts_due_us: 0,
             // Not at the start, when there is enough to do.
             old_due_us: now + OLD_EVERY_US,
+            old_after: None,
             file: None,
             in_file: Arc::default(),
             to_file: Vec::new(),
@@ -270,7 +277,8 @@ impl JournalActor {
             return Some(Job::Drain(file));
         }
         if now_us >= self.old_due_us && !self.files() {
-            return Some(Job::Old { now_us, retention_us: self.office.terms.retention_us });
+            let retention_us = self.office.terms.retention_us;
+            return Some(Job::Old { now_us, retention_us, after: self.old_after.take() });
         }
         None
     }
@@ -317,12 +325,8 @@ impl JournalActor {
                 metrics::pruned(looked.pruned);
                 let wait = if looked.full { OLD_AGAIN_US } else { OLD_EVERY_US };
                 self.old_due_us = clock::wall_us() + wait;
-                for (id, decision) in looked.silent {
-                    // Of one that is here, more is known.
-                    if !self.shelf.has(id) && self.shelf.has_room() {
-                        self.shelf.bid(id, decision);
-                    }
-                }
+                self.old_after = looked.after;
+                looked.silent.into_iter().for_each(|(id, it)| self.shelf.silent(id, it));
                 None
             }
             Done::Old(Err(error)) => {
@@ -360,38 +364,6 @@ impl JournalActor {
             self.shelf.outcome(told.hold, told.outcome, reply);
         }
         self.due = true;
-    }
-
-    /// Writes what can be written, and puts the rest into the file.
-    async fn end(&mut self) {
-        self.shelf.ripen(i64::MAX);
-        loop {
-            let batch = self.shelf.take(OF_WRITE);
-            if batch.made.is_empty() {
-                break;
-            }
-            let wrote = batch::write(&self.office, &self.writes, &batch.made, &batch.reach).await;
-            let good = wrote.is_ok();
-            self.shelf.wrote(batch, good);
-            if !good {
-                break;
-            }
-        }
-        let mut lines = std::mem::take(&mut self.to_file);
-        let left = self.shelf.leave().into_iter();
-        lines.extend(left.map(|(id, it)| Filed::Made { id, decision: Box::new(it) }));
-        let told = self.unknown.take(usize::MAX).into_iter();
-        lines.extend(told.map(|(told, _)| Filed::Told(Box::new(told))));
-        let Some(file) = self.file.clone().filter(|_| !lines.is_empty()) else { return };
-        let add = move || {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            lines.chunks(OF_WRITE).try_for_each(|lines| file.add(lines))
-        };
-        match tokio::task::spawn_blocking(add).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "decisions were not put into their file"),
-            Err(error) => tracing::error!(%error, "decisions were not put into their file"),
-        }
     }
 }
 
@@ -445,6 +417,7 @@ impl Actor for JournalActor {
 
     async fn stopping(&mut self, _cx: &mut Cx<Self>) {
         self.end().await;
+        self.put_aside();
         self.counts.follow(&self.office);
         self.counts.gather(clock::wall_us());
         while let Some(taken) = self.counts.take(OF_WRITE) {

@@ -15,6 +15,7 @@ mod old;
 mod overflow;
 mod shelf;
 mod told;
+mod unknown;
 
 pub use actor::JournalActor;
 pub use batch::{Sealed, seal, storable};

@@ -21,9 +21,20 @@ pub struct Looked {
     pub silent: Vec<(u128, Decision)>,
     /// There may be more.
     pub full: bool,
+    /// Where the next look for silent bids begins; `None`: from the oldest on.
+    pub after: Option<Place>,
 }
 
-pub async fn look(writes: &Writes, now_us: i64, retention_us: i64) -> Result<Looked, StoreError> {
+/// Time and id of a bid.
+pub type Place = (i64, String);
+
+/// `after`: behind which bid it looks for silent ones. What it has found once does not keep it from the next,
+/// whatever becomes of that.
+pub async fn look(
+    writes: &Writes,
+    (now_us, retention_us): (i64, i64),
+    after: Option<Place>,
+) -> Result<Looked, StoreError> {
     let store = writes.store();
     let before = now_us.saturating_sub(retention_us);
     let pruned = [
@@ -32,12 +43,16 @@ pub async fn look(writes: &Writes, now_us: i64, retention_us: i64) -> Result<Loo
         store.flow_counts_prune(before.div_euclid(HOUR_US), AT_ONCE).await?,
         store.flow_changes_prune(before, AT_ONCE).await?,
     ];
-    let rows = store.flow_decisions_open(now_us.saturating_sub(SILENT_US), AT_ONCE).await?;
-    let full = rows.len() == AT_ONCE as usize || pruned.contains(&u64::from(AT_ONCE));
+    let after = after.unwrap_or((i64::MIN, String::new()));
+    let silent_us = now_us.saturating_sub(SILENT_US);
+    let rows = store.flow_decisions_open(silent_us, (after.0, &after.1), AT_ONCE).await?;
+    let more = rows.len() == AT_ONCE as usize;
+    let after = rows.last().filter(|_| more).map(|row| (row.at, row.decision.clone()));
+    let full = more || pruned.contains(&u64::from(AT_ONCE));
     let expired = |mut decision: Decision| {
         decision.outcome = Outcome::Expired { at_us: now_us };
         decision
     };
     let silent = rows.iter().filter_map(batch::read).map(|(id, it)| (id, expired(it)));
-    Ok(Looked { pruned: pruned.iter().sum(), silent: silent.collect(), full })
+    Ok(Looked { pruned: pruned.iter().sum(), silent: silent.collect(), full, after })
 }

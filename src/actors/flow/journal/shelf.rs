@@ -8,7 +8,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::told::Told;
 use crate::actors::flow::prehashed::Prehashed;
 use crate::actors::kernel::Reply;
 use crate::models::flow::decision::line::Line;
@@ -52,8 +51,8 @@ impl Held {
 /// What is written together.
 #[derive(Default)]
 pub struct Batch {
-    /// By their ids.
-    pub made: Vec<(u128, Decision)>,
+    /// By their ids. Shared with the shelf, for the case that nobody hears how their writing ended.
+    pub made: Arc<Vec<(u128, Decision)>>,
     /// Whom bids of it are for.
     pub reach: Vec<(u128, Arc<str>)>,
     /// Bids of it, as they were when they were taken.
@@ -75,8 +74,8 @@ pub struct Shelf {
     others: VecDeque<(u128, Decision)>,
     /// Bids that are written, and were so longest.
     resting: VecDeque<u128>,
-    /// Decisions of the batch that is being written.
-    writing: usize,
+    /// The batch that is being written.
+    writing: Arc<Vec<(u128, Decision)>>,
     /// Who was erased lately, and when (monotonic): the newest last.
     forgotten: VecDeque<(Arc<str>, i64)>,
 }
@@ -92,7 +91,7 @@ impl Shelf {
             fresh_len: 0,
             others: VecDeque::new(),
             resting: VecDeque::new(),
-            writing: 0,
+            writing: Arc::default(),
             forgotten: VecDeque::new(),
         }
     }
@@ -113,7 +112,7 @@ impl Shelf {
     }
 
     pub fn waiting(&self) -> usize {
-        self.ripe() + self.fresh_len + self.writing
+        self.ripe() + self.fresh_len + self.writing.len()
     }
 
     /// Those that are to be written now.
@@ -187,6 +186,16 @@ impl Shelf {
         self.others.push_back((id, decision));
     }
 
+    /// A bid of which nobody has spoken, as it ends: what is known of it here goes on from there. Without room
+    /// it is found again.
+    pub fn silent(&mut self, hold: u128, ended: Decision) {
+        match self.has(hold) {
+            true => self.outcome(hold, ended.outcome, None),
+            false if self.has_room() => self.bid(hold, ended),
+            false => {}
+        }
+    }
+
     /// A bid as it is stored.
     pub fn stored(&mut self, hold: u128, decision: Decision) {
         let held = Held::new(decision, false);
@@ -225,31 +234,32 @@ impl Shelf {
 
     /// The next that is to be written, at most `most` decisions.
     pub fn take(&mut self, most: usize) -> Batch {
-        let mut batch = Batch::default();
-        while batch.made.len() < most
+        let (mut batch, mut made) = (Batch::default(), Vec::new());
+        while made.len() < most
             && let Some(hold) = self.dirty.pop_front()
         {
             let Some(held) = self.bids.get_mut(&hold) else { continue };
-            batch.made.push((hold, held.decision.clone()));
+            made.push((hold, held.decision.clone()));
             batch.bids.push((hold, held.revision));
             batch.replies.append(&mut held.replies);
             batch.reach.extend(held.person.take().map(|person| (hold, person)));
             // What becomes of it meanwhile is of the next batch.
             (held.dirty, held.flying) = (false, true);
         }
-        batch.others = self.others.len().min(most - batch.made.len());
-        batch.made.extend(self.others.drain(..batch.others));
-        self.writing = batch.made.len();
+        batch.others = self.others.len().min(most - made.len());
+        made.extend(self.others.drain(..batch.others));
+        batch.made = Arc::new(made);
+        self.writing = Arc::clone(&batch.made);
         batch
     }
 
     /// How the writing of a batch ended.
     pub fn wrote(&mut self, batch: Batch, good: bool) {
-        self.writing = 0;
+        self.writing = Arc::default();
         let Batch { made, reach, bids, others, replies } = batch;
         replies.into_iter().for_each(|reply| reply.send(good));
         if !good {
-            let others = made.into_iter().skip(bids.len());
+            let others = Arc::unwrap_or_clone(made).into_iter().skip(bids.len());
             others.rev().for_each(|other| self.others.push_front(other));
             for (hold, person) in reach {
                 let person = self.unless_forgotten(Some(person));
@@ -290,10 +300,16 @@ impl Shelf {
         }
     }
 
-    /// All that waits leaves, the oldest first: for the file, when this life ends.
+    /// All that waits leaves, the oldest first: for the file, when this life ends. So does what is being
+    /// written: nobody will hear how that ends.
     pub fn leave(&mut self) -> Vec<(u128, Decision)> {
         self.ripen(i64::MAX);
         let mut left = Vec::with_capacity(self.waiting());
+        for (id, decision) in &*std::mem::take(&mut self.writing) {
+            // More may have become of it since.
+            let held = self.bids.remove(id).map(|held| held.decision);
+            left.push((*id, held.unwrap_or_else(|| decision.clone())));
+        }
         for hold in std::mem::take(&mut self.dirty) {
             if let Some(held) = self.bids.remove(&hold) {
                 left.push((hold, held.decision));
@@ -301,58 +317,6 @@ impl Shelf {
         }
         left.extend(std::mem::take(&mut self.others));
         left
-    }
-}
-
-/// Those whose bid is neither here nor in the file: they wait until the store has been asked.
-#[derive(Default)]
-pub struct Unknown {
-    told: VecDeque<(Told, Option<Reply<bool>>)>,
-    /// How many of them are of each bid.
-    holds: HashMap<u128, u32, Prehashed>,
-}
-
-impl Unknown {
-    pub fn len(&self) -> usize {
-        self.told.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.told.is_empty()
-    }
-
-    pub fn has(&self, hold: u128) -> bool {
-        self.holds.contains_key(&hold)
-    }
-
-    pub fn push(&mut self, told: Told, reply: Option<Reply<bool>>) {
-        *self.holds.entry(told.hold).or_default() += 1;
-        self.told.push_back((told, reply));
-    }
-
-    pub fn first(&self, most: usize) -> Vec<(String, String)> {
-        let name = |(told, _): &(Told, _)| (told.account.clone(), format!("{:032x}", told.hold));
-        self.told.iter().take(most).map(name).collect()
-    }
-
-    pub fn take(&mut self, many: usize) -> Vec<(Told, Option<Reply<bool>>)> {
-        let taken: Vec<_> = self.told.drain(..many.min(self.told.len())).collect();
-        for (told, _) in &taken {
-            if let Some(many) = self.holds.get_mut(&told.hold) {
-                *many -= 1;
-                if *many == 0 {
-                    self.holds.remove(&told.hold);
-                }
-            }
-        }
-        taken
-    }
-
-    /// The store does not answer: whoever waits puts it aside, and asks again.
-    pub fn refuse(&mut self) {
-        for (_, reply) in &mut self.told {
-            reply.take().into_iter().for_each(|reply| reply.send(false));
-        }
     }
 }
 
@@ -476,6 +440,34 @@ mod tests {
         }
         assert!(shelf.bids() <= 8 + 2, "{}", shelf.bids());
         assert!(shelf.has(99) && !shelf.has(0));
+    }
+
+    #[test]
+    fn what_is_being_written_leaves_with_what_waits_and_as_it_is_now() {
+        let mut shelf = Shelf::new(8);
+        (1..=3).for_each(|id| shelf.bid(id, decision(Kind::Bid)));
+        (4..=5).for_each(|id| shelf.other(id, decision(Kind::NoBid)));
+        let batch = shelf.take(4);
+        assert_eq!(outcomes(&batch), [(1, "bid"), (2, "bid"), (3, "bid"), (4, "none")]);
+        shelf.outcome(2, billed(), None);
+        shelf.bid(6, decision(Kind::Bid));
+        let left: Vec<_> =
+            shelf.leave().into_iter().map(|(id, it)| (id, it.outcome.name())).collect();
+        let all = [(1, "bid"), (2, "billed"), (3, "bid"), (4, "none"), (6, "bid"), (5, "none")];
+        assert_eq!(left, all);
+        assert_eq!((shelf.waiting(), shelf.leave().len()), (0, 0));
+    }
+
+    #[test]
+    fn a_bid_of_which_nobody_speaks_ends_whether_it_is_here_or_not() {
+        let mut shelf = Shelf::new(8);
+        let ended = || Decision { outcome: Outcome::Expired { at_us: 9 }, ..decision(Kind::Bid) };
+        (1..=2).for_each(|id| shelf.stored(id, decision(Kind::Bid)));
+        shelf.outcome(2, billed(), None);
+        (1..=20).for_each(|id| shelf.silent(id, ended()));
+        let batch = shelf.take(99);
+        assert!(outcomes(&batch).starts_with(&[(2, "billed"), (1, "expired"), (3, "expired")]));
+        assert_eq!(batch.made.len(), 8, "as many as there is room for");
     }
 
     #[test]
