@@ -209,9 +209,11 @@ async fn an_entity_that_fails_too_often_is_refused_for_a_while_and_no_other_is_t
         )
     })
     .await;
+    assert!(!entities.is_active("k"));
     assert!(service.ready());
     eventually("it returns", || entities.tell("k", Ask::Add(1)).is_ok()).await;
     assert_eq!(entities.ask("k", SOON, Ask::Get).await, Ok(1));
+    assert!(entities.is_active("k") && !entities.is_active("other"));
 }
 
 #[tokio::test]

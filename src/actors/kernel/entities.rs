@@ -204,6 +204,12 @@ impl<A: Actor> Entities<A> {
         self.inner.shards.iter().flat_map(live).collect()
     }
 
+    /// Whether there is one with this key: it handles messages, or will when it has begun or is restarted.
+    pub fn is_active(&self, key: &str) -> bool {
+        let shard = lock(self.inner.shard(key));
+        matches!(shard.get(key), Some(Slot::Live(_) | Slot::Ending(..)))
+    }
+
     /// Sends to an entity only if it is active; false if it is not or does not take it.
     pub fn tell_if_active(&self, key: &str, msg: A::Msg) -> bool {
         let shard = lock(self.inner.shard(key));

@@ -9,9 +9,12 @@ use super::office::Office;
 use crate::actors::flow::ltv;
 use crate::actors::flow::shared::Shared;
 use crate::actors::kernel::{Actor, Cx, Fault};
+use crate::clock;
 
 /// How often it looks for a new index: by a timer, which no orderly end waits for.
 const EVERY: Duration = Duration::from_millis(20);
+/// How often it looks whether bidders are there that are taken to be (microseconds).
+const BIDDERS_EVERY_US: i64 = 2_000_000;
 /// How long the counts of before the start may take.
 const RESTORED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -32,11 +35,13 @@ pub struct View {
 pub struct FollowActor {
     shared: Arc<Shared>,
     office: Arc<Office>,
+    /// When it looks for bidders next (monotonic).
+    bidders_due_us: i64,
 }
 
 impl FollowActor {
     pub fn new(shared: Arc<Shared>, office: Arc<Office>) -> FollowActor {
-        FollowActor { shared, office }
+        FollowActor { shared, office, bidders_due_us: 0 }
     }
 
     fn seat(&self, cx: &mut Cx<Self>) {
@@ -74,7 +79,14 @@ impl Actor for FollowActor {
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         match msg {
-            Msg::Look => self.seat(cx),
+            Msg::Look => {
+                let now_us = clock::mono_us();
+                if now_us >= self.bidders_due_us {
+                    self.bidders_due_us = now_us + BIDDERS_EVERY_US;
+                    self.office.look_for_bidders();
+                }
+                self.seat(cx);
+            }
             Msg::Seated => cx.send_after(EVERY, Msg::Look),
         }
         Ok(())

@@ -94,6 +94,18 @@ impl Market {
         places.into_iter().filter_map(|at| self.seat(at).cloned()).collect()
     }
 
+    /// Seats that are taken to be awake, and whose bidders are not there: one that fails too often goes without
+    /// a word, and what it said last would be bid by for good. They sleep from now on; what they were before.
+    pub fn forsaken(&self, lives: impl Fn(&Seat) -> bool) -> Vec<(Arc<Seat>, Option<Reason>)> {
+        let gone = self.seats.iter().filter(|seat| seat.is_awake() && !lives(seat));
+        let sleeps = |seat: &Arc<Seat>| {
+            let before = seat.snapshot().closed;
+            seat.sleeps();
+            (Arc::clone(seat), before)
+        };
+        gone.map(sleeps).collect()
+    }
+
     pub fn by_key(&self, key: u64) -> Option<&Arc<Seat>> {
         self.seat(*self.places.get(&key)?)
     }
@@ -145,6 +157,30 @@ mod tests {
         };
         let index = Index::new(names.iter().map(campaign), "house");
         Arc::new(Live { index, generation })
+    }
+
+    #[test]
+    fn what_a_bidder_said_last_ends_with_it_and_the_next_auction_wakes_it() {
+        let (market, _) = Market::empty(live(&[], 0)).next(live(&[("a", "1"), ("a", "2")], 1), "a");
+        let open = Snapshot { closed: None, ..Snapshot::clone(&market.seats[0].snapshot()) };
+        for seat in &market.seats {
+            seat.began();
+            seat.publish(open.clone());
+        }
+        assert!(market.forsaken(|_| true).is_empty());
+        let gone = market.forsaken(|seat| &*seat.name.budget == "2");
+        let gone: Vec<_> =
+            gone.iter().map(|(seat, before)| (&*seat.name.budget, *before)).collect();
+        assert_eq!(gone, [("1", None)]);
+        let of = |id: &str| {
+            let mut seats = market.seats.iter();
+            seats.find(|seat| &*seat.name.budget == id).expect("a seat")
+        };
+        let lost = of("1");
+        assert_eq!(lost.snapshot().closed, Some(Reason::WarmingUp));
+        assert_eq!(of("2").snapshot().closed, None);
+        assert!(lost.met(&Err(Reason::WarmingUp)), "its bidder is to be woken");
+        assert!(market.forsaken(|_| false).len() == 2, "it was woken and is not there");
     }
 
     #[test]

@@ -11,17 +11,20 @@ use super::counts::Counts;
 use super::market::Market;
 use super::open::Open;
 use super::people::People;
-use crate::actors::flow::bidder::{self, BidderActor};
+use crate::actors::flow::bidder::{self, BidderActor, Seat};
 use crate::actors::flow::roster::Live;
 use crate::actors::flow::{journal, ltv, notices};
 use crate::actors::kernel::{Entities, Handle};
 use crate::actors::shield::Shield;
 use crate::actors::value::Value;
+use crate::clock;
 use crate::models::flow::auction::{Rates, Scratch};
+use crate::models::flow::decision::Decision;
 use crate::models::flow::notice::action::Patience;
 use crate::models::flow::notice::url::Keys;
 use crate::models::flow::openrtb::Limits;
 use crate::models::flow::privacy;
+use crate::models::flow::reason::Reason;
 use crate::models::shield::money::Currency;
 
 /// Stacks of scratches that wait for the next request, so that threads seldom wait for each other, and how
@@ -169,6 +172,21 @@ impl Office {
                 // The next auction asks again.
                 seat.sleeps();
             }
+        }
+    }
+
+    /// Lets seats sleep whose bidders are gone.
+    pub(super) fn look_for_bidders(&self) {
+        let Some(bidders) = self.bidders.get() else { return };
+        let gone = self.market().forsaken(|seat| bidders.is_active(&seat.actor));
+        let told = |(seat, before): &(Arc<Seat>, Option<Reason>)| {
+            tracing::warn!(campaign = %seat.name, "the bidder of {} is gone", seat.name);
+            let change = bidder::change(*before, Some(Reason::WarmingUp));
+            let name = &seat.name;
+            Decision::change(&name.account, &name.budget, clock::wall_us(), change)
+        };
+        if !gone.is_empty() {
+            self.tell_journal(journal::Msg::Changes(gone.iter().map(told).collect()));
         }
     }
 

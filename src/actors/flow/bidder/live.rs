@@ -88,6 +88,12 @@ pub(super) struct Looked {
     refused: bool,
 }
 
+/// That a bidder bids no more, or again: for what reason it did not before, and does not now.
+pub fn change(before: Option<Reason>, now: Option<Reason>) -> ChangeOf {
+    let state = |closed: Option<Reason>| closed.map_or("open", Reason::name);
+    ChangeOf::new("bidder", state(before), state(now))
+}
+
 /// How a campaign is paced.
 fn terms(strategy: &Strategy) -> Terms {
     let guess = strategy.value(Known::default());
@@ -271,8 +277,7 @@ impl Live {
 
     /// That it bids no more, or again, for the timeline of decisions.
     pub fn told(&self, before: Option<Reason>, now_us: i64) -> journal::Msg {
-        let state = |closed: Option<Reason>| closed.map_or("open", Reason::name);
-        let change = ChangeOf::new("bidder", state(before), state(self.closed));
+        let change = change(before, self.closed);
         let name = &self.seat.name;
         let decision = Decision::change(&name.account, &name.budget, now_us, change);
         journal::Msg::Changes(vec![decision])

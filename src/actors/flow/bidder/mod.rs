@@ -9,4 +9,5 @@ mod seat;
 
 pub use actor::{BidderActor, Msg};
 pub use kept::Gate;
+pub use live::change;
 pub use seat::{Seat, Told};

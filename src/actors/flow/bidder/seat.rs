@@ -193,10 +193,15 @@ impl Seat {
         asleep && !self.awake.swap(true, Relaxed)
     }
 
-    /// Its bidder could not be told, or goes to sleep.
+    /// Its bidder could not be told, goes to sleep, or is gone. The next auction wakes it.
     pub fn sleeps(&self) {
         self.snapshot.store(Arc::new(asleep()));
         self.awake.store(false, Relaxed);
+    }
+
+    /// Whether its bidder is taken to be awake.
+    pub fn is_awake(&self) -> bool {
+        self.awake.load(Relaxed)
     }
 
     pub fn began(&self) {
