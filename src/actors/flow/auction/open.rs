@@ -2,7 +2,7 @@
 //! the ledger; of a bid that is not here, the notice's own digest says enough.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,21 +35,60 @@ struct Shard {
     bids: HashMap<u128, Pending, Prehashed>,
     /// By when they are looked at next.
     due: BinaryHeap<Reverse<(i64, u128)>>,
+    /// Those of which nothing more is waited for, as they came to it: they make room first.
+    over: VecDeque<u128>,
 }
 
+/// Only what is waited for counts against its bound. What is over is known for a while, as far as there is room.
 pub struct Open {
     shards: Vec<Mutex<Shard>>,
-    len: AtomicUsize,
+    /// Bids that are waited for.
+    waiting: AtomicUsize,
     most: usize,
 }
 
 /// How long after its end a bid is still known, so that what is told twice is known to be.
 const KEPT_US: i64 = 60_000_000;
 
+/// Whether something may still become of it by itself: it holds money, or will be booked.
+fn waits(stage: Stage) -> bool {
+    matches!(stage, Stage::Open | Stage::Won(_))
+}
+
+impl Shard {
+    /// Bids that are known, together with those that are waited for, stay within this: the longest over go.
+    fn make_room(&mut self, most: usize) {
+        while self.bids.len() >= most
+            && let Some(hold) = self.over.pop_front()
+        {
+            if self.bids.get(&hold).is_some_and(|pending| !waits(pending.stage)) {
+                self.bids.remove(&hold);
+            }
+        }
+        // What made room has left its time behind: swept before it outnumbers the rest.
+        if self.due.len() > 4 * most + 64 {
+            let bids = &self.bids;
+            self.due.retain(|Reverse((_, hold))| bids.contains_key(hold));
+        }
+    }
+
+    /// Changes where a bid stands; what it was before, and by how many more or fewer are waited for.
+    fn turn(&mut self, hold: u128, stage: Stage) -> Option<(Pending, isize)> {
+        let pending = self.bids.get_mut(&hold)?;
+        let before = pending.clone();
+        pending.stage = stage;
+        let more = isize::from(waits(stage)) - isize::from(waits(before.stage));
+        if more < 0 {
+            self.over.push_back(hold);
+        }
+        Some((before, more))
+    }
+}
+
 impl Open {
     pub fn new(most: usize) -> Open {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Open { shards, len: AtomicUsize::new(0), most }
+        Open { shards, waiting: AtomicUsize::new(0), most }
     }
 
     fn shard(&self, hold: u128) -> Option<MutexGuard<'_, Shard>> {
@@ -57,8 +96,9 @@ impl Open {
         Some(shard.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Bids that are waited for.
     pub fn len(&self) -> usize {
-        self.len.load(Relaxed)
+        self.waiting.load(Relaxed)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -69,12 +109,21 @@ impl Open {
         self.len() >= self.most
     }
 
+    fn count(&self, more: isize) {
+        if more >= 0 {
+            self.waiting.fetch_add(more.unsigned_abs(), Relaxed);
+        } else {
+            self.waiting.fetch_sub(more.unsigned_abs(), Relaxed);
+        }
+    }
+
     pub fn put(&self, hold: u128, pending: Pending) {
         let Some(mut shard) = self.shard(hold) else { return };
+        shard.make_room(self.most.div_ceil(SHARDS));
         shard.due.push(Reverse((pending.expires_us, hold)));
-        if shard.bids.insert(hold, pending).is_none() {
-            self.len.fetch_add(1, Relaxed);
-        }
+        let now = isize::from(waits(pending.stage));
+        let before = shard.bids.insert(hold, pending).is_some_and(|before| waits(before.stage));
+        self.count(now - isize::from(before));
     }
 
     pub fn get(&self, hold: u128) -> Option<Pending> {
@@ -83,17 +132,15 @@ impl Open {
 
     /// Changes where a bid stands; gives it as it was before.
     pub fn turn(&self, hold: u128, stage: Stage) -> Option<Pending> {
-        let mut shard = self.shard(hold)?;
-        let pending = shard.bids.get_mut(&hold)?;
-        let before = pending.clone();
-        pending.stage = stage;
+        let (before, more) = self.shard(hold)?.turn(hold, stage)?;
+        self.count(more);
         Some(before)
     }
 
     /// Bids whose hold has ended without a word, at most `most`; they are known as expired for a while.
     /// Those that have been over for that while go.
     pub fn expire(&self, now_us: i64, most: usize) -> Vec<(u128, Pending)> {
-        let mut ended = Vec::new();
+        let (mut ended, mut more) = (Vec::new(), 0);
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             while ended.len() < most
@@ -101,21 +148,29 @@ impl Open {
                 && at <= now_us
             {
                 shard.due.pop();
-                let Some(pending) = shard.bids.get_mut(&hold) else { continue };
-                if now_us >= pending.expires_us.saturating_add(KEPT_US) {
+                // It may have made room.
+                let Some(pending) = shard.bids.get(&hold) else { continue };
+                let (stage, until_us) = (pending.stage, pending.expires_us.saturating_add(KEPT_US));
+                if now_us >= until_us {
                     shard.bids.remove(&hold);
-                    self.len.fetch_sub(1, Relaxed);
+                    more -= isize::from(waits(stage));
                     continue;
                 }
-                let again = pending.expires_us.saturating_add(KEPT_US);
-                if pending.stage == Stage::Open {
-                    let before = pending.clone();
-                    pending.stage = Stage::Expired;
+                if stage == Stage::Open
+                    && let Some((before, fewer)) = shard.turn(hold, Stage::Expired)
+                {
+                    more += fewer;
                     ended.push((hold, before));
                 }
-                shard.due.push(Reverse((again, hold)));
+                shard.due.push(Reverse((until_us, hold)));
+            }
+            // Those that went by their time have left their names behind.
+            let Shard { bids, over, .. } = &mut *shard;
+            while over.front().is_some_and(|hold| !bids.contains_key(hold)) {
+                over.pop_front();
             }
         }
+        self.count(more);
         ended
     }
 }
@@ -167,5 +222,37 @@ mod tests {
         assert_eq!(open.get(1).map(|it| it.stage), Some(Stage::Expired));
         open.expire(KEPT_US + 40, 10);
         assert!(open.is_empty() && open.get(1).is_none());
+    }
+
+    #[test]
+    fn only_bids_that_are_waited_for_are_too_many_and_those_longest_over_are_forgotten_first() {
+        const MOST: usize = 4 * SHARDS;
+        let open = Open::new(MOST);
+        // One after the other in all shards.
+        let hold = |n: usize| (n as u128) << 64;
+        let ends = [Stage::Settled(Micros(1)), Stage::Released];
+        for n in 0..20 * MOST {
+            assert!(!open.is_full());
+            open.put(hold(n), pending(1_000));
+            open.turn(hold(n), ends[n % 2]);
+        }
+        assert!(open.is_empty());
+        let known =
+            |from: usize| (from..20 * MOST).filter(|n| open.get(hold(*n)).is_some()).count();
+        assert_eq!((known(0), known(19 * MOST)), (MOST, MOST));
+        (0..MOST).for_each(|n| open.put(hold(n), pending(1_000)));
+        assert!(open.is_full() && open.len() == MOST);
+        open.turn(hold(0), Stage::Won(Micros(1)));
+        assert!(open.is_full(), "it is to be booked");
+        open.turn(hold(0), Stage::Settled(Micros(1)));
+        assert!(!open.is_full());
+        assert_eq!(open.expire(1_000, usize::MAX).len(), MOST - 1);
+        assert!(open.is_empty());
+        open.expire(1_000 + KEPT_US, usize::MAX);
+        let left = |shard: &Mutex<Shard>| {
+            let shard = shard.lock().expect("not poisoned");
+            (shard.bids.len(), shard.due.len(), shard.over.len())
+        };
+        assert!(open.shards.iter().all(|shard| left(shard) == (0, 0, 0)));
     }
 }
