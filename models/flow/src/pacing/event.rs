@@ -5,7 +5,8 @@ use kiki_models::shield::money::Micros;
 use super::terms::Period;
 
 /// Something that happened, to one campaign. Times are microseconds of one clock that need not be steady:
-/// what comes late or out of order is taken in as of the latest time that was seen.
+/// what comes late or out of order is taken in as of the latest time that was seen. [`Event::Seen`] and
+/// [`Event::Tick`] tell of time itself: one that is a minute before that time or more sets it back.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event {
     /// Auctions that the campaign could have bid in.

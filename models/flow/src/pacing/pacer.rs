@@ -19,6 +19,8 @@ const MEMORY_MIN: f64 = 10_000.0;
 /// The share of what is left that may be reserved. Beyond it nothing is bid: else bids that are small enough
 /// for the rest would get it, which win least often, and those that are worth most would be refused.
 const HELD_MAX: f64 = 0.95;
+/// A clock that shows so much less than before was set back.
+const BACK_US: i64 = 60_000_000;
 /// Parts of a slot after which the forecast is asked anew.
 const ASK_PARTS: i64 = 16;
 
@@ -204,6 +206,16 @@ impl Pacer {
 
 impl State {
     fn take(&mut self, event: Event) {
+        let before_us = self.now_us.saturating_sub(BACK_US);
+        // Tidings come late; what says that time goes by does not.
+        if let Event::Seen { at_us, .. } | Event::Tick { at_us } = event
+            && at_us < before_us
+        {
+            // Else all traffic would be that of one moment, until the clock gets there again.
+            self.traffic.set_back(at_us);
+            self.now_us = at_us;
+            self.ask();
+        }
         self.now_us = self.now_us.max(event.at_us());
         match event {
             Event::Seen { auctions, valued, value, left_out, .. } => {

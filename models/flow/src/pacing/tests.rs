@@ -371,6 +371,19 @@ fn a_clock_that_had_leapt_years_ahead_is_set_back_by_the_next_period() {
 }
 
 #[test]
+fn a_clock_that_was_an_hour_ahead_is_set_back_and_the_budget_is_spent_evenly() {
+    let mut pacer = pacer(dual(), 750_000);
+    play(&mut pacer, 0, 2_500, market);
+    pacer.on(Event::Tick { at_us: (2_500 + 3_600) * SECOND });
+    // Tidings that come late do not set it back.
+    pacer.on(Event::Lost { at_us: 0, id: u64::MAX });
+    assert!(pacer.view().auctions_expected < 4_500.0, "{:?}", pacer.view());
+    let quarters: Vec<i64> =
+        (1..4).map(|q| play(&mut pacer, q * 2_500, (q + 1) * 2_500, market)).collect();
+    assert!(quarters.iter().all(|q| (150_000..225_000).contains(q)), "{quarters:?}");
+}
+
+#[test]
 fn among_more_auctions_than_can_be_told_apart_one_that_is_lost_counts_as_one() {
     for memory in [1e3, 1e12, 1e20, 1e300] {
         let mut dual = super::dual::Dual::new(Some(1.0));

@@ -115,8 +115,7 @@ impl Forecast {
         };
         if slot.saturating_add(self.mean.len() as i64) < current.slot {
             // Set back by more than a day: the slot that is open is in a time that is yet to come.
-            self.current = Some(Current { slot, from_us: at_us, to_us: at_us, count: 0.0 });
-            return;
+            return self.set_back(at_us);
         }
         if slot <= current.slot {
             current.to_us = current.to_us.max(at_us);
@@ -134,6 +133,12 @@ impl Forecast {
         }
         let from_us = slot.saturating_mul(slot_us);
         self.current = Some(Current { slot, from_us, to_us: at_us, count: 0.0 });
+    }
+
+    /// The clock was set back to `at_us`: what was learned stands, and the slot that is open begins anew.
+    pub fn set_back(&mut self, at_us: i64) {
+        let slot = at_us.div_euclid(self.slot_us());
+        self.current = Some(Current { slot, from_us: at_us, to_us: at_us, count: 0.0 });
     }
 
     /// Nobody watched from the last time until `at_us`: what is known stands, and the time between says

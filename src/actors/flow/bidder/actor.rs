@@ -193,7 +193,7 @@ impl Actor for BidderActor {
                             tracing::debug!(%error, key = self.key, "no budget of {}", self.key)
                         }
                     }
-                    live.publish(now_us);
+                    live.publish(clock::mono_us());
                     if live.closed != before {
                         self.office.tell_journal(live.told(before, now_us));
                     }
@@ -202,9 +202,10 @@ impl Actor for BidderActor {
             Msg::Look => {
                 let mut wait = IDLE_EVERY;
                 if let Some(live) = &mut self.live {
-                    let looked = live.look(now_us);
-                    wait = live.paced(&looked, clock::mono_us());
-                    live.publish(now_us);
+                    let mono_us = clock::mono_us();
+                    let looked = live.look(now_us, mono_us);
+                    wait = live.paced(&looked, mono_us);
+                    live.publish(mono_us);
                 }
                 if self.live.as_ref().is_some_and(|live| !live.is_quiet()) {
                     self.ask_budget(cx);
