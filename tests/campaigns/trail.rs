@@ -269,7 +269,9 @@ async fn decisions_are_filtered_paged_exported_and_counted_and_every_bad_wish_is
         let uri = format!("/api/v1/campaigns/c/counts?{wish}");
         assert_eq!(api.get(&uri).await.problem(400, "invalid_field")["field"], field, "{wish}");
     }
-    let none = api.get("/api/v1/campaigns/none/counts").await.is(200);
+    api.get("/api/v1/campaigns/none/counts").await.problem(404, "not_found");
+    api.post("/api/v1/campaigns", campaign("new")).await.is(201);
+    let none = api.get("/api/v1/campaigns/new/counts").await.is(200);
     assert_eq!(none["hours"], json!([]));
 }
 
@@ -296,6 +298,21 @@ async fn a_record_that_cannot_be_read_is_marked_and_keeps_nobody_from_the_others
     let writes = api.flow.shield().writes();
     let written = writes.write("default", "flow/journal", vec![Put::from(bad)]).await;
     assert_eq!(written, Written::Done);
+    // A request's are told in pages as well, the oldest first.
+    let mut cursor = String::new();
+    for id in [&good.hold, &format!("{:032x}", 7)] {
+        let uri = format!("/api/v1/decisions/r1?limit=1{cursor}");
+        let page = api.get(&uri).await.is(200);
+        assert_eq!(page["decisions"][0]["id"], id.as_str(), "{page}");
+        let next = page["next_cursor"].as_str().expect("a cursor");
+        cursor = format!("&cursor={next}");
+        assert_eq!(page["decisions"].as_array().map(Vec::len), Some(1));
+    }
+    let end = api.get(&format!("/api/v1/decisions/r1?limit=1{cursor}")).await.is(200);
+    assert_eq!(end, json!({"decisions": []}));
+    for wish in ["limit=0", "limit=1001", "cursor=1-2"] {
+        api.get(&format!("/api/v1/decisions/r1?{wish}")).await.problem(400, "invalid_field");
+    }
     for uri in [&format!("{DECISIONS}?kind=bid"), "/api/v1/decisions/r1"] {
         let page = api.get(uri).await.is(200);
         let all = page["decisions"].as_array().expect("some");

@@ -417,12 +417,21 @@ impl Store {
         read.collect::<sqlx::Result<_>>().map_err(|error| StoreError::sql(WHAT, &error))
     }
 
-    /// The decisions of one request.
-    pub async fn flow_auction(&self, account: &str, auction: &str) -> Result<Vec<FlowDecisionRow>> {
-        let tail = "WHERE account = $1 AND auction = $2 ORDER BY at, decision LIMIT 1000";
+    /// A page of the decisions of one request, the oldest first, behind this one.
+    pub async fn flow_auction(
+        &self,
+        (account, auction): (&str, &str),
+        after: (i64, &str),
+        limit: u32,
+    ) -> Result<Vec<FlowDecisionRow>> {
+        let tail = "WHERE account = $1 AND auction = $2 AND (at, decision) > ($3, $4) \
+                    ORDER BY at, decision LIMIT $5";
         self.select(tail, |args| {
             args.text(account)?;
-            args.text(auction)
+            args.text(auction)?;
+            args.int(after.0)?;
+            args.text(after.1)?;
+            args.int(page(limit))
         })
         .await
     }

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::decisions::time;
+use super::decisions::{known, time};
 use crate::actors::shield::view::rfc3339;
 use crate::api::body::{self, InPath};
 use crate::api::docs::Problems;
@@ -62,6 +62,9 @@ pub async fn show(
     }
     let counted = app.flow.shield().store().flow_counts((&account, &id), (from, to)).await;
     let counted = counted.map_err(|error| common::failed(error.into()))?;
+    if counted.is_empty() {
+        known(&app, (&account, &id)).await?;
+    }
     let mut hours: BTreeMap<i64, BTreeMap<String, i64>> = BTreeMap::new();
     for FlowCounted { hour, reason, count } in counted {
         hours.entry(hour).or_default().insert(reason, count);

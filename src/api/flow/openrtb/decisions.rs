@@ -131,11 +131,10 @@ async fn bodies(
 }
 
 /// Whether there is such a campaign, or was one that something is known of.
-async fn known(app: &App, list: &FlowDecisionList) -> Result<(), Problem> {
-    let FlowDecisionList { account, campaign, .. } = list;
+pub(super) async fn known(app: &App, (account, campaign): (&str, &str)) -> Result<(), Problem> {
     let any = FlowDecisionList {
-        account: account.clone(),
-        campaign: campaign.clone(),
+        account: account.to_owned(),
+        campaign: campaign.to_owned(),
         before: (i64::MAX, String::new()),
         from_us: i64::MIN,
         limit: 1,
@@ -143,12 +142,7 @@ async fn known(app: &App, list: &FlowDecisionList) -> Result<(), Problem> {
     };
     let rows = app.flow.shield().store().flow_decisions(&any).await;
     match rows.map_err(|error| common::failed(error.into()))?.is_empty() {
-        true => app
-            .flow
-            .campaign((account.as_str(), campaign.as_str()))
-            .await
-            .map(|_| ())
-            .map_err(common::failed),
+        true => app.flow.campaign((account, campaign)).await.map(|_| ()).map_err(common::failed),
         false => Ok(()),
     }
 }
@@ -226,34 +220,51 @@ pub async fn list(
         limit: u32::try_from(limit).unwrap_or(PAGE_MAX),
     };
     if let Some(format) = format {
-        known(&app, &list).await?;
+        known(&app, (&list.account, &list.campaign)).await?;
         return Ok(export::response(Arc::clone(&app), list, format));
     }
     let rows = app.flow.shield().store().flow_decisions(&list).await;
     let rows = rows.map_err(|error| common::failed(error.into()))?;
     if rows.is_empty() {
-        known(&app, &list).await?;
+        known(&app, (&list.account, &list.campaign)).await?;
     }
-    let last = rows.last().map(|row| format!("{}-{}", row.at, row.decision));
-    let next_cursor = last.filter(|_| rows.len() == limit);
-    let decisions = bodies(&app, &list.account, rows).await?;
-    Ok(axum::Json(DecisionPage { decisions, next_cursor }).into_response())
+    page(&app, &list.account, rows, limit).await
 }
 
 /// List the decisions of a request
 ///
-/// By the exchange's id of it.
+/// By the exchange's id of it, the oldest first.
 #[utoipa::path(get, path = "/api/v1/decisions/{auction}", tag = "decisions",
-    params(("auction" = String, Path, description = "The exchange's id of the bid request")),
-    responses((status = 200, description = "All of them", body = DecisionPage), Problems))]
+    params(("auction" = String, Path, description = "The exchange's id of the bid request"),
+        ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
+        ("limit" = Option<u32>, Query, description = "1 to 1000; 1000 if not given")),
+    responses((status = 200, description = "A page", body = DecisionPage), Problems))]
 pub async fn of_auction(
     State(app): Ctx,
     InPath(auction): InPath,
+    parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let account = common::account(&app.flow, &headers, None)?;
-    let rows = app.flow.shield().store().flow_auction(&account, &storable(&auction)).await;
+    let limit = parameters.number("limit", 1, PAGE_MAX as usize)?.unwrap_or(PAGE_MAX as usize);
+    let after = parameters.text("cursor").map(position).transpose()?;
+    let after = after.unwrap_or((i64::MIN, String::new()));
+    let (auction, most) = (storable(&auction), u32::try_from(limit).unwrap_or(PAGE_MAX));
+    let store = app.flow.shield().store();
+    let rows = store.flow_auction((&account, &auction), (after.0, &after.1), most).await;
     let rows = rows.map_err(|error| common::failed(error.into()))?;
-    let decisions = bodies(&app, &account, rows).await?;
-    Ok(axum::Json(DecisionPage { decisions, next_cursor: None }).into_response())
+    page(&app, &account, rows, limit).await
+}
+
+/// A page, with the cursor of the next one where there may be one.
+async fn page(
+    app: &App,
+    account: &str,
+    rows: Vec<FlowDecisionRow>,
+    limit: usize,
+) -> Result<Response, Problem> {
+    let last = rows.last().map(|row| format!("{}-{}", row.at, row.decision));
+    let next_cursor = last.filter(|_| rows.len() == limit);
+    let decisions = bodies(app, account, rows).await?;
+    Ok(axum::Json(DecisionPage { decisions, next_cursor }).into_response())
 }
