@@ -299,17 +299,15 @@ async fn a_record_that_cannot_be_read_is_marked_and_keeps_nobody_from_the_others
     let written = writes.write("default", "flow/journal", vec![Put::from(bad)]).await;
     assert_eq!(written, Written::Done);
     // A request's are told in pages as well, the oldest first.
-    let mut cursor = String::new();
-    for id in [&good.hold, &format!("{:032x}", 7)] {
-        let uri = format!("/api/v1/decisions/r1?limit=1{cursor}");
-        let page = api.get(&uri).await.is(200);
-        assert_eq!(page["decisions"][0]["id"], id.as_str(), "{page}");
-        let next = page["next_cursor"].as_str().expect("a cursor");
-        cursor = format!("&cursor={next}");
-        assert_eq!(page["decisions"].as_array().map(Vec::len), Some(1));
+    let (mut ids, mut more) = (Vec::new(), Some(String::new()));
+    while let Some(cursor) = more {
+        let page = api.get(&format!("/api/v1/decisions/r1?limit=1{cursor}")).await.is(200);
+        let all = page["decisions"].as_array().expect("some");
+        assert!(all.len() <= 1, "{page}");
+        ids.extend(all.iter().filter_map(|it| it["id"].as_str().map(str::to_owned)));
+        more = page["next_cursor"].as_str().map(|cursor| format!("&cursor={cursor}"));
     }
-    let end = api.get(&format!("/api/v1/decisions/r1?limit=1{cursor}")).await.is(200);
-    assert_eq!(end, json!({"decisions": []}));
+    assert!(ids.ends_with(&[good.hold.clone(), format!("{:032x}", 7)]), "{ids:?}");
     for wish in ["limit=0", "limit=1001", "cursor=1-2"] {
         api.get(&format!("/api/v1/decisions/r1?{wish}")).await.problem(400, "invalid_field");
     }
