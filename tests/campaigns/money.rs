@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{Api, api, campaign, request};
 
-/// Requests that ended without a bid, as SyncShield did not answer in time.
-fn unavailable(api: &Api) -> u64 {
+/// Requests that ended without a bid for this reason.
+fn no_bids(api: &Api, reason: Reason) -> u64 {
     let office = api.flow.office().expect("it runs");
-    let of = |(reason, _, no_bids)| (reason == Reason::BudgetUnavailable).then_some(no_bids);
+    let of = |(other, _, no_bids)| (other == reason).then_some(no_bids);
     office.counts.reasons().find_map(of).expect("it is counted")
 }
 
@@ -30,7 +30,7 @@ async fn bids_that_end_while_their_budget_waits_for_money_hold_nothing() {
         hasty
     };
     let (began, mut bids) = (Instant::now(), 0);
-    while unavailable(&api) < 3 {
+    while no_bids(&api, Reason::BudgetUnavailable) < 3 {
         assert!(began.elapsed() < Duration::from_secs(20), "no bid ever waits for money");
         bids += u64::from(api.exchange(&[], hasty.to_string()).await.status == 200);
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -39,4 +39,32 @@ async fn bids_that_end_while_their_budget_waits_for_money_hold_nothing() {
     // The money arrives, and whoever waits for it then has it.
     api.awake(&[]).await;
     api.holds("c", bids + 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bid_that_a_breaker_keeps_from_its_money_says_so() {
+    let api = api().await;
+    api.post("/api/v1/campaigns", campaign("c")).await.is(201);
+    api.order("c", "start").await.is(200);
+    api.running(1).await;
+    api.shield.shield.store().faults().set(Fault::BeforeCommit, u32::MAX);
+    let began = Instant::now();
+    while no_bids(&api, Reason::Breaker) == 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is not said");
+        assert_eq!(api.exchange(&[], request("r").to_string()).await.status, 204);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    api.shield.shield.store().faults().clear();
+    api.awake(&[]).await;
+    // What was decided meanwhile, and what is decided now, says how breakers stood.
+    let began = Instant::now();
+    loop {
+        let page = api.get("/api/v1/campaigns/c/decisions?kind=bid").await.is(200);
+        if let Some(bid) = page["decisions"].as_array().and_then(|all| all.first()) {
+            assert_eq!(bid["ltv_breaker"], "closed", "{bid}");
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "no bid is recorded");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }

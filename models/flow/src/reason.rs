@@ -90,7 +90,7 @@ reasons! {
     Budget = "budget",
     /// SyncShield did not answer in time.
     BudgetUnavailable = "budget_unavailable",
-    /// A breaker is open.
+    /// SyncShield did not answer, as the breaker before its store is not closed.
     Breaker = "breaker",
 
     // the batch

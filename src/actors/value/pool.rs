@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::predictor::{Job, Msg};
 use crate::actors::kernel::{AskError, Breaker, Handle, Reply};
 use crate::clock;
-use crate::models::breaker::{Admission, CallOutcome};
+use crate::models::breaker::{Admission, BreakerState, CallOutcome};
 use crate::models::value::forecast::answer::Forecast;
 
 /// One predictor.
@@ -65,11 +65,18 @@ impl Pool {
 
     /// Whether any predictor may be asked.
     pub fn is_whole(&self) -> bool {
-        use crate::models::breaker::BreakerState::Open;
-        let works = |worker: &Worker| {
-            worker.breaker.get().is_none_or(|breaker| breaker.view().state != Open)
+        self.breaker() != BreakerState::Open
+    }
+
+    /// Where the breaker stands that lets most pass: with one that is closed, questions are answered.
+    pub fn breaker(&self) -> BreakerState {
+        let of = |worker: &Worker| match worker.breaker.get() {
+            Some(breaker) => breaker.view().state,
+            None => BreakerState::Closed,
         };
-        self.workers().iter().any(works)
+        let all = || self.workers().iter().map(of);
+        let best = [BreakerState::Closed, BreakerState::HalfOpen];
+        best.into_iter().find(|best| all().any(|it| it == *best)).unwrap_or(BreakerState::Open)
     }
 
     /// The next one in turn or its neighbour, whichever has less to do.

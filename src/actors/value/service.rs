@@ -19,6 +19,7 @@ use crate::actors::kernel::{AskError, Entities, Registry, Reply, Service};
 use crate::actors::shield::Shield;
 use crate::connectors::mlflow::Mlflow;
 use crate::connectors::redis::Redis;
+use crate::models::breaker::BreakerState;
 use crate::models::value::registry::command::{Command, Entry, Reason};
 use crate::models::value::split::Share;
 use crate::store::{
@@ -353,6 +354,11 @@ impl Value {
             hits,
             misses,
         }
+    }
+
+    /// Where the breakers of the predictors stand: the one that lets most pass.
+    pub fn breaker(&self) -> BreakerState {
+        self.shared.pool.breaker()
     }
 
     /// Whether questions can be answered. Without a store, or without a model, the rule of thumb is.

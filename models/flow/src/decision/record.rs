@@ -82,7 +82,12 @@ pub struct Decision {
     /// Id of the hold, 32 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<String>,
+    /// The breaker before the store.
     pub breaker: BreakerState,
+    /// The breakers before what forecasts lifetime values: where the best of them stood. `None`: not known, as
+    /// in records that are older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ltv_breaker: Option<BreakerState>,
     /// From the request's arrival to the decision, microseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u32>,
@@ -150,7 +155,7 @@ pub struct PriceUsed {
 #[serde(deny_unknown_fields)]
 pub struct ChangeOf {
     /// What changed: `campaign.created`, `campaign.edited`, `campaign.activated`, `campaign.paused`,
-    /// `campaign.ended`, `campaign.deleted`, `budget.refused`, `notice.unbooked`, `bidder`, `breaker`.
+    /// `campaign.ended`, `campaign.deleted`, `budget.refused`, `notice.unbooked`, `bidder`, `breaker`, `ltv_breaker`.
     pub what: String,
     pub from: String,
     pub to: String,
@@ -183,6 +188,7 @@ impl Decision {
             price: None,
             hold: None,
             breaker: BreakerState::Closed,
+            ltv_breaker: None,
             latency_us: None,
             outcome: Outcome::default_of(kind),
             reasons: Vec::new(),

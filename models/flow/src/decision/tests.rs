@@ -8,7 +8,7 @@ use super::digest::{BadDigest, DIGEST_BYTES_MAX, DIGEST_CHARS_MAX, Digest, Text,
 use super::line::{KEYS, Line};
 use super::outcome::{Effect, Event, Outcome, Taken, cost};
 use super::rebuild::{Named, rebuild};
-use super::record::{Decision, Kind, LtvUsed};
+use super::record::{BreakerState, Decision, Kind, LtvUsed};
 use super::sample::sampled;
 use crate::auction::rates::Cross;
 use crate::pacing::Multipliers;
@@ -292,4 +292,16 @@ fn a_sample_by_hash_is_of_the_asked_size_and_always_the_same() {
     // 1,000 expected, with a standard deviation of 31
     assert!((875..1_125).contains(&kept), "{kept}");
     assert!((0..1_000).all(|key| sampled(key, 1_000_000) && !sampled(key, 0)));
+}
+
+#[test]
+fn a_record_from_before_the_breaker_of_values_was_told_reads_and_one_with_it_reads_back() {
+    let old = Decision::new(Kind::Bid, "a", 7);
+    let text = serde_json::to_string(&old).unwrap();
+    assert!(!text.contains("ltv_breaker"), "{text}");
+    assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), old);
+    let new = Decision { ltv_breaker: Some(BreakerState::HalfOpen), ..old };
+    let text = serde_json::to_string(&new).unwrap();
+    assert!(text.contains(r#""breaker":"closed","ltv_breaker":"half_open""#), "{text}");
+    assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), new);
 }

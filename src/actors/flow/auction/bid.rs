@@ -17,6 +17,7 @@ use crate::actors::flow::bidder::{Seat, Told};
 use crate::actors::flow::journal;
 use crate::actors::kernel::run_within;
 use crate::clock;
+use crate::models::breaker::BreakerState;
 use crate::models::flow::auction::explain;
 use crate::models::flow::auction::{Bid, Context, Decisions, decide};
 use crate::models::flow::decision::sample::sampled;
@@ -243,7 +244,7 @@ impl Office {
             false => tokio::time::timeout(left, ask).await.ok(),
         };
         let Some(Ok(answer)) = answer else {
-            return Err(Reason::BudgetUnavailable);
+            return Err(self.unavailable());
         };
         asked.answered();
         match answer.answer {
@@ -262,7 +263,15 @@ impl Office {
                     _ => Reason::Budget,
                 })
             }
-            _ => Err(Reason::BudgetUnavailable),
+            _ => Err(self.unavailable()),
+        }
+    }
+
+    /// Why SyncShield does not say whether there is money: for want of time, or of its store.
+    fn unavailable(&self) -> Reason {
+        match self.shield.writes().breaker() {
+            BreakerState::Closed => Reason::BudgetUnavailable,
+            BreakerState::Open | BreakerState::HalfOpen => Reason::Breaker,
         }
     }
 

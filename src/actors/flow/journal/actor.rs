@@ -85,8 +85,9 @@ pub struct JournalActor {
     busy: bool,
     /// It did not do something: until the next flush it is left in peace.
     sick: bool,
-    /// Where the store's breaker stood at the last flush.
+    /// Where the store's breaker stood at the last flush, and those before the forecasts of lifetime values.
     breaker: BreakerState,
+    ltv_breaker: BreakerState,
     /// Counts what was asked of the store.
     turns: u32,
     /// What waits is to be written, however little it is.
@@ -98,6 +99,14 @@ pub struct JournalActor {
 /// Of what has no hold.
 fn fresh() -> u128 {
     in_time(clock::wall_us(), rand::random())
+}
+
+fn stands(breaker: breaker::BreakerState) -> BreakerState {
+    match breaker {
+        breaker::BreakerState::Closed => BreakerState::Closed,
+        breaker::BreakerState::Open => BreakerState::Open,
+        breaker::BreakerState::HalfOpen => BreakerState::HalfOpen,
+    }
 }
 
 impl JournalActor {
@@ -121,6 +130,7 @@ impl JournalActor {
             busy: false,
             sick: false,
             breaker: BreakerState::Closed,
+            ltv_breaker: BreakerState::Closed,
             turns: 0,
             due: false,
             soon: false,
@@ -151,7 +161,7 @@ impl JournalActor {
 
     fn bid(&mut self, made: Made) {
         let Made { hold, mut decision, person } = made;
-        decision.breaker = self.breaker;
+        self.stamp(&mut decision);
         tracing::info!("{}", Line(&decision));
         match self.shelf.has_room() {
             true => self.shelf.made(hold, (decision, person), clock::mono_us() + HELD_BACK_US),
@@ -162,7 +172,7 @@ impl JournalActor {
 
     /// A refusal or a change.
     fn other(&mut self, id: u128, mut decision: Decision) {
-        decision.breaker = self.breaker;
+        self.stamp(&mut decision);
         tracing::info!("{}", Line(&decision));
         match self.shelf.has_room() {
             true => self.shelf.other(id, decision),
@@ -187,16 +197,23 @@ impl JournalActor {
         }
     }
 
-    /// Decisions say how the store was when they were made, and its changes are told.
-    fn look_at_breaker(&mut self) {
-        let now = match self.writes.breaker() {
-            breaker::BreakerState::Closed => BreakerState::Closed,
-            breaker::BreakerState::Open => BreakerState::Open,
-            breaker::BreakerState::HalfOpen => BreakerState::HalfOpen,
-        };
+    fn stamp(&self, decision: &mut Decision) {
+        (decision.breaker, decision.ltv_breaker) = (self.breaker, Some(self.ltv_breaker));
+    }
+
+    /// Decisions say how breakers stood when they were made, and their changes are told.
+    fn look_at_breakers(&mut self) {
+        let now = stands(self.writes.breaker());
         let before = std::mem::replace(&mut self.breaker, now);
+        self.turned("breaker", before, now);
+        let now = stands(self.office.value.breaker());
+        let before = std::mem::replace(&mut self.ltv_breaker, now);
+        self.turned("ltv_breaker", before, now);
+    }
+
+    fn turned(&mut self, what: &str, before: BreakerState, now: BreakerState) {
         if before != now {
-            let change = ChangeOf::new("breaker", before.as_str(), now.as_str());
+            let change = ChangeOf::new(what, before.as_str(), now.as_str());
             let of = Decision::new(Kind::Change, &self.office.terms.account, clock::wall_us());
             self.other(fresh(), Decision { change: Some(change), ..of });
         }
@@ -400,7 +417,7 @@ impl Actor for JournalActor {
             Msg::Flush => {
                 (self.sick, self.due) = (false, true);
                 self.counts.follow(&self.office);
-                self.look_at_breaker();
+                self.look_at_breakers();
                 metrics::show(&self.office.counts, self.shelf.waiting(), self.in_file());
                 cx.send_after(FLUSH_EVERY, Msg::Flush);
             }

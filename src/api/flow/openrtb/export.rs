@@ -98,7 +98,7 @@ fn lines(rows: &[FlowDecisionRow], actuals: &Actuals) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-const COLUMNS: usize = 31;
+const COLUMNS: usize = 32;
 
 const HEADER: [&str; COLUMNS] = [
     "at",
@@ -132,6 +132,7 @@ const HEADER: [&str; COLUMNS] = [
     "actual_micros",
     "actual_currency",
     "batch",
+    "ltv_breaker",
 ];
 
 fn table(rows: &[FlowDecisionRow], actuals: &Actuals, header: bool) -> io::Result<Vec<u8>> {
@@ -214,6 +215,7 @@ fn cells(row: &FlowDecisionRow, it: &Decision, actual: Option<&Actual>) -> [Stri
         number(actual.map(|it| it.spent.0)),
         plain(actual.and_then(|it| it.currency.as_deref())),
         row.batch.clone(),
+        plain(it.ltv_breaker.map(|breaker| breaker.as_str())),
     ]
 }
 
