@@ -47,6 +47,7 @@ CREATE TABLE flow_decision (
     kind       TEXT NOT NULL,
     auction    TEXT,
     outcome    TEXT NOT NULL,
+    ends_at    BIGINT NOT NULL,
     record     TEXT NOT NULL,
     batch      TEXT NOT NULL,
     proof      TEXT NOT NULL,
@@ -56,7 +57,6 @@ CREATE TABLE flow_decision (
 CREATE INDEX flow_decision_campaign ON flow_decision (account, campaign, at, decision);
 CREATE INDEX flow_decision_auction ON flow_decision (account, auction) WHERE auction IS NOT NULL;
 CREATE INDEX flow_decision_old ON flow_decision (at);
-CREATE INDEX flow_decision_open ON flow_decision (at) WHERE outcome = 'bid';
 
 -- For whom a bid was made, where that was somebody's customer: what they buy later is told with it.
 CREATE TABLE flow_reach (

@@ -7,6 +7,7 @@ use kiki::store::Fault;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, api, campaign, request};
+use crate::trail::{bid, run};
 
 /// Requests that ended without a bid for this reason.
 fn no_bids(api: &Api, reason: Reason) -> u64 {
@@ -67,4 +68,21 @@ async fn a_bid_that_a_breaker_keeps_from_its_money_says_so() {
         assert!(began.elapsed() < Duration::from_secs(20), "no bid is recorded");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_is_journaled_once_its_bid_is_won_and_not_before() {
+    let api = api().await;
+    run(&api).await;
+    let (silent, won) = (bid(&api, "r1").await, bid(&api, "r2").await);
+    assert_eq!(won.won(&api).await, 200);
+    let store = api.shield.shield.store();
+    let began = Instant::now();
+    while store.hold("default", &won.hold).await.expect("read").is_none() {
+        assert!(began.elapsed() < Duration::from_secs(20), "what is won is not journaled");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Its notice would prove it.
+    assert!(store.hold("default", &silent.hold).await.expect("read").is_none());
+    assert_eq!(silent.billed(&api).await, 200);
 }

@@ -290,6 +290,7 @@ async fn a_record_that_cannot_be_read_is_marked_and_keeps_nobody_from_the_others
         kind: "bid".into(),
         auction: Some("r1".into()),
         outcome: "billed".into(),
+        ends_at: at,
         record: "{\"kind\":\"of a later version\"}".into(),
         batch: "b".into(),
         proof: "0/1/".into(),

@@ -45,8 +45,19 @@ pub struct Hold {
     /// The day of its slice: it settles on that day, whenever that is.
     pub day: Day,
     pub state: HoldState,
-    /// Fingerprint of the request.
+    /// Fingerprint of the request, or [`OWN_PROOF`].
     pub body: u64,
+}
+
+/// In place of a fingerprint: whoever asked keeps what proves the hold, and shows it when it is won. So an open
+/// one need not be journaled, and most end as that.
+pub const OWN_PROOF: u64 = 0;
+
+impl Hold {
+    /// Whether nothing is lost where it is forgotten by a crash.
+    pub fn is_proven_elsewhere(&self) -> bool {
+        self.body == OWN_PROOF && self.state == HoldState::Open
+    }
 }
 
 /// The operation that settles a hold: unique by the hold alone (one hold, one settle).

@@ -91,7 +91,9 @@ impl Live {
     pub(super) fn journal_turn(&mut self, hold: Hold) {
         let stands =
             matches!(hold.state, HoldState::Open | HoldState::Settling(_) | HoldState::Won(_));
-        if stands {
+        if stands && hold.is_proven_elsewhere() {
+            // It is journaled if it is won.
+        } else if stands {
             self.queue_for_journal(hold.id);
         } else if self.journaled.contains(&hold.id) {
             let id = hold.id;

@@ -408,6 +408,7 @@ impl Live {
             match reply.is_closed() {
                 // Nobody hears of it, so nobody would give it back.
                 true => self.with_purse(|p, at, out| p.withdraw(at, id, out)),
+                false if hold.is_proven_elsewhere() => {}
                 false => self.queue_for_journal(id),
             }
         }

@@ -31,8 +31,10 @@ pub struct FlowDecisionList {
     pub from_us: i64,
     /// `bid`, `no_bid` or `change`; empty: any.
     pub kind: String,
-    /// Empty: any.
+    /// As of `now_us`; empty: any.
     pub outcome: String,
+    /// A bid of which nothing is told and that is over by then has expired.
+    pub now_us: i64,
     pub limit: u32,
 }
 
@@ -330,8 +332,9 @@ impl Store {
     /// A page of a campaign's decisions.
     pub async fn flow_decisions(&self, list: &FlowDecisionList) -> Result<Vec<FlowDecisionRow>> {
         let tail = "WHERE account = $1 AND campaign = $2 AND (at, decision) < ($3, $4) \
-                    AND at >= $5 AND ($6 = '' OR kind = $7) AND ($8 = '' OR outcome = $9) \
-                    ORDER BY at DESC, decision DESC LIMIT $10";
+                    AND at >= $5 AND ($6 = '' OR kind = $7) AND ($8 = '' OR $9 = \
+                    CASE WHEN outcome = 'bid' AND ends_at <= $10 THEN 'expired' ELSE outcome END) \
+                    ORDER BY at DESC, decision DESC LIMIT $11";
         self.select(tail, |args| {
             args.text(&list.account)?;
             args.text(&list.campaign)?;
@@ -342,25 +345,8 @@ impl Store {
             args.text(&list.kind)?;
             args.text(&list.outcome)?;
             args.text(&list.outcome)?;
+            args.int(list.now_us)?;
             args.int(page(list.limit))
-        })
-        .await
-    }
-
-    /// Bids from before this time of which nothing is known, the oldest first, behind this one.
-    pub async fn flow_decisions_open(
-        &self,
-        before: i64,
-        after: (i64, &str),
-        limit: u32,
-    ) -> Result<Vec<FlowDecisionRow>> {
-        let tail = "WHERE outcome = 'bid' AND at < $1 AND (at, decision) > ($2, $3) \
-                    ORDER BY at, decision LIMIT $4";
-        self.select(tail, |args| {
-            args.int(before)?;
-            args.int(after.0)?;
-            args.text(after.1)?;
-            args.int(page(limit))
         })
         .await
     }

@@ -66,6 +66,8 @@ record! {
         pub kind: String,
         pub auction: Option<String>,
         pub outcome: String,
+        /// When a bid of which nothing is told is over.
+        pub ends_at: i64,
         /// JSON.
         pub record: String,
         /// Of the last write of this row: the subject of its record in the audit log.

@@ -92,6 +92,9 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u32>,
     pub outcome: Outcome,
+    /// Of a bid: when its hold is over, unless something is told by then. Wall-clock micros UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_us: Option<i64>,
     /// Why not; of a bid: why others of ours did not win, where that was sampled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Finding>,
@@ -191,9 +194,19 @@ impl Decision {
             ltv_breaker: None,
             latency_us: None,
             outcome: Outcome::default_of(kind),
+            ends_us: None,
             reasons: Vec::new(),
             change: None,
             rebuilt: false,
+        }
+    }
+
+    /// What has become of it by `now_us`. A bid of which nothing was told by the end of its hold has expired,
+    /// and its record need not be written again to say so: most bids end like that.
+    pub fn outcome_at(&self, now_us: i64) -> Outcome {
+        match (self.outcome, self.ends_us) {
+            (Outcome::Bid, Some(at_us)) if at_us <= now_us => Outcome::Expired { at_us },
+            (outcome, _) => outcome,
         }
     }
 

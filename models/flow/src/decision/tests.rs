@@ -111,6 +111,21 @@ fn same(a: &Text, b: &Text) -> bool {
     }
 }
 
+#[test]
+fn a_bid_of_which_nothing_is_told_expires_by_itself_and_whatever_is_told_stands() {
+    let bid = Decision { ends_us: Some(100), ..Decision::new(Kind::Bid, "a", 40) };
+    assert_eq!(bid.outcome_at(99), Outcome::Bid);
+    assert_eq!(bid.outcome_at(100), Outcome::Expired { at_us: 100 });
+    // Told late, it is booked all the same.
+    let billed = Outcome::Billed { amount: Micros(5), at_us: 900, late: true };
+    assert!(bid.outcome.gives_way_to(&billed) && bid.outcome_at(900).gives_way_to(&billed));
+    let told = Decision { outcome: billed, ..bid.clone() };
+    assert_eq!(told.outcome_at(1_000), billed);
+    // Of a change there is nothing to wait for, and records of before say nothing of their end.
+    assert_eq!(Decision::new(Kind::Change, "a", 0).outcome_at(i64::MAX), Outcome::None);
+    assert_eq!(Decision { ends_us: None, ..bid }.outcome_at(i64::MAX), Outcome::Bid);
+}
+
 proptest! {
     #[test]
     fn digests_read_back_and_fit(digest in digests()) {

@@ -31,6 +31,7 @@ use crate::models::flow::pacing::Event;
 use crate::models::flow::privacy::Permits;
 use crate::models::flow::reason::Reason;
 use crate::models::shield::entry::Op;
+use crate::models::shield::hold::OWN_PROOF;
 use crate::models::shield::purse::HoldAnswer;
 use crate::models::shield::refusal;
 
@@ -234,7 +235,7 @@ impl Office {
         let ends_us = at_us.saturating_add(i64::from(exp_s) * 1_000_000);
         let entry = market.index().entry(bid.at).ok_or(Reason::NotActive)?;
         let counted = Counted::new(self, (seat, entry), person, hold, (at_us, ends_us))?;
-        let (id, ttl, until) = ((hold, 0), Some(ttl_us), Some(until_us));
+        let (id, ttl, until) = ((hold, OWN_PROOF), Some(ttl_us), Some(until_us));
         let ask = self.shield.authorise(&seat.name, id, bid.reserve, currency, ttl, until);
         // Without an answer it may have been granted all the same.
         let asked = Asked::new(self, seat, hold);

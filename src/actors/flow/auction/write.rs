@@ -271,6 +271,7 @@ pub fn record(
         }),
         hold: won.hold.map(|hold| hold.to_string()),
         latency_us: Some(latency_us),
+        ends_us: Some(auction.at_us.saturating_add(i64::from(won.exp_s) * 1_000_000)),
         ..Decision::new(Kind::Bid, &it.account, auction.at_us)
     }
 }

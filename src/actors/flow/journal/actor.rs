@@ -15,7 +15,6 @@ use super::id::in_time;
 use super::job::{Done, Job};
 use super::message::{Filing, Made, Msg};
 use super::metrics;
-use super::old::Place;
 use super::overflow::{BYTES_MAX, Line as Filed, Overflow};
 use super::shelf::Shelf;
 use super::told::Told;
@@ -34,8 +33,10 @@ const FLUSH_EVERY: Duration = Duration::from_millis(250);
 const SOON: Duration = Duration::from_millis(10);
 /// How long a bid waits for its end before it is written as it is (microseconds).
 const HELD_BACK_US: i64 = 2_000_000;
-/// Decisions of one write.
-const OF_WRITE: usize = 256;
+/// Decisions of one write: many, since they share the pages of their indices and a record of the audit log.
+const OF_WRITE: usize = 1_024;
+/// Bids that are looked up, and counts that are written, at once.
+const AT_ONCE: usize = 256;
 /// Of so many things asked of the store, one is to take what the file has.
 const TURNS: u32 = 4;
 /// Lines that wait for the file.
@@ -70,8 +71,6 @@ pub struct JournalActor {
     counts: Counts,
     counts_due_us: i64,
     old_due_us: i64,
-    /// Where the look for silent bids goes on.
-    old_after: Option<Place>,
     file: Option<Arc<Mutex<Overflow>>>,
     /// Bytes that wait in it.
     in_file: Arc<AtomicU64>,
@@ -120,7 +119,6 @@ impl JournalActor {
             counts_due_us: 0,
             // Not at the start, when there is enough to do.
             old_due_us: now + OLD_EVERY_US,
-            old_after: None,
             file: None,
             in_file: Arc::default(),
             to_file: Vec::new(),
@@ -277,7 +275,7 @@ impl JournalActor {
             return Some(Job::Drain(file));
         }
         if !self.unknown.is_empty() {
-            return Some(Job::Look(self.unknown.first(OF_WRITE)));
+            return Some(Job::Look(self.unknown.first(AT_ONCE)));
         }
         if ripe >= OF_WRITE || (self.due && ripe > 0) {
             return Some(Job::Write(self.shelf.take(OF_WRITE)));
@@ -285,7 +283,7 @@ impl JournalActor {
         self.due = false;
         if now_us >= self.counts_due_us {
             self.counts.gather(now_us);
-            match self.counts.take(OF_WRITE) {
+            match self.counts.take(AT_ONCE) {
                 Some(taken) => return Some(Job::Count(taken)),
                 None => self.counts_due_us = now_us + COUNTS_EVERY_US,
             }
@@ -295,7 +293,7 @@ impl JournalActor {
         }
         if now_us >= self.old_due_us && !self.files() {
             let retention_us = self.office.terms.retention_us;
-            return Some(Job::Old { now_us, retention_us, after: self.old_after.take() });
+            return Some(Job::Old { now_us, retention_us });
         }
         None
     }
@@ -342,8 +340,6 @@ impl JournalActor {
                 metrics::pruned(looked.pruned);
                 let wait = if looked.full { OLD_AGAIN_US } else { OLD_EVERY_US };
                 self.old_due_us = clock::wall_us() + wait;
-                self.old_after = looked.after;
-                looked.silent.into_iter().for_each(|(id, it)| self.shelf.silent(id, it));
                 None
             }
             Done::Old(Err(error)) => {
@@ -437,7 +433,7 @@ impl Actor for JournalActor {
         self.put_aside();
         self.counts.follow(&self.office);
         self.counts.gather(clock::wall_us());
-        while let Some(taken) = self.counts.take(OF_WRITE) {
+        while let Some(taken) = self.counts.take(AT_ONCE) {
             match super::counts::write(&self.writes, taken).await {
                 Ok(names) => self.counts.wrote(&names),
                 Err(error) => {

@@ -40,6 +40,7 @@ fn row(id: u128, decision: &Decision, batch: &str) -> Result<FlowDecisionRow, se
         kind: decision.kind.as_str().to_owned(),
         auction: decision.auction.as_deref().map(storable),
         outcome: decision.outcome.name().to_owned(),
+        ends_at: decision.ends_us.unwrap_or(i64::MAX),
         record: serde_json::to_string(decision)?,
         batch: batch.to_owned(),
         proof: String::new(),

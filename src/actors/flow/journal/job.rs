@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batch;
 use super::counts::{self, Taken};
-use super::old::{self, Looked, Place};
+use super::old::{self, Looked};
 use super::overflow::{Chunk, Line, Overflow};
 use super::shelf::Batch;
 use crate::actors::flow::auction::Office;
@@ -25,7 +25,6 @@ pub enum Job {
     Old {
         now_us: i64,
         retention_us: i64,
-        after: Option<Place>,
     },
 }
 
@@ -53,8 +52,8 @@ impl Job {
             }
             Job::Count(taken) => Done::Counted(counts::write(&writes, taken).await),
             Job::Drain(file) => Done::Drained(drain(&office, &writes, file).await),
-            Job::Old { now_us, retention_us, after } => {
-                let looked = old::look(&writes, (now_us, retention_us), after).await;
+            Job::Old { now_us, retention_us } => {
+                let looked = old::look(&writes, now_us, retention_us).await;
                 Done::Old(looked.map_err(|error| error.to_string()))
             }
         }

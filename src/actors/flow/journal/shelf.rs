@@ -186,16 +186,6 @@ impl Shelf {
         self.others.push_back((id, decision));
     }
 
-    /// A bid of which nobody has spoken, as it ends: what is known of it here goes on from there. Without room
-    /// it is found again.
-    pub fn silent(&mut self, hold: u128, ended: Decision) {
-        match self.has(hold) {
-            true => self.outcome(hold, ended.outcome, None),
-            false if self.has_room() => self.bid(hold, ended),
-            false => {}
-        }
-    }
-
     /// A bid as it is stored.
     pub fn stored(&mut self, hold: u128, decision: Decision) {
         let held = Held::new(decision, false);
@@ -456,18 +446,6 @@ mod tests {
         let all = [(1, "bid"), (2, "billed"), (3, "bid"), (4, "none"), (6, "bid"), (5, "none")];
         assert_eq!(left, all);
         assert_eq!((shelf.waiting(), shelf.leave().len()), (0, 0));
-    }
-
-    #[test]
-    fn a_bid_of_which_nobody_speaks_ends_whether_it_is_here_or_not() {
-        let mut shelf = Shelf::new(8);
-        let ended = || Decision { outcome: Outcome::Expired { at_us: 9 }, ..decision(Kind::Bid) };
-        (1..=2).for_each(|id| shelf.stored(id, decision(Kind::Bid)));
-        shelf.outcome(2, billed(), None);
-        (1..=20).for_each(|id| shelf.silent(id, ended()));
-        let batch = shelf.take(99);
-        assert!(outcomes(&batch).starts_with(&[(2, "billed"), (1, "expired"), (3, "expired")]));
-        assert_eq!(batch.made.len(), 8, "as many as there is room for");
     }
 
     #[test]

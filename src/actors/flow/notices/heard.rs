@@ -331,21 +331,12 @@ impl Office {
         self.tell_journal(journal::Msg::Outcome { told, reply: None });
     }
 
-    /// Ends bids of which nobody has said anything in time. Their holds end by themselves.
+    /// Ends bids of which nobody has said anything in time. Their holds end by themselves, and their records say
+    /// when.
     pub(super) fn end_bids(&self, most: usize) {
         let now_us = clock::wall_us();
         for (hold, pending) in self.open.expire(now_us, most) {
             self.lost(hold, &pending, None, true);
-            let name = &pending.seat.name;
-            let told = journal::Told {
-                account: name.account.to_string(),
-                campaign: name.budget.to_string(),
-                hold,
-                at_us: pending.at_us,
-                outcome: Outcome::Expired { at_us: now_us },
-                digest: None,
-            };
-            self.tell_journal(journal::Msg::Outcome { told: Box::new(told), reply: None });
         }
     }
 

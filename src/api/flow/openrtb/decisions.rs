@@ -16,6 +16,7 @@ use crate::api::docs::Problems;
 use crate::api::flow::{App, Ctx, common};
 use crate::api::problem::Problem;
 use crate::api::query::Parameters;
+use crate::clock;
 use crate::models::flow::decision::{Decision, Proof};
 use crate::models::shield::money::Micros;
 use crate::store::{FlowActual, FlowDecisionList, FlowDecisionRow, PAGE_MAX, StoreError};
@@ -99,9 +100,14 @@ pub struct DecisionPage {
     next_cursor: Option<String>,
 }
 
-/// A stored decision; one that cannot be read is said, and is no reason not to show the others.
+/// A stored decision, with what has become of it by now; one that cannot be read is said, and is no reason not to
+/// show the others.
 pub(super) fn read(row: &FlowDecisionRow) -> Option<Decision> {
     let read = serde_json::from_str(&row.record);
+    let read = read.map(|decision: Decision| Decision {
+        outcome: decision.outcome_at(clock::wall_us()),
+        ..decision
+    });
     read.inspect_err(
         |error| tracing::error!(%error, id = row.decision, "decision {} cannot be read", row.decision),
     )
@@ -217,6 +223,7 @@ pub async fn list(
         from_us: time(&parameters, "from")?.unwrap_or(i64::MIN),
         kind: word(&parameters, "kind", KINDS)?,
         outcome: word(&parameters, "outcome", OUTCOMES)?,
+        now_us: clock::wall_us(),
         limit: u32::try_from(limit).unwrap_or(PAGE_MAX),
     };
     if let Some(format) = format {

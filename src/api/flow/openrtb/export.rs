@@ -81,16 +81,19 @@ fn lines(rows: &[FlowDecisionRow], actuals: &Actuals) -> io::Result<Vec<u8>> {
         let proof = serde_json::to_string(&Proof::from_text(&row.proof))?;
         let FlowDecisionRow { decision, batch, record, .. } = row;
         // What is no record is a text: the line is JSON, and whoever hashes the text finds what was written.
-        let (mark, record) = match read(row) {
-            Some(_) => ("", Cow::from(record)),
-            None => ("\"unreadable\":true,", serde_json::to_string(record)?.into()),
+        let (mark, outcome, record) = match read(row) {
+            Some(now) => ("", now.outcome.name(), Cow::from(record)),
+            None => {
+                let text = serde_json::to_string(record)?;
+                ("\"unreadable\":true,", &*row.outcome, text.into())
+            }
         };
         let actual = match actuals.get(decision) {
             Some(actual) => format!("\"actual\":{},", serde_json::to_string(actual)?),
             None => String::new(),
         };
         let line = format!(
-            "{{\"id\":\"{decision}\",\"batch\":\"{batch}\",\"proof\":{proof},{actual}{mark}\
+            "{{\"id\":\"{decision}\",\"batch\":\"{batch}\",\"proof\":{proof},\"outcome\":\"{outcome}\",{actual}{mark}\
              \"record\":{record}}}\n"
         );
         text.extend(line.into_bytes());
@@ -238,6 +241,7 @@ mod tests {
             kind: "bid".into(),
             auction: Some(auction.into()),
             outcome: "bid".into(),
+            ends_at: i64::MAX,
             record: serde_json::to_string(&decision).expect("json"),
             batch: "b".into(),
             proof: "0/1/".into(),
