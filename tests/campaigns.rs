@@ -13,6 +13,8 @@ mod hostile;
 mod life;
 #[path = "campaigns/many.rs"]
 mod many;
+#[path = "campaigns/notices.rs"]
+mod notices;
 #[path = "campaigns/trail.rs"]
 mod trail;
 #[path = "campaigns/trail_lost.rs"]
