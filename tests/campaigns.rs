@@ -15,6 +15,8 @@ mod life;
 mod many;
 #[path = "campaigns/money.rs"]
 mod money;
+#[path = "campaigns/notices.rs"]
+mod notices;
 #[path = "campaigns/trail.rs"]
 mod trail;
 #[path = "campaigns/trail_lost.rs"]

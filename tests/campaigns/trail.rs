@@ -23,7 +23,7 @@ pub struct Bid {
     pub auction: String,
     /// For a thousand.
     pub price: f64,
-    urls: [String; 3],
+    pub urls: [String; 3],
 }
 
 impl Bid {

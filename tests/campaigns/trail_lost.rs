@@ -23,7 +23,7 @@ fn break_journal(api: &Api) -> u64 {
     fault(api, "/flow/journal", FaultKind::Panic)
 }
 
-fn fault(api: &Api, pattern: &str, kind: FaultKind) -> u64 {
+pub fn fault(api: &Api, pattern: &str, kind: FaultKind) -> u64 {
     let rule =
         FaultRule { pattern: pattern.to_owned(), kind, probability: 1.0, ttl_ms: 60_000, seed: 1 };
     api.registry.set_fault(rule).expect("a fault")

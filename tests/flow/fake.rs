@@ -30,7 +30,7 @@ pub struct Row {
     pub campaign: String,
     pub amount: Micros,
     currency: String,
-    hold: Option<String>,
+    pub hold: Option<String>,
     memo: Option<String>,
 }
 
@@ -212,11 +212,16 @@ async fn spend(State(fake): State<Fake>, headers: HeaderMap, body: Bytes) -> Sta
     }
     let amount = Micros::parse(&spend["amount"].to_string()).expect("an amount");
     let (campaign, currency) = (text("campaign_id"), text("currency"));
+    // What a hold has cost is booked once, whoever tells it.
+    let hold = text("hold_id").and_then(|id| Some(id.split_once('.')?.0.to_owned()));
+    if hold.is_some() && books.rows.iter().any(|row| row.hold == hold) {
+        return StatusCode::OK;
+    }
     books.rows.push(Row {
         campaign: campaign.expect("a campaign"),
         amount,
         currency: currency.expect("a currency"),
-        hold: None,
+        hold,
         memo: text("memo"),
     });
     StatusCode::CREATED

@@ -39,6 +39,7 @@ async fn where_notices_are_refused_the_rest_is_booked_as_spends_and_once() {
     assert_eq!((code, &found["booked_now"]["spends"]), (0, &summary["sold"]), "{found}");
     let booked = fake.booked();
     assert!(booked > Micros::ZERO);
+    assert!(fake.books().rows.iter().all(|row| row.hold.is_some()), "each is that of its hold");
     let (code, _) = fake.reconcile(&report, &[]).await;
     assert_eq!((code, fake.booked()), (0, booked));
 }

@@ -62,6 +62,7 @@ const CASES: &[Case] = &[
     ("POST /api/v1/spend", "/api/v1/spend", r#"{"campaign_id":"c","amount":1e19}"#, 400, "amount"),
     ("POST /api/v1/spend", "/api/v1/spend", r#"{"campaign_id":"c","amount":1,"memo":"a\nb"}"#, 400, "memo"),
     ("POST /api/v1/spend", "/api/v1/spend", r#"{"campaign_id":"c","amount":1,"currency":"EUR"}"#, 422, "currency"),
+    ("POST /api/v1/spend", "/api/v1/spend", r#"{"campaign_id":"c","amount":1,"hold_id":"x"}"#, 400, "hold_id"),
     ("POST /api/v1/spend", "/api/v1/spend", r#"{"campaign_id":"nobody","amount":1}"#, 404, "campaign_id"),
     ("POST /api/v1/holds/{id}/settle", "/api/v1/holds/none/settle", r#"{"amount":1}"#, 404, ""),
     ("POST /api/v1/holds/{id}/settle", "/api/v1/holds/none/settle", r#"{"amount":-1}"#, 400, "amount"),

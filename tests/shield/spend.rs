@@ -1,8 +1,8 @@
 //! `/spend`, `/check` and `/api/v1/spend`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::harness::{WIDE, api};
+use super::harness::{Api, WIDE, api};
 
 #[tokio::test]
 async fn six_spends_close_the_window_and_refunds_open_it_again() {
@@ -88,4 +88,37 @@ async fn looking_at_a_spend_books_nothing() {
     }
     let account = api.get("/api/v1/accounts/default").await.is(200);
     assert_eq!(account["ledger_seq"], 3, "{account}");
+}
+
+#[tokio::test]
+async fn a_spend_for_a_hold_and_its_settle_are_one_booking_whichever_comes_first() {
+    let api = api(&[WIDE]).await;
+    api.allocate("c", 100).await;
+    let (first, _) = Api::hold_of(api.check("c", 10.0).await);
+    api.post(&format!("/api/v1/holds/{first}/release"), Value::Null).await.is(200);
+    let spend =
+        |hold: &str, amount: f64| json!({"campaign_id": "c", "amount": amount, "hold_id": hold});
+    let of = |key: &'static str| [("idempotency-key", key)];
+    let booked = api.post_as("/api/v1/spend", &of("a"), spend(&first, 5.5)).await.is(201);
+    assert_eq!(booked["kind"], "spend");
+    let again = api.post_as("/api/v1/spend", &of("b"), spend(&first, 5.5)).await.is(200);
+    assert_eq!((&again["replayed"], &again["seq"]), (&json!(true), &booked["seq"]));
+    let more = api.post("/api/v1/spend", spend(&first, 6.0)).await;
+    more.problem(422, "idempotency_mismatch");
+    assert_eq!(api.settle(&first, 5.5).await.is(200)["replayed"], true);
+    api.settle(&first, 6.0).await.problem(422, "idempotency_mismatch");
+    let (second, _) = Api::hold_of(api.check("c", 10.0).await);
+    api.settle(&second, 7.0).await.is(200);
+    let again = api.post_as("/api/v1/spend", &of("c"), spend(&second, 7.0)).await.is(200);
+    assert_eq!((&again["replayed"], &again["kind"]), (&json!(true), &json!("settle")));
+    let budget = api.get("/api/v1/budget/c").await.is(200);
+    assert_eq!((&budget["spent"], &budget["held"]), (&json!(12.5), &json!(0)));
+    let other = first.replace(".c", ".d");
+    for (body, field) in [
+        (spend(&other, 1.0), "hold_id"),
+        (spend("x", 1.0), "hold_id"),
+        (spend(&first, -1.0), "amount"),
+    ] {
+        assert_eq!(api.post("/api/v1/spend", body).await.is(400)["field"], field);
+    }
 }

@@ -87,12 +87,12 @@ pub fn grow(root: &Supervisor, shared: &Arc<Shared>) -> Result<(), SpawnError> {
     // Each is set once: this tree is the only place that grows one.
     let _ = office.journal.set(journal);
 
-    let own = Arc::clone(&office);
+    let (own, of_notices) = (Arc::clone(&office), Arc::clone(shared));
     let notices = root
         .child("notices")
         .intensity(10, per_minute())
         .mailbox(65_536)
-        .start(move || NoticesActor::new(Arc::clone(&own)))?;
+        .start(move || NoticesActor::new(Arc::clone(&own), Arc::clone(&of_notices)))?;
     let _ = office.notices.set(notices);
 
     // What bids know of people ends when SyncShield says so.

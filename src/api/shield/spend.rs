@@ -13,6 +13,8 @@ use crate::actors::shield::message::SpendAsk;
 use crate::api::body::{self, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem, ProblemBody};
+use crate::models::shield::entry::Op;
+use crate::models::shield::hold::settle_op;
 use crate::models::shield::money::Micros;
 
 /// Record spending of the account
@@ -107,7 +109,17 @@ fn decode(text: &str) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-fields!(SpendFields { campaign_id, amount, currency, memo, account } only);
+/// Characters of a hold's name: its id, a dot, and a campaign.
+const HOLD_CHARS_MAX: usize = 256;
+
+/// The hold of this campaign that has this name.
+fn held(name: &str, campaign: &str) -> Result<Op, Problem> {
+    let id = name.split_once('.').filter(|(_, of)| *of == campaign);
+    let id = id.and_then(|(id, _)| Op::from_hex(id));
+    id.ok_or_else(|| Problem::field("hold_id", "is no hold of this campaign"))
+}
+
+fields!(SpendFields { campaign_id, amount, currency, memo, account, hold_id } only);
 
 /// A spend of a campaign.
 #[derive(ToSchema)]
@@ -121,6 +133,8 @@ pub struct SpendBody {
     #[schema(max_length = 256)]
     memo: Option<String>,
     account: Option<String>,
+    /// It is what this hold of the campaign has cost: booked under the name of the hold's settle.
+    hold_id: Option<String>,
 }
 
 /// A booking.
@@ -138,7 +152,8 @@ pub struct BookedBody {
 /// Book a spend of a campaign
 ///
 /// A fact that happened elsewhere: booked once per `Idempotency-Key`, never refused by a cap. Zero
-/// is a valid amount; a negative one is a refund.
+/// is a valid amount; a negative one is a refund. With `hold_id` it is booked once per hold, whatever the
+/// key: where the hold was settled, or is later, one of the two is in the ledger.
 #[utoipa::path(post, path = "/api/v1/spend", tag = "bookings", request_body = SpendBody,
     responses((status = 201, description = "Booked, durably", body = BookedBody),
         (status = 200, description = "Booked by an earlier request with this key", body = BookedBody), Problems))]
@@ -150,10 +165,19 @@ pub async fn book(
     let account = common::account(&app, &headers, f.account)?;
     let name = BudgetName::campaign(&account, &body::name("campaign_id", f.campaign_id)?);
     let key = body::idempotency_key(&headers)?;
-    let (op, body) = common::operation(&account, "api/v1/spend", key, &json.0);
+    let amount = body::amount("amount", f.amount)?;
+    let (op, body) = match f.hold_id {
+        None => common::operation(&account, "api/v1/spend", key, &json.0),
+        Some(raw) => {
+            let hold = held(&body::text("hold_id", raw, HOLD_CHARS_MAX)?, &name.budget)?;
+            body::positive("amount", amount, true)?;
+            // As a settle of this amount is told from one of another.
+            (settle_op(hold), amount.0 as u64)
+        }
+    };
     let ask = SpendAsk {
         op,
-        amount: body::amount("amount", f.amount)?,
+        amount,
         currency: body::opt_currency("currency", f.currency)?,
         body,
         memo: body::opt_text("memo", f.memo)?.map(Into::into),
@@ -187,5 +211,15 @@ mod tests {
         assert_eq!(query_value("amount", "amount").as_deref(), Some(""));
         assert_eq!(query_value("amount=%zz", "amount").as_deref(), Some(""));
         assert_eq!(query_value("amount=%", "amount").as_deref(), Some(""));
+    }
+
+    #[test]
+    fn a_hold_is_one_of_the_campaign_that_is_spent_on() {
+        let id = "0123456789abcdef0123456789abcdef";
+        let of = |name: &str| held(name, "c.d").ok().map(|hold| hold.to_string());
+        assert_eq!(of(&format!("{id}.c.d")).as_deref(), Some(id));
+        for bad in [format!("{id}.c"), id.to_owned(), "x.c.d".to_owned(), String::new()] {
+            assert_eq!(of(&bad), None, "{bad}");
+        }
     }
 }

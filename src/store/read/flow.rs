@@ -105,6 +105,29 @@ impl Store {
         self.select(campaigns!(), |args| list.bind(args)).await
     }
 
+    /// A page of the names of an account's campaigns behind this one.
+    pub async fn flow_campaign_names(
+        &self,
+        account: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>> {
+        const WHAT: &str = "the names of campaigns";
+        let sql = "SELECT campaign FROM flow_campaign WHERE account = $1 AND campaign > $2 \
+                   ORDER BY campaign LIMIT $3";
+        let rows = self
+            .read_limited(WHAT, async |conn| {
+                let mut args = Args::default();
+                args.text(account)?;
+                args.text(after)?;
+                args.int(page(limit))?;
+                args.query(sql.into()).fetch_all(conn).await
+            })
+            .await?;
+        let read = rows.iter().map(|row| row.try_get(0)).collect::<sqlx::Result<_>>();
+        read.map_err(|error| StoreError::sql(WHAT, &error))
+    }
+
     /// Bytes of each of them.
     pub async fn flow_campaigns_bytes(&self, list: &FlowCampaignList) -> Result<Vec<i64>> {
         let sql =

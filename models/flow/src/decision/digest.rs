@@ -21,8 +21,13 @@ use crate::targeting::LtvStatus;
 
 use super::varint::{self, Reader};
 
-/// Bytes of the longest digest.
-pub const DIGEST_BYTES_MAX: usize = 256;
+/// Bytes of the longest digest: of an account and a campaign whose names are as long as names may be, which are
+/// never hashes, as a notice is booked by them.
+pub const DIGEST_BYTES_MAX: usize = 448;
+/// Beyond this many, texts that nothing is booked by become hashes.
+const USUAL_BYTES_MAX: usize = 256;
+/// These, in this order: the impression, which its address has beside the digest; the creative; the model.
+const SHRINKS: [usize; 3] = [3, 2, 4];
 /// Characters of it in base64url.
 pub const DIGEST_CHARS_MAX: usize = (DIGEST_BYTES_MAX * 4).div_ceil(3);
 /// Bytes of a text that is carried as it is.
@@ -158,8 +163,8 @@ impl<T: Said> Digest<T> {
         self.own_currency != self.currency || self.price != self.cpm || self.cross != Cross::SAME
     }
 
-    /// The bytes, at most [`DIGEST_BYTES_MAX`]. Where there are too many, texts become hashes: the longest of
-    /// those first that can be looked up again, the impression's id last.
+    /// The bytes, at most [`DIGEST_BYTES_MAX`]. Where there are more than usual, texts become hashes; never
+    /// those of account and campaign, unless they are longer than names.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(DIGEST_BYTES_MAX);
         let converted = self.converts();
@@ -190,15 +195,15 @@ impl<T: Said> Digest<T> {
             varint::put_signed(ltv.0, &mut bytes);
         }
         let mut texts = self.texts();
-        let room = DIGEST_BYTES_MAX.saturating_sub(bytes.len());
-        while texts.iter().map(|text| text.bytes()).sum::<usize>() > room {
-            let shrinks = |text: &Carried<'_>| matches!(text, Carried::Plain(plain) if plain.len() >= HASH_BYTES);
-            // The impression (3) goes last.
-            let longest = (0..texts.len())
-                .filter(|i| texts.get(*i).is_some_and(shrinks))
-                .max_by_key(|i| (*i != 3, texts.get(*i).map_or(0, |text| text.bytes())));
-            let Some(text) = longest.and_then(|i| texts.get_mut(i)) else { break };
-            if let Carried::Plain(plain) = text {
+        let room = USUAL_BYTES_MAX.saturating_sub(bytes.len());
+        for at in SHRINKS {
+            if texts.iter().map(|text| text.bytes()).sum::<usize>() <= room {
+                break;
+            }
+            if let Some(text) = texts.get_mut(at)
+                && let Carried::Plain(plain) = *text
+                && plain.len() >= HASH_BYTES
+            {
                 *text = Carried::Hash(hash(plain));
             }
         }

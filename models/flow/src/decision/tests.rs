@@ -163,7 +163,10 @@ proptest! {
         }
         if let Ok(read) = Digest::decode(&bent) {
             let again = read.encode();
-            prop_assert_eq!(Digest::decode(&again), Ok(read));
+            let back = Digest::decode(&again).expect("its own bytes");
+            prop_assert_eq!(back.encode(), again);
+            prop_assert!(same(&read.account, &back.account) && same(&read.campaign, &back.campaign));
+            prop_assert_eq!((back.hold, back.at_us, back.cpm), (read.hold, read.at_us, read.cpm));
         }
     }
 
@@ -272,6 +275,8 @@ fn what_a_digest_holds_only_as_a_hash_is_looked_up_and_checked() {
     let back = Digest::from_text(&digest.to_text()).expect("its own text");
     assert!(matches!(back.creative, Text::Hash(_)));
     assert_eq!(back.impression, Text::plain("1"));
+    // As older addresses have it, which saved room at the campaign, too.
+    let back = Digest { campaign: Text::Hash(hash(&long)), ..back };
     let known = rebuild(&back, |named, _| {
         (named == Named::Campaign || named == Named::Creative).then(|| long.clone())
     });
@@ -290,6 +295,42 @@ fn what_a_digest_holds_only_as_a_hash_is_looked_up_and_checked() {
                     model: "bg_nbd-7".into()
                 })
     );
+}
+
+#[test]
+fn what_a_notice_is_booked_by_is_never_a_hash_however_long_everything_is() {
+    let (longest, most) = ("x".repeat(128), i64::MAX);
+    let mut digest = Digest {
+        account: Text::plain(&"a".repeat(128)),
+        campaign: Text::plain(&longest),
+        creative: Text::plain(&longest),
+        impression: Text::plain(&longest),
+        model: Text::plain(&longest),
+        definition: u32::MAX,
+        at_us: most,
+        cpm: Micros(most),
+        price: Micros(most),
+        currency: "EUR".parse().expect("a code"),
+        cross: Cross { from: Rate(most), to: Rate(most) },
+        ltv: Some(Micros(most)),
+        ..usual()
+    };
+    let bytes = digest.encode();
+    assert!(bytes.len() <= DIGEST_BYTES_MAX, "{}", bytes.len());
+    let back = Digest::decode(&bytes).expect("its own bytes");
+    assert_eq!((&back.account, &back.campaign), (&digest.account, &digest.campaign));
+    for text in [&back.creative, &back.impression, &back.model] {
+        assert!(matches!(text, Text::Hash(_)), "{text:?}");
+    }
+    // Where less room is needed the impression goes first: its address says it once more.
+    let usual = usual();
+    digest = Digest {
+        impression: Text::plain(&longest),
+        creative: Text::plain(&"c".repeat(64)),
+        ..usual
+    };
+    let back = Digest::decode(&digest.encode()).expect("its own bytes");
+    assert!(matches!(back.impression, Text::Hash(_)) && back.creative == digest.creative);
 }
 
 #[test]

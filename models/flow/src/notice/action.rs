@@ -8,12 +8,13 @@
 //! | unknown, at its end or after | book late | book late | nothing |
 //! | won | nothing (`repeated`, `price_differs`) | settle | nothing (`contradicted`) |
 //! | settled | nothing | nothing (`repeated`, `price_differs`) | nothing (`contradicted`) |
-//! | released | nothing (`contradicted`) | book late (`contradicted`) | nothing (`repeated`) |
+//! | released | book late (`contradicted`) | book late (`contradicted`) | nothing (`repeated`) |
 //! | expired | book late | book late | nothing |
 //!
 //! A win whose hold has ended is booked like one whose notice came in time: a won hold books its price at
 //! its end. A loss never takes a win back: whoever has one address has both, and money that may be owed is
-//! not given out again. What comes later than [`Patience::book_us`] after the hold's end is not booked but
+//! not given out again. A win takes a loss back, at once: the hold's money may be given out again already, and
+//! exchanges that bill by the win say nothing more. What comes later than [`Patience::book_us`] after the hold's end is not booked but
 //! kept for review: by then the exchange's billing report has the last word.
 
 use kiki_models::shield::money::Micros;
@@ -34,6 +35,20 @@ pub enum Stage {
     Released,
     /// Given back at its end: nobody had said anything.
     Expired,
+}
+
+impl Stage {
+    /// Whether somebody has said that it was bought: then its person's caps have counted it.
+    pub fn is_bought(self) -> bool {
+        matches!(self, Stage::Won(_) | Stage::Settled(_))
+    }
+
+    /// Whether what is owed still decides, as it was told before memory was lost: a win that comes again is not
+    /// the first one, and a notice without a price costs what the one before it said. A billing that tells a
+    /// price is booked at it in either case.
+    pub fn defers(self, kind: Kind, silent: bool) -> bool {
+        self == Stage::Unknown && (kind == Kind::Win || (kind == Kind::Billing && silent))
+    }
 }
 
 /// What is to be done. Prices are CPM, as [`super::price::settle`] has them.
@@ -130,7 +145,7 @@ pub fn decide(heard: &Heard, stage: Stage, patience: &Patience) -> Decision {
         (Kind::Win, Stage::Won(known)) => is(Nothing, differs(known)),
         // Of a hold that was billed it says nothing new, nor has the same price to be on it.
         (Kind::Win, Stage::Settled(_)) => is(Nothing, None),
-        (Kind::Win, Stage::Released) => is(Nothing, Some(Oddity::Contradicted)),
+        (Kind::Win, Stage::Released) => is(BookLate(cpm), Some(Oddity::Contradicted)),
 
         (Kind::Billing, Stage::Open) if !late => is(Settle(cpm), None),
         // It waits for its notice as long as nobody has booked it, at its end or after.

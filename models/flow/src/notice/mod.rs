@@ -6,6 +6,7 @@
 //! twice, in any order, or not at all.
 
 pub mod action;
+pub mod debt;
 pub mod price;
 #[cfg(test)]
 mod tests;

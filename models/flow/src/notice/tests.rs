@@ -132,7 +132,7 @@ fn the_longest_address_stays_below_1_500_bytes() {
         let opened = keys.open(kind, query(&url)).expect("notice");
         assert_eq!(
             (opened.ticket.impression, opened.ticket.digest.len()),
-            ((&*impression).into(), 256)
+            ((&*impression).into(), DIGEST_BYTES_MAX)
         );
         let usual = Ticket { digest: Cow::Borrowed(&digest), ..ticket(kind) };
         let mut usual_url = String::new();
@@ -230,7 +230,7 @@ fn every_row_of_the_table_is_as_it_is_documented() {
     use Kind::{Billing, Loss, Win};
     use Oddity::*;
     let day = 86_400;
-    let rows: [Row; 42] = [
+    let rows: [Row; 43] = [
         (Win, Stage::Open, -1, Remember(P), None),
         (Win, Stage::Open, 0, BookLate(P), Some(Late)),
         (Win, Stage::Open, day, Review, Some(Stale)),
@@ -242,8 +242,9 @@ fn every_row_of_the_table_is_as_it_is_documented() {
         (Win, Stage::Won(P), day, Nothing, Some(Repeated)),
         (Win, Stage::Settled(P), -1, Nothing, None),
         (Win, Stage::Settled(Q), 5, Nothing, None),
-        (Win, Stage::Released, -1, Nothing, Some(Contradicted)),
-        (Win, Stage::Released, 5, Nothing, Some(Contradicted)),
+        (Win, Stage::Released, -1, BookLate(P), Some(Contradicted)),
+        (Win, Stage::Released, 5, BookLate(P), Some(Contradicted)),
+        (Win, Stage::Released, day, Review, Some(Stale)),
         (Win, Stage::Expired, 5, BookLate(P), Some(Late)),
         (Win, Stage::Expired, day - 1, BookLate(P), Some(Late)),
         (Win, Stage::Expired, day, Review, Some(Stale)),
@@ -290,6 +291,29 @@ fn every_row_of_the_table_is_as_it_is_documented() {
     }
 }
 
+#[test]
+fn only_what_was_told_as_bought_has_been_counted_for_its_person() {
+    let silent = [Stage::Unknown, Stage::Open, Stage::Released, Stage::Expired];
+    assert!(silent.into_iter().all(|stage| !stage.is_bought()));
+    assert!(Stage::Won(P).is_bought() && Stage::Settled(P).is_bought());
+}
+
+#[test]
+fn where_memory_was_lost_what_is_owed_decides_unless_a_billing_tells_its_price() {
+    for (kind, silent, defers) in [
+        (Kind::Win, false, true),
+        (Kind::Win, true, true),
+        (Kind::Billing, true, true),
+        (Kind::Billing, false, false),
+        (Kind::Loss, true, false),
+    ] {
+        assert_eq!(Stage::Unknown.defers(kind, silent), defers, "{kind:?} {silent}");
+        for known in [Stage::Open, Stage::Won(P), Stage::Settled(P), Stage::Expired] {
+            assert!(!known.defers(kind, silent), "{known:?}");
+        }
+    }
+}
+
 /// The stage that an action leaves.
 fn after(stage: Stage, action: Action) -> Stage {
     match action {
@@ -307,7 +331,7 @@ proptest! {
         calls in prop::collection::vec((0..3_usize, 0..3_i64, 0..200_i64), 1..12),
     ) {
         let mut stage = if known { Stage::Open } else { Stage::Unknown };
-        let (mut booked, mut billed) = (0, false);
+        let (mut booked, mut billed, mut won) = (0, false, false);
         for (kind, price, second) in calls {
             // Its end is at 60; nobody having said anything, it is given back there.
             if second >= 60 && stage == Stage::Open {
@@ -322,6 +346,7 @@ proptest! {
             let decision = decide(&heard, stage, &Patience::default());
             booked += usize::from(matches!(decision.action, Action::Settle(_) | Action::BookLate(_)));
             billed |= heard.kind == Kind::Billing;
+            won |= heard.kind == Kind::Win;
             stage = after(stage, decision.action);
             // Called again, it changes nothing.
             let again = decide(&heard, stage, &Patience::default());
@@ -329,6 +354,8 @@ proptest! {
         }
         prop_assert!(booked <= 1);
         prop_assert!(!billed || booked == 1);
+        // A win is booked, or waits for the end of its hold to be; whatever was lost before.
+        prop_assert!(!won || stage.is_bought());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::openrtb::macros::percent;
 /// Bytes of the longest address that is written.
 pub const URL_BYTES_MAX: usize = 1_499;
 /// Bytes of the longest digest that an address carries.
-pub const DIGEST_BYTES_MAX: usize = 256;
+pub const DIGEST_BYTES_MAX: usize = crate::decision::digest::DIGEST_BYTES_MAX;
 /// Bytes of the longest id of an impression that an address carries, as it is.
 pub const IMPRESSION_BYTES_MAX: usize = 128;
 /// Bytes of the longest query that is looked at: exchanges add parameters of their own.

@@ -88,6 +88,7 @@ pub struct Office {
     pub counts: Counts,
     pub zones: notices::Zones,
     pub reviewed: notices::Reviewed,
+    pub spool: notices::Kept,
     pub(super) running: AtomicUsize,
     /// Mixed into the seed of every decision: which auctions are left out cannot be foreseen.
     pub(super) salt: u64,
@@ -122,6 +123,7 @@ impl Office {
             counts: Counts::default(),
             zones: notices::Zones::default(),
             reviewed: notices::Reviewed::default(),
+            spool: notices::Kept::default(),
             running: AtomicUsize::new(0),
             salt: rand::random(),
             market: ArcSwap::from_pointee(Market::empty(live)),

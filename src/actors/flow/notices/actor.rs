@@ -1,41 +1,48 @@
 //! `/flow/notices`: the one writer of the spool. What comes while a write is under way is written together
 //! next. It books what is due, and ends bids whose time is over.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::debts::{BYTES_MAX, Debts};
 use super::owed::{Owed, Paid};
 use super::spool::{Line, Spool};
 use crate::actors::flow::auction::Office;
 use crate::actors::flow::journal;
+use crate::actors::flow::shared::Shared;
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
 use crate::clock;
+use crate::models::shield::entry::Op;
+use crate::models::shield::money::Micros;
 
 const TICK: Duration = Duration::from_millis(100);
-/// Bookings tried at once, and after how long one that did not succeed is tried again.
-const AT_A_TIME: usize = 64;
+/// After how long a booking that did not succeed is tried again.
 const AGAIN_US: i64 = 1_000_000;
-/// Bookings that wait: beyond it a notice is to be told again.
-const OWED_MAX: usize = 1 << 20;
 /// Bids ended in one go.
 const ENDED_MAX: usize = 4_096;
 
+/// Of who waits until something is on disk, with what is owed then.
+type Waits = (Reply<Option<Micros>>, Micros);
+
 pub enum Msg {
-    /// To be on disk when this is answered: `false` where it cannot be.
+    /// To be on disk when this is answered, with the amount that is owed then: what was told before may count.
+    /// `None` where it cannot be.
     Owe {
         owed: Box<Owed>,
-        reply: Reply<bool>,
+        reply: Reply<Option<Micros>>,
     },
     /// It was booked by whoever heard of it.
     Done {
-        hold: String,
+        hold: Op,
     },
-    Written(Result<(), String>),
+    /// What was written, and whether the file has many lines that are done.
+    Written(Result<bool, String>),
     Booked {
-        hold: String,
+        tried: Arc<Owed>,
         paid: Paid,
     },
     Tick,
@@ -44,6 +51,7 @@ pub enum Msg {
 #[derive(Clone, Default, Serialize)]
 pub struct View {
     owed: usize,
+    bytes: usize,
     waiting: usize,
     booked: u64,
     differs: u64,
@@ -53,26 +61,27 @@ pub struct View {
 
 pub struct NoticesActor {
     office: Arc<Office>,
-    spool: Option<Arc<Mutex<Spool>>>,
-    owed: HashMap<String, Owed>,
-    due: BTreeSet<(i64, String)>,
-    waiting: Vec<(Line, Reply<bool>)>,
+    shared: Arc<Shared>,
+    /// Which of its lives this is to the file.
+    life: u64,
+    debts: Debts,
+    waiting: Vec<(Line, Option<Waits>)>,
     /// Those of the write under way.
-    writing: Option<Vec<Reply<bool>>>,
-    trying: usize,
+    writing: Option<Vec<Waits>>,
+    untidy: bool,
     view: View,
 }
 
 impl NoticesActor {
-    pub fn new(office: Arc<Office>) -> NoticesActor {
+    pub fn new(office: Arc<Office>, shared: Arc<Shared>) -> NoticesActor {
         NoticesActor {
             office,
-            spool: None,
-            owed: HashMap::new(),
-            due: BTreeSet::new(),
+            shared,
+            life: 0,
+            debts: Debts::new(HashMap::new(), BYTES_MAX),
             waiting: Vec::new(),
             writing: None,
-            trying: 0,
+            untidy: false,
             view: View::default(),
         }
     }
@@ -81,23 +90,21 @@ impl NoticesActor {
         if self.writing.is_some() || self.waiting.is_empty() {
             return;
         }
-        let Some(spool) = self.spool.clone() else { return };
-        let (lines, replies): (Vec<Line>, Vec<Reply<bool>>) = self.waiting.drain(..).unzip();
-        self.writing = Some(replies);
+        let (lines, waits): (Vec<Line>, Vec<Option<Waits>>) = self.waiting.drain(..).unzip();
+        self.writing = Some(waits.into_iter().flatten().collect());
         let durable = lines.iter().any(|line| matches!(line, Line::Owed(_)));
-        let tidies = {
-            let spool = spool.lock().unwrap_or_else(PoisonError::into_inner);
-            spool.is_untidy(self.owed.len()).then(|| self.owed.values().cloned().collect())
-        };
-        let write = move || {
-            let mut spool = spool.lock().unwrap_or_else(PoisonError::into_inner);
+        let tidies = std::mem::take(&mut self.untidy).then(|| self.debts.all());
+        let (office, life, owed) = (Arc::clone(&self.office), self.life, self.debts.len());
+        let write = move |spool: &mut Spool| -> std::io::Result<bool> {
             spool.put(&lines, durable)?;
-            let all: Option<Vec<Owed>> = tidies;
-            all.map_or(Ok(()), |all| spool.tidy(all.iter()))
+            if let Some(all) = tidies {
+                spool.tidy(all.iter())?;
+            }
+            Ok(spool.is_untidy(owed))
         };
         let work = async move {
-            match tokio::task::spawn_blocking(write).await {
-                Ok(done) => done.map_err(|error: std::io::Error| error.to_string()),
+            match tokio::task::spawn_blocking(move || office.spool.with(life, write)).await {
+                Ok(done) => done.map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             }
         };
@@ -105,51 +112,55 @@ impl NoticesActor {
     }
 
     fn try_due(&mut self, cx: &mut Cx<Self>) {
-        let now = clock::wall_us();
-        while self.trying < AT_A_TIME
-            && let Some((at, _)) = self.due.first()
-            && *at <= now
-            && let Some((_, hold)) = self.due.pop_first()
-        {
-            let Some(owed) = self.owed.get(&hold).cloned() else { continue };
-            self.trying += 1;
+        // What is not booked by now is booked after the next start: an orderly end waits for what was begun.
+        if self.shared.draining.load(Relaxed) {
+            return;
+        }
+        let now_us = clock::wall_us();
+        while let Some(tried) = self.debts.next(now_us) {
             let office = Arc::clone(&self.office);
             let book = async move {
-                let paid = owed.book(&office).await;
+                let paid = tried.book_in_time(&office).await;
                 // It is done when its record is safe, too: booked again it changes nothing.
-                match office.over(&owed, paid).await {
-                    true => (hold, paid),
-                    false => (hold, Paid::Later),
+                match office.over(&tried, paid).await {
+                    true => (tried, paid),
+                    false => (tried, Paid::Later),
                 }
             };
-            cx.pipe(book, |(hold, paid)| Msg::Booked { hold, paid });
+            cx.pipe(book, |(tried, paid)| Msg::Booked { tried, paid });
         }
     }
 
     /// It is owed from now on, whatever becomes of the file: whoever told of it is only answered with 200 if
     /// it is on disk.
-    fn owe(&mut self, mut owed: Owed, reply: Reply<bool>, cx: &mut Cx<Self>) {
-        let hold = owed.hold.clone();
-        match self.owed.get(&hold) {
-            None if self.owed.len() >= OWED_MAX => return reply.send(false),
-            // What was billed goes before what was won, also where the tidings come the other way round.
-            Some(known) if known.billed && !owed.billed => owed = known.clone(),
-            known => {
-                if let Some(known) = known {
-                    self.due.remove(&(known.due_us, hold.clone()));
-                }
-                self.owed.insert(hold.clone(), owed.clone());
-                self.due.insert((owed.due_us, hold));
-            }
-        }
-        self.waiting.push((Line::Owed(owed), reply));
+    fn owe(&mut self, owed: Owed, reply: Reply<Option<Micros>>, cx: &mut Cx<Self>) {
+        let Ok(owed) = self.debts.owe(owed) else { return reply.send(None) };
+        let amount = Micros(owed.amount);
+        self.waiting.push((Line::Owed(owed), Some((reply, amount))));
         self.write(cx);
     }
 
-    fn done(&mut self, hold: String) {
-        if let Some(owed) = self.owed.remove(&hold) {
-            self.due.remove(&(owed.due_us, hold.clone()));
-            self.waiting.push((Line::Done(hold), Reply::detached()));
+    fn done(&mut self, hold: Op) {
+        if self.debts.done(hold.0) {
+            self.waiting.push((Line::Done(hold), None));
+        }
+    }
+
+    fn booked(&mut self, tried: &Owed, paid: Paid) {
+        match paid {
+            Paid::Later => {}
+            Paid::Booked { .. } => self.view.booked += 1,
+            Paid::Differs(_) => self.view.differs += 1,
+            Paid::Never(why) => {
+                self.view.never += 1;
+                self.office.never_booked(tried, why);
+            }
+        }
+        let again_us = (paid == Paid::Later).then(|| clock::wall_us() + AGAIN_US);
+        let owed = self.debts.len();
+        self.debts.landed(tried, again_us);
+        if self.debts.len() < owed {
+            self.waiting.push((Line::Done(tried.hold), None));
         }
     }
 }
@@ -160,11 +171,11 @@ impl Actor for NoticesActor {
     const TYPE: &'static str = "notices";
 
     async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
-        let dir = self.office.terms.dir.clone();
-        let (spool, owed) = tokio::task::spawn_blocking(move || Spool::open(&dir)).await??;
-        self.spool = Some(Arc::new(Mutex::new(spool)));
-        self.due = owed.iter().map(|(hold, it)| (it.due_us, hold.clone())).collect();
-        self.owed = owed;
+        let office = Arc::clone(&self.office);
+        let open = move || office.spool.open(&office.terms.dir);
+        let (life, owed) = tokio::task::spawn_blocking(open).await??;
+        self.life = life;
+        self.debts = Debts::new(owed, BYTES_MAX);
         cx.send_after(TICK, Msg::Tick);
         Ok(())
     }
@@ -174,52 +185,30 @@ impl Actor for NoticesActor {
             Msg::Owe { owed, reply } => self.owe(*owed, reply, cx),
             Msg::Done { hold } => self.done(hold),
             Msg::Written(outcome) => {
-                let replies = self.writing.take().unwrap_or_default();
+                let waits = self.writing.take().unwrap_or_default();
                 let good = outcome.is_ok();
-                self.view.last_error = outcome.err();
-                replies.into_iter().for_each(|reply| reply.send(good));
+                match outcome {
+                    Ok(untidy) => (self.untidy, self.view.last_error) = (untidy, None),
+                    Err(error) => self.view.last_error = Some(error),
+                }
+                waits.into_iter().for_each(|(reply, amount)| reply.send(good.then_some(amount)));
+                self.try_due(cx);
                 self.write(cx);
             }
-            Msg::Booked { hold, paid } => {
-                self.trying = self.trying.saturating_sub(1);
-                match paid {
-                    Paid::Later => {
-                        let again = clock::wall_us() + AGAIN_US;
-                        if let Some(owed) = self.owed.get_mut(&hold) {
-                            owed.due_us = again;
-                            self.due.insert((again, hold));
-                        }
-                    }
-                    Paid::Booked { .. } => {
-                        self.view.booked += 1;
-                        self.done(hold);
-                    }
-                    Paid::Differs(_) => {
-                        self.view.differs += 1;
-                        self.done(hold);
-                    }
-                    Paid::Never(why) => {
-                        self.view.never += 1;
-                        journal::never();
-                        tracing::error!(
-                            hold,
-                            why,
-                            "the win of hold {hold} cannot be booked: {why}"
-                        );
-                        self.done(hold);
-                    }
-                }
+            Msg::Booked { tried, paid } => {
+                self.booked(&tried, paid);
                 self.try_due(cx);
             }
             Msg::Tick => {
                 self.office.end_bids(ENDED_MAX);
-                journal::owed(self.owed.len());
+                journal::owed(self.debts.len());
                 self.try_due(cx);
                 self.write(cx);
                 cx.send_after(TICK, Msg::Tick);
             }
         }
-        self.view.owed = self.owed.len();
+        self.view.owed = self.debts.len();
+        self.view.bytes = self.debts.bytes();
         self.view.waiting = self.waiting.len();
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::actor::Msg;
 use super::owed::{Owed, Paid};
+use super::review::Unbooked;
 use crate::actors::flow::auction::{Office, Pending};
 use crate::actors::flow::bidder::Told;
 use crate::actors::flow::journal;
@@ -12,13 +13,11 @@ use crate::actors::shield::{BudgetName, ShieldError};
 use crate::clock;
 use crate::models::flow::auction::bid::reserve;
 use crate::models::flow::decision::outcome::cost;
-use crate::models::flow::decision::{Digest, Outcome, Text};
+use crate::models::flow::decision::{Digest, Outcome};
 use crate::models::flow::notice::action::{Action, Heard as Said, Oddity, Stage, decide};
-use crate::models::flow::notice::url::Notice;
 use crate::models::flow::notice::{Kind, price};
 use crate::models::flow::opportunity::PriceType;
 use crate::models::flow::pacing::Event;
-use crate::models::flow::targeting::compile::key_of;
 use crate::models::shield::entry::Op;
 use crate::models::shield::money::Micros;
 use crate::models::shield::purse::HoldAnswer;
@@ -47,10 +46,21 @@ pub(super) struct Ours {
     pub account: String,
     pub campaign: String,
     pub digest: Digest,
-    expires_us: i64,
-    pending: Option<Pending>,
+    pub expires_us: i64,
+    pub pending: Option<Pending>,
     /// In whose day it was bid; empty: of a campaign that auctions do not see.
-    zone: String,
+    pub zone: String,
+}
+
+/// What it says.
+#[derive(Clone, Copy)]
+struct Tells {
+    kind: Kind,
+    cpm: Micros,
+    /// No price: `cpm` is the most that it can be.
+    silent: bool,
+    /// The hold was over.
+    late: bool,
 }
 
 impl Ours {
@@ -58,7 +68,7 @@ impl Ours {
     fn owed(&self, cpm: Micros) -> Owed {
         let most = reserve(self.digest.cpm);
         Owed {
-            hold: self.hold.to_string(),
+            hold: self.hold,
             account: self.account.clone(),
             campaign: self.campaign.clone(),
             amount: cost(cpm, self.digest.cross).min(most).0,
@@ -70,6 +80,19 @@ impl Ours {
             digest: self.digest.to_text(),
             billed: false,
             late: false,
+            silent: false,
+        }
+    }
+
+    /// It is in nobody's ledger.
+    fn unbooked(&self, kind: Kind, cpm: Micros) -> Unbooked<'_> {
+        Unbooked {
+            hold: self.hold,
+            account: &self.account,
+            campaign: &self.campaign,
+            digest: Some(&self.digest),
+            kind,
+            amount: cost(cpm, self.digest.cross).min(reserve(self.digest.cpm)),
         }
     }
 
@@ -90,7 +113,10 @@ impl Office {
     /// Takes a notice: `query` is all after the question mark.
     pub async fn notice(&self, kind: Kind, query: &str) -> Heard {
         let Ok(notice) = self.keys.open(kind, query) else { return Heard::Bad };
-        let Some(ours) = self.ours(&notice) else { return Heard::Bad };
+        let ours = match self.ours(&notice).await {
+            Ok(ours) => ours,
+            Err(heard) => return heard,
+        };
         let bid = price::Bid {
             cpm: ours.digest.price,
             currency: ours.digest.currency,
@@ -102,10 +128,11 @@ impl Office {
         let priced = price::settle(&notice.told, &bid);
         let now_us = clock::wall_us();
         let stage = ours.pending.as_ref().map_or(Stage::Unknown, |pending| pending.stage);
-        let cpm = match stage {
+        let silent = priced.flag.is_some_and(price::Flag::is_silent);
+        let (cpm, silent) = match stage {
             // The win said what a billing without a price does not.
-            Stage::Won(told) if priced.flag.is_some_and(price::Flag::is_silent) => told,
-            _ => priced.cpm,
+            Stage::Won(told) if silent => (told, false),
+            _ => (priced.cpm, silent),
         };
         let said = Said { kind, cpm, expires_us: ours.expires_us, now_us };
         let decision = decide(&said, stage, &self.terms.patience);
@@ -123,13 +150,14 @@ impl Office {
                 Heard::Taken
             }
             Action::Review => {
-                self.review(&ours, kind, priced.cpm);
+                self.review_late(&ours.unbooked(kind, priced.cpm));
                 Heard::Taken
             }
             Action::Remember(cpm) | Action::Restore(cpm) => {
-                let owed = ours.owed(cpm);
-                let amount = Micros(owed.amount);
-                if !self.put_aside(owed).await || !self.kept(&ours, amount).await {
+                let owed = Owed { silent, ..ours.owed(cpm) };
+                // Of what was told before a restart the first price counts.
+                let Some(amount) = self.put_aside(owed).await else { return Heard::Later };
+                if !self.kept(&ours, amount).await {
                     return Heard::Later;
                 }
                 self.won(&ours, Stage::Won(cpm), amount, price::min_to_win(&notice.told));
@@ -137,7 +165,9 @@ impl Office {
                 Heard::Taken
             }
             Action::Settle(cpm) | Action::BookLate(cpm) => {
-                self.bill(&ours, cpm, decision.oddity == Some(Oddity::Late), stage).await
+                // What was given back after a loss is over, too.
+                let late = matches!(decision.oddity, Some(Oddity::Late | Oddity::Contradicted));
+                self.bill(&ours, Tells { kind, cpm, silent, late }, stage).await
             }
             Action::Release => {
                 self.open.turn(ours.hold.0, Stage::Released);
@@ -153,56 +183,30 @@ impl Office {
         }
     }
 
-    fn ours(&self, notice: &Notice<'_>) -> Option<Ours> {
-        let ticket = &notice.ticket;
-        let digest = Digest::decode(&ticket.digest).ok()?;
-        if digest.hold != ticket.hold.0 {
-            return None;
-        }
-        let pending = self.open.get(ticket.hold.0);
-        let (account, campaign) = match (&pending, &digest.account, &digest.campaign) {
-            (Some(pending), ..) => {
-                (pending.seat.name.account.to_string(), pending.seat.name.budget.to_string())
-            }
-            (None, Text::Plain(account), Text::Plain(campaign)) => {
-                (account.clone(), campaign.clone())
-            }
-            // Names are short: a hash is of a campaign that runs, or was long ago.
-            (None, account, campaign) => {
-                let market = self.market();
-                let seat = market.seats.iter().find(|seat| {
-                    account.is(&seat.name.account) && campaign.is(&seat.name.budget)
-                })?;
-                (seat.name.account.to_string(), seat.name.budget.to_string())
+    /// Books it now and sees to its record, or puts it on disk.
+    async fn bill(&self, ours: &Ours, tells: Tells, stage: Stage) -> Heard {
+        let Tells { kind, cpm, silent, late } = tells;
+        let now_us = clock::wall_us();
+        let billed = kind == Kind::Billing;
+        let owed = Owed { due_us: now_us, billed, late, silent, ..ours.owed(cpm) };
+        let paid = match stage.defers(kind, silent) {
+            true => Paid::Later,
+            false => {
+                let paid = tokio::time::timeout(PATIENCE, owed.book(self)).await;
+                paid.unwrap_or(Paid::Later)
             }
         };
-        let market = self.market();
-        let seat = pending.as_ref().map(|pending| &pending.seat);
-        let seat = seat.or_else(|| market.by_key(key_of(&account, &campaign)));
-        let zone = seat.map(|seat| seat.campaign().definition.schedule.time_zone.clone());
-        let zone = zone.unwrap_or_default();
-        let (hold, expires_us) = (ticket.hold, ticket.expires_us);
-        Some(Ours { hold, account, campaign, digest, expires_us, pending, zone })
-    }
-
-    /// Books it now and sees to its record, or puts it on disk.
-    async fn bill(&self, ours: &Ours, cpm: Micros, late: bool, stage: Stage) -> Heard {
-        let now_us = clock::wall_us();
-        let owed = Owed { due_us: now_us, billed: true, late, ..ours.owed(cpm) };
-        let paid = tokio::time::timeout(PATIENCE, owed.book(self)).await.unwrap_or(Paid::Later);
         let amount = match paid {
             Paid::Booked { .. } => Micros(owed.amount),
             // The first one counts.
             Paid::Differs(known) => known,
             Paid::Never(why) => {
-                journal::never();
-                tracing::error!(hold = %ours.hold, campaign = ours.campaign, why,
-                    "a win of {} cannot be booked: {why}", ours.campaign);
+                self.review_never(&ours.unbooked(kind, cpm), why);
                 return Heard::Taken;
             }
             Paid::Later => {
-                let amount = Micros(owed.amount);
-                if !self.put_aside(owed).await || !self.kept(ours, amount).await {
+                let Some(amount) = self.put_aside(owed).await else { return Heard::Later };
+                if !self.kept(ours, amount).await {
                     return Heard::Later;
                 }
                 self.won(ours, Stage::Settled(cpm), amount, None);
@@ -217,9 +221,9 @@ impl Office {
                 && let Some(notices) = self.notices.get()
             {
                 // Left owed, it is booked again, which changes nothing.
-                let _ = notices.tell(Msg::Done { hold: ours.hold.to_string() });
+                let _ = notices.tell(Msg::Done { hold: ours.hold });
             }
-        } else if !self.put_aside(owed).await {
+        } else if self.put_aside(owed).await.is_none() {
             // It is in the ledger, and nothing says why: to be told again.
             return Heard::Later;
         }
@@ -239,12 +243,12 @@ impl Office {
     /// Pacer, win curve and caps hear of it once, whoever tells it how often.
     fn won(&self, ours: &Ours, stage: Stage, amount: Micros, min_to_win: Option<Micros>) {
         let before = self.open.turn(ours.hold.0, stage);
-        let Some(pending) = &ours.pending else {
+        if ours.pending.is_none() {
             let at_us = ours.digest.at_us;
             return self.people.won_before(ours.hold.0, at_us, clock::wall_us());
-        };
-        if before.is_some_and(|before| !matches!(before.stage, Stage::Settled(_))) {
-            self.tell_won((ours.hold.0, pending), Some(&ours.digest), (amount, min_to_win));
+        }
+        if let Some(before) = before.filter(|it| !matches!(it.stage, Stage::Settled(_))) {
+            self.tell_won((ours.hold.0, &before), Some(&ours.digest), (amount, min_to_win));
         }
     }
 
@@ -273,13 +277,14 @@ impl Office {
         }
     }
 
-    /// On disk when this is true.
-    async fn put_aside(&self, owed: Owed) -> bool {
-        let Some(notices) = self.notices.get() else { return false };
+    /// The amount that is owed, which is on disk when this is answered; `None`: it is not.
+    async fn put_aside(&self, owed: Owed) -> Option<Micros> {
         let owed = Box::new(owed);
-        notices.ask(DISK_PATIENCE, |reply| Msg::Owe { owed, reply }).await.unwrap_or(false)
+        let asked = self.notices.get()?.ask(DISK_PATIENCE, |reply| Msg::Owe { owed, reply });
+        asked.await.ok().flatten()
     }
 
+    /// `pending`: as it was before.
     fn tell_won(
         &self,
         (hold, pending): (u128, &Pending),
@@ -295,12 +300,14 @@ impl Office {
             let market = if second { Some(price.0 as f64) } else { min_to_win.and_then(own) };
             let (bid, value) = (pending.bid, pending.value);
             seat.tell(Told::Outcome { bid, value, won: true, price: market });
-            if let Some(person) = pending.person
-                && let Some(mut table) = self.people.table(person)
-            {
-                let caps = &seat.campaign().definition.frequency.caps;
-                table.won(person, seat.key, caps, hold, pending.at_us, now_us);
-            }
+        }
+        // Whatever was thought of it meanwhile, its person has seen it.
+        if !pending.stage.is_bought()
+            && let Some(person) = pending.person
+            && let Some(mut table) = self.people.table(person)
+        {
+            let caps = &seat.campaign().definition.frequency.caps;
+            table.won(person, seat.key, caps, hold, pending.at_us, now_us);
         }
     }
 
@@ -319,7 +326,9 @@ impl Office {
         }));
         let (bid, value) = (pending.bid, pending.value);
         seat.tell(Told::Outcome { bid, value, won: false, price });
-        if let Some(person) = pending.person
+        // What nobody spoke of counts no more by its time, and may yet be told as won.
+        if !expired
+            && let Some(person) = pending.person
             && let Some(mut table) = self.people.table(person)
         {
             table.lost(person, seat.key, hold, at_us);
@@ -348,12 +357,11 @@ impl Office {
             Paid::Never(_) => return true,
             Paid::Later => return false,
         };
-        let Some(hold) = owed.op() else { return true };
-        let digest = Digest::from_text(&owed.digest).ok().filter(|it| it.hold == hold.0);
+        let (hold, digest) = (owed.hold, owed.decision());
         let settled = Stage::Settled(Micros(owed.amount.saturating_mul(1_000)));
         // Where its notice was put off and never came again, nobody has heard of it yet.
         match self.open.turn(hold.0, settled) {
-            Some(before) if matches!(before.stage, Stage::Open | Stage::Expired) => {
+            Some(before) if !before.stage.is_bought() => {
                 self.tell_won((hold.0, &before), digest.as_ref(), (amount, None));
             }
             Some(_) => {}

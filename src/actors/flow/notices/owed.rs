@@ -1,23 +1,32 @@
 //! Something that is to be booked: a line of the spool.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::actors::flow::auction::Office;
 use crate::actors::shield::message::HoldFate;
 use crate::actors::shield::{BudgetName, ShieldError};
-use crate::clock;
+use crate::models::flow::decision::Digest;
+use crate::models::flow::notice::debt::Debt;
 use crate::models::shield::day::DaySpan;
 use crate::models::shield::entry::{Op, SliceId};
-use crate::models::shield::hold::{Hold, HoldState};
+use crate::models::shield::hold::{Hold, HoldState, settle_op};
 use crate::models::shield::money::Micros;
 use crate::models::shield::purse::HoldAnswer;
+use crate::models::shield::refusal::Reason;
+
+/// How long a booking may take that nobody waits for: one that takes longer is tried again, as it may be that
+/// its budget does not answer at all.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Amounts are micros of the campaign's currency, times wall-clock micros.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Owed {
-    /// 32 hexadecimal digits.
-    pub hold: String,
+    /// As 32 hexadecimal digits.
+    #[serde(with = "hex")]
+    pub hold: Op,
     pub account: String,
     pub campaign: String,
     pub amount: i64,
@@ -35,6 +44,26 @@ pub struct Owed {
     pub billed: bool,
     /// The hold was over when it was told.
     pub late: bool,
+    /// No price was told: the amount is the most that it can be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+}
+
+/// A hold as it is written.
+pub mod hex {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Op;
+
+    pub fn serialize<S: Serializer>(hold: &Op, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(hold)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Op, D::Error> {
+        let text = String::deserialize(d)?;
+        Op::from_hex(&text).ok_or_else(|| D::Error::custom("is no id of a hold"))
+    }
 }
 
 /// How a booking ended.
@@ -50,9 +79,27 @@ pub enum Paid {
     Later,
 }
 
+/// Whether what is refused for this reason may be taken later: rates are entered, and what is paused is resumed.
+fn passes(reason: Reason) -> bool {
+    !matches!(reason, Reason::BeyondBounds | Reason::CurrencyMismatch | Reason::UnknownCampaign)
+}
+
 impl Owed {
-    pub fn op(&self) -> Option<Op> {
-        Op::from_hex(&self.hold)
+    fn debt(&self) -> Debt {
+        Debt { amount: Micros(self.amount), billed: self.billed, silent: self.silent }
+    }
+
+    /// What is owed when this is told of what was owed before.
+    pub fn after(self, known: &Owed) -> Owed {
+        let Debt { amount, billed, silent } = self.debt().after(known.debt());
+        let due_us = if billed && !known.billed { self.due_us } else { known.due_us };
+        let zone = if known.zone.is_empty() { self.zone } else { known.zone.clone() };
+        Owed { amount: amount.0, billed, silent, due_us, zone, ..known.clone() }
+    }
+
+    /// The decision that it follows from.
+    pub fn decision(&self) -> Option<Digest> {
+        Digest::from_text(&self.digest).ok().filter(|digest| digest.hold == self.hold.0)
     }
 
     /// What our own signature says of a hold whose memory is lost.
@@ -72,9 +119,14 @@ impl Owed {
         }
     }
 
+    /// Books it, in its own time.
+    pub async fn book_in_time(&self, office: &Office) -> Paid {
+        tokio::time::timeout(PATIENCE, self.book(office)).await.unwrap_or(Paid::Later)
+    }
+
     /// Books it: once, however often it is tried.
     pub async fn book(&self, office: &Office) -> Paid {
-        let Some(id) = self.op() else { return Paid::Never("its hold has no id") };
+        let id = self.hold;
         let name = BudgetName::campaign(&self.account, &self.campaign);
         let zone = match self.zone.is_empty() {
             true => match office.zone_of(&self.account, &self.campaign).await {
@@ -108,9 +160,8 @@ impl Owed {
     async fn book_fact(&self, office: &Office, name: &BudgetName) -> Paid {
         use crate::actors::shield::message::{Booked, SpendAsk};
         use crate::models::shield::ask::Answer;
-        use crate::models::shield::hold::settle_op;
 
-        let Some(id) = self.op() else { return Paid::Never("its hold has no id") };
+        let id = self.hold;
         let ask = SpendAsk {
             op: settle_op(id),
             amount: Micros(self.amount),
@@ -120,6 +171,7 @@ impl Owed {
         };
         match office.shield.spend(name, ask).await {
             Ok(Booked::Answer(Answer::Booked { replayed, .. })) => Paid::Booked { again: replayed },
+            Ok(Booked::Refused(reason)) if passes(reason) => Paid::Later,
             Ok(Booked::Refused(reason)) => Paid::Never(reason.code()),
             Ok(Booked::Answer(Answer::Mismatch)) => self.known(office, id).await,
             Ok(_) | Err(_) => Paid::Later,
@@ -129,8 +181,6 @@ impl Owed {
     /// What the ledger has, where another amount is said to be booked. One that is only being booked may yet
     /// fail: then nothing is, and this one is tried again.
     async fn known(&self, office: &Office, id: Op) -> Paid {
-        use crate::models::shield::hold::settle_op;
-
         let op = settle_op(id).to_string();
         match office.shield.store().entry(&self.account, &op).await {
             Ok(Some(row)) if row.amount == self.amount => Paid::Booked { again: true },
@@ -138,8 +188,61 @@ impl Owed {
             Ok(None) | Err(_) => Paid::Later,
         }
     }
+}
 
-    pub fn is_due(&self) -> bool {
-        self.due_us <= clock::wall_us()
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    pub fn owed(n: u128) -> Owed {
+        Owed {
+            hold: Op(n),
+            account: "default".into(),
+            campaign: "camp".into(),
+            amount: 5,
+            reserve: 9,
+            due_us: 0,
+            expires_us: 0,
+            at_us: 0,
+            zone: "UTC".into(),
+            digest: "AQ".into(),
+            billed: false,
+            late: false,
+            silent: false,
+        }
+    }
+
+    #[test]
+    fn what_was_won_before_a_restart_costs_what_it_was_told_to_cost() {
+        let won = Owed { amount: 2, due_us: 60, zone: String::new(), ..owed(1) };
+        // The same win once more, without its price, after the hold's end.
+        let again = Owed { amount: 9, silent: true, due_us: 70, late: true, ..owed(1) };
+        let known = again.after(&won);
+        assert_eq!((known.amount, known.due_us, known.late, known.silent), (2, 60, false, false));
+        assert_eq!(known.zone, "UTC", "which is known by now");
+        let silent = Owed { amount: 9, silent: true, billed: true, due_us: 30, ..owed(1) };
+        let owes = silent.after(&known);
+        assert_eq!((owes.amount, owes.due_us, owes.billed), (2, 30, true), "it is due now");
+        let billed = Owed { amount: 3, billed: true, due_us: 40, ..owed(1) };
+        assert_eq!(billed.clone().after(&known).amount, 3);
+        assert_eq!(billed.after(&owes), owes, "the first billing counts");
+    }
+
+    #[test]
+    fn a_rate_that_is_missing_is_waited_for_and_what_nobody_can_count_is_not() {
+        assert!(passes(Reason::NoExchangeRate) && passes(Reason::Stopped));
+        assert!(!passes(Reason::BeyondBounds) && !passes(Reason::UnknownCampaign));
+    }
+
+    #[test]
+    fn lines_of_before_are_read_and_a_hold_that_is_none_is_no_line() {
+        let line = r#"{"hold":"0000000000000000000000000000000a","account":"a","campaign":"c","amount":5,
+            "reserve":9,"due_us":1,"expires_us":2,"at_us":3,"zone":"","digest":"AQ","billed":true,"late":false}"#;
+        let read: Owed = serde_json::from_str(line).expect("a line of before");
+        assert_eq!((read.hold, read.silent), (Op(10), false));
+        let written = serde_json::to_string(&read).expect("json");
+        assert_eq!(serde_json::from_str::<Owed>(&written).expect("reads"), read);
+        assert!(written.contains("\"hold\":\"0000000000000000000000000000000a\""), "{written}");
+        assert!(serde_json::from_str::<Owed>(&line.replace("0000a", "x")).is_err());
     }
 }

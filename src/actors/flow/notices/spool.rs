@@ -8,11 +8,13 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use super::owed::Owed;
+use super::owed::{Owed, hex};
 use crate::actors::shield::audit::{add_lines, sync_dir};
+use crate::models::shield::entry::Op;
 
 /// The file, and the one that takes its place when it is tidied.
 pub const FILE: &str = "flow_notices.jsonl";
@@ -26,10 +28,50 @@ const LINE_BYTES_MAX: u64 = 16 << 10;
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Line {
-    Owed(Owed),
+    Owed(Arc<Owed>),
     /// The hold's id.
-    Done(String),
+    Done(#[serde(with = "hex")] Op),
 }
+
+/// The file, through all lives of the actor that writes it. Work that a life has left behind has no hand in it
+/// once the next one has read it.
+#[derive(Default)]
+pub struct Kept(Mutex<(u64, Option<Spool>)>);
+
+impl Kept {
+    /// Opens it for a new life, when what is being written is done; the life, and what is owed.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn open(&self, dir: &Path) -> io::Result<(u64, Owing)> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (life, spool) = &mut *kept;
+        *life += 1;
+        *spool = None;
+        let (opened, owed) = Spool::open(dir)?;
+        *spool = Some(opened);
+        Ok((*life, owed))
+    }
+
+    /// Does something to it for this life.
+    ///
+    /// # Errors
+    /// Another life has it, or the work's own.
+    pub fn with<T>(
+        &self,
+        life: u64,
+        work: impl FnOnce(&mut Spool) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *kept {
+            (now, Some(spool)) if *now == life => work(spool),
+            _ => Err(io::Error::other("it belongs to another life")),
+        }
+    }
+}
+
+/// What is owed, by hold.
+pub type Owing = HashMap<u128, Arc<Owed>>;
 
 pub struct Spool {
     dir: PathBuf,
@@ -44,7 +86,7 @@ pub struct Spool {
 /// What a file says.
 #[derive(Default)]
 struct Read {
-    owed: HashMap<String, Owed>,
+    owed: Owing,
     /// Lines that are none.
     bad: Vec<u8>,
     lines: u64,
@@ -74,10 +116,10 @@ fn read(path: &Path) -> io::Result<Read> {
         }
         match serde_json::from_slice(&line) {
             Ok(Line::Owed(it)) if whole => {
-                found.owed.insert(it.hold.clone(), it);
+                found.owed.insert(it.hold.0, it);
             }
             Ok(Line::Done(hold)) if whole => {
-                found.owed.remove(&hold);
+                found.owed.remove(&hold.0);
             }
             // A line that was being written when the process ended was never answered for.
             Ok(_) | Err(_) => found.bad.extend(&line),
@@ -88,7 +130,7 @@ fn read(path: &Path) -> io::Result<Read> {
 impl Spool {
     /// Opens the file, tidied, with what is owed. A line that is none goes to a file of its own. Where the
     /// disk takes nothing new, the file is used as it is.
-    pub fn open(dir: &Path) -> io::Result<(Spool, HashMap<String, Owed>)> {
+    pub fn open(dir: &Path) -> io::Result<(Spool, Owing)> {
         fs::create_dir_all(dir)?;
         let path = dir.join(FILE);
         let found = read(&path)?;
@@ -149,7 +191,7 @@ impl Spool {
     ///
     /// # Errors
     /// What was written before this is in the file all the same.
-    pub fn tidy<'a>(&mut self, owed: impl Iterator<Item = &'a Owed>) -> io::Result<()> {
+    pub fn tidy<'a>(&mut self, owed: impl Iterator<Item = &'a Arc<Owed>>) -> io::Result<()> {
         match tidy(&self.dir, owed) {
             Ok((file, good, lines)) => {
                 *self = Spool { dir: self.dir.clone(), file, good, broken: false, lines };
@@ -175,12 +217,12 @@ fn put_bad_aside(dir: &Path, bad: &[u8]) -> io::Result<()> {
     add_lines(&dir.join(BAD), &format!("{text}{end}")).map(|_| ())
 }
 
-fn tidy<'a>(dir: &Path, owed: impl Iterator<Item = &'a Owed>) -> io::Result<(File, u64, u64)> {
+fn tidy<'a>(dir: &Path, owed: impl Iterator<Item = &'a Arc<Owed>>) -> io::Result<(File, u64, u64)> {
     let (path, place) = (dir.join(TIDY), dir.join(FILE));
     let (mut lines, mut bytes) = (0, 0);
     let mut file = io::BufWriter::new(File::create(&path)?);
     for it in owed {
-        let mut line = serde_json::to_vec(&Line::Owed(it.clone())).map_err(io::Error::other)?;
+        let mut line = serde_json::to_vec(&Line::Owed(Arc::clone(it))).map_err(io::Error::other)?;
         line.push(b'\n');
         file.write_all(&line)?;
         bytes += line.len() as u64;
@@ -200,27 +242,14 @@ fn tidy<'a>(dir: &Path, owed: impl Iterator<Item = &'a Owed>) -> io::Result<(Fil
 mod tests {
     use super::*;
 
-    fn owed(n: u32) -> Owed {
-        Owed {
-            hold: format!("{n:032x}"),
-            account: "default".into(),
-            campaign: "camp".into(),
-            amount: 5,
-            reserve: 9,
-            due_us: 0,
-            expires_us: 0,
-            at_us: 0,
-            zone: "UTC".into(),
-            digest: "AQ".into(),
-            billed: false,
-            late: false,
-        }
+    fn owed(n: u128) -> Arc<Owed> {
+        Arc::new(super::super::owed::tests::owed(n))
     }
 
-    fn left(dir: &Path) -> Vec<Owed> {
+    fn left(dir: &Path) -> Vec<Arc<Owed>> {
         let (_, left) = Spool::open(dir).expect("opens");
-        let mut left: Vec<Owed> = left.into_values().collect();
-        left.sort_by(|a, b| a.hold.cmp(&b.hold));
+        let mut left: Vec<Arc<Owed>> = left.into_values().collect();
+        left.sort_by_key(|it| it.hold.0);
         left
     }
 
@@ -230,7 +259,7 @@ mod tests {
         let (mut spool, none) = Spool::open(dir.path()).expect("opens");
         assert!(none.is_empty());
         spool.put(&[Line::Owed(owed(1)), Line::Owed(owed(2))], true).expect("writes");
-        spool.put(&[Line::Done(owed(1).hold)], false).expect("writes");
+        spool.put(&[Line::Done(Op(1))], false).expect("writes");
         spool.file.write_all(b"{\"owed\":{\"ho").expect("writes");
         drop(spool);
         assert_eq!(left(dir.path()), [owed(2)]);
@@ -296,5 +325,22 @@ mod tests {
         spool.put(&[Line::Owed(owed(3))], true).expect("writes");
         drop(spool);
         assert_eq!(left(dir.path()), [owed(2), owed(3)]);
+    }
+
+    #[test]
+    fn what_a_life_has_left_behind_replaces_nothing_of_the_next_one() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let kept = Kept::default();
+        let (first, none) = kept.open(dir.path()).expect("opens");
+        assert!(none.is_empty());
+        kept.with(first, |spool| spool.put(&[Line::Owed(owed(1))], true)).expect("writes");
+        let (second, left_over) = kept.open(dir.path()).expect("opens");
+        assert_eq!(left_over.len(), 1);
+        kept.with(second, |spool| spool.put(&[Line::Owed(owed(2))], true)).expect("writes");
+        // Its work comes to its turn only now: it knows nothing of the second.
+        assert!(kept.with(first, |spool| spool.tidy([owed(1)].iter())).is_err());
+        assert!(kept.with(first, |spool| spool.put(&[Line::Done(Op(2))], false)).is_err());
+        drop(kept);
+        assert_eq!(left(dir.path()), [owed(1), owed(2)]);
     }
 }

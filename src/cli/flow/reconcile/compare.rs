@@ -1,11 +1,11 @@
 //! The bill against the ledger, impression by impression: pure.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
 use super::super::report::Sold;
-use super::own;
+use super::own::{self, Own};
 use crate::models::shield::entry::Op;
 use crate::models::shield::hold::settle_op;
 
@@ -70,37 +70,64 @@ impl Ledger {
     }
 }
 
+/// Whose ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Book {
+    /// `None`: nobody says; the server's default account.
+    pub account: Option<String>,
+    pub campaign: String,
+}
+
 /// An impression as the bill has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Billed {
     pub hold: Op,
-    pub campaign: String,
+    pub book: Book,
     /// The campaign's, and what the impression costs in it.
     pub currency: String,
     pub amount_micros: i64,
     pub sold: Sold,
 }
 
-/// The impressions of bills, and how many name neither hold nor campaign.
+/// Impressions of bills.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Impressions {
+    pub billed: Vec<Billed>,
+    /// Those that name neither hold nor campaign.
+    pub nameless: Vec<Sold>,
+    /// Those of other accounts, which were left out.
+    pub of_others: u64,
+}
+
+/// The impressions of bills. `account`: of it alone, and of those that do not say whose they are.
 ///
 /// # Errors
 /// A hold is on them twice: one of the bills was given twice.
-pub fn billed(sold: impl Iterator<Item = Sold>) -> Result<(Vec<Billed>, Vec<Sold>), Op> {
-    let (mut named, mut nameless) = (Vec::new(), Vec::new());
-    let mut seen = std::collections::HashSet::new();
+pub fn impressions(
+    sold: impl Iterator<Item = Sold>,
+    account: Option<&str>,
+) -> Result<Impressions, Op> {
+    let mut out = Impressions::default();
+    let mut seen = HashSet::new();
     for sold in sold {
         let hold = sold.hold.as_deref().and_then(Op::from_hex);
         let (Some(hold), Some(campaign)) = (hold, sold.campaign.clone()) else {
-            nameless.push(sold);
+            out.nameless.push(sold);
             continue;
         };
         if !seen.insert(hold) {
             return Err(hold);
         }
-        let (currency, amount_micros) = own::cost(&sold, hold);
-        named.push(Billed { hold, campaign, currency, amount_micros, sold });
+        let Own { account: told, currency, amount_micros } = own::own(&sold, hold);
+        let of = told.or_else(|| account.map(str::to_owned));
+        if account.is_some() && of.as_deref() != account {
+            out.of_others += 1;
+            continue;
+        }
+        let book = Book { account: of, campaign };
+        out.billed.push(Billed { hold, book, currency, amount_micros, sold });
     }
-    Ok((named, nameless))
+    Ok(out)
 }
 
 /// What is wrong with an impression.
@@ -122,6 +149,9 @@ pub enum Why {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     pub why: Why,
+    /// Where it is told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     pub campaign: String,
     /// 32 hexadecimal digits.
     pub hold: String,
@@ -149,13 +179,45 @@ pub struct Sums {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// By campaign and currency.
-    pub sums: BTreeMap<(String, String), Sums>,
+    pub sums: BTreeMap<(Book, String), Sums>,
     /// In the order of the bill; what is not on it follows.
     pub differences: Vec<Difference>,
     /// Micros of bookings that belong to no hold, by currency: of other business.
     pub other: BTreeMap<String, i64>,
     /// Micros as the bill has them, by its currencies.
     pub invoiced: BTreeMap<String, i64>,
+}
+
+impl Difference {
+    pub fn book(&self) -> Book {
+        Book { account: self.account.clone(), campaign: self.campaign.clone() }
+    }
+}
+
+/// Holds that are on a bill. Where a bill does not say whose one is, it is on it for every account, and for the
+/// default account, which nobody names here, is what is on it for any.
+#[derive(Default)]
+struct Known<'a> {
+    of: HashSet<(Option<&'a str>, &'a str, Op)>,
+    of_any: HashSet<(&'a str, Op)>,
+}
+
+impl<'a> Known<'a> {
+    fn insert(&mut self, book: &'a Book, hold: Op) {
+        self.of.insert((book.account.as_deref(), &book.campaign, hold));
+        self.of_any.insert((&book.campaign, hold));
+    }
+
+    fn has(&self, book: &Book, hold: Op) -> bool {
+        let campaign = book.campaign.as_str();
+        match book.account.as_deref() {
+            None => self.of_any.contains(&(campaign, hold)),
+            account => {
+                self.of.contains(&(account, campaign, hold))
+                    || self.of.contains(&(None, campaign, hold))
+            }
+        }
+    }
 }
 
 impl Comparison {
@@ -172,22 +234,21 @@ impl Comparison {
 /// Compares bills, which began at `began_us`, with the ledgers of their campaigns. Bookings of holds that are
 /// not on a bill count as `Unbilled` from its beginning on, unless `others` sell to these campaigns, too.
 pub fn compare(
-    billed: &[Billed],
-    nameless: &[Sold],
-    ledgers: &BTreeMap<String, Ledger>,
+    Impressions { billed, nameless, .. }: &Impressions,
+    ledgers: &BTreeMap<Book, Ledger>,
     began_us: i64,
     others: bool,
 ) -> Comparison {
     let mut out = Comparison::default();
-    let mut known = std::collections::HashSet::with_capacity(billed.len());
-    let mut settled = std::collections::HashSet::with_capacity(billed.len());
+    let mut known = Known::default();
+    let mut settled = HashSet::with_capacity(billed.len());
     for one in billed {
-        known.insert((one.campaign.as_str(), one.hold));
+        known.insert(&one.book, one.hold);
         settled.insert(settle_op(one.hold));
-        let booking = ledgers.get(&one.campaign).and_then(|ledger| ledger.of(one.hold));
+        let booking = ledgers.get(&one.book).and_then(|ledger| ledger.of(one.hold));
         let booked = booking.as_ref().map_or(0, |booking| booking.amount_micros);
         out.invoice(&one.sold);
-        let sums = out.sums.entry((one.campaign.clone(), one.currency.clone())).or_default();
+        let sums = out.sums.entry((one.book.clone(), one.currency.clone())).or_default();
         sums.impressions += 1;
         sums.billed_micros = sums.billed_micros.saturating_add(one.amount_micros);
         let strange = |of: &Booking| of.currencies.iter().any(|code| *code != one.currency);
@@ -201,7 +262,8 @@ pub fn compare(
         }
         out.differences.extend(why.map(|why| Difference {
             why,
-            campaign: one.campaign.clone(),
+            account: one.book.account.clone(),
+            campaign: one.book.campaign.clone(),
             hold: one.hold.to_string(),
             currency: one.currency.clone(),
             billed_micros: one.amount_micros,
@@ -211,32 +273,38 @@ pub fn compare(
     for sold in nameless {
         out.invoice(sold);
         let campaign = sold.campaign.clone().unwrap_or_default();
-        let sums = out.sums.entry((campaign.clone(), sold.currency.clone())).or_default();
+        let book = Book { account: None, campaign: campaign.clone() };
+        let sums = out.sums.entry((book, sold.currency.clone())).or_default();
         sums.impressions += 1;
         sums.billed_micros = sums.billed_micros.saturating_add(sold.price_micros);
         out.differences.push(Difference { why: Why::Nameless, campaign, ..of(sold, 0) });
     }
-    let loose = ledgers.values().flat_map(|ledger| &ledger.loose);
-    for (_, booking) in loose.filter(|(op, _)| !settled.contains(*op)) {
-        let currency = booking.currencies.first().cloned().unwrap_or_default();
-        let sum = out.other.entry(currency).or_default();
-        *sum = sum.saturating_add(booking.amount_micros);
+    // The default account's ledger may have been read under its name, too.
+    let mut seen = HashSet::new();
+    for (book, ledger) in ledgers {
+        for (op, booking) in &ledger.loose {
+            if settled.contains(op) || !seen.insert((&book.campaign, *op)) {
+                continue;
+            }
+            let currency = booking.currencies.first().cloned().unwrap_or_default();
+            let sum = out.other.entry(currency).or_default();
+            *sum = sum.saturating_add(booking.amount_micros);
+        }
     }
     if others {
         return out;
     }
-    for (campaign, ledger) in ledgers {
+    for (book, ledger) in ledgers {
         let mut unbilled: Vec<(&Op, &Booking)> = ledger
             .holds
             .iter()
-            .filter(|(hold, of)| {
-                of.last_at_us >= began_us && !known.contains(&(campaign.as_str(), **hold))
-            })
+            .filter(|(hold, of)| of.last_at_us >= began_us && !known.has(book, **hold))
+            .filter(|(hold, _)| seen.insert((&book.campaign, **hold)))
             .collect();
         unbilled.sort_by_key(|(hold, of)| (of.last_at_us, hold.0));
         for (hold, booking) in unbilled {
             let currency = booking.currencies.first().cloned().unwrap_or_default();
-            let sums = out.sums.entry((campaign.clone(), currency.clone())).or_default();
+            let sums = out.sums.entry((book.clone(), currency.clone())).or_default();
             sums.booked_micros = sums.booked_micros.saturating_add(booking.amount_micros);
             if booking.amount_micros == 0 {
                 // booked and given back again
@@ -244,7 +312,8 @@ pub fn compare(
             }
             out.differences.push(Difference {
                 why: Why::Unbilled,
-                campaign: campaign.clone(),
+                account: book.account.clone(),
+                campaign: book.campaign.clone(),
                 hold: hold.to_string(),
                 currency,
                 billed_micros: 0,
@@ -261,6 +330,7 @@ pub fn compare(
 fn of(sold: &Sold, booked_micros: i64) -> Difference {
     Difference {
         why: Why::Differs,
+        account: None,
         campaign: String::new(),
         hold: String::new(),
         currency: sold.currency.clone(),
@@ -282,15 +352,26 @@ mod tests {
         Row { amount_micros, currency, at_us: 10, hold: Some(Op(hold)), op: None, memo: None }
     }
 
-    fn ledgers(rows: Vec<Row>) -> BTreeMap<String, Ledger> {
+    fn book(account: Option<&str>) -> Book {
+        Book { account: account.map(str::to_owned), campaign: "c".to_owned() }
+    }
+
+    fn ledger(rows: Vec<Row>) -> Ledger {
         let mut ledger = Ledger::default();
         rows.into_iter().for_each(|row| ledger.add(row));
-        BTreeMap::from([("c".to_owned(), ledger)])
+        ledger
+    }
+
+    fn told(account: &str, hold: u128) -> Sold {
+        let mut sold = sold(hold, "c", 5);
+        sold.billing.url = Some(own::tests::address(hold, account));
+        sold
     }
 
     fn against(sold: Vec<Sold>, rows: Vec<Row>, began_us: i64, others: bool) -> Comparison {
-        let (billed, nameless) = billed(sold.into_iter()).expect("no hold twice");
-        compare(&billed, &nameless, &ledgers(rows), began_us, others)
+        let bill = impressions(sold.into_iter(), Some("a")).expect("no hold twice");
+        let ledgers = BTreeMap::from([(book(Some("a")), ledger(rows))]);
+        compare(&bill, &ledgers, began_us, others)
     }
 
     fn whys(comparison: &Comparison) -> Vec<(Why, i64, i64)> {
@@ -303,7 +384,7 @@ mod tests {
         let bill = vec![sold(1, "c", 5), sold(2, "c", 7)];
         let found = against(bill, vec![row(2, 7), row(1, 5)], 0, false);
         assert_eq!(whys(&found), []);
-        let sums = &found.sums[&("c".to_owned(), "USD".to_owned())];
+        let sums = &found.sums[&(book(Some("a")), "USD".to_owned())];
         assert_eq!((sums.impressions, sums.billed_micros, sums.booked_micros), (2, 12, 12));
     }
 
@@ -319,7 +400,7 @@ mod tests {
             (Why::Unbilled, 0, 1),
         ];
         assert_eq!(whys(&found), expected);
-        let sums = &found.sums[&("c".to_owned(), "USD".to_owned())];
+        let sums = &found.sums[&(book(Some("a")), "USD".to_owned())];
         assert_eq!((sums.billed_micros, sums.booked_micros), (21, 9));
         let nobody = Sold { hold: None, ..sold(1, "c", 5) };
         assert_eq!(whys(&against(vec![nobody], vec![], 0, false)), [(Why::Nameless, 5, 0)]);
@@ -355,7 +436,7 @@ mod tests {
         let found =
             against(vec![euros.clone(), sold(2, "c", 7)], vec![row(1, 4_341), row(2, 7)], 0, false);
         assert_eq!(whys(&found), []);
-        let sums = &found.sums[&("c".to_owned(), "USD".to_owned())];
+        let sums = &found.sums[&(book(Some("a")), "USD".to_owned())];
         assert_eq!((sums.impressions, sums.billed_micros, sums.booked_micros), (2, 4_348, 4_348));
         assert_eq!((found.invoiced["EUR"], found.invoiced["USD"]), (4_001, 7));
         let found = against(vec![euros.clone()], vec![row(1, 4_340)], 0, false);
@@ -367,6 +448,41 @@ mod tests {
     #[test]
     fn a_bill_that_is_given_twice_is_refused() {
         let twice = [sold(1, "c", 5), sold(1, "c", 5)];
-        assert_eq!(billed(twice.into_iter()), Err(Op(1)));
+        assert_eq!(impressions(twice.into_iter(), None), Err(Op(1)));
+    }
+
+    #[test]
+    fn campaigns_of_one_name_are_those_of_their_accounts() {
+        let bill = impressions([told("a", 1), told("b", 2)].into_iter(), None).expect("a bill");
+        let books = |a: Vec<Row>, b: Vec<Row>| {
+            BTreeMap::from([(book(Some("a")), ledger(a)), (book(Some("b")), ledger(b))])
+        };
+        let right = books(vec![row(1, 5)], vec![row(2, 5)]);
+        assert_eq!(whys(&compare(&bill, &right, 0, false)), []);
+        // What was booked on the other's campaign is missing here and too much there.
+        let wrong = books(vec![row(1, 5), row(2, 5)], vec![]);
+        let found = compare(&bill, &wrong, 0, false);
+        assert_eq!(whys(&found), [(Why::Missing, 5, 0), (Why::Unbilled, 0, 5)]);
+        let of: Vec<Option<&str>> =
+            found.differences.iter().map(|it| it.account.as_deref()).collect();
+        assert_eq!(of, [Some("b"), Some("a")]);
+    }
+
+    #[test]
+    fn of_one_account_what_belongs_to_others_is_left_out_and_what_says_nothing_is_its_own() {
+        let bill = || [told("a", 1), told("b", 2), sold(3, "c", 5)].into_iter();
+        let of_a = impressions(bill(), Some("a")).expect("a bill");
+        assert_eq!((of_a.of_others, of_a.billed.len()), (1, 2));
+        assert!(of_a.billed.iter().all(|one| one.book == book(Some("a"))));
+        // Nobody says whose: the default account's, which is one of the two, read under both names.
+        let of_all = impressions(bill(), None).expect("a bill");
+        let rows = || vec![row(1, 5), row(3, 5), row(9, 2)];
+        let ledgers = BTreeMap::from([
+            (book(None), ledger(rows())),
+            (book(Some("a")), ledger(rows())),
+            (book(Some("b")), ledger(vec![row(2, 5)])),
+        ]);
+        let found = compare(&of_all, &ledgers, 0, false);
+        assert_eq!(whys(&found), [(Why::Unbilled, 0, 2)], "and once");
     }
 }

@@ -18,11 +18,13 @@ use super::super::files;
 use super::super::server_args::ServerArgs;
 use super::super::tls_args::TlsArgs;
 use super::duration;
-use super::report::{Bill, Sold};
+use super::report::Bill;
 use crate::actors::shield::is_name;
 use crate::models::shield::entry::Op;
 use crate::models::shield::money::Micros;
-use compare::{Billed, Comparison, Difference, Ledger, Why, billed, compare};
+use compare::{
+    Billed, Book, Comparison, Difference, Impressions, Ledger, Why, compare, impressions,
+};
 use notices::Heard;
 use shield::{Owed, Shield};
 use shown::{Done, Shown};
@@ -36,9 +38,11 @@ const ASKED_MAX: usize = 200;
 ///
 /// Reads the bill that kiki flow exchange --report wrote and the ledgers of its campaigns, and compares each
 /// impression to the micro. What is billed and not booked is booked by calling the notice that did not
-/// arrive; where that is refused, as a spend with a key, so that it is booked once however often this is
-/// run. What is booked otherwise than billed is shown, and corrected with --correct. What was sold in
-/// another currency than its campaign's is compared in the campaign's, at the rate of the bid.
+/// arrive; where that is refused or the bill has no address, as a spend for its hold. The notice, the end of
+/// the hold and the spend are one booking, whichever comes first, and however often this is run. What is
+/// booked otherwise than billed is shown, and corrected with --correct. What was sold in another currency than
+/// its campaign's is compared in the campaign's, at the rate of the bid. The addresses of notices say which
+/// account an impression belongs to.
 ///
 /// Exits with 0 where the ledger is equal to the bill at the end, with 3 where it is not.
 #[derive(Debug, Args)]
@@ -54,7 +58,8 @@ pub struct ReconcileArgs {
     #[arg(long, value_name = "URL")]
     url: Option<String>,
 
-    /// The account that the campaigns belong to [default: the server's default account]
+    /// Compare the impressions of this account alone, and take those for its own that do not say whose they
+    /// are [default: all accounts, and the server's default account]
     #[arg(long, value_name = "ID")]
     account: Option<String>,
 
@@ -92,14 +97,13 @@ pub struct ReconcileArgs {
 
 /// The bills together.
 struct Bills {
-    billed: Vec<Billed>,
-    nameless: Vec<Sold>,
+    impressions: Impressions,
     began_us: i64,
     /// All end with their sums.
     whole: bool,
 }
 
-fn read(paths: &[PathBuf]) -> Result<Bills, CliError> {
+fn read(paths: &[PathBuf], account: Option<&str>) -> Result<Bills, CliError> {
     let (mut sold, mut began_us, mut whole) = (Vec::new(), i64::MAX, true);
     for path in paths {
         let bill = Bill::read(BufReader::new(files::open(path)?));
@@ -108,28 +112,33 @@ fn read(paths: &[PathBuf]) -> Result<Bills, CliError> {
         whole &= bill.ended.is_some();
         sold.extend(bill.sold);
     }
-    let (billed, nameless) = billed(sold.into_iter())
+    let impressions = impressions(sold.into_iter(), account)
         .map_err(|hold| CliError::usage(format!("hold {hold} is billed twice")))?;
-    if let Some(odd) = billed.iter().find(|one| !is_name(&one.campaign)) {
-        return Err(CliError::failed(format!("{:?} is no name of a campaign", odd.campaign)));
+    for Billed { book, .. } in &impressions.billed {
+        if !is_name(&book.campaign) {
+            return Err(CliError::failed(format!("{:?} is no name of a campaign", book.campaign)));
+        }
+        if let Some(odd) = book.account.as_ref().filter(|name| !is_name(name)) {
+            return Err(CliError::failed(format!("{odd:?} is no name of an account")));
+        }
     }
-    Ok(Bills { billed, nameless, began_us, whole })
+    Ok(Bills { impressions, began_us, whole })
 }
 
 /// The ledgers of the bills' campaigns, read as far as they were when last looked at.
 struct Books {
     shield: Shield,
-    read_to: BTreeMap<String, i64>,
-    ledgers: BTreeMap<String, Ledger>,
+    read_to: BTreeMap<Book, i64>,
+    ledgers: BTreeMap<Book, Ledger>,
 }
 
 impl Books {
     async fn look(&mut self, bills: &Bills, others: bool) -> Result<Comparison, CliError> {
-        for (campaign, after) in &mut self.read_to {
-            let ledger = self.ledgers.entry(campaign.clone()).or_default();
-            *after = self.shield.read(campaign, *after, ledger).await?;
+        for (book, after) in &mut self.read_to {
+            let ledger = self.ledgers.entry(book.clone()).or_default();
+            *after = self.shield.read(book, *after, ledger).await?;
         }
-        Ok(compare(&bills.billed, &bills.nameless, &self.ledgers, bills.began_us, others))
+        Ok(compare(&bills.impressions, &self.ledgers, bills.began_us, others))
     }
 }
 
@@ -139,7 +148,12 @@ pub async fn run(args: ReconcileArgs) -> CliResult {
         return Err(CliError::usage(format!("--account {name:?} is no name of an account")));
     }
     let base = args.server.url(args.url.as_deref(), |server| server.shield_addr())?;
-    let bills = read(&args.reports)?;
+    let bills = read(&args.reports, args.account.as_deref())?;
+    let billed = &bills.impressions.billed;
+    if bills.impressions.of_others > 0 {
+        let others = bills.impressions.of_others;
+        say(&format!("impressions of other accounts, which are left out: {others}"));
+    }
     if !bills.whole {
         say("the bill was cut off: what follows is true of its part only");
     }
@@ -150,11 +164,10 @@ pub async fn run(args: ReconcileArgs) -> CliResult {
     let shield = Shield {
         client: client.map_err(CliError::failed)?,
         base,
-        account: args.account.clone(),
         give_up_after: args.give_up_after,
     };
-    let campaigns: BTreeSet<&String> = bills.billed.iter().map(|one| &one.campaign).collect();
-    let read_to = campaigns.into_iter().map(|name| (name.clone(), 0)).collect();
+    let names: BTreeSet<&Book> = billed.iter().map(|one| &one.book).collect();
+    let read_to = names.into_iter().map(|book| (book.clone(), 0)).collect();
     let mut books = Books { shield, read_to, ledgers: BTreeMap::new() };
     let mut found = books.look(&bills, args.others).await?;
     let mut done = Done::default();
@@ -164,7 +177,7 @@ pub async fn run(args: ReconcileArgs) -> CliResult {
     }
     for difference in found.differences.iter_mut().take(ASKED_MAX) {
         if let (true, Some(hold)) = (difference.state.is_none(), Op::from_hex(&difference.hold)) {
-            difference.state = Some(books.shield.hold(&difference.campaign, hold).await?);
+            difference.state = Some(books.shield.hold(&difference.book(), hold).await?);
         }
     }
     let shown = Shown::of(&found, done, bills.whole);
@@ -197,7 +210,8 @@ async fn book(
     caller: &reqwest::Client,
     done: &mut Done,
 ) -> Result<Comparison, CliError> {
-    let by_hold: HashMap<Op, &Billed> = bills.billed.iter().map(|one| (one.hold, one)).collect();
+    let billed = bills.impressions.billed.iter();
+    let by_hold: HashMap<Op, &Billed> = billed.map(|one| (one.hold, one)).collect();
     let missing = found.differences.iter().filter(|one| one.why == Why::Missing);
     let missing = missing.filter_map(|one| Op::from_hex(&one.hold));
     let missing = missing.filter_map(|hold| Some((hold, &by_hold.get(&hold)?.sold)));
@@ -227,8 +241,8 @@ async fn book(
             Why::Currency | Why::Unbilled | Why::Nameless => false,
         };
         let Some(hold) = Op::from_hex(&one.hold).filter(|_| to_spend) else { continue };
-        // One that is held still would be booked twice.
-        let state = books.shield.hold(&one.campaign, hold).await?;
+        // One that is held still books itself.
+        let state = books.shield.hold(&one.book(), hold).await?;
         if one.why == Why::Missing && !matches!(&*state, "released" | "expired" | "unknown") {
             continue;
         }
@@ -243,12 +257,14 @@ async fn book(
     if spent { books.look(bills, args.others).await } else { Ok(found) }
 }
 
-/// The spend that makes the ledger equal to the bill. Its key names what was there before, so that a second
-/// run repeats it rather than adding to it.
+/// The spend that makes the ledger equal to the bill. Of what is missing it is the booking of the hold, which is
+/// there once, whoever books it. A correction has a key that names what was there before, so that a second run
+/// repeats it rather than adding to it.
 fn owed(one: &Difference, hold: Op) -> Owed {
     Owed {
         hold,
-        campaign: one.campaign.clone(),
+        book: one.book(),
+        whole: one.why == Why::Missing,
         currency: one.currency.clone(),
         amount: Micros(one.billed_micros.saturating_sub(one.booked_micros)),
         key: format!("exchange-billing-{hold}-{}-{}", one.booked_micros, one.billed_micros),

@@ -1,11 +1,11 @@
-//! What an impression of a bill costs in its campaign's currency.
+//! Whose an impression of a bill is, and what it costs in its campaign's currency.
 //!
 //! A bid is made at the rates of its moment, and booked at them, whatever they are when the bill comes. They are
 //! in the digest that the addresses of its notices carry. Only the server can check that nobody has changed it:
 //! who writes the bill says what is owed in either case, so that nothing is lost by believing it.
 
 use super::super::report::Sold;
-use crate::models::flow::decision::{Digest, outcome};
+use crate::models::flow::decision::{Digest, Text, outcome};
 use crate::models::shield::entry::Op;
 use crate::models::shield::money::Micros;
 
@@ -17,20 +17,37 @@ fn digest(url: &str, hold: Op) -> Option<Digest> {
     (digest.hold == hold.0).then_some(digest)
 }
 
-/// The campaign's currency, and what the impression costs in it: where no address tells them, what the bill says.
-pub fn cost(sold: &Sold, hold: Op) -> (String, i64) {
+/// What the addresses of an impression tell of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// `None`: no address tells it.
+    pub account: Option<String>,
+    /// The campaign's.
+    pub currency: String,
+    /// What the impression costs in it.
+    pub amount_micros: i64,
+}
+
+/// The account, the campaign's currency, and what the impression costs in it: where no address tells them, what
+/// the bill says.
+pub fn own(sold: &Sold, hold: Op) -> Own {
     let urls = [&sold.billing.url, &sold.win.url];
     let told = urls.into_iter().flatten().find_map(|url| digest(url, hold));
+    let account = told.as_ref().and_then(|of| match &of.account {
+        Text::Plain(account) => Some(account.clone()),
+        Text::Hash(_) => None,
+    });
     // In one currency the bill is the bill.
     let other =
         told.filter(|of| of.own_currency != of.currency && of.currency.as_str() == sold.currency);
-    match other {
+    let (currency, amount_micros) = match other {
         Some(of) => {
             let cost = outcome::cost(Micros(sold.price_cpm_micros), of.cross);
             (of.own_currency.to_string(), cost.0)
         }
         None => (sold.currency.clone(), sold.price_micros),
-    }
+    };
+    Own { account, currency, amount_micros }
 }
 
 #[cfg(test)]
@@ -38,15 +55,14 @@ pub mod tests {
     use super::super::super::report::tests::sold;
     use super::*;
     use crate::models::flow::auction::Cross;
-    use crate::models::flow::decision::Text;
     use crate::models::flow::pacing::Multipliers;
     use crate::models::flow::targeting::LtvStatus;
     use crate::models::shield::money::Rate;
 
-    fn address(hold: u128) -> String {
+    pub fn address(hold: u128, account: &str) -> String {
         let plain = |text: &str| Text::Plain(text.to_owned());
         let digest = Digest {
-            account: plain("a"),
+            account: plain(account),
             campaign: plain("c"),
             creative: plain("b"),
             impression: plain("1"),
@@ -74,8 +90,22 @@ pub mod tests {
         let currency = "EUR".to_owned();
         let mut sold = Sold { currency, price_cpm_micros: cpm, ..sold(hold, campaign, 0) };
         sold.price_micros = cpm.unsigned_abs().div_ceil(1_000) as i64;
-        sold.billing.url = Some(address(hold));
+        sold.billing.url = Some(address(hold, "a"));
         sold
+    }
+
+    fn cost(sold: &Sold, hold: Op) -> (String, i64) {
+        let own = own(sold, hold);
+        (own.currency, own.amount_micros)
+    }
+
+    #[test]
+    fn the_address_tells_the_account() {
+        let mut sold = euros(7, "c", 4_000_001);
+        assert_eq!(own(&sold, Op(7)).account.as_deref(), Some("a"));
+        assert_eq!(own(&sold, Op(8)).account, None, "of another hold");
+        sold.billing.url = None;
+        assert_eq!(own(&sold, Op(7)).account, None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::super::exit::CliError;
 use super::super::super::tls_args;
-use super::compare::{Ledger, MEMO, Row};
+use super::compare::{Book, Ledger, MEMO, Row};
 use crate::models::shield::entry::Op;
 use crate::models::shield::money::Micros;
 
@@ -22,7 +22,6 @@ pub struct Shield {
     pub client: Client,
     /// Scheme, host and port.
     pub base: String,
-    pub account: Option<String>,
     pub give_up_after: Duration,
 }
 
@@ -64,16 +63,20 @@ struct Spend<'a> {
     amount: Micros,
     currency: &'a str,
     memo: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold_id: Option<String>,
 }
 
 /// An amount to be booked for a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owed {
     pub hold: Op,
-    pub campaign: String,
+    pub book: Book,
     pub currency: String,
     /// Negative: it comes back.
     pub amount: Micros,
+    /// It is what the hold has cost, and not a correction of that: it and the hold's settle are one booking.
+    pub whole: bool,
     /// Names it: the same one is booked once.
     pub key: String,
 }
@@ -85,16 +88,14 @@ impl Shield {
     /// There is no answer within the patience, or one that is none.
     pub async fn read(
         &self,
-        campaign: &str,
+        book: &Book,
         mut after: i64,
         ledger: &mut Ledger,
     ) -> Result<i64, CliError> {
         loop {
-            let url = format!(
-                "{}/api/v1/budget/{campaign}/ledger?cursor={after}&limit={PAGE}",
-                self.base
-            );
-            let (status, body) = self.answer(|| self.request(Method::GET, &url)).await?;
+            let (base, campaign) = (&self.base, &book.campaign);
+            let url = format!("{base}/api/v1/budget/{campaign}/ledger?cursor={after}&limit={PAGE}");
+            let (status, body) = self.answer(|| self.request(Method::GET, &url, book)).await?;
             match status {
                 StatusCode::OK => {}
                 // Nothing was ever booked on it.
@@ -129,9 +130,9 @@ impl Shield {
     ///
     /// # Errors
     /// There is no answer within the patience, or one that is none.
-    pub async fn hold(&self, campaign: &str, hold: Op) -> Result<String, CliError> {
-        let url = format!("{}/api/v1/holds/{hold}.{campaign}", self.base);
-        let (status, body) = self.answer(|| self.request(Method::GET, &url)).await?;
+    pub async fn hold(&self, book: &Book, hold: Op) -> Result<String, CliError> {
+        let url = format!("{}/api/v1/holds/{hold}.{}", self.base, book.campaign);
+        let (status, body) = self.answer(|| self.request(Method::GET, &url, book)).await?;
         match status {
             StatusCode::OK => serde_json::from_slice(&body)
                 .map(|hold: WireHold| hold.state)
@@ -148,15 +149,17 @@ impl Shield {
     pub async fn spend(&self, owed: &Owed) -> Result<Result<(), String>, CliError> {
         let url = format!("{}/api/v1/spend", self.base);
         let body = serde_json::to_string(&Spend {
-            account: self.account.as_deref(),
-            campaign_id: &owed.campaign,
+            account: owed.book.account.as_deref(),
+            campaign_id: &owed.book.campaign,
             amount: owed.amount,
             currency: &owed.currency,
             memo: format!("{MEMO}{}", owed.hold),
+            hold_id: owed.whole.then(|| format!("{}.{}", owed.hold, owed.book.campaign)),
         });
         let body = body.map_err(CliError::failed)?;
         let request = || {
-            let request = self.request(Method::POST, &url).header("idempotency-key", &owed.key);
+            let request = self.request(Method::POST, &url, &owed.book);
+            let request = request.header("idempotency-key", &owed.key);
             request.header("content-type", "application/json").body(body.clone())
         };
         let (status, body) = self.answer(request).await?;
@@ -166,9 +169,9 @@ impl Shield {
         }
     }
 
-    fn request(&self, method: Method, url: &str) -> RequestBuilder {
+    fn request(&self, method: Method, url: &str, book: &Book) -> RequestBuilder {
         let request = self.client.request(method, url).timeout(TRY_TIMEOUT);
-        match &self.account {
+        match &book.account {
             Some(account) => request.header("x-account", account),
             None => request,
         }

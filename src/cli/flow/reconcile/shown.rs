@@ -1,6 +1,6 @@
 //! What a reconciliation came to, for people and programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -47,6 +47,8 @@ pub struct Shown<'a> {
 
 #[derive(Debug, Serialize)]
 struct Campaign<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
     campaign: &'a str,
     currency: &'a str,
     impressions: u64,
@@ -60,8 +62,9 @@ impl<'a> Shown<'a> {
         let campaigns: Vec<Campaign<'a>> = found
             .sums
             .iter()
-            .map(|((campaign, currency), sums)| Campaign {
-                campaign,
+            .map(|((book, currency), sums)| Campaign {
+                account: book.account.as_deref(),
+                campaign: &book.campaign,
                 currency,
                 impressions: sums.impressions,
                 billed_micros: sums.billed_micros,
@@ -99,12 +102,18 @@ impl<'a> Shown<'a> {
 
     pub fn table(&self) -> String {
         let micros = |n: i64| grouped(&n.to_string());
+        // Where there is one account, nobody needs to be told which.
+        let accounts: BTreeSet<Option<&str>> = self.campaigns.iter().map(|of| of.account).collect();
+        let named = |account: Option<&str>, campaign: &str| match account {
+            Some(account) if accounts.len() > 1 => format!("{account}/{campaign}"),
+            _ => campaign.to_owned(),
+        };
         let rows: Vec<Vec<String>> = self
             .campaigns
             .iter()
             .map(|of| {
                 vec![
-                    of.campaign.to_owned(),
+                    named(of.account, of.campaign),
                     of.currency.to_owned(),
                     grouped(&of.impressions.to_string()),
                     micros(of.billed_micros),
@@ -150,7 +159,7 @@ impl<'a> Shown<'a> {
             let _ = writeln!(
                 out,
                 "{} {} {why}: billed {}, booked {}, difference {} micros of {}{}",
-                one.campaign,
+                named(one.account.as_deref(), &one.campaign),
                 one.hold,
                 micros(one.billed_micros),
                 micros(one.booked_micros),
