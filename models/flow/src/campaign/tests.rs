@@ -129,6 +129,13 @@ fn every_bound_is_checked() {
         (r#"{"platforms": []}"#, "platforms"),
         (r#"{"seat": ""}"#, "seat"),
         (r#"{"categories": ["IAB 1"]}"#, "categories[0]"),
+        (r#"{"categories": ["IAB1", "483"]}"#, "categories[1]"),
+        (r#"{"categories": ["483"], "cattax": 1}"#, "categories[0]"),
+        (r#"{"categories": ["483"], "cattax": 64}"#, "cattax"),
+        (
+            r#"{"targeting": {"categories": {"exclude": ["483"]}}}"#,
+            "targeting.categories.exclude[0]",
+        ),
         (
             r#"{"frequency": {"caps": [{"impressions": 101, "period_s": 1}]}}"#,
             "frequency.caps[0].impressions",
