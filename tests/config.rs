@@ -430,9 +430,21 @@ fn keys_that_contradict_each_other_are_refused_at_the_one_that_was_set() {
         ),
         [
             "2:18: shield.hold_ttl_max_s: is shorter than shield.hold_ttl_s",
+            "2:18: shield.hold_ttl_max_s: is too short for flow.hold_ttl_s: a bid's money is held 5 s longer \
+             than the exchange is told",
             "4:19: shield.slice_margin_ms: leaves a slice no time: it must be shorter than \
              shield.slice_ttl_s",
         ]
+    );
+    assert_eq!(
+        complaints_about("[flow]\nhold_ttl_s = 300\n"),
+        [
+            "2:14: flow.hold_ttl_s: is longer than shield.hold_ttl_max_s allows: a bid's money is held 5 s \
+             longer than the exchange is told"
+        ]
+    );
+    assert!(
+        complaints_about("[shield]\nhold_ttl_max_s = 305\n[flow]\nhold_ttl_s = 300\n").is_empty()
     );
 }
 

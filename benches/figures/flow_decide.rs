@@ -46,7 +46,7 @@ pub fn run() {
         .map(|auction| {
             let user = auction.user.filter(|_| auction.personal);
             let seen = user.map(|user| (&table, keyer.key(user.key)));
-            let ltv = user.filter(|user| user.known).map(|_| ltv);
+            let ltv = user.filter(|user| user.is_known()).map(|_| ltv);
             Person { ltv, cohort: None, granted: None, seen }
         })
         .collect();

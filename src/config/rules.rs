@@ -4,6 +4,7 @@ use super::choice::{AuthMode, TlsClientAuth};
 use super::keys::Config;
 use super::problem::{Problem, Source};
 use super::values::Values;
+use crate::models::flow::auction::standing;
 use crate::models::flow::campaign::name::is_token;
 
 /// Shortest secret that may sign tokens, in characters.
@@ -84,6 +85,17 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
             key => (key, "is shorter than shield.hold_ttl_s"),
         };
         wrong(key, message.to_owned());
+    }
+    let promised_us = config.flow.hold_ttl_s.micros().saturating_add(standing::GRACE_US);
+    if promised_us > shield.hold_ttl_max_s.micros() {
+        let grace_s = standing::GRACE_US / 1_000_000;
+        let (key, other) = match blamed("flow.hold_ttl_s", "shield.hold_ttl_max_s") {
+            key @ "flow.hold_ttl_s" => (key, "is longer than shield.hold_ttl_max_s allows"),
+            key => (key, "is too short for flow.hold_ttl_s"),
+        };
+        let message =
+            format!("{other}: a bid's money is held {grace_s} s longer than the exchange is told");
+        wrong(key, message);
     }
     if shield.slice_margin_ms.micros() >= shield.slice_ttl_s.micros() {
         let (key, message) = match blamed("shield.slice_margin_ms", "shield.slice_ttl_s") {

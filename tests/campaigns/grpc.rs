@@ -91,7 +91,10 @@ async fn a_bid_is_held_for_billed_and_shown_in_the_budget() {
     let whole: Value = serde_json::from_slice(&answer.openrtb).expect("a bid response");
     assert_eq!(whole["id"], "r1");
     let bid = bid_of(&answer);
-    assert_eq!((&bid["impid"], &bid["crid"], &bid["cid"]), (&json!("1"), &json!("a"), &json!("c")));
+    assert_eq!(
+        (&bid["impid"], &bid["crid"], &bid["cid"]),
+        (&json!("1"), &json!("c:a"), &json!("c"))
+    );
     let held = budget(&mut client, "c").await;
     assert_eq!(held.open_holds, before.open_holds + 1);
     assert!(held.held_micros > before.held_micros, "{held:?}");

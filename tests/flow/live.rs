@@ -29,9 +29,14 @@ fn seconds() -> f64 {
 }
 
 fn creative(id: &str, format: Value) -> Value {
-    let markup = match format.get("video").or_else(|| format.get("audio")) {
-        Some(_) => "<VAST version=\"3.0\"><Ad id=\"boots\"><InLine/></Ad></VAST>",
-        None => "<a href='${CLICK_URL}'>boots</a>",
+    let native = json!({"native": {"link": {"url": "https://boots.example"}, "assets": [
+        {"title": {"text": "Boots that last"}},
+        {"img": {"type": 3, "url": "https://cdn.example/boots.webp", "w": 1_200, "h": 627}},
+    ]}});
+    let markup = match format.as_object().and_then(|of| of.keys().next()).map(String::as_str) {
+        Some("video" | "audio") => "<VAST version=\"3.0\"><Ad id=\"boots\"><InLine/></Ad></VAST>",
+        Some("native") => &native.to_string(),
+        _ => "<a href='${CLICK_URL}'>boots</a>",
     };
     json!({"id": id, "format": format, "markup": markup})
 }

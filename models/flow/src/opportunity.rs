@@ -6,6 +6,8 @@ use smallvec::SmallVec;
 use kiki_models::shield::money::{Currency, Micros};
 
 use crate::campaign::creative::FormatKind;
+use crate::campaign::native::Wanted;
+use crate::campaign::taxonomy::Taxonomy;
 
 /// How the price of a win is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +27,8 @@ pub struct Auction<'a> {
     /// Not billable: nothing is reserved and nothing counted as traffic.
     pub test: bool,
     pub supply: Supply<'a>,
-    /// The publisher's id at the exchange.
-    pub publisher: Option<&'a str>,
-    /// Categories of site, app, page and content, as written.
-    pub categories: SmallVec<[&'a str; 8]>,
+    /// Categories of site, app, page and content.
+    pub categories: SmallVec<[Category<'a>; 8]>,
     pub geo: Geo<'a>,
     pub device: Device<'a>,
     /// Who sees it. `None`: not told, or not to be used.
@@ -44,6 +44,14 @@ pub struct Auction<'a> {
     /// Currencies that a bid may be in; never empty.
     pub currencies: SmallVec<[Currency; 2]>,
     pub slots: SmallVec<[Slot<'a>; 4]>,
+}
+
+/// A category of what is shown around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Category<'a> {
+    /// As written.
+    pub code: &'a str,
+    pub taxonomy: Taxonomy,
 }
 
 /// Where it is shown.
@@ -116,8 +124,25 @@ pub struct Device<'a> {
 pub struct User<'a> {
     /// The best id there is: the buyer's own, else the exchange's, else the device's.
     pub key: &'a str,
-    /// Whether `key` is the id under which the customer is known to us (the buyer's own).
-    pub known: bool,
+    pub kind: IdKind,
+}
+
+impl User<'_> {
+    /// Whether `key` is the id under which the customer is known to us.
+    pub fn is_known(&self) -> bool {
+        self.kind == IdKind::Buyer
+    }
+}
+
+/// Whose id of a person it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdKind {
+    /// The one under which the customer is known to us.
+    Buyer,
+    /// The exchange's: another exchange means somebody else by it.
+    Exchange,
+    /// The device's id for advertising: the same at every exchange.
+    Device,
 }
 
 /// What the publisher does not want.
@@ -138,9 +163,8 @@ pub struct Allowed<'a> {
     pub categories: SmallVec<[&'a str; 4]>,
     /// ISO 639-1 or BCP 47, as written.
     pub languages: SmallVec<[&'a str; 4]>,
-    /// Whether categories, these and the blocked ones, are of another taxonomy than the IAB's first one, whose
-    /// codes begin with `IAB`.
-    pub other_taxonomy: bool,
+    /// Of categories, these and the blocked ones.
+    pub taxonomy: Taxonomy,
 }
 
 /// One impression.
@@ -155,12 +179,8 @@ pub struct Slot<'a> {
     pub private: bool,
     /// Only markup that is loaded by HTTPS.
     pub secure: bool,
-    pub interstitial: bool,
-    pub rewarded: bool,
     /// What creatives need beside size and length.
     pub asks: Asks<'a>,
-    /// Attributes of creatives that are blocked (AdCOM list "Creative Attributes").
-    pub attributes_blocked: SmallVec<[u16; 8]>,
     /// Seconds between auction and impression that the exchange allows for.
     pub expires_s: Option<u32>,
 }
@@ -216,6 +236,10 @@ pub struct Ask<'a> {
     pub apis: Codes,
     /// Types of banners that are blocked (OpenRTB list "Banner Ad Types").
     pub types_blocked: Codes,
+    /// Attributes of creatives that are blocked (AdCOM list "Creative Attributes").
+    pub attributes_blocked: SmallVec<[u16; 8]>,
+    /// Of native, what it is made of.
+    pub assets: Vec<Wanted>,
 }
 
 /// A set of codes of one of AdCOM's lists, 1 to 63. Higher ones are vendors' own: nobody here has them.

@@ -43,6 +43,8 @@ reasons! {
     SupplyChain = "supply_chain",
     /// Neither our seat nor a buyer of ours is admitted.
     Seat = "seat",
+    /// A list of it is longer than what is looked at.
+    Oversized = "oversized",
 
     // the campaign
     /// Not active: draft, paused or ended.

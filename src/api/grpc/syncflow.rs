@@ -16,6 +16,7 @@ use crate::actors::flow::auction::{Answer, BatchTerms, Office};
 use crate::actors::kernel::{BreakerEntry, Registry};
 use crate::actors::shield::BudgetName;
 use crate::actors::shield::view::BudgetView;
+use crate::api::access::caller;
 use crate::api::body::check_name;
 use crate::api::flow::common;
 use crate::api::problem::{Code, Problem};
@@ -127,7 +128,8 @@ impl SyncFlowService for Calls {
     ) -> Result<Response<PlaceBidResponse>, Status> {
         let began_us = clock::mono_us();
         let left = left(&request);
-        let answer = self.office()?.bid(&request.get_ref().openrtb, began_us, left).await;
+        let (body, exchange) = (&request.get_ref().openrtb, caller());
+        let answer = self.office()?.bid(body, &exchange.name, began_us, left).await;
         Ok(Response::new(told(answer).map_err(malformed)?))
     }
 
@@ -149,7 +151,8 @@ impl SyncFlowService for Calls {
             return Err(problem.within(&format!("requests[{at}]")).into());
         }
         let terms = BatchTerms { atomic, answers_max: self.answers_max };
-        let answers = office.bid_batch(&requests, terms, began_us, left).await;
+        let exchange = caller();
+        let answers = office.bid_batch(&requests, &exchange.name, terms, (began_us, left)).await;
         let of = |answer| told(answer).unwrap_or_else(|_| no_bid(MALFORMED));
         let responses = answers.into_iter().map(of).collect();
         Ok(Response::new(PlaceBidBatchResponse { responses }))

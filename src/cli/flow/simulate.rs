@@ -22,9 +22,11 @@ use crate::models::shield::money::Micros;
 /// worth, in any unit, and whether it was clicked. A column at_us (microseconds since 1970) gives the time
 /// of each; without it there is an auction a second.
 ///
-/// Auctions pass one by one through the pacer and the pricer. What comes later is never looked at; each
-/// outcome is told --notice-delay auctions later, and what may still have to be paid is reserved until
-/// then. The result is compared with the optimum in hindsight, which knows every price and value: the
+/// Auctions pass one by one through the pacer and the pricer, and each outcome is told --notice-delay
+/// auctions later; what may still have to be paid is reserved until then. With --strategy dual nothing that
+/// comes later is looked at, but how long the log is. The other strategies never change their bids, and
+/// somebody has to set them: they bid what a unit of value costs in the first 1000 auctions of the log, which
+/// are read ahead for it, twice. The result is compared with the optimum in hindsight, which knows every price and value: the
 /// fractional knapsack.
 #[derive(Debug, Args)]
 #[command(

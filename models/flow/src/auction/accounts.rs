@@ -16,7 +16,7 @@ use crate::campaign::definition::Definition;
 use crate::campaign::state::Campaign;
 use crate::campaign::strategy::{Strategy, Worth};
 use crate::frequency::{PersonKey, Table};
-use crate::opportunity::{Auction, Floor, User};
+use crate::opportunity::{Auction, Floor, IdKind, User};
 use crate::reason::Reason;
 use crate::targeting::{Index, Ltv, LtvStatus, Person, Sight, Sights};
 
@@ -56,7 +56,7 @@ fn of(account: &str, change: impl FnOnce(&mut Definition)) -> Arc<Campaign> {
 /// A customer, whose personal data may be used.
 fn to_a_customer() -> Auction<'static> {
     let mut it = second(1);
-    (it.user, it.personal) = (Some(User { key: "anna", known: true }), true);
+    (it.user, it.personal) = (Some(User { key: "anna", kind: IdKind::Buyer }), true);
     it
 }
 

@@ -96,11 +96,14 @@ pub struct Offer {
     pub floor: Option<Floor>,
     /// The floor is the price, neither more nor less.
     pub fixed: bool,
+    /// Place of the creative that it is for, in the definition; `None`: any that fits.
+    pub creative: Option<u16>,
 }
 
 impl Offer {
     pub fn open(auction: &Auction<'_>, slot: &Slot<'_>) -> Offer {
-        Offer { deal: None, price_type: auction.price, floor: slot.floor, fixed: false }
+        let (price_type, floor) = (auction.price, slot.floor);
+        Offer { deal: None, price_type, floor, fixed: false, creative: None }
     }
 
     /// A deal has its own floor, or none.
@@ -108,7 +111,8 @@ impl Offer {
         let deal = slot.deals.get(place)?;
         let price_type = deal.price.unwrap_or(auction.price);
         let (floor, fixed) = (deal.floor, deal.fixed && deal.floor.is_some());
-        Some(Offer { deal: u16::try_from(place).ok(), price_type, floor, fixed })
+        let deal = u16::try_from(place).ok();
+        Some(Offer { deal, price_type, floor, fixed, creative: None })
     }
 }
 
@@ -168,7 +172,7 @@ impl Candidate<'_> {
         }
         Ok(Bid {
             at,
-            creative: fitted.creative,
+            creative: offer.creative.unwrap_or(fitted.creative),
             deal: offer.deal,
             price_type: offer.price_type,
             cpm,
@@ -259,9 +263,14 @@ impl Candidate<'_> {
         rates: &Rates,
     ) -> Result<Bid, Reason> {
         let mut best: Result<Bid, Reason> = Err(Reason::Deal);
-        let mut first = true;
-        for offer in offers.into_iter().take(OFFERS_MAX) {
+        let (mut first, mut priced) = (true, 0);
+        for offer in offers {
+            if priced >= PRICED_MAX {
+                break;
+            }
             let bid = self.bid(offer, rates);
+            // What cannot be bid for stands in nobody's way: the ninth deal may be the one that can.
+            priced += usize::from(bid.is_ok());
             match (&best, &bid) {
                 (Err(_), Ok(_)) => best = bid,
                 (Err(_), Err(_)) if first => best = bid,
@@ -274,8 +283,8 @@ impl Candidate<'_> {
     }
 }
 
-/// Offers of one slot that a campaign is priced for: the open market and deals in their order.
-pub const OFFERS_MAX: usize = 8;
+/// Offers of one slot that a campaign could bid on, and that are compared: the open market and deals in their order.
+const PRICED_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use crate::opportunity::{Auction, Slot};
 use crate::reason::Reason;
 use crate::targeting;
 use crate::targeting::bits;
-use crate::targeting::check::{Asked, admitted};
+use crate::targeting::check::{Asked, deals_known};
 use crate::targeting::compile::Entry;
 use crate::targeting::{Index, Sight, Sights};
 
@@ -139,8 +139,10 @@ fn one(
     let it = Candidate { at, entry, snapshot, fitted, tender, value };
     let open = !slot.private && !entry.deals_only;
     let open = open.then(|| Offer::open(auction, slot));
-    let deals = admitted(entry, scratch);
-    let deals = deals.filter_map(|deal| Offer::deal(auction, slot, deal));
+    let deals = (0..deals_known(entry, scratch)).filter_map(|nth| {
+        let (deal, creative) = index.nth_deal(nth, entry, (slot, place, seed), scratch)?;
+        Some(Offer { creative, ..Offer::deal(auction, slot, deal)? })
+    });
     it.best(open.into_iter().chain(deals), rates)
 }
 

@@ -5,13 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::frequency::key::mix;
 use crate::opportunity::{Auction, Slot};
 use crate::reason::Reason;
-use crate::targeting::explain::{Explained, Finding, explain};
+use crate::targeting::explain::{Explained, Finding, admits, explain, shown};
 use crate::targeting::{Index, Sight, Sights};
 
-use super::bid::{Candidate, OFFERS_MAX, Offer, Tender};
+use super::bid::{Candidate, Offer, Tender};
 use super::decide::{Context, throttles};
 use super::snapshot::{Snapshot, Snapshots};
-use crate::campaign::name::is_under;
 use crate::targeting::check::Fitted;
 use crate::targeting::compile::Entry;
 
@@ -112,14 +111,10 @@ fn offers(entry: &Entry, auction: &Auction<'_>, slot: &Slot<'_>, index: &Index) 
     let it = &entry.campaign.definition;
     let seat = it.seat.as_deref().unwrap_or(&index.seat);
     let open = !slot.private && !it.targeting.deals.only;
-    let ours = slot.deals.iter().enumerate().filter(|(_, deal)| {
-        it.targeting.deals.ids.iter().any(|id| id == deal.id)
-            && (deal.seats.is_empty() || deal.seats.contains(&seat))
-            && (deal.advertisers.is_empty()
-                || deal.advertisers.iter().any(|domain| is_under(&it.advertiser_domain, domain)))
-    });
+    let shown = shown(it, auction, slot);
+    let ours = slot.deals.iter().enumerate().filter(|(_, deal)| admits(deal, it, seat, &shown));
     let ours = ours.filter_map(|(place, _)| Offer::deal(auction, slot, place));
-    open.then(|| Offer::open(auction, slot)).into_iter().chain(ours).take(OFFERS_MAX).collect()
+    open.then(|| Offer::open(auction, slot)).into_iter().chain(ours).collect()
 }
 
 /// Explanations of `most` pairs of a slot and a campaign, drawn by the seed with equal chances. For requests

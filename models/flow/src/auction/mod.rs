@@ -11,11 +11,14 @@ pub mod bid;
 pub mod decide;
 pub mod decisions;
 pub mod explain;
+#[cfg(test)]
+mod offers;
 pub mod rank;
 pub mod rates;
 pub mod snapshot;
 #[cfg(test)]
 mod speed;
+pub mod standing;
 #[cfg(test)]
 mod tests;
 

@@ -6,8 +6,9 @@ use std::time::Instant;
 use super::decide::{Context, Scratch, decide};
 use super::snapshot::Snapshot;
 use super::tests::snapshot;
+use crate::campaign::creative::FormatKind;
 use crate::campaign::state::Campaign;
-use crate::opportunity::{Auction, Deal, Format};
+use crate::opportunity::{Ask, Asks, Auction, Codes, Deal, Format};
 use crate::pricing::{Outcome, WinLearner};
 use crate::targeting::samples::{Dice, auction, campaign};
 use crate::targeting::tests::{person, rates, seen};
@@ -143,7 +144,12 @@ fn a_request_full_of_lists_is_decided_in_little_time() {
         .chain([Format::Banner { w: 300, h: 250 }, Format::Banner { w: 0, h: 0 }])
         .chain((1..1_000).map(|n| Format::Video { w: 1, h: 1, min_s: n, max_s: n }))
         .collect();
-    slot.attributes_blocked = (100..1_124).collect();
+    slot.asks = Asks::default();
+    for kind in FormatKind::ALL {
+        let attributes_blocked = (100..1_124).collect();
+        let apis = Codes::of([5, 7]);
+        slot.asks.add(kind, Ask { apis, attributes_blocked, ..Ask::default() });
+    }
     let deal = |n: usize| Deal {
         id: ["deal-0", "deal-1", "deal-2"][n % 3],
         floor: None,

@@ -76,10 +76,7 @@ fn banner() -> Slot<'static> {
         deals: Default::default(),
         private: false,
         secure: false,
-        interstitial: false,
-        rewarded: false,
         asks: Default::default(),
-        attributes_blocked: Default::default(),
         expires_s: None,
     }
 }

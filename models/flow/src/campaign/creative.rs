@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::media::Media;
 use super::mistake::Mistakes;
-use super::name::{is_category, is_domain, is_name};
+use super::name::{is_domain, is_name};
+use super::native;
+use super::taxonomy;
 
 pub const CREATIVES_MAX: usize = 100;
 /// Bytes of one creative's markup.
@@ -21,7 +23,7 @@ const LIST_MAX: usize = 32;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Creative {
-    /// Unique within the campaign; exchanges review creatives by it.
+    /// Unique within the campaign; exchanges review creatives by it and the campaign's name.
     pub id: String,
     pub format: Shape,
     /// What the bid carries (`adm`): HTML, VAST or the JSON of a native answer.
@@ -32,6 +34,9 @@ pub struct Creative {
     /// Categories of what is advertised; empty: the campaign's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub categories: Vec<String>,
+    /// Their taxonomy, where they do not begin with `IAB`; `None`: the campaign's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cattax: Option<u16>,
     /// AdCOM list "Creative Attributes".
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<u16>,
@@ -113,11 +118,15 @@ impl Shape {
 }
 
 impl Creative {
-    pub(super) fn check(&self, path: &str, wrong: &mut Mistakes) {
+    /// `cattax`: the campaign's.
+    pub(super) fn check(&self, path: &str, cattax: Option<u16>, wrong: &mut Mistakes) {
         let at = |field: &str| format!("{path}.{field}");
         wrong.unless(is_name(&self.id), &at("id"), "is not 1 to 128 letters, digits, _, - and .");
         let bytes = (1..=MARKUP_BYTES_MAX).contains(&self.markup.len());
         wrong.unless(bytes, &at("markup"), "is not 1 to 65536 bytes");
+        if let (Shape::Native {}, Err(why)) = (&self.format, native::read(&self.markup)) {
+            wrong.add(at("markup"), format!("is {why}"));
+        }
         let edge = |edge: u16| (1..=EDGE_MAX).contains(&edge);
         if let Some((w, h)) = self.format.size() {
             wrong.unless(edge(w) && edge(h), &at("format"), "has an edge that is not 1 to 10000");
@@ -132,9 +141,9 @@ impl Creative {
         let domains = &self.advertiser_domains;
         let fits = domains.len() <= LIST_MAX && domains.iter().all(|domain| is_domain(domain));
         wrong.unless(fits, &at("advertiser_domains"), "are not at most 32 domains in lower case");
-        let fits =
-            self.categories.len() <= LIST_MAX && self.categories.iter().all(|c| is_category(c));
-        wrong.unless(fits, &at("categories"), "are not at most 32 codes such as IAB1-5");
+        let listed = (&*self.categories, &*at("categories"), LIST_MAX);
+        taxonomy::check(listed, self.cattax.or(cattax), wrong);
+        taxonomy::check_number(self.cattax, &at("cattax"), wrong);
         let fits = self.attributes.len() <= LIST_MAX;
         wrong.unless(fits, &at("attributes"), "are more than 32");
         self.media.check(&at("media"), wrong);

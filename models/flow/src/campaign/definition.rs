@@ -12,9 +12,10 @@ use kiki_models::shield::money::{AMOUNT_MAX, Currency, Micros};
 use super::creative::{CREATIVES_MAX, Creative};
 use super::fields::Fields;
 use super::mistake::Mistakes;
-use super::name::{is_category, is_domain, is_name, is_token};
+use super::name::{DEFAULT_ACCOUNT, is_domain, is_name, is_token};
 use super::strategy::Strategy;
 use super::target::Target;
+use super::taxonomy::{self, Listed};
 
 /// Bytes of a definition as text.
 pub const DEFINITION_BYTES_MAX: usize = 2 << 20;
@@ -64,6 +65,9 @@ pub struct Definition {
     /// What is advertised, in codes of the IAB.
     #[serde(default)]
     pub categories: Vec<String>,
+    /// The taxonomy of categories that do not begin with `IAB`: AdCOM list "Category Taxonomies".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cattax: Option<u16>,
     /// The seat that bids; `None`: the installation's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seat: Option<String>,
@@ -88,7 +92,7 @@ pub struct Definition {
 }
 
 fn default_account() -> String {
-    "default".to_owned()
+    DEFAULT_ACCOUNT.to_owned()
 }
 
 fn default_platforms() -> BTreeSet<Platform> {
@@ -193,6 +197,7 @@ impl Definition {
         let advertiser_domain = it.need("advertiser_domain", "", wrong);
         let advertiser_app = it.take("advertiser_app", "", wrong);
         let categories = it.list("categories", "", wrong);
+        let cattax = it.take("cattax", "", wrong);
         let seat = it.take("seat", "", wrong);
         let currency = it.need("currency", "", wrong);
         let budget = it.take("budget", "", wrong);
@@ -213,6 +218,7 @@ impl Definition {
             advertiser_domain: advertiser_domain.unwrap_or_else(|| "x.example".to_owned()),
             advertiser_app,
             categories,
+            cattax,
             seat,
             currency: currency.unwrap_or(Currency::USD),
             budget,
@@ -242,10 +248,8 @@ impl Definition {
         wrong.unless(domain, "advertiser_domain", "is not a domain in lower case");
         let app = self.advertiser_app.as_deref().is_none_or(|app| is_token(app, 128));
         wrong.unless(app, "advertiser_app", "is not 1 to 128 printable characters");
-        wrong.unless(self.categories.len() <= 32, "categories", "are more than 32");
-        if let Some(i) = self.categories.iter().take(32).position(|code| !is_category(code)) {
-            wrong.add(format!("categories[{i}]"), "is not a code such as IAB1 or IAB1-5");
-        }
+        taxonomy::check((&self.categories, "categories", 32), self.cattax, wrong);
+        taxonomy::check_number(self.cattax, "cattax", wrong);
         let seat = self.seat.as_deref().is_none_or(|seat| is_token(seat, 64));
         wrong.unless(seat, "seat", "is not 1 to 64 printable characters");
         if let Some(Budget { amount, daily }) = self.budget {
@@ -276,9 +280,23 @@ impl Definition {
     fn check_creatives(&self, wrong: &mut Mistakes) {
         wrong.unless(self.creatives.len() <= CREATIVES_MAX, "creatives", "are more than 100");
         for (i, creative) in self.creatives.iter().enumerate().take(CREATIVES_MAX) {
-            creative.check(&format!("creatives[{i}]"), wrong);
+            creative.check(&format!("creatives[{i}]"), self.cattax, wrong);
             let twice = self.creatives.iter().take(i).any(|other| other.id == creative.id);
             wrong.unless(!twice, &format!("creatives[{i}].id"), "is that of another creative");
+        }
+    }
+
+    /// Domains of who advertises by one of its creatives.
+    pub fn domains<'a>(&'a self, of: &'a Creative) -> &'a [String] {
+        let own = std::slice::from_ref(&self.advertiser_domain);
+        if of.advertiser_domains.is_empty() { own } else { &of.advertiser_domains }
+    }
+
+    /// Categories of what is advertised by one of its creatives.
+    pub fn sold<'a>(&'a self, of: &'a Creative) -> Listed<'a> {
+        match of.categories.is_empty() {
+            true => Listed::new(&self.categories, self.cattax),
+            false => Listed::new(&of.categories, of.cattax.or(self.cattax)),
         }
     }
 

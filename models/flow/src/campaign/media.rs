@@ -1,13 +1,13 @@
-//! What a creative needs of a place beside its size and length: types of media, protocols, frameworks,
-//! languages and categories.
+//! What a creative needs of a place beside its size and length: types of media, protocols, frameworks and
+//! languages.
 
 use serde::{Deserialize, Serialize};
 
-use crate::opportunity::{Allowed, Asks, Blocked, Codes};
+use crate::opportunity::{Asks, Codes};
 
 use super::creative::{Creative, FormatKind, Shape, is_mime};
 use super::mistake::Mistakes;
-use super::name::is_within;
+use super::native::{self, Has};
 
 /// The largest code that is told apart: higher ones are vendors' own.
 const CODE_MAX: u16 = 63;
@@ -63,12 +63,12 @@ pub struct Needs {
     banner_types: Codes,
     /// The first part of it: `pt` of `pt-BR`.
     language: Option<Box<str>>,
-    categories: Box<[Box<str>]>,
+    /// Of native, what it is made of; nothing where that cannot be told.
+    assets: Box<[Has]>,
 }
 
 impl Needs {
-    /// `categories`: the creative's, or its campaign's where it has none.
-    pub fn of(creative: &Creative, categories: &[String]) -> Needs {
+    pub fn of(creative: &Creative) -> Needs {
         let Creative { media, markup, .. } = creative;
         let kind = creative.format.kind();
         let (mime, protocol) = match &creative.format {
@@ -88,7 +88,10 @@ impl Needs {
             apis: Codes::of(media.apis.iter().copied()),
             banner_types,
             language: creative.language.as_deref().map(|it| primary(it).into()),
-            categories: categories.iter().map(|it| it.as_str().into()).collect(),
+            assets: match kind {
+                FormatKind::Native => native::read(markup).unwrap_or_default().into(),
+                _ => Box::default(),
+            },
         }
     }
 
@@ -100,7 +103,11 @@ impl Needs {
     /// Whether a slot can show it. What cannot be told is not shown where it is asked for; a framework that
     /// is not named is not there (OpenRTB 2.6, section 3.2.6).
     pub fn met_by(&self, asks: &Asks<'_>) -> bool {
-        let Some(ask) = asks.of(self.kind) else { return self.apis.is_empty() };
+        let native = self.kind == FormatKind::Native;
+        let Some(ask) = asks.of(self.kind) else { return self.apis.is_empty() && !native };
+        if native && native::assign(&self.assets, &ask.assets).is_none() {
+            return false;
+        }
         let mime = match &self.mime {
             _ if ask.mimes.is_empty() => true,
             Some(mime) => ask.mimes.iter().any(|it| it.eq_ignore_ascii_case(mime)),
@@ -113,19 +120,17 @@ impl Needs {
         mime && protocol && api && !self.banner_types.meets(ask.types_blocked)
     }
 
-    /// Whether a request lets it in: its language and its categories. Block lists themselves are not looked
-    /// at here, but whether they could be: codes of another taxonomy say nothing of `IAB1`.
-    pub fn allowed_by(&self, allowed: &Allowed<'_>, blocked: &Blocked<'_>) -> bool {
+    /// Of a video or an audio, what it is by AdCOM's list "Creative Subtypes - Audio/Video", if it can be told.
+    pub fn protocol(&self) -> Option<u16> {
+        self.protocol
+    }
+
+    /// Whether it is of a language that is listed, where one is.
+    pub fn speaks(&self, languages: &[&str]) -> bool {
         let spoken = |it: &&str| {
             self.language.as_deref().is_some_and(|ours| ours.eq_ignore_ascii_case(primary(it)))
         };
-        let language = allowed.languages.is_empty() || allowed.languages.iter().any(spoken);
-        let within = |of: &&str| self.categories.iter().any(|it| is_within(it, of));
-        let category = allowed.categories.is_empty() || allowed.categories.iter().any(within);
-        let compared = !allowed.other_taxonomy
-            || (allowed.categories.is_empty() && blocked.categories.is_empty())
-            || self.categories.iter().any(|it| it.bytes().all(|b| b.is_ascii_digit()));
-        language && category && compared
+        languages.is_empty() || languages.iter().any(spoken)
     }
 }
 
@@ -179,17 +184,16 @@ mod tests {
         let format = r#"{"video":{"w":640,"h":360,"duration_s":15,"mime":"video/mp4"}}"#;
         let markup = serde_json::to_string(markup).expect("json");
         let json = format!(r#"{{"id":"v","format":{format},"markup":{markup},"media":{media}}}"#);
-        Needs::of(&creative(&json), &[])
+        Needs::of(&creative(&json))
     }
 
-    fn banner(markup: &str, media: &str, language: &str, categories: &[&str]) -> Needs {
+    fn banner(markup: &str, media: &str, language: &str) -> Needs {
         let markup = serde_json::to_string(markup).expect("json");
         let json = format!(
             r#"{{"id":"b","format":{{"banner":{{"w":300,"h":250}}}},"markup":{markup},"media":{media},
             "language":{language}}}"#
         );
-        let categories: Vec<String> = categories.iter().map(|it| it.to_string()).collect();
-        Needs::of(&creative(&json), &categories)
+        Needs::of(&creative(&json))
     }
 
     fn asks(kind: FormatKind, ask: Ask<'static>) -> Asks<'static> {
@@ -207,7 +211,7 @@ mod tests {
                 mimes: mimes.iter().copied().collect(),
                 protocols: protocols.map(|codes| Codes::of(codes.iter().copied())),
                 apis: Codes::of(apis.iter().copied()),
-                types_blocked: Codes::default(),
+                ..Ask::default()
             };
             asks(FormatKind::Video, ask)
         };
@@ -250,53 +254,28 @@ mod tests {
             let types_blocked = Codes::of(codes.iter().copied());
             asks(FormatKind::Banner, Ask { types_blocked, ..Ask::default() })
         };
-        let frame = banner("<IFRAME src=x>", "{}", "null", &[]);
+        let frame = banner("<IFRAME src=x>", "{}", "null");
         assert!(!frame.met_by(&blocking(&[4])) && frame.met_by(&blocking(&[1, 3])));
-        let script = banner("<a><script>", "{}", "null", &[]);
+        let script = banner("<a><script>", "{}", "null");
         assert!(!script.met_by(&blocking(&[3])) && script.met_by(&blocking(&[4])));
-        let image = banner("<a><img></a>", r#"{"mime":"image/png"}"#, "null", &[]);
+        let image = banner("<a><img></a>", r#"{"mime":"image/png"}"#, "null");
         assert!(image.met_by(&blocking(&[1, 3, 4])) && !image.met_by(&blocking(&[2])));
         let typed = |mime| {
             asks(FormatKind::Banner, Ask { mimes: [mime].into_iter().collect(), ..Ask::default() })
         };
         assert!(image.met_by(&typed("image/png")) && !image.met_by(&typed("image/gif")));
         assert!(script.met_by(&typed("image/gif")), "markup has no one type");
-        let said = banner("<script>", r#"{"banner_types":[1]}"#, "null", &[]);
+        let said = banner("<script>", r#"{"banner_types":[1]}"#, "null");
         assert!(!said.met_by(&blocking(&[1])) && said.met_by(&blocking(&[3])));
     }
 
     #[test]
-    fn languages_and_categories_that_are_listed_have_to_be_told() {
-        let german = banner("x", "{}", "\"de\"", &["IAB18-1"]);
-        let silent = banner("x", "{}", "null", &[]);
-        let none = Blocked::default();
-        let allowed = |languages: &[&'static str], categories: &[&'static str]| Allowed {
-            languages: languages.iter().copied().collect(),
-            categories: categories.iter().copied().collect(),
-            other_taxonomy: false,
-        };
-        assert!(silent.allowed_by(&allowed(&[], &[]), &none));
-        for (languages, categories, fits) in [
-            (&["fr", "DE-at"][..], &[][..], true),
-            (&["fr"], &[], false),
-            (&[], &["IAB1", "iab18"], true),
-            (&[], &["IAB18-2"], false),
-            (&["de"], &["IAB18-1"], true),
-        ] {
-            let allowed = allowed(languages, categories);
-            assert_eq!(german.allowed_by(&allowed, &none), fits, "{languages:?} {categories:?}");
-            assert!(!silent.allowed_by(&allowed, &none));
+    fn languages_that_are_listed_have_to_be_told() {
+        let (german, silent) = (banner("x", "{}", "\"de\""), banner("x", "{}", "null"));
+        assert!(silent.speaks(&[]) && german.speaks(&[]));
+        for (languages, fits) in [(&["fr", "DE-at"][..], true), (&["fr"], false), (&["de"], true)] {
+            assert_eq!(german.speaks(languages), fits, "{languages:?}");
+            assert!(!silent.speaks(languages));
         }
-    }
-
-    #[test]
-    fn a_block_list_of_another_taxonomy_lets_nothing_in_that_it_cannot_name() {
-        let other = Allowed { other_taxonomy: true, ..Allowed::default() };
-        let listed = Blocked { categories: ["1234"].into_iter().collect(), ..Blocked::default() };
-        let (old, both) =
-            (banner("x", "{}", "null", &["IAB18"]), banner("x", "{}", "null", &["IAB18", "552"]));
-        assert!(old.allowed_by(&other, &Blocked::default()) && both.allowed_by(&other, &listed));
-        assert!(!old.allowed_by(&other, &listed));
-        assert!(old.allowed_by(&Allowed::default(), &listed));
     }
 }

@@ -12,9 +12,11 @@ pub mod hours;
 pub mod media;
 pub mod mistake;
 pub mod name;
+pub mod native;
 pub mod patch;
 pub mod state;
 pub mod strategy;
 pub mod target;
+pub mod taxonomy;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,5 +1,13 @@
 //! Names of accounts, campaigns, creatives and seats, domains, and codes of categories.
 
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+/// The account of campaigns whose definition names none.
+pub const DEFAULT_ACCOUNT: &str = "default";
+/// Characters of a creative's name at exchanges: what they commonly keep.
+pub const TOLD_CHARS_MAX: usize = 128;
 /// Characters of a name.
 pub const NAME_CHARS_MAX: usize = 128;
 /// Characters of a domain (RFC 1035 §2.3.4, without the last dot).
@@ -51,6 +59,31 @@ pub fn is_within(category: &str, of: &str) -> bool {
     with_parent(category).any(|it| it.eq_ignore_ascii_case(of))
 }
 
+/// What exchanges call a campaign (`cid`): its id, after its account where that is not [`DEFAULT_ACCOUNT`]. No
+/// name has a `:`, so that two campaigns never share one.
+pub fn campaign_told<'a>(account: &str, campaign: &'a str) -> Cow<'a, str> {
+    match account == DEFAULT_ACCOUNT {
+        true => Cow::Borrowed(campaign),
+        false => Cow::Owned(format!("{account}:{campaign}")),
+    }
+}
+
+/// What exchanges review a creative by (`crid`): what they call its campaign, and its id. Of more than
+/// [`TOLD_CHARS_MAX`] characters, 32 hexadecimal digits of the SHA-256 of that.
+pub fn creative_told(account: &str, campaign: &str, creative: &str) -> String {
+    let told = format!("{}:{creative}", campaign_told(account, campaign));
+    if told.len() <= TOLD_CHARS_MAX {
+        return told;
+    }
+    let hash: [u8; 32] = Sha256::digest(told.as_bytes()).into();
+    hash.iter().take(16).fold(String::with_capacity(32), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+/// The campaign's own id of what [`campaign_told`] made of it.
+pub fn campaign_of_told(told: &str) -> &str {
+    told.rsplit_once(':').map_or(told, |(_, campaign)| campaign)
+}
+
 /// A domain and the domains that it is in, down to two labels: `a.b.example`, `b.example`. A last dot does
 /// not count.
 pub fn with_parents(host: &str) -> impl Iterator<Item = &str> {
@@ -77,6 +110,30 @@ mod tests {
         assert!(is_name("camp_001") && is_name(".a") && is_name(&"x".repeat(128)));
         for bad in ["", ".", "..", "a:b", "a/b", "caf\u{e9}", "a b", &"x".repeat(129)] {
             assert!(!is_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_two_creatives_or_campaigns_have_one_name_at_exchanges() {
+        assert_eq!(creative_told("default", "boots", "box"), "boots:box");
+        assert_eq!(creative_told("acme", "boots", "box"), "acme:boots:box");
+        assert_eq!(campaign_told("default", "boots"), "boots");
+        assert_eq!(campaign_told("acme", "boots"), "acme:boots");
+        for told in ["boots", "acme:boots"] {
+            assert_eq!(campaign_of_told(told), "boots");
+        }
+        let long = "x".repeat(128);
+        let names = ["a", "b", "a.b", "default", &long];
+        let mut all = std::collections::BTreeSet::new();
+        for account in names {
+            for campaign in names {
+                for creative in names {
+                    let told = creative_told(account, campaign, creative);
+                    assert!(told.len() <= TOLD_CHARS_MAX, "{told}");
+                    assert_eq!(told, creative_told(account, campaign, creative), "it is stable");
+                    assert!(all.insert(told), "{account} {campaign} {creative}");
+                }
+            }
         }
     }
 

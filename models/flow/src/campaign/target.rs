@@ -9,7 +9,8 @@ use super::country::Country;
 use super::creative::{EDGE_MAX, FormatKind, is_language};
 use super::hours::Hours;
 use super::mistake::Mistakes;
-use super::name::{is_category, is_domain, is_token};
+use super::name::{is_domain, is_token};
+use super::taxonomy::{self, Listed};
 
 /// Sites or apps of one list.
 pub const PLACES_MAX: usize = 10_000;
@@ -132,12 +133,26 @@ impl Inventory {
     }
 }
 
-/// A category is also all that is below it: `IAB1` is `IAB1-5`. Content without categories is in none.
+/// A category is also all that is below it: `IAB1` is `IAB1-5`. Content without categories is in none. Codes are
+/// compared within their taxonomy; content whose categories are all of another one might be what is excluded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Categories {
     pub include: Vec<String>,
     pub exclude: Vec<String>,
+    /// The taxonomy of codes that do not begin with `IAB`: AdCOM list "Category Taxonomies".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cattax: Option<u16>,
+}
+
+impl Categories {
+    pub fn included(&self) -> Listed<'_> {
+        Listed::new(&self.include, self.cattax)
+    }
+
+    pub fn excluded(&self) -> Listed<'_> {
+        Listed::new(&self.exclude, self.cattax)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,14 +185,11 @@ impl Target {
             };
         let token = "is not 1 to 128 printable characters";
         let domain = "is not a domain in lower case";
-        let category = "is not a code such as IAB1 or IAB1-5";
         let is_app = |text: &str| is_token(text, TEXT_MAX);
         list("inventory.sites.allow", &self.inventory.sites.allow, PLACES_MAX, domain, is_domain);
         list("inventory.sites.deny", &self.inventory.sites.deny, PLACES_MAX, domain, is_domain);
         list("inventory.apps.allow", &self.inventory.apps.allow, PLACES_MAX, token, is_app);
         list("inventory.apps.deny", &self.inventory.apps.deny, PLACES_MAX, token, is_app);
-        list("categories.include", &self.categories.include, ENTRIES_MAX, category, is_category);
-        list("categories.exclude", &self.categories.exclude, ENTRIES_MAX, category, is_category);
         list("deals.ids", &self.deals.ids, ENTRIES_MAX, token, is_app);
         let language = "is not two or three lower-case letters";
         list("device.languages", &self.device.languages, ENTRIES_MAX, language, is_language);
@@ -187,6 +199,12 @@ impl Target {
                 && !text.chars().any(char::is_control)
                 && text.to_lowercase() == text
         });
+        let Categories { include, exclude, cattax } = &self.categories;
+        for (field, codes) in [("include", include), ("exclude", exclude)] {
+            let field = format!("{path}.categories.{field}");
+            taxonomy::check((codes, &field, ENTRIES_MAX), *cattax, wrong);
+        }
+        taxonomy::check_number(*cattax, &format!("{path}.categories.cattax"), wrong);
         let kinds = self.device.kinds.len() <= 16;
         wrong.unless(kinds, &format!("{path}.device.kinds"), "are more than 16");
         let kinds = self.inventory.kinds.len() <= 3;

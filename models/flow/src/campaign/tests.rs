@@ -82,11 +82,11 @@ fn all_mistakes_are_named_at_once_each_by_its_field() {
     let fields: Vec<&str> = mistakes.all().iter().map(|it| it.field.as_str()).collect();
     let mut all = [
         "currency",
-        "budget",
-        "targeting.geo",
-        "targeting.device",
+        "budget.amount",
+        "targeting.geo.include.countries[0]",
+        "targeting.device.kinds[0]",
         "targeting.moon",
-        "creatives[0]",
+        "creatives[0].format",
         "color",
         "id",
         "account",
@@ -129,6 +129,13 @@ fn every_bound_is_checked() {
         (r#"{"platforms": []}"#, "platforms"),
         (r#"{"seat": ""}"#, "seat"),
         (r#"{"categories": ["IAB 1"]}"#, "categories[0]"),
+        (r#"{"categories": ["IAB1", "483"]}"#, "categories[1]"),
+        (r#"{"categories": ["483"], "cattax": 1}"#, "categories[0]"),
+        (r#"{"categories": ["483"], "cattax": 64}"#, "cattax"),
+        (
+            r#"{"targeting": {"categories": {"exclude": ["483"]}}}"#,
+            "targeting.categories.exclude[0]",
+        ),
         (
             r#"{"frequency": {"caps": [{"impressions": 101, "period_s": 1}]}}"#,
             "frequency.caps[0].impressions",
@@ -139,7 +146,7 @@ fn every_bound_is_checked() {
         ),
         (r#"{"per_request": 65}"#, "per_request"),
         (r#"{"per_request": 1.5}"#, "per_request"),
-        (r#"{"consent": {"purposes": ["world_peace"]}}"#, "consent"),
+        (r#"{"consent": {"purposes": ["world_peace"]}}"#, "consent.purposes[0]"),
         (r#"{"targeting": {"sizes": [{"w": 0, "h": 1}]}}"#, "targeting.sizes[0]"),
         (r#"{"targeting": {"device": {"systems": ["iOS"]}}}"#, "targeting.device.systems[0]"),
         (

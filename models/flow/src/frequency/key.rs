@@ -3,6 +3,8 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::opportunity::{IdKind, User};
+
 /// 64 bits of HMAC-SHA-256 over a person's id, keyed by a secret of the installation. Two of `n` people have
 /// the same with a probability of about n² / 2^65; they then share their counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,9 +26,28 @@ impl Keyer {
         Keyer(Hmac::new_from_slice(secret).expect("hmac takes keys of any length"))
     }
 
+    /// Of somebody who is named by one text.
     pub fn key(&self, person: &str) -> PersonKey {
+        self.of(&[person])
+    }
+
+    /// Of whoever a request is about. Two exchanges mean two people by one `user.id`, so that `exchange`, the
+    /// name by which the caller is known, is part of that key; a device has one id everywhere, and so has a
+    /// customer of ours.
+    pub fn person(&self, user: &User<'_>, exchange: &str) -> PersonKey {
+        let User { key, kind } = *user;
+        // No two lists of parts are one text: a name has no NUL, and what begins with one is marked.
+        match kind {
+            IdKind::Buyer if key.starts_with('\0') => self.of(&["\0b", key]),
+            IdKind::Buyer => self.of(&[key]),
+            IdKind::Exchange => self.of(&["\0i", exchange, "\0", key]),
+            IdKind::Device => self.of(&["\0d", key]),
+        }
+    }
+
+    fn of(&self, parts: &[&str]) -> PersonKey {
         let mut mac = self.0.clone();
-        mac.update(person.as_bytes());
+        parts.iter().for_each(|part| mac.update(part.as_bytes()));
         let bytes: [u8; 32] = mac.finalize().into_bytes().into();
         PersonKey(bytes.iter().take(8).fold(0, |key, byte| key << 8 | u64::from(*byte)))
     }

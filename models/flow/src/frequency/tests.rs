@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::key::{Keyer, PersonKey};
 use super::table::Table;
 use crate::campaign::definition::Cap;
+use crate::opportunity::{IdKind, User};
 
 const SECOND: i64 = 1_000_000;
 const CAPS: [Cap; 2] =
@@ -74,6 +75,25 @@ fn keys_say_nothing_of_the_person_and_depend_on_the_secret() {
     assert_eq!(one.key("anna"), one.key("anna"));
     assert_ne!(one.key("anna"), other.key("anna"));
     assert_ne!(one.key("anna"), one.key("bert"));
+}
+
+#[test]
+fn one_id_at_two_exchanges_is_two_people_and_one_device_is_one() {
+    let keyer = Keyer::new(b"one");
+    let key = |kind, key, exchange| keyer.person(&User { key, kind }, exchange);
+    let of = |kind| ["a", "b"].map(|exchange| key(kind, "42", exchange));
+    let [ours, same] = of(IdKind::Buyer);
+    let [one, two] = of(IdKind::Exchange);
+    let [device, again] = of(IdKind::Device);
+    assert_eq!((ours, device), (same, again));
+    let mut all = vec![ours, one, two, device, key(IdKind::Exchange, "42", "")];
+    // Nor does anybody pass for another by what is put before an id.
+    all.push(key(IdKind::Buyer, "\0d42", ""));
+    all.push(key(IdKind::Buyer, "\0ia\042", ""));
+    all.push(key(IdKind::Device, "a\042", ""));
+    all.sort_unstable_by_key(|key| key.0);
+    assert!(all.windows(2).all(|pair| pair[0] != pair[1]));
+    assert_eq!(ours, keyer.key("42"), "counts of customers are found again");
 }
 
 /// What happens to a bid for a person.

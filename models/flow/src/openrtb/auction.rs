@@ -5,14 +5,16 @@ use smallvec::SmallVec;
 use kiki_models::shield::money::{Currency, Micros};
 
 use crate::campaign::creative::FormatKind;
+use crate::campaign::taxonomy::Taxonomy;
 use crate::opportunity::{
-    Allowed, Ask, Asks, Auction, Blocked, Codes, Deal, Device, DeviceKind, Floor, Format, Geo,
-    PriceType, Slot, Supply, User,
+    Allowed, Ask, Asks, Auction, Blocked, Category, Codes, Deal, Device, DeviceKind, Floor, Format,
+    Geo, IdKind, PriceType, Slot, Supply, User,
 };
 use crate::privacy::Permits;
 use crate::reason::Reason;
 
 use super::imp::{self, Imp};
+use super::native;
 use super::person;
 use super::request::Request;
 use super::supply::advertiser;
@@ -59,14 +61,13 @@ impl<'a> Request<'a> {
         if slots.is_empty() {
             return Err(missed);
         }
-        let (supply, publisher, categories) = self.supply();
+        let (supply, categories) = self.supply();
         Ok(Auction {
             id: &self.id,
             at_us,
             price,
             test: self.test.is_some_and(|test| test.0),
             supply,
-            publisher,
             categories,
             geo: self.geo(permits.personal),
             device: self.device(),
@@ -86,7 +87,7 @@ impl<'a> Request<'a> {
                     .chain(self.wlangb.iter())
                     .filter_map(Text::some)
                     .collect(),
-                other_taxonomy: self.cattax.is_some_and(|taxonomy| taxonomy.0 != 1),
+                taxonomy: taxonomy(self.cattax),
             },
             seats: texts(&self.wseat),
             seats_blocked: texts(&self.bseat),
@@ -95,30 +96,37 @@ impl<'a> Request<'a> {
         })
     }
 
-    fn supply(&self) -> (Supply<'_>, Option<&str>, SmallVec<[&str; 8]>) {
-        let mut categories: SmallVec<[&str; 8]> = SmallVec::new();
+    /// Where it is, and what of: each list of categories in the taxonomy that its object tells.
+    fn supply<'r>(&'r self) -> (Supply<'r>, SmallVec<[Category<'r>; 8]>) {
+        let mut categories: SmallVec<[Category<'r>; 8]> = SmallVec::new();
+        let mut add = |list: &'r [Text<'a>], cattax: Option<Code>| {
+            let said = taxonomy(cattax);
+            let each = list.iter().filter_map(Text::some);
+            categories.extend(each.map(|code| Category { code, taxonomy: said.of_code(code) }));
+        };
         let content;
-        let (supply, publisher) = if let Some(site) = &self.site {
+        let supply = if let Some(site) = &self.site {
             for list in [&site.cat, &site.sectioncat, &site.pagecat] {
-                categories.extend(list.iter().filter_map(Text::some));
+                add(list, site.cattax);
             }
             content = site.content.as_ref();
-            (Supply::Site { domain: told(&site.domain) }, site.publisher.as_ref())
+            Supply::Site { domain: told(&site.domain) }
         } else if let Some(app) = &self.app {
             for list in [&app.cat, &app.sectioncat, &app.pagecat] {
-                categories.extend(list.iter().filter_map(Text::some));
+                add(list, app.cattax);
             }
             content = app.content.as_ref();
-            (Supply::App { bundle: told(&app.bundle) }, app.publisher.as_ref())
+            Supply::App { bundle: told(&app.bundle) }
         } else if let Some(dooh) = &self.dooh {
             content = dooh.content.as_ref();
-            (Supply::Dooh { id: told(&dooh.id) }, dooh.publisher.as_ref())
+            Supply::Dooh { id: told(&dooh.id) }
         } else {
-            return (Supply::Unknown, None, categories);
+            return (Supply::Unknown, categories);
         };
-        let listed = content.iter().flat_map(|content| content.cat.iter());
-        categories.extend(listed.filter_map(Text::some));
-        (supply, publisher.and_then(|publisher| told(&publisher.id)), categories)
+        if let Some(content) = content {
+            add(&content.cat, content.cattax);
+        }
+        (supply, categories)
     }
 
     /// The device's place, field by field the person's where it says nothing.
@@ -129,7 +137,7 @@ impl<'a> Request<'a> {
         let first = |field: Field<'r, 'a>| device.and_then(field).or_else(|| user.and_then(field));
         // A town is personal data under COPPA (16 CFR 312.2), a postcode tells households apart.
         let fine = |field: Field<'r, 'a>| if exact { first(field) } else { None };
-        let offset = device.and_then(|geo| geo.utcoffset).or_else(|| user?.utcoffset);
+        let offset = device.and_then(|geo| geo.utcoffset.0).or_else(|| user?.utcoffset.0);
         Geo {
             country: self.country(),
             region: first(|geo| told(&geo.region)),
@@ -145,7 +153,7 @@ impl<'a> Request<'a> {
         let Some(device) = &self.device else { return Device::default() };
         Device {
             // AdCOM 1.0, list "Device Types".
-            kind: match device.devicetype.map_or(0, |kind| kind.0) {
+            kind: match device.devicetype.0.map_or(0, |kind| kind.0) {
                 1 => DeviceKind::Mobile,
                 2 => DeviceKind::Desktop,
                 3 => DeviceKind::Tv,
@@ -164,16 +172,22 @@ impl<'a> Request<'a> {
     fn person(&self) -> Option<User<'_>> {
         let user = self.user.as_ref();
         if let Some(key) = user.and_then(|user| told(&user.buyeruid)) {
-            return Some(User { key, known: true });
+            return Some(User { key, kind: IdKind::Buyer });
         }
         let ifa = || {
             // A device that hides its id sends zeros.
             let ifa = told(&self.device.as_ref()?.ifa)?;
             ifa.bytes().any(|b| !matches!(b, b'0' | b'-')).then_some(ifa)
         };
-        let key = user.and_then(|user| told(&user.id)).or_else(ifa)?;
-        Some(User { key, known: false })
+        let of = |kind: IdKind| move |key| User { key, kind };
+        let own = user.and_then(|user| told(&user.id)).map(of(IdKind::Exchange));
+        own.or_else(|| ifa().map(of(IdKind::Device)))
     }
+}
+
+/// The taxonomy of an object's categories, the first where none is told.
+fn taxonomy(cattax: Option<Code>) -> Taxonomy {
+    cattax.map_or(Taxonomy::FIRST, |code| Taxonomy::of(code.0))
 }
 
 fn texts<'r, A: smallvec::Array<Item = &'r str>>(list: &'r [Text<'_>]) -> SmallVec<A> {
@@ -193,15 +207,6 @@ fn slot<'r>(imp: &'r Imp<'_>) -> Result<Slot<'r>, Reason> {
     if formats.is_empty() {
         return Err(Reason::UnsupportedFormat);
     }
-    let (banner, video) = (imp.banner.as_ref(), imp.video.as_ref());
-    let (audio, native) = (imp.audio.as_ref(), imp.native.as_ref());
-    let blocked = [
-        banner.map(|banner| &banner.battr),
-        video.map(|video| &video.battr),
-        audio.map(|audio| &audio.battr),
-        native.map(|native| &native.battr),
-    ];
-    let blocked = blocked.into_iter().flatten().flat_map(|list| list.iter());
     let set = |flag: Option<super::value::Flag>| flag.is_some_and(|flag| flag.0);
     let pmp = imp.pmp.as_ref();
     Ok(Slot {
@@ -211,10 +216,7 @@ fn slot<'r>(imp: &'r Imp<'_>) -> Result<Slot<'r>, Reason> {
         deals: pmp.iter().flat_map(|pmp| pmp.deals.iter()).filter_map(deal).collect(),
         private: pmp.is_some_and(|pmp| set(pmp.private_auction)),
         secure: set(imp.secure),
-        interstitial: set(imp.instl),
-        rewarded: set(imp.rwdd),
         asks: asks(imp),
-        attributes_blocked: blocked.map(|code| code.0).filter(|code| *code != 0).collect(),
         expires_s: imp.exp.and_then(|exp| u32::try_from(exp.0).ok()),
     })
 }
@@ -255,30 +257,45 @@ fn deal<'r>(deal: &'r imp::Deal<'_>) -> Option<Deal<'r>> {
 /// What creatives of each kind need.
 fn asks<'r>(imp: &'r Imp<'_>) -> Asks<'r> {
     let codes = |list: &[Code]| Codes::of(list.iter().map(|code| code.0));
+    let attributes =
+        |list: &[Code]| list.iter().map(|code| code.0).filter(|code| *code != 0).collect();
     let mut asks = Asks::default();
     if let Some(banner) = &imp.banner {
-        let (apis, types_blocked) = (codes(&banner.api), codes(&banner.btype));
-        let ask = Ask { mimes: texts(&banner.mimes), protocols: None, apis, types_blocked };
+        let ask = Ask {
+            mimes: texts(&banner.mimes),
+            protocols: None,
+            apis: codes(&banner.api),
+            types_blocked: codes(&banner.btype),
+            attributes_blocked: attributes(&banner.battr),
+            assets: Vec::new(),
+        };
         asks.add(FormatKind::Banner, ask);
     }
-    let sound = |mimes: &'r [Text<'_>], protocols: &[Code], api: &[Code]| Ask {
+    let sound = |mimes: &'r [Text<'_>], protocols: &[Code], api: &[Code], battr: &[Code]| Ask {
         mimes: texts(mimes),
         protocols: (!protocols.is_empty()).then(|| codes(protocols)),
         apis: codes(api),
         types_blocked: Codes::default(),
+        attributes_blocked: attributes(battr),
+        assets: Vec::new(),
     };
     if let Some(video) = &imp.video {
         let protocols = match &video.protocol {
             Some(protocol) if video.protocols.is_empty() => std::slice::from_ref(protocol),
             _ => &video.protocols[..],
         };
-        asks.add(FormatKind::Video, sound(&video.mimes, protocols, &video.api));
+        let ask = sound(&video.mimes, protocols, &video.api, &video.battr);
+        asks.add(FormatKind::Video, ask);
     }
     if let Some(audio) = &imp.audio {
-        asks.add(FormatKind::Audio, sound(&audio.mimes, &audio.protocols, &audio.api));
+        let ask = sound(&audio.mimes, &audio.protocols, &audio.api, &audio.battr);
+        asks.add(FormatKind::Audio, ask);
     }
     if let Some(native) = &imp.native {
-        asks.add(FormatKind::Native, Ask { apis: codes(&native.api), ..Ask::default() });
+        let (apis, attributes_blocked) = (codes(&native.api), attributes(&native.battr));
+        let assets = native.request.given().map(native::wanted).unwrap_or_default();
+        let ask = Ask { apis, attributes_blocked, assets, ..Ask::default() };
+        asks.add(FormatKind::Native, ask);
     }
     asks
 }

@@ -4,7 +4,7 @@ use kiki_models::shield::money::{Micros, UNIT};
 
 use super::malformed::Malformed;
 use super::object::object;
-use super::value::{Code, Codes, Cpm, Few, Flag, Given, Int, List, Small, Text, Texts};
+use super::value::{Code, Codes, Cpm, Few, Flag, Int, List, Raw, Small, Text, Texts};
 
 /// Deals of one impression.
 const DEALS_MAX: usize = 256;
@@ -19,12 +19,9 @@ object! {
         pub audio: Option<Audio<'a>>,
         pub native: Option<Native<'a>>,
         pub pmp: Option<Pmp<'a>>,
-        pub instl: Option<Flag>,
-        pub tagid: Option<Text<'a>>,
         pub bidfloor: Option<Cpm>,
         pub bidfloorcur: Option<Text<'a>>,
         pub secure: Option<Flag>,
-        pub rwdd: Option<Flag>,
         pub qty: Option<Qty>,
         /// Seconds between auction and impression that the exchange allows for.
         pub exp: Option<Int>,
@@ -55,7 +52,6 @@ object! {
         pub btype: Codes,
         pub battr: Codes,
         pub api: Codes,
-        pub pos: Option<Code>,
     }
 }
 
@@ -81,11 +77,7 @@ object! {
         pub protocol: Option<Code>,
         pub w: Option<Small>,
         pub h: Option<Small>,
-        pub startdelay: Option<Int>,
-        pub placement: Option<Code>,
-        pub plcmt: Option<Code>,
         pub linearity: Option<Code>,
-        pub skip: Option<Flag>,
         pub battr: Codes,
         pub api: Codes,
     }
@@ -107,8 +99,7 @@ object! {
 object! {
     pub struct Native<'a> {
         /// A text of JSON by the Native Ads specification, or that JSON itself.
-        pub request: Given,
-        pub ver: Option<Text<'a>>,
+        pub request: Raw<'a>,
         pub battr: Codes,
         pub api: Codes,
     }
@@ -155,7 +146,7 @@ impl Imp<'_> {
         if self.audio.as_ref().is_some_and(|audio| audio.mimes.is_empty()) {
             return Err(Malformed::Missing("imp.audio.mimes"));
         }
-        if self.native.as_ref().is_some_and(|native| !native.request.0) {
+        if self.native.as_ref().is_some_and(|native| native.request.given().is_none()) {
             return Err(Malformed::Missing("imp.native.request"));
         }
         if self.exp.is_some_and(|exp| u32::try_from(exp.0).is_err()) {

@@ -1,6 +1,10 @@
 //! What can be wrong with a request. It repeats nothing of what the request says.
 
-/// A request that is answered with 400 and an empty body.
+use crate::reason::Reason;
+
+use super::value::MANY;
+
+/// A request that is answered with 400 and an empty body, but for what [`Malformed::no_bid`] tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("the body is larger than {0} bytes")]
@@ -11,6 +15,9 @@ pub enum Malformed {
     TooDeep(usize),
     #[error("an array or object has more than {0} elements")]
     TooMany(usize),
+    /// A list of one kind has a bound of its own.
+    #[error("a list has more elements than are looked at: line {line}, column {column}")]
+    Oversized { line: usize, column: usize },
     #[error("a text is longer than {0} bytes")]
     TooLong(usize),
     #[error("is not JSON: line {line}, column {column}")]
@@ -36,10 +43,23 @@ pub enum Malformed {
 impl Malformed {
     pub(super) fn of(error: &serde_json::Error) -> Malformed {
         let (line, column) = (error.line(), error.column());
-        if error.is_data() {
+        if error.is_data() && error.to_string().starts_with(MANY) {
+            Malformed::Oversized { line, column }
+        } else if error.is_data() {
             Malformed::Value { line, column }
         } else {
             Malformed::Json { line, column }
+        }
+    }
+
+    /// Whether it is a bid request as the specification has it, and only larger than what is looked at: there is no
+    /// bid on it, and that is all.
+    pub fn no_bid(self) -> Option<Reason> {
+        match self {
+            Malformed::TooMany(_) | Malformed::Impressions(_) | Malformed::Oversized { .. } => {
+                Some(Reason::Oversized)
+            }
+            _ => None,
         }
     }
 
@@ -49,7 +69,7 @@ impl Malformed {
             Malformed::TooLarge(_) => "too_large",
             Malformed::NotUtf8 => "not_utf8",
             Malformed::TooDeep(_) => "too_deep",
-            Malformed::TooMany(_) => "too_many",
+            Malformed::TooMany(_) | Malformed::Oversized { .. } => "too_many",
             Malformed::TooLong(_) | Malformed::Long(..) => "too_long",
             Malformed::Json { .. } => "not_json",
             Malformed::Value { .. } | Malformed::Invalid(_) => "invalid",

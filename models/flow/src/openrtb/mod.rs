@@ -12,6 +12,7 @@ pub mod imp;
 pub mod json;
 pub mod macros;
 pub mod malformed;
+pub mod native;
 pub mod nbr;
 mod object;
 pub mod person;

@@ -9,6 +9,7 @@ pub fn code(reason: Reason) -> u16 {
     match reason {
         // technical error
         Reason::Overloaded
+        | Reason::Oversized
         | Reason::BudgetUnavailable
         | Reason::Breaker
         | Reason::NoRate

@@ -1,7 +1,7 @@
 //! Objects of a request: one way to read them all.
 
-/// Defines a struct and reads it from a JSON object, and from nothing else (what serde derives takes an
-/// array too). A member that is missing or `null` is the field's default, one that is not known is passed
+/// Defines a struct and reads it from a JSON object, or from `[]`: what PHP makes of an empty one. (What serde derives
+/// takes other arrays too.) A member that is missing or `null` is the field's default, one that is not known is passed
 /// over, one that comes twice is refused.
 macro_rules! object {
     (
@@ -17,7 +17,9 @@ macro_rules! object {
         }
 
         const _: () = {
-            use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+            use serde::de::{
+                Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+            };
 
             #[allow(non_camel_case_types)]
             #[derive(Clone, Copy)]
@@ -53,6 +55,12 @@ macro_rules! object {
                         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                             f.write_str("an object")
                         }
+                        fn visit_seq<S: SeqAccess<'de>>(self, mut seq: S) -> Result<Self::Value, S::Error> {
+                            match seq.next_element::<IgnoredAny>()? {
+                                None => Ok(Self::Value::default()),
+                                Some(_) => Err(Error::custom("an array where an object belongs")),
+                            }
+                        }
                         fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                             let mut object = Self::Value::default();
                             let mut seen = 0_u64;
@@ -73,7 +81,7 @@ macro_rules! object {
                             Ok(object)
                         }
                     }
-                    d.deserialize_map(Reads(std::marker::PhantomData))
+                    d.deserialize_any(Reads(std::marker::PhantomData))
                 }
             }
         };

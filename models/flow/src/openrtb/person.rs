@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use crate::campaign::country::Country;
 
 use super::object::object;
-use super::value::{Code, Flag, Int, List, Text};
+use super::value::{Code, Flag, Int, Loose, Text};
 
 object! {
     pub struct Device<'a> {
         pub geo: Option<Geo<'a>>,
         pub dnt: Option<Flag>,
         pub lmt: Option<Flag>,
-        pub devicetype: Option<Code>,
+        pub devicetype: Loose<Code>,
         pub os: Option<Text<'a>>,
         pub language: Option<Text<'a>>,
         pub langb: Option<Text<'a>>,
@@ -44,11 +44,12 @@ object! {
         pub region: Option<Text<'a>>,
         pub city: Option<Text<'a>>,
         pub zip: Option<Text<'a>>,
-        pub utcoffset: Option<Int>,
+        pub utcoffset: Loose<Int>,
     }
 }
 
 object! {
+    /// Other ids (`eids`) tell nobody apart here: they are passed over.
     pub struct User<'a> {
         /// The exchange's id of the person.
         pub id: Option<Text<'a>>,
@@ -56,7 +57,6 @@ object! {
         pub buyeruid: Option<Text<'a>>,
         pub geo: Option<Geo<'a>>,
         pub consent: Option<Text<'a>>,
-        pub eids: List<[Eid<'a>; 2], 64>,
         pub ext: Option<UserExt<'a>>,
     }
 }
@@ -65,22 +65,6 @@ object! {
     /// Where 2.5 had it.
     pub struct UserExt<'a> {
         pub consent: Option<Text<'a>>,
-        pub eids: List<[Eid<'a>; 1], 64>,
-    }
-}
-
-object! {
-    /// Ids of the person from one source.
-    pub struct Eid<'a> {
-        pub source: Option<Text<'a>>,
-        pub uids: List<[Uid<'a>; 1], 64>,
-    }
-}
-
-object! {
-    pub struct Uid<'a> {
-        pub id: Option<Text<'a>>,
-        pub atype: Option<Code>,
     }
 }
 

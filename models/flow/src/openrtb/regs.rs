@@ -28,7 +28,6 @@ object! {
 
 object! {
     pub struct Source<'a> {
-        pub tid: Option<Text<'a>>,
         pub schain: Option<SupplyChain<'a>>,
         pub ext: Option<SourceExt<'a>>,
     }

@@ -78,8 +78,17 @@ impl<'a> Request<'a> {
     /// panic.
     ///
     /// # Errors
-    /// [`Malformed`]: to be answered with 400 and an empty body.
+    /// [`Malformed`]: to be answered with 400 and an empty body, unless it is only [too long](Malformed::no_bid).
     pub fn parse(body: &'a [u8], limits: &Limits) -> Result<Request<'a>, Malformed> {
+        let whole = |why: Malformed| match why.no_bid() {
+            // What is behind the end of what was looked at may be anything.
+            Some(_) => shape::json(body).err().unwrap_or(why),
+            None => why,
+        };
+        Request::bounded(body, limits).map_err(whole)
+    }
+
+    fn bounded(body: &'a [u8], limits: &Limits) -> Result<Request<'a>, Malformed> {
         if body.len() > limits.body_bytes {
             return Err(Malformed::TooLarge(limits.body_bytes));
         }

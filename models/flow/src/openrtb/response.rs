@@ -42,7 +42,15 @@ pub struct Bid<'a> {
     pub crid: Option<&'a str>,
     pub cid: Option<&'a str>,
     pub cat: &'a [&'a str],
+    /// The taxonomy of `cat` (AdCOM list "Category Taxonomies"); left out where that is empty.
+    pub cattax: Option<u16>,
     pub attr: &'a [u16],
+    /// Of a video or audio ad (AdCOM list "Creative Subtypes - Audio/Video").
+    pub protocol: Option<u16>,
+    /// Frameworks that the markup needs one of (AdCOM list "API Frameworks").
+    pub apis: &'a [u16],
+    /// ISO 639-1.
+    pub language: Option<&'a str>,
     pub w: Option<u16>,
     pub h: Option<u16>,
     /// Seconds; of a video or audio ad.
@@ -93,7 +101,7 @@ impl Response<'_> {
     }
 }
 
-impl Bid<'_> {
+impl<'a> Bid<'a> {
     fn check(&self) -> Result<(), Unfit> {
         if self.id.is_empty() || self.impression.is_empty() {
             return Err(Unfit::NoId);
@@ -114,8 +122,19 @@ impl Bid<'_> {
         json.optional("adm", self.adm).texts("adomain", self.adomain.iter().copied());
         json.optional("bundle", self.bundle).optional("cid", self.cid).optional("crid", self.crid);
         json.texts("cat", self.cat.iter().copied());
-        json.numbers("attr", self.attr.iter().map(|code| u64::from(*code)));
-        for (name, number) in [("w", self.w), ("h", self.h), ("dur", self.dur)] {
+        let codes = |list: &'a [u16]| list.iter().map(|code| u64::from(*code));
+        json.numbers("attr", codes(self.attr)).numbers("apis", codes(self.apis));
+        json.optional("language", self.language);
+        // Before 2.6 there was room for one.
+        let api = self.apis.first().copied().filter(|_| self.apis.len() == 1);
+        for (name, number) in [
+            ("cattax", self.cattax.filter(|_| !self.cat.is_empty())),
+            ("api", api),
+            ("protocol", self.protocol),
+            ("w", self.w),
+            ("h", self.h),
+            ("dur", self.dur),
+        ] {
             if let Some(number) = number {
                 json.number(name, number.into());
             }
@@ -170,7 +189,11 @@ mod tests {
             crid: Some("cr_1"),
             cid: Some("camp_001"),
             cat: &["IAB22"],
+            cattax: Some(1),
             attr: &[1, 2],
+            protocol: Some(3),
+            apis: &[7],
+            language: Some("de"),
             w: Some(300),
             h: Some(250),
             dur: Some(15),
@@ -186,11 +209,20 @@ mod tests {
                 {"id": "1", "impid": "a\"b", "price": 1.234567, "adm": "<a href=\"x\">\n</a>",
                  "nurl": "https://x/n?p=${AUCTION_PRICE}", "burl": "https://x/b", "lurl": "https://x/l",
                  "adomain": ["shop.example"], "bundle": "com.shop", "crid": "cr_1",
-                 "cid": "camp_001", "cat": ["IAB22"], "attr": [1, 2], "w": 300, "h": 250, "dur": 15,
+                 "cid": "camp_001", "cat": ["IAB22"], "cattax": 1, "attr": [1, 2], "protocol": 3,
+                 "apis": [7], "api": 7, "language": "de", "w": 300, "h": 250, "dur": 15,
                  "dealid": "d", "exp": 60, "mtype": 1},
             ]}],
         });
         assert_eq!(written(&[bid(), full]), Ok(expected));
+    }
+
+    #[test]
+    fn a_taxonomy_is_told_with_categories_and_a_framework_alone_also_as_before_2_6() {
+        let two = Bid { cattax: Some(6), apis: &[5, 7], ..bid() };
+        let bid = written(&[two]).expect("fit")["seatbid"][0]["bid"][0].clone();
+        assert_eq!(bid["apis"], serde_json::json!([5, 7]));
+        assert!(bid.get("api").is_none() && bid.get("cattax").is_none());
     }
 
     #[test]

@@ -43,6 +43,14 @@ pub(super) fn check(body: &[u8], limits: &Limits) -> Result<(), Malformed> {
     Ok(())
 }
 
+/// Whether it is JSON at all, whatever it says: read once more where a bound was met before its end. It takes no more
+/// memory than a byte for each level.
+pub(super) fn json(body: &[u8]) -> Result<(), Malformed> {
+    let text = std::str::from_utf8(body).map_err(|_| Malformed::NotUtf8)?;
+    let read = serde_json::from_str::<serde::de::IgnoredAny>(text);
+    read.map(drop).map_err(|error| Malformed::of(&error))
+}
+
 /// Where the quotation mark is that ends the string, or the end of the body.
 fn string_end(body: &[u8], from: usize) -> usize {
     let mut at = from;

@@ -3,31 +3,30 @@
 use std::borrow::Cow;
 
 use super::object::object;
-use super::value::{Text, Texts};
+use super::value::{Code, Text, Texts};
 
 object! {
     pub struct Site<'a> {
-        pub id: Option<Text<'a>>,
         /// In lower case.
         pub domain: Option<Text<'a>>,
         pub page: Option<Text<'a>>,
         pub cat: Texts<'a>,
         pub sectioncat: Texts<'a>,
         pub pagecat: Texts<'a>,
-        pub publisher: Option<Publisher<'a>>,
+        /// Of all three: AdCOM list "Category Taxonomies".
+        pub cattax: Option<Code>,
         pub content: Option<Content<'a>>,
     }
 }
 
 object! {
     pub struct App<'a> {
-        pub id: Option<Text<'a>>,
         pub bundle: Option<Text<'a>>,
-        pub domain: Option<Text<'a>>,
         pub cat: Texts<'a>,
         pub sectioncat: Texts<'a>,
         pub pagecat: Texts<'a>,
-        pub publisher: Option<Publisher<'a>>,
+        /// Of all three: AdCOM list "Category Taxonomies".
+        pub cattax: Option<Code>,
         pub content: Option<Content<'a>>,
     }
 }
@@ -36,21 +35,14 @@ object! {
     /// Digital out of home.
     pub struct Dooh<'a> {
         pub id: Option<Text<'a>>,
-        pub venuetype: Texts<'a>,
-        pub publisher: Option<Publisher<'a>>,
         pub content: Option<Content<'a>>,
-    }
-}
-
-object! {
-    pub struct Publisher<'a> {
-        pub id: Option<Text<'a>>,
     }
 }
 
 object! {
     pub struct Content<'a> {
         pub cat: Texts<'a>,
+        pub cattax: Option<Code>,
     }
 }
 

@@ -75,6 +75,9 @@ pub fn told<'r>(text: &'r Option<Text<'_>>) -> Option<&'r str> {
     text.as_ref().and_then(Text::some)
 }
 
+/// What is said of a list that is too long. No other error begins with it.
+pub(super) const MANY: &str = "too many elements";
+
 /// An array; `null` and an empty text are an empty one, a text or a number is one of it alone, and elements
 /// that are `null` are none. The first few elements need no memory of their own.
 ///
@@ -146,7 +149,7 @@ where
                 while let Some(element) = seq.next_element::<Option<A::Item>>()? {
                     let Some(element) = element else { continue };
                     if list.len() >= MOST {
-                        return Err(S::Error::custom("too many elements"));
+                        return Err(S::Error::custom(MANY));
                     }
                     if list.len() == list.capacity() {
                         // Fourfold: a long list of blocked domains grows twice instead of four times.
@@ -285,14 +288,31 @@ impl<'de> Deserialize<'de> for Cpm {
     }
 }
 
-/// Whether there is anything: a text that is not empty, or whatever else that is not `null`.
+/// A field that nothing depends on where it is not told: what cannot be read is not told, either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Given(pub bool);
+pub struct Loose<T>(pub Option<T>);
 
-impl<'de> Deserialize<'de> for Given {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Loose<T> {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let json = <&'de RawValue>::deserialize(d)?.get();
-        Ok(Given(!matches!(json, "\"\"" | "null")))
+        Ok(Loose(serde_json::from_str(json).ok()))
+    }
+}
+
+/// Whatever it is, as it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Raw<'a>(&'a str);
+
+impl<'a> Raw<'a> {
+    /// `None`: nothing, or an empty text.
+    pub fn given(self) -> Option<&'a str> {
+        Some(self.0).filter(|json| !matches!(*json, "" | "\"\"" | "null"))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        <&'de RawValue>::deserialize(d).map(|json| Raw(json.get()))
     }
 }
 
@@ -361,6 +381,16 @@ mod tests {
         for wrong in ["\"yes\"", "[]", "{}"] {
             assert_eq!(read::<Flag>(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_nothing_depends_on_may_be_anything() {
+        for (text, number) in
+            [("330", Some(330)), ("330.5", None), ("\"\"", None), ("[[]]", None), ("{}", None)]
+        {
+            assert_eq!(read::<Loose<Int>>(text), Some(Loose(number.map(Int))), "{text}");
+        }
+        assert_eq!(read::<Loose<Int>>("{"), None, "it has to be JSON");
     }
 
     #[test]

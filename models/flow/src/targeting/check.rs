@@ -9,7 +9,7 @@ use super::compile::Entry;
 use super::index::Index;
 use super::person::Person;
 use super::scratch::Scratch;
-use super::sieve::Sieve;
+use super::sieve::{Offered, Sieve};
 use crate::auction::rates::Rates;
 use kiki_models::shield::money::Micros;
 
@@ -78,11 +78,8 @@ impl Index {
             }
         }
         let drawn = mix(seed ^ place as u64);
-        let creative = creative(self, entry, slot, drawn, &mut scratch.sieve)?;
-        let needs_deal = slot.private || entry.deals_only;
-        if needs_deal && admitted(entry, scratch).next().is_none() {
-            return Err(Reason::Deal);
-        }
+        let by = if slot.private || entry.deals_only { By::SomeDeal } else { By::Market };
+        let creative = creative(self, entry, slot, (drawn, by), &mut scratch.sieve)?;
         let seen = match person.seen {
             Some((table, key)) if !entry.caps.is_empty() => {
                 table.room(key, entry.key, &entry.caps, at_us)
@@ -96,12 +93,23 @@ impl Index {
     }
 }
 
-/// One of the creatives that fit and are not blocked, each as likely as the others.
+/// How a creative is to be sold.
+#[derive(Clone, Copy)]
+enum By {
+    /// On the open market: by whoever advertises.
+    Market,
+    /// By a deal that admits its advertiser, whichever.
+    SomeDeal,
+    /// By this one.
+    Deal(Offered),
+}
+
+/// One of the creatives that fit, are not blocked and can be sold so, each as likely as the others.
 fn creative(
     index: &Index,
     entry: &Entry,
     slot: &Slot<'_>,
-    seed: u64,
+    (seed, by): (u64, By),
     sieve: &mut Sieve,
 ) -> Result<u16, Reason> {
     let app = sieve.blocks_app(entry.app);
@@ -116,8 +124,20 @@ fn creative(
             none = if none == Reason::Creative { Reason::Media } else { none };
             continue;
         }
-        none = Reason::Blocked;
-        if !app && !sieve.blocks(fit) {
+        if app || sieve.blocks(fit) {
+            none = if none == Reason::Deal { none } else { Reason::Blocked };
+            continue;
+        }
+        none = Reason::Deal;
+        let sold = match by {
+            By::Market => true,
+            By::SomeDeal => {
+                let mut offered = sieve.offered(&entry.deals, entry.seat);
+                offered.any(|deal| sieve.admits(deal, &fit.domains))
+            }
+            By::Deal(deal) => sieve.admits(deal, &fit.domains),
+        };
+        if sold {
             let drawn = (mix(seed ^ entry.key ^ u64::from(fit.place) << 32), fit.place);
             best = best.max(Some(drawn));
         }
@@ -125,10 +145,28 @@ fn creative(
     best.map(|(_, place)| place).ok_or(none)
 }
 
-/// Deals of the slot that the campaign may bid on, by their places.
-pub(crate) fn admitted<'a>(
-    entry: &'a Entry,
-    scratch: &'a Scratch,
-) -> impl Iterator<Item = usize> + use<'a> {
-    scratch.sieve.admitted(&entry.deals, entry.seat, &entry.advertiser)
+impl Index {
+    /// The nth of the slot's known deals, where the campaign may bid on it: the deal's place in the slot, and the
+    /// creative whose advertiser it admits; `None`: any that fits. `place`: the slot's, in the request.
+    pub(crate) fn nth_deal(
+        &self,
+        nth: usize,
+        entry: &Entry,
+        (slot, place, seed): (&Slot<'_>, usize, u64),
+        scratch: &mut Scratch,
+    ) -> Option<(usize, Option<u16>)> {
+        let deal = scratch.sieve.nth_offered(nth, &entry.deals, entry.seat)?;
+        if deal.for_all {
+            return Some((deal.place, None));
+        }
+        let drawn = mix(seed ^ place as u64);
+        let by = (drawn, By::Deal(deal));
+        let creative = creative(self, entry, slot, by, &mut scratch.sieve).ok()?;
+        Some((deal.place, Some(creative)))
+    }
+}
+
+/// How many deals of the slot there are to be asked for by [`Index::nth_deal`].
+pub(crate) fn deals_known(entry: &Entry, scratch: &Scratch) -> usize {
+    scratch.sieve.deals_known(&entry.deals)
 }

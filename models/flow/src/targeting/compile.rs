@@ -10,7 +10,7 @@ use kiki_models::shield::consent::kind::KindSet;
 use kiki_models::shield::money::Currency;
 
 use crate::campaign::audience::{Band, Cohort};
-use crate::campaign::creative::{Creative, Shape};
+use crate::campaign::creative::{Creative, FormatKind, Shape};
 use crate::campaign::definition::{Cap, Definition};
 use crate::campaign::hours::{Clock, Week};
 use crate::campaign::media::Needs;
@@ -18,6 +18,7 @@ use crate::campaign::name::{with_parent, with_parents};
 use crate::campaign::state::Campaign;
 use crate::campaign::strategy::Strategy;
 use crate::campaign::target::Target;
+use crate::campaign::taxonomy::Taxonomies;
 
 use super::dictionary::Dictionary;
 
@@ -50,8 +51,6 @@ pub struct Entry {
     pub app: Option<u32>,
     /// Number of the seat that bids.
     pub seat: u32,
-    /// Numbers of the campaign's own advertiser and the domains that it is in.
-    pub advertiser: SmallVec<[u32; 4]>,
     /// Never bids without a deal.
     pub deals_only: bool,
     pub creatives: Box<[Fit]>,
@@ -71,8 +70,8 @@ pub struct Fit {
     pub domains: SmallVec<[u32; 4]>,
     /// Numbers of its categories and those above them.
     pub categories: SmallVec<[u32; 4]>,
-    /// One of its categories is a number of a later taxonomy.
-    pub numbered: bool,
+    /// What its categories are codes of.
+    pub taxonomies: Taxonomies,
     pub language: Option<u32>,
     /// Number of what it needs of a slot beside size and length.
     pub needs: u32,
@@ -84,6 +83,19 @@ pub enum FitKind {
     Video { duration_s: u16 },
     Audio { duration_s: u16 },
     Native,
+}
+
+impl FitKind {
+    /// Its place in [`FormatKind::ALL`].
+    pub fn place(self) -> usize {
+        let kind = match self {
+            FitKind::Banner { .. } => FormatKind::Banner,
+            FitKind::Video { .. } => FormatKind::Video,
+            FitKind::Audio { .. } => FormatKind::Audio,
+            FitKind::Native => FormatKind::Native,
+        };
+        kind as usize
+    }
 }
 
 /// The first 64 bits of SHA-256 over account and id, each preceded by its length: the same for ever, and
@@ -167,23 +179,19 @@ impl Fit {
             Shape::Audio { duration_s, .. } => FitKind::Audio { duration_s },
             Shape::Native {} => FitKind::Native,
         };
-        let own = std::slice::from_ref(&of.advertiser_domain);
-        let domains = if it.advertiser_domains.is_empty() { own } else { &it.advertiser_domains };
-        let mut numbers = SmallVec::new();
-        domains.iter().for_each(|domain| numbers.extend(sold.domain(domain)));
-        let domains = numbers;
-        let categories = if it.categories.is_empty() { &of.categories } else { &it.categories };
-        let numbered = categories.iter().any(|it| it.bytes().all(|b| b.is_ascii_digit()));
-        let categories = categories.iter().flat_map(|category| with_parent(category));
+        let mut domains = SmallVec::new();
+        of.domains(it).iter().for_each(|domain| domains.extend(sold.domain(domain)));
+        let listed = of.sold(it);
+        let taxonomies = listed.taxonomies();
+        let categories = listed.codes.iter().flat_map(|category| with_parent(category));
         let upper = categories.map(str::to_ascii_uppercase);
         let categories = upper.map(|category| sold.categories.add(&category)).collect();
         let attributes = SmallVec::from_slice(&it.attributes);
         let place = u16::try_from(place).unwrap_or(u16::MAX);
         let language = it.language.as_ref().map(|it| sold.languages.add(&it.to_ascii_uppercase()));
-        // Categories are looked up by their numbers: without them few creatives need different things.
         let needs = match needs {
             Some(known) => known.clone(),
-            None => Needs::of(it, &[]),
+            None => Needs::of(it),
         };
         let needs = sold.needs(needs);
         Fit {
@@ -193,7 +201,7 @@ impl Fit {
             attributes,
             domains,
             categories,
-            numbered,
+            taxonomies,
             language,
             needs,
         }

@@ -16,7 +16,8 @@ use crate::campaign::media::Needs;
 use crate::campaign::name::{is_under, is_within};
 use crate::campaign::state::{Campaign, Status};
 use crate::campaign::target::{PlaceKind, Places};
-use crate::opportunity::{Auction, DeviceKind, Format, Slot, Supply};
+use crate::campaign::taxonomy::Taxonomy;
+use crate::opportunity::{Auction, Category, Deal, DeviceKind, Format, Slot, Supply};
 use crate::reason::Reason;
 
 use super::compile::wanted;
@@ -141,7 +142,7 @@ pub fn explain(
         Audience::Ltv { .. } | Audience::Everybody => "the LTV is in none of its bands".to_owned(),
     });
     creatives(it, auction, slot, &mut found);
-    deals_admitting(it, seat, slot, &mut found);
+    deals_admitting(it, seat, (auction, slot), &mut found);
     if let Some((table, key)) = person.seen {
         let pair = super::compile::key_of(&it.account, &it.id);
         let room = table.room(key, pair, &it.frequency.caps, auction.at_us);
@@ -247,11 +248,23 @@ fn is_under_exactly(host: &str, domain: &str) -> bool {
 
 fn categories(it: &Definition, auction: &Auction<'_>, found: &mut Findings) {
     let wanted = &it.targeting.categories;
-    let has = |listed: &String| auction.categories.iter().any(|code| is_within(code, listed));
-    let included = wanted.include.is_empty() || wanted.include.iter().any(has);
+    let told = &auction.categories;
+    let has = |(listed, of): (&str, Taxonomy)| {
+        let is = |it: &Category<'_>| it.taxonomy == of && is_within(it.code, listed);
+        of != Taxonomy::UNKNOWN && told.iter().any(is)
+    };
+    let included = wanted.include.is_empty() || wanted.included().each().any(has);
     found.unless(included, Reason::Category, || "no category is one that it looks for".to_owned());
-    if let Some(code) = wanted.exclude.iter().find(|code| has(code)) {
+    if let Some((code, _)) = wanted.excluded().each().find(|it| has(*it)) {
         found.unless(false, Reason::Category, || format!("avoids {code}"));
+        return;
+    }
+    let in_it = |of: Taxonomy| of != Taxonomy::UNKNOWN && told.iter().any(|it| it.taxonomy == of);
+    let mut avoided = wanted.excluded().each().filter(|_| !told.is_empty());
+    if let Some((code, _)) = avoided.find(|(_, of)| !in_it(*of)) {
+        found.unless(false, Reason::Category, || {
+            format!("avoids {code}, and categories are told in another taxonomy")
+        });
     }
 }
 
@@ -285,7 +298,7 @@ fn fits(creative: &Creative, slot: &Slot<'_>) -> bool {
 
 /// Creatives that are of a format of the slot: whether one fits it, the slot has what one of those needs, and one
 /// of these is not blocked.
-fn creatives<'d>(it: &'d Definition, auction: &Auction<'_>, slot: &Slot<'_>, found: &mut Findings) {
+fn creatives(it: &Definition, auction: &Auction<'_>, slot: &Slot<'_>, found: &mut Findings) {
     let fitting = || wanted(&it.targeting, &it.creatives).filter(|(_, c)| fits(c, slot));
     if fitting().next().is_none() {
         let any = wanted(&it.targeting, &it.creatives).any(|(_, c)| is_of_format(c, slot));
@@ -295,14 +308,8 @@ fn creatives<'d>(it: &'d Definition, auction: &Auction<'_>, slot: &Slot<'_>, fou
         });
         return;
     }
-    let codes = |creative: &'d Creative| match creative.categories.is_empty() {
-        true => &it.categories[..],
-        false => &creative.categories[..],
-    };
-    let needs = |creative: &'d Creative| Needs::of(creative, codes(creative));
-    let meeting = || fitting().filter(|(_, c)| needs(c).met_by(&slot.asks));
-    if meeting().next().is_none() {
-        let unread = fitting().find(|(_, c)| needs(c).is_unread());
+    if fitting().all(|(_, c)| !Needs::of(c).met_by(&slot.asks)) {
+        let unread = fitting().find(|(_, c)| Needs::of(c).is_unread());
         found.unless(false, Reason::Media, || match unread {
             Some((_, c)) => format!(
                 "the markup of {} is no VAST or DAAST that names its version, and it tells no media.protocol: \
@@ -313,30 +320,49 @@ fn creatives<'d>(it: &'d Definition, auction: &Auction<'_>, slot: &Slot<'_>, fou
         });
         return;
     }
-    let app = it.advertiser_app.as_deref();
-    let app = app.is_some_and(|app| auction.blocked.apps.contains(&app));
-    let own_domain = std::slice::from_ref(&it.advertiser_domain);
-    let blocked = |creative: &'d Creative| {
-        let domains = &creative.advertiser_domains;
-        let domains = if domains.is_empty() { own_domain } else { domains };
-        let codes = codes(creative);
-        !needs(creative).allowed_by(&auction.allowed, &auction.blocked)
-            || creative.attributes.iter().any(|it| slot.attributes_blocked.contains(it))
-            || auction.blocked.advertisers.iter().any(|blocked| {
-                let blocked = blocked.strip_suffix('.').unwrap_or(blocked);
-                domains.iter().any(|domain| is_under(domain, blocked))
-            })
-            || auction
-                .blocked
-                .categories
-                .iter()
-                .any(|blocked| codes.iter().any(|code| is_within(code, blocked)))
-    };
-    let shown = !app && meeting().any(|(_, creative)| !blocked(creative));
-    found.unless(shown, Reason::Blocked, || {
+    found.unless(!shown(it, auction, slot).is_empty(), Reason::Blocked, || {
         "the publisher blocks every creative, or allows none of its languages and categories"
             .to_owned()
     });
+}
+
+/// Creatives that fit the slot and are not blocked there.
+pub(crate) fn shown<'d>(
+    it: &'d Definition,
+    auction: &Auction<'_>,
+    slot: &Slot<'_>,
+) -> Vec<&'d Creative> {
+    let app = it.advertiser_app.as_deref();
+    if app.is_some_and(|app| auction.blocked.apps.contains(&app)) {
+        return Vec::new();
+    }
+    let passes = |creative: &&Creative| {
+        let needs = Needs::of(creative);
+        let attributes = slot.asks.of(creative.format.kind()).map(|ask| &ask.attributes_blocked);
+        let domains = it.domains(creative);
+        fits(creative, slot)
+            && needs.met_by(&slot.asks)
+            && needs.speaks(&auction.allowed.languages)
+            && it.sold(creative).passes(&auction.allowed, &auction.blocked)
+            && !attributes
+                .is_some_and(|them| creative.attributes.iter().any(|it| them.contains(it)))
+            && !auction.blocked.advertisers.iter().any(|blocked| {
+                let blocked = blocked.strip_suffix('.').unwrap_or(blocked);
+                domains.iter().any(|domain| is_under(domain, blocked))
+            })
+    };
+    wanted(&it.targeting, &it.creatives).map(|(_, creative)| creative).filter(passes).collect()
+}
+
+/// Whether a deal may be bid on by a seat with one of these creatives.
+pub(crate) fn admits(deal: &Deal<'_>, it: &Definition, seat: &str, shown: &[&Creative]) -> bool {
+    let advertised = |creative: &&Creative| {
+        let domains = it.domains(creative);
+        deal.advertisers.iter().any(|listed| domains.iter().any(|domain| is_under(domain, listed)))
+    };
+    it.targeting.deals.ids.iter().any(|our| our == deal.id)
+        && (deal.seats.is_empty() || deal.seats.contains(&seat))
+        && (deal.advertisers.is_empty() || shown.iter().any(advertised))
 }
 
 fn needs_deal(it: &Definition, slot: &Slot<'_>) -> bool {
@@ -349,17 +375,19 @@ fn deals_offered(it: &Definition, slot: &Slot<'_>, found: &mut Findings) {
     found.unless(offered, Reason::Deal, || "none of its deals is offered".to_owned());
 }
 
-fn deals_admitting(it: &Definition, seat: &str, slot: &Slot<'_>, found: &mut Findings) {
+fn deals_admitting(
+    it: &Definition,
+    seat: &str,
+    (auction, slot): (&Auction<'_>, &Slot<'_>),
+    found: &mut Findings,
+) {
     let ours = |id: &str| it.targeting.deals.ids.iter().any(|our| our == id);
     if !needs_deal(it, slot) || !slot.deals.iter().any(|deal| ours(deal.id)) {
         return;
     }
-    let admitted = slot.deals.iter().any(|deal| {
-        ours(deal.id)
-            && (deal.seats.is_empty() || deal.seats.contains(&seat))
-            && (deal.advertisers.is_empty()
-                || deal.advertisers.iter().any(|domain| is_under(&it.advertiser_domain, domain)))
-    });
+    let shown = shown(it, auction, slot);
+    // Where nothing can be shown, that has been said.
+    let admitted = shown.is_empty() || slot.deals.iter().any(|deal| admits(deal, it, seat, &shown));
     found.unless(admitted, Reason::Deal, || "its deals do not admit it".to_owned());
 }
 

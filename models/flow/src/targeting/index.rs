@@ -11,14 +11,17 @@ use kiki_models::shield::consent::kind::KindSet;
 use crate::campaign::audience::Audience;
 use crate::campaign::creative::FormatKind;
 use crate::campaign::definition::Definition;
+use crate::campaign::media::Needs;
 use crate::campaign::state::Campaign;
 use crate::campaign::target::{PlaceKind, Places as Where};
+use crate::campaign::taxonomy::{Listed, Taxonomies, Taxonomy};
 use crate::opportunity::{Auction, DeviceKind};
 
 use super::bits;
 use super::compile::{Entry, Fit, FitKind, Sold, key_of};
 use super::geo::{GeoLists, GeoMaking};
 use super::lists::{Places, Set, Sizes, TextLists, Texts};
+use super::sieve::category_key_to;
 
 /// Campaigns of one index.
 pub const CAMPAIGNS_MAX: usize = 1_000_000;
@@ -56,6 +59,11 @@ pub struct Index {
     pub(super) apps_not: AnyOr,
     pub(super) categories: AnyOr,
     pub(super) categories_not: Texts,
+    /// Campaigns that exclude codes of a taxonomy, by its place; and of which there are any.
+    pub(super) excluding: Places,
+    pub(super) excluded: Taxonomies,
+    /// Some campaign looks at categories of content.
+    pub(super) by_content: bool,
     pub(super) banners: Box<[u64]>,
     pub(super) sizes: Sizes,
     /// Of videos, audio and native.
@@ -190,6 +198,8 @@ impl Index {
         let mut places = [set(), set(), set(), set()];
         let (mut sites, mut apps, mut sites_not, mut apps_not) = (any(), any(), any(), any());
         let (mut categories, mut categories_not) = (any(), any());
+        let mut excluding = vec![Vec::new(); Taxonomy::ALL];
+        let (mut excluded, mut by_content) = (Taxonomies::default(), false);
         let (mut accounts, mut account_places) = (Vec::<Arc<str>>::new(), HashMap::new());
         let (mut banners, mut others) = (set(), [set(), set(), set()]);
         let mut sizes: HashMap<(u16, u16), Vec<u32>> = HashMap::new();
@@ -234,13 +244,21 @@ impl Index {
             ] {
                 lists.add(texts.is_empty() == allow, texts.iter().map(String::as_str), at);
             }
-            let upper = |list: &[String]| -> Vec<String> {
-                list.iter().map(|code| code.to_ascii_uppercase()).collect()
+            let keys = |list: Listed<'_>| -> Vec<String> {
+                list.each().filter_map(|(code, taxonomy)| category_key(code, taxonomy)).collect()
             };
-            let include = upper(&target.categories.include);
-            categories.add(include.is_empty(), include.iter().map(String::as_str), at);
-            let exclude = upper(&target.categories.exclude);
-            categories_not.add(false, exclude.iter().map(String::as_str), at);
+            let (include, exclude) = (target.categories.included(), target.categories.excluded());
+            let any = include.codes.is_empty();
+            categories.add(any, keys(include).iter().map(String::as_str), at);
+            categories_not.add(false, keys(exclude).iter().map(String::as_str), at);
+            let of = exclude.taxonomies();
+            for place in of.places_beyond(Taxonomies::default()) {
+                if let Some(list) = excluding.get_mut(place) {
+                    list.push(at);
+                }
+            }
+            excluded = excluded.and(of);
+            by_content |= !any || !exclude.codes.is_empty();
             deals_only.add_if(target.deals.only, at);
             let ids = target.deals.ids.iter().map(|id| deals.1.add(id, at));
             let mut ids: Vec<u32> = ids.collect();
@@ -292,7 +310,6 @@ impl Index {
                 strategy: it.strategy.clone(),
                 app: it.advertiser_app.as_deref().map(|app| sold.apps.add(app)),
                 seat,
-                advertiser: sold.domain(&it.advertiser_domain).collect(),
                 deals_only: target.deals.only,
                 creatives,
                 deals: ids.into_boxed_slice(),
@@ -329,6 +346,9 @@ impl Index {
             apps_not: apps_not.done(n),
             categories: categories.done(n),
             categories_not: categories_not.done(n).texts,
+            excluding: Places::of(excluding, n),
+            excluded,
+            by_content,
             banners: banners.0,
             sizes: Sizes::of(sizes, n),
             others: others.map(|set| set.0),
@@ -357,6 +377,12 @@ impl Index {
 
     pub fn entry(&self, at: u32) -> Option<&Entry> {
         self.entries.get(at as usize)
+    }
+
+    /// What a creative needs of a place, by its own place in the definition.
+    pub fn needs(&self, entry: &Entry, creative: u16) -> Option<&Needs> {
+        let at = entry.creatives.binary_search_by_key(&creative, |fit| fit.place).ok()?;
+        self.sold.needs.get(entry.creatives.get(at)?.needs as usize)
     }
 
     /// Where a campaign is.
@@ -388,9 +414,16 @@ impl Index {
             + self.geo.bytes()
             + self.geo_not.bytes()
             + self.devices.bytes()
+            + self.excluding.bytes()
             + self.sizes.bytes()
             + self.sold.bytes()
     }
+}
+
+/// What a category is listed by; `None`: its taxonomy is not known, so that no content is known to be of it.
+fn category_key(code: &str, taxonomy: Taxonomy) -> Option<String> {
+    let mut key = String::new();
+    category_key_to(code, taxonomy, &mut key).then_some(key)
 }
 
 /// Place of a kind of format among [`Index::others`].

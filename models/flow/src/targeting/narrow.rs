@@ -6,6 +6,7 @@
 
 use crate::campaign::country::Country;
 use crate::campaign::name::{with_parent, with_parents};
+use crate::campaign::taxonomy::Taxonomies;
 use crate::opportunity::{Auction, Slot, Supply};
 use crate::reason::Reason;
 
@@ -15,7 +16,7 @@ use super::geo::{GeoLists, city_key, region_key};
 use super::index::{AnyOr, Index, device_place, other_place};
 use super::live::Live;
 use super::scratch::{Refused, Scratch};
-use super::sieve::upper;
+use super::sieve::category_key_to;
 
 /// Kinds of places as the index has them.
 const SITE: usize = 0;
@@ -168,18 +169,32 @@ impl Index {
         text: &mut String,
         say: &mut impl FnMut(Reason, u32),
     ) {
-        if self.categories.texts.is_empty() && self.categories_not.is_empty() {
+        if !self.by_content {
             return;
         }
         live.copy(&self.categories.any, one);
-        for code in auction.categories.iter().flat_map(|code| with_parent(code)) {
-            upper(code, text);
-            self.categories.texts.add_to(text, live, one);
+        let each = || {
+            let all = auction.categories.iter();
+            all.flat_map(|it| with_parent(it.code).map(|code| (code, it.taxonomy)))
+        };
+        for (code, taxonomy) in each() {
+            if category_key_to(code, taxonomy, text) {
+                self.categories.texts.add_to(text, live, one);
+            }
         }
         say(Reason::Category, bits::keep(request, one));
-        for code in auction.categories.iter().flat_map(|code| with_parent(code)) {
-            upper(code, text);
-            say(Reason::Category, self.categories_not.drop_from(text, live, request));
+        for (code, taxonomy) in each() {
+            if category_key_to(code, taxonomy, text) {
+                say(Reason::Category, self.categories_not.drop_from(text, live, request));
+            }
+        }
+        if auction.categories.is_empty() {
+            return;
+        }
+        // Content that tells its categories in another taxonomy alone might be what is excluded.
+        let told = Taxonomies::of(auction.categories.iter().map(|it| it.taxonomy));
+        for place in self.excluded.places_beyond(told) {
+            say(Reason::Category, self.excluding.drop_from(place, live, request));
         }
     }
 

@@ -74,7 +74,7 @@ impl<'a> Person<'a> {
     /// among its purposes.
     pub fn of(self, auction: &Auction<'_>) -> Person<'a> {
         match auction.user {
-            Some(user) if auction.personal && user.known => {
+            Some(user) if auction.personal && user.is_known() => {
                 // Of a customer whose grants were not found, none is there.
                 let granted = self.granted.unwrap_or_default();
                 let person = Person { granted: Some(granted), ..self };

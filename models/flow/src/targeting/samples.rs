@@ -15,13 +15,15 @@ use crate::campaign::creative::{Creative, FormatKind, Shape};
 use crate::campaign::definition::{Cap, Definition};
 use crate::campaign::hours::{Clock, Part, Weekday};
 use crate::campaign::media::Media;
+use crate::campaign::native::{Asset, Wanted};
 use crate::campaign::state::{Campaign, Status};
 use crate::campaign::strategy::{Strategy as Bidding, Worth};
 use crate::campaign::target::{City, PlaceKind, Region, Size};
+use crate::campaign::taxonomy::Taxonomy;
 use crate::campaign::tests::SMALL;
 use crate::opportunity::{
-    Allowed, Ask, Asks, Auction, Blocked, Codes, Deal, Device, DeviceKind, Floor, Format, Geo,
-    PriceType, Slot, Supply, User,
+    Allowed, Ask, Asks, Auction, Blocked, Category, Codes, Deal, Device, DeviceKind, Floor, Format,
+    Geo, IdKind, PriceType, Slot, Supply, User,
 };
 
 pub const SITES: [&str; 5] =
@@ -42,6 +44,15 @@ const MARKUPS: [&str; 5] = [
     "<iframe>",
     r#"<VAST version="3.0"><Ad/></VAST>"#,
     r#"<VAST version="2.0"><Ad><Wrapper/></Ad></VAST>"#,
+];
+const NATIVES: [&str; 2] = [
+    r#"{"link":{"url":"https://acme.example"},"assets":[{"title":{"text":"Boots"}}]}"#,
+    r#"{"native":{"link":{"url":"https://acme.example"},"assets":[{"data":{"type":2,"value":"Boots"}}]}}"#,
+];
+const ASSETS: [Wanted; 3] = [
+    Wanted { id: 1, required: true, asset: Asset::Title { len: 25 } },
+    Wanted { id: 2, required: false, asset: Asset::Title { len: 0 } },
+    Wanted { id: 3, required: false, asset: Asset::Data { kind: 2, len: 90 } },
 ];
 const SEATS: [&str; 3] = ["s1", "s2", "house"];
 const SIZES: [(u16, u16); 4] = [(300, 250), (728, 90), (320, 50), (640, 360)];
@@ -97,6 +108,7 @@ pub fn campaign(id: usize, often: u32, dice: &mut Dice) -> Arc<Campaign> {
     it.advertiser_domain = dice.one(&DOMAINS).to_owned();
     it.advertiser_app = dice.yes(20).then(|| dice.one(&APPS).to_owned());
     it.categories = dice.texts(50, &CATEGORIES);
+    it.cattax = Some(dice.one(&[6, 6, 7]));
     it.seat = dice.yes(40).then(|| dice.one(&SEATS).to_owned());
     it.consent.children = dice.yes(50);
     it.consent.personal = dice.yes(often / 2);
@@ -143,6 +155,7 @@ pub fn campaign(id: usize, often: u32, dice: &mut Dice) -> Arc<Campaign> {
     target.inventory.apps.deny = dice.texts(often / 3, &APPS);
     target.categories.include = dice.texts(often / 2, &CATEGORIES);
     target.categories.exclude = dice.texts(often / 2, &CATEGORIES);
+    target.categories.cattax = Some(dice.one(&[6, 6, 7]));
     target.formats = dice.some(often / 3, &FormatKind::ALL);
     target.sizes = dice.some(often / 3, &SIZES).into_iter().map(|(w, h)| Size { w, h }).collect();
     if dice.yes(often) {
@@ -196,12 +209,17 @@ fn creative(i: usize, dice: &mut Dice) -> Creative {
         5 => Shape::Audio { duration_s, mime: "audio/mpeg".into() },
         _ => Shape::Native {},
     };
+    let markup = match format {
+        Shape::Native {} => dice.one(&NATIVES),
+        _ => dice.one(&MARKUPS),
+    };
     Creative {
         id: format!("cr{i}"),
         format,
-        markup: dice.one(&MARKUPS).into(),
+        markup: markup.into(),
         advertiser_domains: dice.texts(20, &DOMAINS),
         categories: dice.texts(30, &CATEGORIES),
+        cattax: dice.yes(30).then(|| dice.one(&[6, 7])),
         attributes: dice.some(30, &[1, 6, 17]),
         language: dice.yes(50).then(|| dice.one(&["de", "en"]).to_owned()),
         media,
@@ -225,8 +243,12 @@ pub fn auction(often: u32, dice: &mut Dice) -> Auction<'static> {
         price: dice.one(&[PriceType::First, PriceType::Second]),
         test: false,
         supply,
-        publisher: None,
-        categories: dice.some(60, &CATEGORIES).into(),
+        categories: {
+            let said = Taxonomy::of(dice.one(&[1, 6, 6, 7, 500]));
+            let codes = dice.some(60, &CATEGORIES);
+            let of = |code| Category { code, taxonomy: said.of_code(code) };
+            codes.into_iter().map(of).collect()
+        },
         geo: Geo {
             country: told(dice).then(|| dice.one(&["DEU", "FRA", "USA", "AUT", "XXX"])),
             region: dice.yes(60).then(|| dice.one(&["BY", "US-CA", "ny", "TX"])),
@@ -239,18 +261,21 @@ pub fn auction(often: u32, dice: &mut Dice) -> Auction<'static> {
             os: told(dice).then(|| dice.one(&["iOS", "Android", "Windows", "Tizen"])),
             language: told(dice).then(|| dice.one(&["de-AT", "EN", "fr", "pl"])),
         },
-        user: told(dice).then_some(User { key: "anna", known: dice.0.random_range(0..2) == 0 }),
+        user: {
+            let kind = dice.one(&[IdKind::Buyer, IdKind::Exchange]);
+            told(dice).then_some(User { key: "anna", kind })
+        },
         personal: dice.yes(80),
         coppa: dice.yes(often / 3),
         blocked: Blocked {
-            categories: dice.some(often, &["IAB1", "iab12-1", "IAB25", "IAB26"]).into(),
+            categories: dice.some(often, &["IAB1", "iab12-1", "IAB25", "483"]).into(),
             advertisers: dice.some(often, &["acme.example", "rival.example", "nobody.test"]).into(),
             apps: dice.some(often / 2, &APPS).into(),
         },
         allowed: Allowed {
             categories: dice.some(often / 3, &["IAB1", "iab12-1", "IAB25", "483"]).into(),
             languages: dice.some(often / 3, &["de-AT", "EN", "fr"]).into(),
-            other_taxonomy: dice.yes(often / 3),
+            taxonomy: Taxonomy::of(dice.one(&[1, 1, 6, 7, 500])),
         },
         seats: dice.some(often / 2, &SEATS).into(),
         seats_blocked: dice.some(often / 4, &SEATS).into(),
@@ -293,10 +318,7 @@ fn slot(often: u32, dice: &mut Dice) -> Slot<'static> {
         deals,
         private: dice.yes(often / 3),
         secure: dice.yes(70),
-        interstitial: false,
-        rewarded: false,
         asks: asks(often, dice),
-        attributes_blocked: dice.some(often, &[6, 17]).into(),
         expires_s: None,
     }
 }
@@ -317,6 +339,11 @@ fn asks(often: u32, dice: &mut Dice) -> Asks<'static> {
             protocols: (!protocols.is_empty()).then(|| Codes::of(protocols)),
             apis: Codes::of(dice.some(60, &[5, 7])),
             types_blocked: Codes::of(dice.some(often, &[1, 3, 4])),
+            attributes_blocked: dice.some(often, &[6, 17]).into(),
+            assets: match kind {
+                FormatKind::Native => dice.some(90, &ASSETS),
+                _ => Vec::new(),
+            },
         };
         asks.add(kind, ask);
     }

@@ -5,15 +5,13 @@
 use std::ops::Range;
 
 use crate::campaign::creative::FormatKind;
+use crate::campaign::taxonomy::Taxonomy;
 use crate::opportunity::{Auction, Deal, Format, Slot};
 
 use super::compile::{Fit, FitKind};
 use super::dictionary::{TEXT_MAX, language_of, lower};
 use super::index::Index;
 use super::marks::Marks;
-
-/// Codes of attributes are numbers of 16 bits.
-const ATTRIBUTES: usize = 1 << 16;
 
 /// See the module's page. Its numbers are those of [`super::compile::Sold`].
 #[derive(Debug, Default)]
@@ -27,10 +25,11 @@ pub struct Sieve {
     languages: Marks,
     has_allowed: bool,
     has_languages: bool,
-    /// Categories are compared with codes that are not of the IAB's first taxonomy.
-    other_taxonomy: bool,
-    /// Of the slot.
-    attributes: Marks,
+    /// Categories are blocked, and of what taxonomy these and the allowed ones are.
+    has_blocked: bool,
+    taxonomy: Taxonomy,
+    /// Of the slot, those that are blocked of each kind of format, ascending.
+    attributes: [Vec<u16>; FormatKind::ALL.len()],
     formats: Formats,
     /// Needs that were held against the slot, and those of them that it meets.
     held: Marks,
@@ -81,14 +80,19 @@ impl Sieve {
         }
         self.has_allowed = !allowed.categories.is_empty();
         self.has_languages = !allowed.languages.is_empty();
-        self.other_taxonomy =
-            allowed.other_taxonomy && (self.has_allowed || !blocked.categories.is_empty());
+        self.has_blocked = !blocked.categories.is_empty();
+        self.taxonomy = allowed.taxonomy;
     }
 
     /// Looks up what a slot says.
     pub fn slot(&mut self, index: &Index, slot: &Slot<'_>, text: &mut String) {
-        self.attributes.begin(ATTRIBUTES);
-        slot.attributes_blocked.iter().for_each(|code| self.attributes.mark(u32::from(*code)));
+        for (kind, blocked) in FormatKind::ALL.into_iter().zip(&mut self.attributes) {
+            blocked.clear();
+            if let Some(ask) = slot.asks.of(kind) {
+                blocked.extend_from_slice(&ask.attributes_blocked);
+                blocked.sort_unstable();
+            }
+        }
         self.formats.read(slot);
         self.held.begin(index.sold.needs.len());
         self.met.begin(index.sold.needs.len());
@@ -119,15 +123,19 @@ impl Sieve {
 
     /// Whether the publisher blocks a creative, or does not allow it.
     pub fn blocks(&self, fit: &Fit) -> bool {
-        let attribute = !self.attributes.is_empty()
-            && fit.attributes.iter().any(|code| self.attributes.holds(u32::from(*code)));
+        let attributes = self.attributes.get(fit.kind.place());
+        let attribute = attributes.is_some_and(|blocked| {
+            let holds = |code: &u16| blocked.binary_search(code).is_ok();
+            !blocked.is_empty() && fit.attributes.iter().any(holds)
+        });
         let spoken = |it: &u32| self.languages.holds(*it);
+        let compared = fit.taxonomies.has(self.taxonomy);
         attribute
             || self.domains.meets(&fit.domains)
             || self.categories.meets(&fit.categories)
-            || self.has_allowed && !self.allowed.meets(&fit.categories)
+            || self.has_blocked && !compared && !fit.categories.is_empty()
+            || self.has_allowed && !(compared && self.allowed.meets(&fit.categories))
             || self.has_languages && !fit.language.as_ref().is_some_and(spoken)
-            || self.other_taxonomy && !fit.numbered
     }
 
     /// Exact sizes of banners, each once, and whether others are taken too.
@@ -150,29 +158,68 @@ impl Sieve {
         self.deals.known.iter().map(|deal| deal.number)
     }
 
-    /// Deals that a campaign may bid on, by their places in the slot. `deals`: the campaign's, ascending;
-    /// `seat` and `domains`: numbers of its seat, and of its advertiser's domain and those that it is in.
-    pub fn admitted<'a>(
+    /// Deals of the slot that a campaign has and whose seats admit its own. `deals`: the campaign's, ascending;
+    /// `seat`: the number of its seat.
+    pub fn offered<'a>(
         &'a self,
         deals: &'a [u32],
         seat: u32,
-        domains: &'a [u32],
-    ) -> impl Iterator<Item = usize> + use<'a> {
-        // Most campaigns have none.
-        let known: &[Known] = if deals.is_empty() { &[] } else { &self.deals.known };
-        known.iter().filter_map(move |deal| {
-            deals.binary_search(&deal.number).ok()?;
-            let listed = |list: &Range<usize>| self.deals.numbers.get(list.clone());
-            let holds = |list: &Option<Range<usize>>, numbers: &[u32]| match list {
-                None => true,
-                Some(list) => listed(list).is_some_and(|listed| {
-                    numbers.iter().any(|number| listed.binary_search(number).is_ok())
-                }),
-            };
-            let ours = holds(&deal.seats, &[seat]) && holds(&deal.advertisers, domains);
-            ours.then_some(deal.place)
-        })
+    ) -> impl Iterator<Item = Offered> + use<'a> {
+        (0..self.deals_known(deals)).filter_map(move |nth| self.nth_offered(nth, deals, seat))
     }
+
+    /// How many deals there are to go through for a campaign. Most campaigns have none.
+    pub fn deals_known(&self, deals: &[u32]) -> usize {
+        if deals.is_empty() { 0 } else { self.deals.known.len() }
+    }
+
+    /// The nth of them, where it is one of [`Sieve::offered`].
+    pub fn nth_offered(&self, nth: usize, deals: &[u32], seat: u32) -> Option<Offered> {
+        let deal = self.deals.known.get(nth)?;
+        deals.binary_search(&deal.number).ok()?;
+        let ours = self.listed(&deal.seats, &[seat]);
+        ours.then_some(Offered { nth, place: deal.place, for_all: deal.advertisers.is_none() })
+    }
+
+    /// Whether a deal admits an advertiser. `domains`: numbers of the creative's domains and those that they are in.
+    pub fn admits(&self, deal: Offered, domains: &[u32]) -> bool {
+        let known = self.deals.known.get(deal.nth);
+        deal.for_all || known.is_some_and(|known| self.listed(&known.advertisers, domains))
+    }
+
+    /// Whether one of the numbers is on a list, or there is no list.
+    fn listed(&self, list: &Option<Range<usize>>, numbers: &[u32]) -> bool {
+        let Some(list) = list else { return true };
+        let listed = self.deals.numbers.get(list.clone()).unwrap_or_default();
+        numbers.iter().any(|number| listed.binary_search(number).is_ok())
+    }
+}
+
+/// Writes what a category is listed by: its code in upper case, of a later taxonomy behind the number of that.
+/// `false`: nobody knows of which taxonomy it is.
+pub(super) fn category_key_to(code: &str, taxonomy: Taxonomy, to: &mut String) -> bool {
+    upper(code, to);
+    match taxonomy.number() {
+        None => return false,
+        Some(1) => {}
+        Some(number) => {
+            // Digits of a number, without an allocation.
+            let digits = [number / 10, number % 10].map(|n| char::from(b'0' + n as u8));
+            to.insert(0, ':');
+            digits.into_iter().rev().for_each(|digit| to.insert(0, digit));
+        }
+    }
+    true
+}
+
+/// A deal of the slot that a campaign has.
+#[derive(Clone, Copy, Debug)]
+pub struct Offered {
+    nth: usize,
+    /// Its place in the slot.
+    pub place: usize,
+    /// It lists no advertisers.
+    pub for_all: bool,
 }
 
 /// A code in upper case; nothing of what is longer than any code.

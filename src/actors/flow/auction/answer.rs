@@ -12,3 +12,10 @@ pub enum Answer {
     /// HTTP 400 with an empty body.
     Malformed(Malformed),
 }
+
+impl Answer {
+    /// To a request that was not read.
+    pub(super) fn unread(why: Malformed) -> Answer {
+        why.no_bid().map_or(Answer::Malformed(why), Answer::NoBid)
+    }
+}

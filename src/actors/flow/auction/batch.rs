@@ -28,15 +28,15 @@ pub struct BatchTerms {
 type Read<'b> = Result<Request<'b>, Malformed>;
 
 impl Office {
-    /// Answers bid requests in their order; `began_us` and `tmax` as of one. Of an atomic batch in which one
+    /// Answers bid requests of an exchange in their order; `began_us` and `tmax` as of one. Of an atomic batch in which one
     /// cannot bid, the others are answered with [`Reason::Withheld`], and nothing is left of their bids: no
     /// hold, no count, no record.
     pub async fn bid_batch(
         &self,
         bodies: &[impl AsRef<[u8]>],
+        exchange: &str,
         terms: BatchTerms,
-        began_us: i64,
-        tmax: Option<Duration>,
+        (began_us, tmax): (i64, Option<Duration>),
     ) -> Vec<Answer> {
         let mut all: Vec<Read<'_>> = Vec::with_capacity(bodies.len());
         for body in bodies {
@@ -50,8 +50,8 @@ impl Office {
         let times = all.iter().flatten().map(|it| self.until_us(it, began_us, tmax));
         let until_us = times.min().unwrap_or(began_us);
         let answers = match terms.atomic {
-            true => self.all_or_none(&all, terms, (began_us, until_us)).await,
-            false => self.each(&all, terms, (began_us, until_us)).await,
+            true => self.all_or_none((&all, exchange), terms, (began_us, until_us)).await,
+            false => self.each((&all, exchange), terms, (began_us, until_us)).await,
         };
         for answer in &answers {
             match answer {
@@ -65,7 +65,7 @@ impl Office {
 
     async fn each(
         &self,
-        all: &[Read<'_>],
+        (all, exchange): (&[Read<'_>], &str),
         terms: BatchTerms,
         (began_us, until_us): (i64, i64),
     ) -> Vec<Answer> {
@@ -74,11 +74,12 @@ impl Office {
             let request = match read {
                 Ok(request) => request,
                 Err(malformed) => {
-                    answers.push(Answer::Malformed(*malformed));
+                    answers.push(Answer::unread(*malformed));
                     continue;
                 }
             };
-            let fits = self.readied(request, began_us, until_us).await.and_then(|ready| {
+            let ready = self.readied(request, exchange, (began_us, until_us)).await;
+            let fits = ready.and_then(|ready| {
                 if clock::mono_us() >= until_us {
                     return Err(Reason::Deadline);
                 }
@@ -92,15 +93,15 @@ impl Office {
 
     async fn all_or_none(
         &self,
-        all: &[Read<'_>],
+        (all, exchange): (&[Read<'_>], &str),
         terms: BatchTerms,
         (began_us, until_us): (i64, i64),
     ) -> Vec<Answer> {
-        let ready = match self.all_ready(all, (began_us, until_us)).await {
+        let ready = match self.all_ready((all, exchange), (began_us, until_us)).await {
             Ok(ready) => ready,
             Err(missed) => {
                 let none = |(at, read): (usize, &Read<'_>)| match (read, missed) {
-                    (Err(malformed), _) => Answer::Malformed(*malformed),
+                    (Err(malformed), _) => Answer::unread(*malformed),
                     (Ok(_), Some((of, reason))) if of == at => Answer::NoBid(reason),
                     (Ok(_), _) => Answer::NoBid(Reason::Withheld),
                 };
@@ -123,7 +124,7 @@ impl Office {
     /// given back.
     async fn all_ready<'a>(
         &'a self,
-        all: &'a [Read<'_>],
+        (all, exchange): (&'a [Read<'_>], &str),
         (began_us, until_us): (i64, i64),
     ) -> Result<Vec<Ready<'a>>, Option<(usize, Reason)>> {
         // Before any money is held.
@@ -132,7 +133,7 @@ impl Office {
         }
         let mut ready = Vec::with_capacity(all.len());
         for (at, request) in all.iter().flatten().enumerate() {
-            let one = self.readied(request, began_us, until_us).await;
+            let one = self.readied(request, exchange, (began_us, until_us)).await;
             ready.push(one.map_err(|reason| Some((at, reason)))?);
         }
         Ok(ready)

@@ -19,6 +19,7 @@ use crate::actors::kernel::run_within;
 use crate::clock;
 use crate::models::breaker::BreakerState;
 use crate::models::flow::auction::explain;
+use crate::models::flow::auction::standing::{self, GRACE_US};
 use crate::models::flow::auction::{Bid, Context, Decisions, decide};
 use crate::models::flow::decision::sample::sampled;
 use crate::models::flow::decision::{Decision, Kind};
@@ -35,13 +36,8 @@ use crate::models::shield::hold::OWN_PROOF;
 use crate::models::shield::purse::HoldAnswer;
 use crate::models::shield::refusal;
 
-/// Money is held this much longer than the exchange is told, so that a win at the very end is booked within
-/// its hold.
-const GRACE_US: i64 = 5_000_000;
 /// A limit that is swept and has no timer of its own, which costs a third of the ask, may come so late.
 const SWEPT_LATE: Duration = Duration::from_millis(20);
-/// Seconds between auction and impression that are promised at most, whatever an exchange asks for.
-const EXPIRES_S_MAX: u32 = 3_600;
 /// Rounds of authorising: the first winners and three fall-backs, once more for what a change of currency
 /// takes.
 const ROUNDS_MAX: usize = 6;
@@ -49,19 +45,29 @@ const ROUNDS_MAX: usize = 6;
 const EXPLAINED_MAX: usize = 4;
 
 impl Office {
-    /// Answers a bid request. `began_us`: when it arrived (monotonic); `tmax`: how long the caller waits at
-    /// most, if that is less than what the request says.
-    pub async fn bid(&self, body: &[u8], began_us: i64, tmax: Option<Duration>) -> Answer {
+    /// Answers a bid request of an exchange, which is told apart from others by that name. `began_us`: when it
+    /// arrived (monotonic); `tmax`: how long the caller waits at most, if that is less than what the request says.
+    pub async fn bid(
+        &self,
+        body: &[u8],
+        exchange: &str,
+        began_us: i64,
+        tmax: Option<Duration>,
+    ) -> Answer {
         self.counts.request();
         let request = match Request::parse(body, &self.terms.limits) {
             Ok(request) => request,
             Err(malformed) => {
-                self.counts.malformed();
-                return Answer::Malformed(malformed);
+                let answer = Answer::unread(malformed);
+                match &answer {
+                    Answer::NoBid(reason) => self.counts.no_bid(*reason),
+                    _ => self.counts.malformed(),
+                }
+                return answer;
             }
         };
         let until_us = self.until_us(&request, began_us, tmax);
-        match self.decided(&request, began_us, until_us).await {
+        match self.decided(&request, exchange, (began_us, until_us)).await {
             Ok(bytes) => Answer::Bids(bytes),
             Err(reason) => {
                 self.counts.no_bid(reason);
@@ -86,10 +92,10 @@ impl Office {
     async fn decided(
         &self,
         request: &Request<'_>,
-        began_us: i64,
-        until_us: i64,
+        exchange: &str,
+        (began_us, until_us): (i64, i64),
     ) -> Result<Vec<u8>, Reason> {
-        let ready = self.readied(request, began_us, until_us).await?;
+        let ready = self.readied(request, exchange, (began_us, until_us)).await?;
         match clock::mono_us() < until_us {
             true => Ok(ready.go()),
             // Nobody hears of these bids: dropped, what is held for them is given back.
@@ -101,8 +107,8 @@ impl Office {
     pub(super) async fn readied<'a>(
         &'a self,
         request: &'a Request<'_>,
-        began_us: i64,
-        until_us: i64,
+        exchange: &str,
+        (began_us, until_us): (i64, i64),
     ) -> Result<Ready<'a>, Reason> {
         let (_place, auction) = self.admitted(request, until_us).inspect_err(|reason| {
             let id = &*request.id;
@@ -112,7 +118,7 @@ impl Office {
             }
         })?;
         let market = self.market();
-        let seeing = Seeing::of(self, &auction);
+        let seeing = Seeing::of(self, &auction, exchange);
         let seed = self.salt ^ hash(auction.id);
         let mut lent = self.scratch();
         let decisions = {
@@ -191,8 +197,8 @@ impl Office {
             let who = (ready.seeing.key, auction.at_us);
             let ask = |(slot, bid): (usize, Bid)| async move {
                 let slot_of = auction.slots.get(slot);
-                let exp_s = slot_of.and_then(|slot| slot.expires_s).unwrap_or(0);
-                (slot, bid, self.authorise((&**market, who), &bid, exp_s, until_us).await)
+                let asked_s = slot_of.and_then(|slot| slot.expires_s);
+                (slot, bid, self.authorise((&**market, who), &bid, asked_s, until_us).await)
             };
             // Mostly there is one.
             let answers: SmallVec<[_; 1]> = match asked.as_slice() {
@@ -219,7 +225,7 @@ impl Office {
         &'a self,
         (market, (person, at_us)): (&'a Market, (Option<PersonKey>, i64)),
         bid: &Bid,
-        exp_s: u32,
+        asked_s: Option<u32>,
         until_us: i64,
     ) -> Result<(Counted<'a>, u32), Reason> {
         let seat = market.seat(bid.at).ok_or(Reason::NotActive)?;
@@ -227,8 +233,8 @@ impl Office {
         if left_us == 0 {
             return Err(Reason::Deadline);
         }
-        let own_s = u32::try_from(self.terms.hold_ttl_us / 1_000_000).unwrap_or(EXPIRES_S_MAX);
-        let exp_s = exp_s.max(own_s).clamp(1, EXPIRES_S_MAX);
+        let longest_us = self.shield.terms().limits.hold_ttl_max_us;
+        let exp_s = standing::seconds(asked_s, self.terms.hold_ttl_us, longest_us);
         let hold = Op(journal::in_time(clock::wall_us(), rand::random()));
         let ttl_us = i64::from(exp_s) * 1_000_000 + GRACE_US;
         let currency = Some(market.index().entry(bid.at).ok_or(Reason::NotActive)?.currency);

@@ -10,6 +10,7 @@ use crate::models::flow::frequency::key::Keyer;
 use crate::models::flow::frequency::stored::{self, BadFile, Stored, Writer};
 use crate::models::flow::frequency::table::{Record, bits};
 use crate::models::flow::frequency::{PersonKey, Table};
+use crate::models::flow::opportunity::User;
 
 const TABLES: usize = 16;
 
@@ -112,8 +113,9 @@ impl People {
         }
     }
 
-    pub fn key(&self, person: &str) -> PersonKey {
-        self.keyer.key(person)
+    /// Whoever a request of an exchange is about.
+    pub fn person(&self, user: &User<'_>, exchange: &str) -> PersonKey {
+        self.keyer.person(user, exchange)
     }
 
     /// The table of a person. It is not held while anything is waited for.
@@ -132,7 +134,8 @@ mod tests {
     fn a_file_of_one_secret_counts_after_a_start_and_one_of_another_does_not() {
         let caps = [Cap { impressions: 3, period_s: 3_600 }];
         let people = People::new(b"secret", 1_024);
-        let keys: Vec<PersonKey> = (0..100).map(|n| people.key(&format!("person {n}"))).collect();
+        let keys: Vec<PersonKey> =
+            (0..100).map(|n| people.keyer.key(&format!("person {n}"))).collect();
         for key in &keys {
             people.table(*key).expect("a table").won(*key, 1, &caps, 5, 0, 0);
         }
@@ -152,7 +155,7 @@ mod tests {
         const S: i64 = 1_000_000;
         let caps = [Cap { impressions: 3, period_s: 3_600 }];
         let people = People::new(b"secret", 1_024);
-        let (won, silent) = (people.key("won"), people.key("silent"));
+        let (won, silent) = (people.keyer.key("won"), people.keyer.key("silent"));
         for (key, bid) in [(won, 5), (silent, 6)] {
             let mut table = people.table(key).expect("a table");
             table.bid(key, 1, &caps, bid, 10 * S, 70 * S);

@@ -64,11 +64,12 @@ pub struct Seeing<'a> {
 }
 
 impl<'a> Seeing<'a> {
-    pub fn of(office: &Office, auction: &Auction<'a>) -> Seeing<'a> {
+    /// `exchange`: the name by which the caller is known.
+    pub fn of(office: &Office, auction: &Auction<'a>, exchange: &str) -> Seeing<'a> {
         let user = auction.user.filter(|_| auction.personal);
         Seeing {
-            key: user.map(|user| office.people.key(user.key)),
-            customer: user.filter(|user| user.known).map(|user| user.key),
+            key: user.map(|user| office.people.person(&user, exchange)),
+            customer: user.filter(|user| user.is_known()).map(|user| user.key),
             chains: Default::default(),
         }
     }

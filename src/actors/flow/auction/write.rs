@@ -9,7 +9,11 @@ use super::sights::Seeing;
 use crate::actors::flow::bidder::Seat;
 use crate::actors::flow::ltv::Known;
 use crate::models::flow::auction::Bid;
-use crate::models::flow::campaign::creative::{Creative, Shape};
+use crate::models::flow::campaign::creative::{Creative, FormatKind, Shape};
+use crate::models::flow::campaign::media::Needs;
+use crate::models::flow::campaign::name::{campaign_told, creative_told};
+use crate::models::flow::campaign::native;
+use crate::models::flow::campaign::taxonomy::Taxonomy;
 use crate::models::flow::decision::record::{LtvUsed, MultipliersUsed, PriceUsed};
 use crate::models::flow::decision::{Decision, Digest, Kind};
 use crate::models::flow::notice::Kind as Notice;
@@ -47,9 +51,17 @@ struct Parts<'a> {
     id: String,
     urls: Option<Addresses>,
     creative: &'a Creative,
+    /// The markup, as the impression asks for it.
+    adm: Cow<'a, str>,
     entry: &'a Entry,
     domains: Vec<&'a str>,
+    /// Those of one taxonomy.
     categories: Vec<&'a str>,
+    taxonomy: Option<Taxonomy>,
+    protocol: Option<u16>,
+    /// What exchanges call campaign and creative.
+    cid: Cow<'a, str>,
+    crid: String,
     won: &'a Won,
 }
 
@@ -110,15 +122,18 @@ impl Office {
         let seat = market.seat(won.bid.at)?;
         let it = &entry.campaign.definition;
         let creative = creative(entry, &won.bid)?;
-        let own = std::slice::from_ref(&it.advertiser_domain);
-        let domains = match creative.advertiser_domains.is_empty() {
-            true => own,
-            false => &creative.advertiser_domains,
+        let adm = match creative.format {
+            Shape::Native {} => {
+                let asks = &auction.slots.get(won.slot)?.asks;
+                let assets = &asks.of(FormatKind::Native)?.assets;
+                Cow::Owned(native::answer(&creative.markup, assets)?)
+            }
+            _ => Cow::Borrowed(creative.markup.as_str()),
         };
-        let categories = match creative.categories.is_empty() {
-            true => &it.categories,
-            false => &creative.categories,
-        };
+        let sold = it.sold(creative);
+        let taxonomy = sold.told_in(auction.allowed.taxonomy);
+        let categories = sold.each().filter(|(_, of)| Some(*of) == taxonomy);
+        let needs = market.index().needs(entry, won.bid.creative);
         let urls = match won.hold {
             None => None,
             Some(hold) => {
@@ -130,9 +145,14 @@ impl Office {
             id: won.hold.map_or_else(|| won.slot.to_string(), |hold| hold.to_string()),
             urls,
             creative,
+            adm,
             entry,
-            domains: domains.iter().map(String::as_str).collect(),
-            categories: categories.iter().map(String::as_str).collect(),
+            domains: it.domains(creative).iter().map(String::as_str).collect(),
+            categories: categories.map(|(code, _)| code).collect(),
+            taxonomy,
+            protocol: needs.and_then(Needs::protocol),
+            cid: campaign_told(&it.account, &it.id),
+            crid: creative_told(&it.account, &it.id, &creative.id),
             won,
         })
     }
@@ -206,16 +226,20 @@ impl Parts<'_> {
             id: &self.id,
             impression: slot.id,
             cpm: won.bid.price,
-            adm: Some(&creative.markup),
+            adm: Some(&self.adm),
             nurl: url(Notice::Win),
             burl: url(Notice::Billing),
             lurl: url(Notice::Loss),
             adomain: &self.domains,
             bundle: entry.campaign.definition.advertiser_app.as_deref(),
-            crid: Some(&creative.id),
-            cid: Some(&entry.campaign.definition.id),
+            crid: Some(&self.crid),
+            cid: Some(&self.cid),
             cat: &self.categories,
+            cattax: self.taxonomy.and_then(Taxonomy::number),
             attr: &creative.attributes,
+            protocol: self.protocol,
+            apis: &creative.media.apis,
+            language: creative.language.as_deref(),
             w: size.map(|(w, _)| w),
             h: size.map(|(_, h)| h),
             dur,

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::arrival;
 use crate::actors::flow::auction::Answer;
-use crate::api::access::Arrived;
+use crate::api::access::{Arrived, caller};
 use crate::api::docs::Problems;
 use crate::api::flow::Ctx;
 use crate::clock;
@@ -36,7 +36,8 @@ fn refused(status: StatusCode) -> Response {
 /// Bid on impressions
 ///
 /// OpenRTB 2.6: 200 with bids, 204 without, 400 with an empty body for what is no bid request. The request
-/// may come as `content-encoding: gzip`. It is answered for the campaigns of all accounts.
+/// may come as `content-encoding: gzip`. It is answered for the campaigns of all accounts. A request with more
+/// impressions, or longer lists, than are looked at has no bid.
 #[utoipa::path(post, path = "/openrtb2/bid", tag = "exchanges",
     request_body(content = Object, content_type = "application/json", description = "A bid request"),
     responses(Problems,
@@ -60,7 +61,7 @@ pub async fn bid(State(app): Ctx, request: Request) -> Response {
             return refused(status);
         }
     };
-    match office.bid(&body, began_us, None).await {
+    match office.bid(&body, &caller().name, began_us, None).await {
         Answer::NoBid(_) => answer(StatusCode::NO_CONTENT, Body::empty()),
         Answer::Malformed(_) => answer(StatusCode::BAD_REQUEST, Body::empty()),
         Answer::Bids(bytes) => {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::models::flow::campaign::name::campaign_of_told;
 use crate::models::flow::openrtb::decimal;
 use crate::models::shield::money::{Currency, Micros};
 
@@ -14,6 +15,8 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub const URL_BYTES_MAX: usize = 2_048;
 /// Bytes of the ids that are written down.
 const ID_BYTES_MAX: usize = 128;
+/// An account and a campaign of it.
+const CID_BYTES_MAX: usize = 2 * ID_BYTES_MAX + 1;
 
 /// A bid that can take part in an auction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +26,8 @@ pub struct Bid {
     /// Micros of the answer's currency for a thousand impressions.
     pub cpm: Micros,
     pub deal: Option<String>,
-    /// `cid`: what the bidder calls the campaign.
+    /// `cid`: what the bidder calls the campaign, without what is before a `:`. KIKI puts the account there, which bills
+    /// leave to who reads them.
     pub campaign: Option<String>,
     pub seat: Option<String>,
     pub nurl: Option<String>,
@@ -114,7 +118,7 @@ fn fit(bid: WireBid<'_>, seat: Option<&str>) -> Option<Bid> {
     let cpm = decimal::up(bid.price?.get()).ok().filter(|cpm| *cpm > Micros::ZERO)?;
     let fits = named(&bid.id)
         && named(&bid.impid)
-        && short(&bid.cid)
+        && bid.cid.as_deref().is_none_or(|cid| cid.len() <= CID_BYTES_MAX)
         && short(&bid.dealid)
         && (bid.adm.is_some() || bid.nurl.is_some())
         && [&bid.nurl, &bid.burl, &bid.lurl].into_iter().all(called);
@@ -123,7 +127,7 @@ fn fit(bid: WireBid<'_>, seat: Option<&str>) -> Option<Bid> {
         impression: bid.impid,
         cpm,
         deal: bid.dealid,
-        campaign: bid.cid,
+        campaign: bid.cid.map(|cid| campaign_of_told(&cid).to_owned()),
         seat: seat.map(str::to_owned),
         nurl: bid.nurl,
         burl: bid.burl,

@@ -1,7 +1,8 @@
 use crate::openrtb::value::told;
 use crate::openrtb::{Limits, Malformed, Request};
+use crate::reason::Reason;
 
-use super::{parse, request};
+use super::{FREE, parse, request};
 
 fn fault(body: &str) -> Option<Malformed> {
     parse(body).err()
@@ -11,6 +12,7 @@ fn fault(body: &str) -> Option<Malformed> {
 fn a_request_without_what_is_required_is_malformed() {
     for (body, missing) in [
         ("{}".to_owned(), "id"),
+        ("[]".to_owned(), "id"),
         (r#"{"id":""}"#.into(), "id"),
         (r#"{"id":"r"}"#.into(), "imp"),
         (request(r#""imp":[]"#), "imp"),
@@ -55,7 +57,7 @@ fn values_of_another_type_are_malformed_where_they_are_read() {
         r#""imp":{"id":"1","banner":{}}"#,
         r#""imp":[1]"#,
         r#""imp":["x"]"#,
-        r#""imp":[{"id":"1","banner":[]}]"#,
+        r#""imp":[{"id":"1","banner":[1]}]"#,
         r#""imp":[{"id":"1","banner":{"w":-1}}]"#,
         r#""imp":[{"id":"1","banner":{"w":1e300}}]"#,
         r#""imp":[{"id":"1","banner":{"w":300.5}}]"#,
@@ -63,10 +65,9 @@ fn values_of_another_type_are_malformed_where_they_are_read() {
         r#""imp":[{"id":"1","banner":{},"bidfloor":1e300}]"#,
         r#""imp":[{"id":"1","banner":{},"bidfloor":[0.5]}]"#,
         r#""imp":[{"id":"1","banner":{},"bidfloor":9999999999999999999999999}]"#,
-        r#""site":[]"#,
+        r#""site":[{}]"#,
         r#""site":"news.example""#,
         r#""regs":{"gdpr":"maybe"}"#,
-        r#""user":{"eids":[{"uids":{}}]}"#,
         r#""imp":[{"id":1.5,"banner":{}}]"#,
         r#""imp":[{"id":"1","banner":{},"bidfloor":"cheap"}]"#,
         r#""bcat":{"IAB1":1}"#,
@@ -90,7 +91,7 @@ fn what_is_no_json_is_malformed() {
         " ",
         "{",
         "null ",
-        "[]",
+        "[{}]",
         "1",
         "{\"id\":\"r\"",
         "{\"id\":\"r\"}}",
@@ -149,19 +150,19 @@ fn depth_numbers_and_lengths_are_bounded() {
     };
     assert_eq!(parse(&imps(64)).map(|r| r.imp.len()), Ok(64));
     assert_eq!(fault(&imps(65)), Some(Malformed::Impressions(64)));
-    assert!(matches!(fault(&imps(1_025)), Some(Malformed::Value { .. })), "not all in memory");
+    assert!(matches!(fault(&imps(1_025)), Some(Malformed::Oversized { .. })), "not all in memory");
     let deals = |count: usize| {
         let deals = vec![r#"{"id":"d"}"#; count].join(",");
         request(&format!(r#""imp":[{{"id":"1","banner":{{}},"pmp":{{"deals":[{deals}]}}}}]"#))
     };
     assert!(parse(&deals(256)).is_ok());
-    assert!(matches!(fault(&deals(257)), Some(Malformed::Value { .. })));
+    assert!(matches!(fault(&deals(257)), Some(Malformed::Oversized { .. })));
     let attributes = |count: usize| {
         let codes = vec!["1"; count].join(",");
         request(&format!(r#""imp":[{{"id":"1","banner":{{"battr":[{codes}]}}}}]"#))
     };
     assert!(parse(&attributes(256)).is_ok());
-    assert!(matches!(fault(&attributes(257)), Some(Malformed::Value { .. })));
+    assert!(matches!(fault(&attributes(257)), Some(Malformed::Oversized { .. })));
     let text = |bytes: usize| request(&format!(r#""bcat":["{}"]"#, "x".repeat(bytes)));
     assert!(parse(&text(limits.text_bytes - 1)).is_ok());
     assert_eq!(fault(&text(limits.text_bytes)), Some(Malformed::TooLong(limits.text_bytes)));
@@ -171,6 +172,54 @@ fn depth_numbers_and_lengths_are_bounded() {
     assert_eq!(fault(&id), Some(Malformed::Long("imp.id", 128)));
     let large = " ".repeat(limits.body_bytes + 1);
     assert_eq!(fault(&large), Some(Malformed::TooLarge(limits.body_bytes)));
+}
+
+#[test]
+fn what_is_only_larger_than_what_is_looked_at_has_no_bid_and_is_no_mistake() {
+    let many = |each: &str, count: usize| vec![each; count].join(",");
+    let imps: Vec<String> = (0..65).map(|n| format!(r#"{{"id":"{n}","banner":{{}}}}"#)).collect();
+    for members in [
+        format!(r#""badv":[{}]"#, many(r#""a.example""#, 4_097)),
+        format!(r#""ext":{{"a":[{}]}}"#, many("0", 100_000)),
+        format!(r#""imp":[{}]"#, imps.join(",")),
+        format!(r#""imp":[{{"id":"1","banner":{{"battr":[{}]}}}}]"#, many("1", 257)),
+    ] {
+        let body = request(&members);
+        let why = fault(&body).expect("it is not read");
+        assert_eq!(why.no_bid(), Some(Reason::Oversized), "{why}");
+        // What is no JSON behind it is a mistake as ever.
+        for broken in [&body[..body.len() - 1], &format!("{body}]")] {
+            let why = fault(broken).expect("broken");
+            assert!(matches!(why, Malformed::Json { .. }), "{why}");
+            assert_eq!(why.no_bid(), None);
+        }
+    }
+    for body in ["{}", "[1]", r#"{"id":"r","imp":[{"id":"1"}]}"#] {
+        assert_eq!(fault(body).and_then(Malformed::no_bid), None, "{body}");
+    }
+}
+
+#[test]
+fn what_decides_nothing_may_be_written_in_any_way() {
+    let eids: Vec<String> =
+        (0..65).map(|n| format!(r#"{{"source":"{n}","uids":[{{}}]}}"#)).collect();
+    for members in [
+        r#""user":{"ext":[]}"#.to_owned(),
+        r#""user":[],"device":[],"regs":[],"source":[]"#.into(),
+        r#""device":{"geo":[]}"#.into(),
+        r#""device":{"geo":{"utcoffset":330.5},"devicetype":"phone"}"#.into(),
+        r#""device":{"geo":{"utcoffset":""},"devicetype":{}}"#.into(),
+        format!(r#""user":{{"eids":[{}]}}"#, eids.join(",")),
+        r#""user":{"eids":{"source":1}}"#.into(),
+        r#""imp":[{"id":"1","tagid":{},"instl":"yes","rwdd":[],"banner":{"pos":1.5}}]"#.into(),
+        r#""imp":[{"id":"1","video":{"mimes":["video/mp4"],"startdelay":0.5,"skip":"no"}}]"#.into(),
+        r#""site":{"id":1.5,"publisher":"p"}"#.into(),
+    ] {
+        let body = request(&members);
+        let parsed = parse(&body).unwrap_or_else(|why| panic!("{members}: {why}"));
+        let auction = parsed.auction(0, &FREE).expect("auction");
+        assert_eq!(auction.geo.utc_offset_min, None);
+    }
 }
 
 #[test]

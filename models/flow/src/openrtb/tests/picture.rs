@@ -1,7 +1,8 @@
 use kiki_models::shield::money::{Currency, Micros};
 
 use crate::campaign::creative::FormatKind;
-use crate::opportunity::{Codes, DeviceKind, Floor, Format, PriceType, Supply, User};
+use crate::campaign::taxonomy::Taxonomy;
+use crate::opportunity::{Codes, DeviceKind, Floor, Format, IdKind, PriceType, Supply, User};
 use crate::privacy::Permits;
 use crate::reason::Reason;
 
@@ -39,8 +40,9 @@ fn a_whole_request_becomes_the_picture_that_the_rules_see() {
     assert_eq!((auction.id, auction.at_us, auction.price), ("req-1", 99, PriceType::First));
     assert!(auction.test && auction.personal && !auction.coppa);
     assert_eq!(auction.supply, Supply::Site { domain: Some("news.example") });
-    assert_eq!(auction.publisher, Some("pub-1"));
-    assert_eq!(auction.categories[..], ["IAB12", "IAB12-1", "IAB12-2", "IAB1"]);
+    let categories: Vec<&str> = auction.categories.iter().map(|it| it.code).collect();
+    assert_eq!(categories, ["IAB12", "IAB12-1", "IAB12-2", "IAB1"]);
+    assert!(auction.categories.iter().all(|it| it.taxonomy == Taxonomy::FIRST));
     assert_eq!(auction.currencies[..], [eur, Currency::USD]);
     assert_eq!(
         (auction.seats[..].to_vec(), auction.seats_blocked[..].to_vec()),
@@ -54,7 +56,7 @@ fn a_whole_request_becomes_the_picture_that_the_rules_see() {
     let geo = auction.geo;
     assert_eq!((geo.country, geo.region, geo.city), (Some("DEU"), Some("BY"), Some("München")));
     assert_eq!((geo.zip, geo.utc_offset_min), (Some("80331"), Some(60)));
-    assert_eq!(auction.user, Some(User { key: "cust_1", known: true }));
+    assert_eq!(auction.user, Some(User { key: "cust_1", kind: IdKind::Buyer }));
 
     let slot = &auction.slots[0];
     assert_eq!(
@@ -66,16 +68,18 @@ fn a_whole_request_becomes_the_picture_that_the_rules_see() {
         ]
     );
     assert_eq!(slot.floor, Some(Floor { cpm: Micros(1_234_568), currency: eur }), "rounded up");
-    assert!(slot.private && slot.secure && slot.interstitial && slot.rewarded);
-    assert_eq!((slot.attributes_blocked[..].to_vec(), slot.expires_s), (vec![1, 2, 16], Some(300)));
+    assert!(slot.private && slot.secure);
+    assert_eq!(slot.expires_s, Some(300));
     let deals: Vec<(&str, Option<PriceType>, bool)> =
         slot.deals.iter().map(|deal| (deal.id, deal.price, deal.fixed)).collect();
     let (first, second) = (Some(PriceType::First), Some(PriceType::Second));
     assert_eq!(deals, [("d1", second, false), ("d2", first, true)]);
     let banner = slot.asks.of(FormatKind::Banner).expect("asks");
     assert_eq!((banner.types_blocked, banner.apis), (Codes::of([4]), Codes::of([3, 5])));
+    assert_eq!(banner.attributes_blocked[..], [1, 2]);
     let video = slot.asks.of(FormatKind::Video).expect("asks");
     assert_eq!((&video.mimes[..], video.protocols), (&["video/mp4"][..], Some(Codes::of([2, 3]))));
+    assert_eq!(video.attributes_blocked[..], [16], "each format blocks its own");
     assert_eq!((video.apis, slot.asks.of(FormatKind::Native)), (Codes::of([7]), None));
     assert_eq!(slot.deals[0].advertisers[..], ["shop.example"]);
     let floor = Floor { cpm: Micros(4_500_000), currency: Currency::USD };
@@ -110,11 +114,11 @@ fn without_a_permit_the_person_and_the_exact_place_are_left_out() {
 #[test]
 fn a_person_is_known_by_our_id_else_the_exchanges_else_the_devices() {
     for (members, expected) in [
-        (r#""user":{"buyeruid":"b","id":"u"},"device":{"ifa":"i"}"#, Some(("b", true))),
-        (r#""user":{"buyeruid":"","id":"u"},"device":{"ifa":"i"}"#, Some(("u", false))),
+        (r#""user":{"buyeruid":"b","id":"u"},"device":{"ifa":"i"}"#, Some(("b", IdKind::Buyer))),
+        (r#""user":{"buyeruid":"","id":"u"},"device":{"ifa":"i"}"#, Some(("u", IdKind::Exchange))),
         (
             r#""device":{"ifa":"6d92078a-8246-4ba4-ae5b-76104861e7dc"}"#,
-            Some(("6d92078a-8246-4ba4-ae5b-76104861e7dc", false)),
+            Some(("6d92078a-8246-4ba4-ae5b-76104861e7dc", IdKind::Device)),
         ),
         (r#""user":{},"device":{"ifa":"00000000-0000-0000-0000-000000000000"}"#, None),
         ("", None),
@@ -122,7 +126,7 @@ fn a_person_is_known_by_our_id_else_the_exchanges_else_the_devices() {
         let body = request(members);
         let parsed = parse(&body).expect("request");
         let auction = parsed.auction(0, &FREE).expect("auction");
-        let expected = expected.map(|(key, known)| User { key, known });
+        let expected = expected.map(|(key, kind)| User { key, kind });
         assert_eq!(auction.user, expected, "{members}");
     }
 }
@@ -172,24 +176,17 @@ fn what_cannot_be_bid_on_has_a_reason() {
 
 #[test]
 fn apps_and_screens_in_public_are_told_from_sites() {
-    for (members, supply, publisher) in [
-        (
-            r#""app":{"bundle":"com.x","publisher":{"id":"p"}}"#,
-            Supply::App { bundle: Some("com.x") },
-            Some("p"),
-        ),
-        (r#""dooh":{"id":"screen-1"}"#, Supply::Dooh { id: Some("screen-1") }, None),
-        (
-            r#""site":{"page":"https://a.example/x"}"#,
-            Supply::Site { domain: Some("a.example") },
-            None,
-        ),
-        ("", Supply::Unknown, None),
+    for (members, supply) in [
+        (r#""app":{"bundle":"com.x"}"#, Supply::App { bundle: Some("com.x") }),
+        (r#""dooh":{"id":"screen-1"}"#, Supply::Dooh { id: Some("screen-1") }),
+        (r#""site":{"page":"https://a.example/x"}"#, Supply::Site { domain: Some("a.example") }),
+        (r#""site":[]"#, Supply::Site { domain: None }),
+        ("", Supply::Unknown),
     ] {
         let body = request(members);
         let parsed = parse(&body).expect("request");
         let auction = parsed.auction(0, &FREE).expect("auction");
-        assert_eq!((auction.supply, auction.publisher), (supply, publisher), "{members}");
+        assert_eq!(auction.supply, supply, "{members}");
     }
 }
 
@@ -235,30 +232,43 @@ fn what_exchanges_write_in_other_ways_means_the_same() {
     assert_eq!(auction.blocked.categories[..], ["IAB1", "483"]);
     assert!(auction.blocked.advertisers.is_empty());
     assert_eq!((auction.geo.zip, auction.geo.utc_offset_min), (Some("80331"), Some(60)));
-    assert_eq!(auction.user, Some(User { key: "77", known: false }));
+    assert_eq!(auction.user, Some(User { key: "77", kind: IdKind::Exchange }));
     let slot = &auction.slots[0];
     assert_eq!((slot.id, slot.secure, slot.expires_s), ("1", true, Some(300)));
     assert_eq!(slot.floor, Some(Floor { cpm: Micros(500_000), currency: eur }));
     assert_eq!(slot.formats[..], [Format::Banner { w: 300, h: 250 }]);
-    assert_eq!(slot.attributes_blocked[..], [3]);
+    let banner = slot.asks.of(FormatKind::Banner).expect("asks");
+    assert_eq!(banner.attributes_blocked[..], [3]);
     assert_eq!(auction.slots[1].formats[..], [Format::Native]);
 }
 
 #[test]
 fn lists_of_what_is_allowed_and_the_taxonomy_of_categories_are_read() {
-    for (members, categories, languages, other) in [
-        (r#""acat":["IAB1"],"cattax":1"#, &["IAB1"][..], &[][..], false),
-        (r#""wlang":["en"],"wlangb":["pt-BR",""]"#, &[], &["en", "pt-BR"], false),
-        (r#""bcat":["1"],"cattax":7"#, &[], &[], true),
-        (r#""cattax":-1"#, &[], &[], true),
-        ("", &[], &[], false),
+    for (members, categories, languages, taxonomy) in [
+        (r#""acat":["IAB1"],"cattax":1"#, &["IAB1"][..], &[][..], Some(1)),
+        (r#""wlang":["en"],"wlangb":["pt-BR",""]"#, &[], &["en", "pt-BR"], Some(1)),
+        (r#""bcat":["1"],"cattax":7"#, &[], &[], Some(7)),
+        (r#""cattax":-1"#, &[], &[], None),
+        ("", &[], &[], Some(1)),
     ] {
         let body = request(members);
         let parsed = parse(&body).expect("request");
         let allowed = parsed.auction(0, &FREE).expect("auction").allowed;
         assert_eq!((&allowed.categories[..], &allowed.languages[..]), (categories, languages));
-        assert_eq!(allowed.other_taxonomy, other, "{members}");
+        assert_eq!(allowed.taxonomy.number(), taxonomy, "{members}");
     }
+    let body = request(
+        r#""site":{"cattax":6,"cat":["52"],"pagecat":["IAB25"],"content":{"cattax":7,"cat":["53"]}}"#,
+    );
+    let parsed = parse(&body).expect("request");
+    let categories = parsed.auction(0, &FREE).expect("auction").categories;
+    let told: Vec<(&str, Option<u16>)> =
+        categories.iter().map(|it| (it.code, it.taxonomy.number())).collect();
+    assert_eq!(told, [("52", Some(6)), ("IAB25", Some(1)), ("53", Some(7))]);
+    let body = request(r#""app":{"cat":["52"]}"#);
+    let parsed = parse(&body).expect("request");
+    let categories = parsed.auction(0, &FREE).expect("auction").categories;
+    assert_eq!(categories[0].taxonomy, Taxonomy::UNKNOWN, "no code of the first begins so");
 }
 
 #[test]
