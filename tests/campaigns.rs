@@ -3,6 +3,8 @@
 
 #[path = "campaigns/actual.rs"]
 mod actual;
+#[path = "campaigns/counted.rs"]
+mod counted;
 #[path = "campaigns/grpc.rs"]
 mod grpc;
 #[path = "campaigns/harness.rs"]

@@ -102,6 +102,13 @@ impl Decisions {
             .find(|rank| ranking.get(*rank).is_some_and(|bid| self.taken(bid.at) < bid.room))
     }
 
+    /// Bids of a slot that stand before its winner, and did not win: their campaigns have as much of the request
+    /// as they may. Before anybody fell back.
+    pub fn passed_over(&self, slot: usize) -> impl Iterator<Item = &Bid> {
+        let winner = self.standing.get(slot).and_then(|standing| standing.winner);
+        self.ranked(slot).take(winner.unwrap_or(usize::MAX))
+    }
+
     /// Deals the slots out: the best bid of all first, then the best of what is left, each campaign within
     /// its limit.
     pub(super) fn settle(&mut self) {

@@ -18,7 +18,12 @@ fn dual() -> Terms {
 
 /// Auction `at` with a value of 1: seen, and bid on if the pacer takes part. What was bid.
 fn auction(pacer: &mut Pacer, at: i64) -> Option<f64> {
-    let at_us = at * SECOND;
+    auction_ahead(pacer, at, 0)
+}
+
+/// By a clock that is so many seconds ahead.
+fn auction_ahead(pacer: &mut Pacer, at: i64, ahead: i64) -> Option<f64> {
+    let at_us = (at + ahead) * SECOND;
     pacer.on(Event::Seen { at_us, auctions: 1, valued: 1, value: 1.0, left_out: 0 });
     let multipliers = pacer.multipliers();
     if multipliers.pass <= 0.0 {
@@ -32,10 +37,20 @@ fn auction(pacer: &mut Pacer, at: i64) -> Option<f64> {
 
 /// Plays `from..to` where the market price of auction `at` is `price(at)`. What was spent.
 fn play(pacer: &mut Pacer, from: i64, to: i64, price: impl Fn(i64) -> i64) -> i64 {
+    play_ahead(pacer, from, to, (0, price))
+}
+
+/// By a clock that is so many seconds ahead.
+fn play_ahead(
+    pacer: &mut Pacer,
+    from: i64,
+    to: i64,
+    (ahead, price): (i64, impl Fn(i64) -> i64),
+) -> i64 {
     let mut spent = 0;
     for at in from..to {
-        let Some(bid) = auction(pacer, at) else { continue };
-        let (at_us, id, market) = (at * SECOND, at as u64, price(at));
+        let Some(bid) = auction_ahead(pacer, at, ahead) else { continue };
+        let (at_us, id, market) = ((at + ahead) * SECOND, at as u64, price(at));
         if bid >= market as f64 {
             pacer.on(Event::Won { at_us, id, price: Micros(market) });
             spent += market;
@@ -371,16 +386,18 @@ fn a_clock_that_had_leapt_years_ahead_is_set_back_by_the_next_period() {
 }
 
 #[test]
-fn a_clock_that_was_an_hour_ahead_is_set_back_and_the_budget_is_spent_evenly() {
+fn a_clock_that_was_an_hour_ahead_is_set_back_and_the_rest_of_the_budget_is_spent_evenly() {
     let mut pacer = pacer(dual(), 750_000);
-    play(&mut pacer, 0, 2_500, market);
-    pacer.on(Event::Tick { at_us: (2_500 + 3_600) * SECOND });
+    // A quarter of the auctions, by a clock by which four tenths of the time are left after them.
+    let ahead = play_ahead(&mut pacer, 0, 2_500, (3_600, market));
+    assert!((230_000..350_000).contains(&ahead), "{ahead}");
     // Tidings that come late do not set it back.
     pacer.on(Event::Lost { at_us: 0, id: u64::MAX });
     assert!(pacer.view().auctions_expected < 4_500.0, "{:?}", pacer.view());
     let quarters: Vec<i64> =
         (1..4).map(|q| play(&mut pacer, q * 2_500, (q + 1) * 2_500, market)).collect();
-    assert!(quarters.iter().all(|q| (150_000..225_000).contains(q)), "{quarters:?}");
+    let each = (750_000 - ahead) / 3;
+    assert!(quarters.iter().all(|q| (each * 7 / 10..each * 13 / 10).contains(q)), "{quarters:?}");
 }
 
 #[test]

@@ -79,10 +79,11 @@ impl Office {
                 }
             };
             let ready = self.readied(request, exchange, (began_us, until_us)).await;
-            let fits = ready.and_then(|ready| {
+            let fits = ready.and_then(|mut ready| {
                 if clock::mono_us() >= until_us {
                     return Err(Reason::Deadline);
                 }
+                ready.why = Reason::Overloaded;
                 room = room.checked_sub(ready.bytes.len()).ok_or(Reason::Overloaded)?;
                 Ok(ready.go())
             });
@@ -97,7 +98,7 @@ impl Office {
         terms: BatchTerms,
         (began_us, until_us): (i64, i64),
     ) -> Vec<Answer> {
-        let ready = match self.all_ready((all, exchange), (began_us, until_us)).await {
+        let mut ready = match self.all_ready((all, exchange), (began_us, until_us)).await {
             Ok(ready) => ready,
             Err(missed) => {
                 let none = |(at, read): (usize, &Read<'_>)| match (read, missed) {
@@ -114,6 +115,7 @@ impl Office {
             return none(Reason::Deadline);
         }
         if bytes > terms.answers_max {
+            ready.iter_mut().for_each(|ready| ready.why = Reason::Overloaded);
             return none(Reason::Overloaded);
         }
         // Nothing is waited for from here on: all of them go.
@@ -133,8 +135,13 @@ impl Office {
         }
         let mut ready = Vec::with_capacity(all.len());
         for (at, request) in all.iter().flatten().enumerate() {
-            let one = self.readied(request, exchange, (began_us, until_us)).await;
-            ready.push(one.map_err(|reason| Some((at, reason)))?);
+            match self.readied(request, exchange, (began_us, until_us)).await {
+                Ok(one) => ready.push(one),
+                Err(reason) => {
+                    ready.iter_mut().for_each(|one: &mut Ready<'_>| one.why = Reason::Withheld);
+                    return Err(Some((at, reason)));
+                }
+            }
         }
         Ok(ready)
     }

@@ -128,8 +128,13 @@ impl Office {
             decide(&auction, market.index(), &*market, &context, lent.scratch())
         };
         self.wake(&market);
-        one_currency(decisions);
-        let mut ready = Ready::new(self, auction, market, seeing, began_us);
+        // A test teaches nobody anything.
+        let counts = (!auction.test).then_some(&*market);
+        if let Some(market) = counts {
+            place(decisions, market);
+        }
+        one_currency(decisions, counts);
+        let mut ready = Ready::new(self, auction, Arc::clone(&market), seeing, began_us);
         match ready.auction.test {
             true => ready.won = untold(decisions),
             false => self.authorised(&mut ready, decisions, until_us).await,
@@ -148,8 +153,13 @@ impl Office {
             return Err(reason);
         }
         let Ready { auction, market, won, seeing, .. } = &ready;
-        let written = self.write_answer(auction, market, won, seeing);
-        ready.bytes = written.map_err(|_| Reason::Creative)?;
+        match self.write_answer(auction, market, won, seeing) {
+            Ok(bytes) => ready.bytes = bytes,
+            Err(_) => {
+                ready.why = Reason::Creative;
+                return Err(Reason::Creative);
+            }
+        }
         Ok(ready)
     }
 
@@ -210,12 +220,11 @@ impl Office {
                     Ok((hold, exp_s)) => {
                         ready.won.push(Won { slot, bid, hold: Some(hold.kept()), exp_s });
                     }
-                    Err(reason) => {
-                        decisions.fall_back(slot, reason);
-                    }
+                    Err(reason) => fall_back(decisions, Some(&*ready.market), slot, reason),
                 }
             }
-            one_currency_as(decisions, ready.won.first().map(|won| won.bid.currency));
+            let currency = ready.won.first().map(|won| won.bid.currency);
+            one_currency_as(decisions, Some(&*ready.market), currency);
         }
     }
 
@@ -229,18 +238,44 @@ impl Office {
         until_us: i64,
     ) -> Result<(Counted<'a>, u32), Reason> {
         let seat = market.seat(bid.at).ok_or(Reason::NotActive)?;
+        let counted = self.counted((market, (person, at_us)), seat, bid, asked_s);
+        let (counted, exp_s) = counted.inspect_err(|reason| seat.kept(*reason))?;
+        match self.asked(counted.hold(), (market, seat), bid, (exp_s, until_us)).await {
+            Ok(exp_s) => Ok((counted.held(), exp_s)),
+            Err(reason) => Err(counted.refused(reason)),
+        }
+    }
+
+    /// A bid that its person's caps count, and for how many seconds it is to be promised.
+    fn counted<'a>(
+        &'a self,
+        (market, (person, at_us)): (&Market, (Option<PersonKey>, i64)),
+        seat: &'a Arc<Seat>,
+        bid: &Bid,
+        asked_s: Option<u32>,
+    ) -> Result<(Counted<'a>, u32), Reason> {
+        let longest_us = self.shield.terms().limits.hold_ttl_max_us;
+        let exp_s = standing::seconds(asked_s, self.terms.hold_ttl_us, longest_us);
+        let entry = market.index().entry(bid.at).ok_or(Reason::NotActive)?;
+        let hold = Op(journal::in_time(clock::wall_us(), rand::random()));
+        let ends_us = at_us.saturating_add(i64::from(exp_s) * 1_000_000);
+        Ok((Counted::new(self, (seat, entry), person, hold, (at_us, ends_us))?, exp_s))
+    }
+
+    /// Asks SyncShield; for how many seconds the hold is promised.
+    async fn asked(
+        &self,
+        hold: Op,
+        (market, seat): (&Market, &Arc<Seat>),
+        bid: &Bid,
+        (exp_s, until_us): (u32, i64),
+    ) -> Result<u32, Reason> {
         let left_us = u64::try_from(until_us - clock::mono_us()).unwrap_or(0);
         if left_us == 0 {
             return Err(Reason::Deadline);
         }
-        let longest_us = self.shield.terms().limits.hold_ttl_max_us;
-        let exp_s = standing::seconds(asked_s, self.terms.hold_ttl_us, longest_us);
-        let hold = Op(journal::in_time(clock::wall_us(), rand::random()));
-        let ttl_us = i64::from(exp_s) * 1_000_000 + GRACE_US;
         let currency = Some(market.index().entry(bid.at).ok_or(Reason::NotActive)?.currency);
-        let ends_us = at_us.saturating_add(i64::from(exp_s) * 1_000_000);
-        let entry = market.index().entry(bid.at).ok_or(Reason::NotActive)?;
-        let counted = Counted::new(self, (seat, entry), person, hold, (at_us, ends_us))?;
+        let ttl_us = i64::from(exp_s) * 1_000_000 + GRACE_US;
         let (id, ttl, until) = ((hold, OWN_PROOF), Some(ttl_us), Some(until_us));
         let ask = self.shield.authorise(&seat.name, id, bid.reserve, currency, ttl, until);
         // Without an answer it may have been granted all the same.
@@ -260,7 +295,7 @@ impl Office {
                 // SyncShield may bound it more tightly.
                 let stands_us = held.expires_wall_us - clock::wall_us() - GRACE_US;
                 let stands_s = u32::try_from(stands_us.div_euclid(1_000_000) + 1).unwrap_or(0);
-                Ok((counted.held(), exp_s.min(stands_s).max(1)))
+                Ok(exp_s.min(stands_s).max(1))
             }
             HoldAnswer::Refused(refused) => {
                 seat.tell(Told::Refused);
@@ -296,6 +331,7 @@ impl Office {
             let stands = seeing.stands(self, entry.account);
             if !stands && let (Some(hold), Some(seat)) = (won.hold, market.seat(won.bid.at)) {
                 self.release(seat, hold);
+                seat.kept(Reason::Consent);
                 self.uncount(seeing.key.filter(|_| !entry.caps.is_empty()), seat, hold);
             }
             stands
@@ -409,21 +445,47 @@ fn hash(text: &str) -> u64 {
     mix(fnv)
 }
 
+/// Tells the seats whose prices win, or stood before who wins: they are not outbid.
+fn place(decisions: &Decisions, market: &Market) {
+    for slot in 0..decisions.slots() {
+        let winner = decisions.winner(slot).and_then(|bid| market.seat(bid.at));
+        winner.into_iter().for_each(|seat| seat.placed());
+        for seat in decisions.passed_over(slot).filter_map(|bid| market.seat(bid.at)) {
+            seat.placed();
+            seat.kept(Reason::OnePerRequest);
+        }
+    }
+}
+
+/// The next one wins a slot, whose seat hears of it. `market`: not of a test.
+fn fall_back(decisions: &mut Decisions, market: Option<&Market>, slot: usize, reason: Reason) {
+    let next = decisions.fall_back(slot, reason).map(|bid| bid.at);
+    if let Some(seat) = next.and_then(|at| market?.seat(at)) {
+        seat.placed();
+    }
+}
+
 /// An answer has one currency: that of the best bid. Bids in others are followed by the next ones.
-fn one_currency(decisions: &mut Decisions) {
+fn one_currency(decisions: &mut Decisions, market: Option<&Market>) {
     let best = decisions.winners().max_by(|(_, a), (_, b)| a.score.total_cmp(&b.score));
     let currency = best.map(|(_, bid)| bid.currency);
-    one_currency_as(decisions, currency);
+    one_currency_as(decisions, market, currency);
 }
 
 fn one_currency_as(
     decisions: &mut Decisions,
+    market: Option<&Market>,
     currency: Option<crate::models::shield::money::Currency>,
 ) {
     let Some(currency) = currency else { return };
     for slot in 0..decisions.slots() {
-        while decisions.winner(slot).is_some_and(|bid| bid.currency != currency) {
-            decisions.fall_back(slot, Reason::Currency);
+        while let Some(at) =
+            decisions.winner(slot).filter(|it| it.currency != currency).map(|it| it.at)
+        {
+            if let Some(seat) = market.and_then(|market| market.seat(at)) {
+                seat.kept(Reason::Currency);
+            }
+            fall_back(decisions, market, slot, Reason::Currency);
         }
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Ready<'a> {
     pub won: SmallVec<[Won; 4]>,
     /// The answer.
     pub bytes: Vec<u8>,
+    /// Why nobody hears of its bids, where that is so.
+    pub why: Reason,
 }
 
 impl<'a> Ready<'a> {
@@ -63,7 +65,9 @@ impl<'a> Ready<'a> {
         began_us: i64,
     ) -> Ready<'a> {
         let (won, bytes) = (SmallVec::new(), Vec::new());
-        Ready { office, auction, market, seeing, began_us, won, bytes }
+        // Its time is over, or its caller has hung up.
+        let why = Reason::Deadline;
+        Ready { office, auction, market, seeing, began_us, won, bytes, why }
     }
 
     /// The answer leaves: from here on notices tell what becomes of its bids.
@@ -85,6 +89,7 @@ impl Drop for Ready<'_> {
                 continue;
             };
             self.office.release(seat, hold);
+            seat.kept(self.why);
             let entry = self.market.index().entry(won.bid.at);
             let capped = entry.is_some_and(|entry| !entry.caps.is_empty());
             self.office.uncount(self.seeing.key.filter(|_| capped), seat, hold);
@@ -101,6 +106,8 @@ pub(super) struct Counted<'a> {
     /// Where there are caps, and it is known who it is.
     person: Option<PersonKey>,
     held: bool,
+    /// Why it is not bid, should it end like this.
+    why: Option<Reason>,
 }
 
 impl<'a> Counted<'a> {
@@ -121,7 +128,17 @@ impl<'a> Counted<'a> {
             }
             table.bid(person, seat.key, &entry.caps, hold.0, at_us, until_us);
         }
-        Ok(Counted { office, seat, hold, person, held: false })
+        Ok(Counted { office, seat, hold, person, held: false, why: Some(Reason::Deadline) })
+    }
+
+    /// It is not bid, for this reason.
+    pub fn refused(mut self, why: Reason) -> Reason {
+        self.why = Some(why);
+        why
+    }
+
+    pub fn hold(&self) -> Op {
+        self.hold
     }
 
     /// There is money for it.
@@ -132,7 +149,7 @@ impl<'a> Counted<'a> {
 
     /// Somebody else sees to it from here on.
     pub fn kept(mut self) -> Op {
-        (self.person, self.held) = (None, false);
+        (self.person, self.held, self.why) = (None, false, None);
         self.hold
     }
 }
@@ -141,6 +158,9 @@ impl Drop for Counted<'_> {
     fn drop(&mut self) {
         if self.held {
             self.office.release(self.seat, self.hold);
+        }
+        if let Some(why) = self.why {
+            self.seat.kept(why);
         }
         self.office.uncount(self.person, self.seat, self.hold);
     }

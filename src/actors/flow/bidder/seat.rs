@@ -68,6 +68,10 @@ struct Tally {
     value: AtomicU64,
     bids: AtomicU64,
     refused: [AtomicU32; REASONS],
+    /// Prices that won, or stood before who won; those that have not were outbid.
+    placed: AtomicU64,
+    /// What kept a price that won from being bid.
+    kept: [AtomicU32; REASONS],
 }
 
 /// A tally as one of its readers saw it last.
@@ -75,12 +79,24 @@ struct Tally {
 struct Mark {
     priced: u64,
     worthless: u64,
-    bids: u64,
     refused: [u32; REASONS],
 }
 
+/// What was counted for good.
+#[derive(Clone, Copy)]
+struct Counted {
+    bids: u64,
+    outbid: u64,
+    refused: [u32; REASONS],
+    kept: [u32; REASONS],
+}
+
+impl Counted {
+    const NONE: Counted = Counted { bids: 0, outbid: 0, refused: [0; REASONS], kept: [0; REASONS] };
+}
+
 impl Mark {
-    const NONE: Mark = Mark { priced: 0, worthless: 0, bids: 0, refused: [0; REASONS] };
+    const NONE: Mark = Mark { priced: 0, worthless: 0, refused: [0; REASONS] };
 
     /// Refusals since `before`.
     fn since(&self, before: &Mark, reason: Reason) -> u32 {
@@ -113,7 +129,7 @@ pub struct Seat {
     heard: Heard,
     /// What its bidder has seen of the tally, and what was counted for good.
     looked: Mutex<Mark>,
-    counted: Mutex<Mark>,
+    counted: Mutex<Counted>,
 }
 
 /// Nothing is bid before the bidder has said how.
@@ -145,7 +161,7 @@ impl Seat {
                 events: Mutex::default(),
             },
             looked: Mutex::new(Mark::NONE),
-            counted: Mutex::new(Mark::NONE),
+            counted: Mutex::new(Counted::NONE),
         }
     }
 
@@ -212,6 +228,18 @@ impl Seat {
         self.tally.bids.fetch_add(1, Relaxed);
     }
 
+    /// Its price won, or stood before who won: it was not outbid.
+    pub fn placed(&self) {
+        self.tally.placed.fetch_add(1, Relaxed);
+    }
+
+    /// Why a price that was placed is not bid.
+    pub fn kept(&self, reason: Reason) {
+        if let Some(n) = self.tally.kept.get(reason as usize) {
+            n.fetch_add(1, Relaxed);
+        }
+    }
+
     pub fn tell(&self, told: Told) {
         match told {
             Told::Remaining(remaining) => {
@@ -272,18 +300,43 @@ impl Seat {
         }
     }
 
-    /// Bids and refusals by reason since this was last asked: for the exact counters.
+    /// Bids and refusals by reason since this was last asked: for the exact counters. A price is counted once
+    /// what became of it is known: that of an auction which is under way may count as outbid until then, and
+    /// is made good by the next ones.
     pub fn counts(&self) -> (u64, Vec<(Reason, u32)>) {
-        let now = self.tally.mark();
+        // First: what is placed later was priced before.
+        let placed = self.tally.placed.load(Relaxed);
+        let outbid = self.tally.priced.load(Relaxed).saturating_sub(placed);
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *counted, now);
+        let before = *counted;
+        *counted = Counted {
+            bids: self.tally.bids.load(Relaxed),
+            outbid: outbid.max(before.outbid),
+            refused: all(&self.tally.refused),
+            kept: all(&self.tally.kept),
+        };
+        let now = *counted;
+        let since = |now: &[u32; REASONS], before: &[u32; REASONS], at: usize| {
+            let of = |of: &[u32; REASONS]| of.get(at).copied().unwrap_or(0);
+            of(now).wrapping_sub(of(before))
+        };
         let of = |reason: &Reason| {
-            let n = now.since(&before, *reason);
+            let at = *reason as usize;
+            let mut n = since(&now.refused, &before.refused, at);
+            n = n.saturating_add(since(&now.kept, &before.kept, at));
+            if *reason == Reason::Outbid {
+                let outbid = u32::try_from(now.outbid - before.outbid).unwrap_or(u32::MAX);
+                n = n.saturating_add(outbid);
+            }
             (n > 0).then_some((*reason, n))
         };
         let bids = now.bids.wrapping_sub(before.bids);
         (bids, Reason::ALL.iter().filter_map(of).collect())
     }
+}
+
+fn all(of: &[AtomicU32; REASONS]) -> [u32; REASONS] {
+    std::array::from_fn(|at| of.get(at).map_or(0, |n| n.load(Relaxed)))
 }
 
 impl Tally {
@@ -294,6 +347,8 @@ impl Tally {
             value: AtomicU64::new(0),
             bids: AtomicU64::new(0),
             refused: std::array::from_fn(|_| AtomicU32::new(0)),
+            placed: AtomicU64::new(0),
+            kept: std::array::from_fn(|_| AtomicU32::new(0)),
         }
     }
 
@@ -301,8 +356,7 @@ impl Tally {
         Mark {
             priced: self.priced.load(Relaxed),
             worthless: self.worthless.load(Relaxed),
-            bids: self.bids.load(Relaxed),
-            refused: std::array::from_fn(|at| self.refused.get(at).map_or(0, |n| n.load(Relaxed))),
+            refused: all(&self.refused),
         }
     }
 }
@@ -344,6 +398,32 @@ mod tests {
         let (bids, refused) = seat.counts();
         assert_eq!((bids, refused.iter().map(|(_, n)| n).sum::<u32>()), (1, 7));
         assert_eq!(seat.counts(), (0, Vec::new()));
+    }
+
+    #[test]
+    fn every_price_counts_as_bid_or_by_what_kept_it_and_its_bidder_hears_of_it_once() {
+        let seat = seat();
+        let price = || seat.tally.priced.fetch_add(1, Relaxed);
+        (0..5).for_each(|_| _ = price());
+        seat.placed();
+        seat.bid();
+        for reason in [Reason::Budget, Reason::OnePerRequest] {
+            seat.placed();
+            seat.kept(reason);
+        }
+        let counted = [(Reason::Outbid, 2), (Reason::OnePerRequest, 1), (Reason::Budget, 1)];
+        assert_eq!(seat.counts(), (1, counted.to_vec()));
+        let mut told = VecDeque::new();
+        let seen = seat.take(&mut told);
+        assert_eq!((seen.auctions, seen.left_out), (5, 0));
+        // One that was looked at before its auction was over is made good.
+        price();
+        assert_eq!(seat.counts(), (0, vec![(Reason::Outbid, 1)]));
+        seat.placed();
+        seat.bid();
+        assert_eq!(seat.counts(), (1, Vec::new()));
+        (0..2).for_each(|_| _ = price());
+        assert_eq!(seat.counts(), (0, vec![(Reason::Outbid, 1)]));
     }
 
     #[test]
