@@ -22,6 +22,8 @@ use crate::store::{FlowPacerRow, Put, StoreError};
 const SAVE_EVERY_US: i64 = 60_000_000;
 /// How soon it is read again where the store is away.
 const READ_AGAIN: Duration = Duration::from_secs(1);
+/// How long a look at the budget may take: an orderly end waits for it, and it is looked at again.
+const BUDGET_WITHIN: Duration = Duration::from_secs(3);
 
 pub enum Msg {
     /// An auction has met it, or its campaign has changed.
@@ -127,7 +129,11 @@ impl BidderActor {
         }
         live.asks_budget(now);
         let (shield, name) = (self.office.shield.clone(), live.seat.name.clone());
-        cx.pipe(async move { shield.budget(&name).await }, Msg::Budget);
+        let look = async move {
+            let looked = tokio::time::timeout(BUDGET_WITHIN, shield.budget(&name)).await;
+            looked.unwrap_or(Err(ShieldError::Expired))
+        };
+        cx.pipe(look, Msg::Budget);
     }
 }
 
