@@ -1,6 +1,7 @@
 //! Each pair of an impression and a campaign that an auction reached is counted once: as a bid, or by why not.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use kiki::actors::kernel::{FaultKind, FaultRule};
 use serde_json::{Value, json};
@@ -31,6 +32,10 @@ async fn every_impression_is_counted_once_for_each_campaign_that_it_reached() {
         api.order(id, "start").await.is(200);
     }
     api.running(2).await;
+    // From then on auctions reach both.
+    while api.flow.office().expect("it runs").market().seats.len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let asked = async |n: usize, imps: usize| {
         let mut it = request(&format!("r{n}"));
         let imp = |id: usize| json!({"id": id.to_string(), "banner": {"w": 300, "h": 250}});
@@ -43,7 +48,7 @@ async fn every_impression_is_counted_once_for_each_campaign_that_it_reached() {
         let imps = 1 + n % 3;
         pairs += i64::try_from(imps).expect("few");
         asked(n, imps).await;
-        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
     }
     // A budget that does not answer is why, too.
     let hangs = FaultRule {

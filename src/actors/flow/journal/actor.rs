@@ -69,6 +69,7 @@ pub struct JournalActor {
     shelf: Shelf,
     unknown: Unknown,
     counts: Counts,
+    /// When counts are written next, and old rows looked for (monotonic).
     counts_due_us: i64,
     old_due_us: i64,
     file: Option<Arc<Mutex<Overflow>>>,
@@ -118,7 +119,7 @@ impl JournalActor {
             counts: Counts::new(now),
             counts_due_us: 0,
             // Not at the start, when there is enough to do.
-            old_due_us: now + OLD_EVERY_US,
+            old_due_us: clock::mono_us() + OLD_EVERY_US,
             file: None,
             in_file: Arc::default(),
             to_file: Vec::new(),
@@ -262,7 +263,8 @@ impl JournalActor {
         if self.busy || self.sick {
             return None;
         }
-        let until_us = if self.shelf.is_crowded() { i64::MAX } else { clock::mono_us() };
+        let mono_us = clock::mono_us();
+        let until_us = if self.shelf.is_crowded() { i64::MAX } else { mono_us };
         self.shelf.ripen(until_us);
         let (now_us, ripe) = (clock::wall_us(), self.shelf.ripe());
         self.turns = self.turns.wrapping_add(1);
@@ -281,17 +283,17 @@ impl JournalActor {
             return Some(Job::Write(self.shelf.take(OF_WRITE)));
         }
         self.due = false;
-        if now_us >= self.counts_due_us {
+        if mono_us >= self.counts_due_us {
             self.counts.gather(now_us);
             match self.counts.take(AT_ONCE) {
                 Some(taken) => return Some(Job::Count(taken)),
-                None => self.counts_due_us = now_us + COUNTS_EVERY_US,
+                None => self.counts_due_us = mono_us + COUNTS_EVERY_US,
             }
         }
         if files && let Some(file) = self.file.clone() {
             return Some(Job::Drain(file));
         }
-        if now_us >= self.old_due_us && !self.files() {
+        if mono_us >= self.old_due_us && !self.files() {
             let retention_us = self.office.terms.retention_us;
             return Some(Job::Old { now_us, retention_us });
         }
@@ -331,7 +333,7 @@ impl JournalActor {
             }
             Done::Counted(Err(error)) => {
                 // They are added to until they are written.
-                self.counts_due_us = clock::wall_us() + COUNTS_EVERY_US;
+                self.counts_due_us = clock::mono_us() + COUNTS_EVERY_US;
                 Some(error)
             }
             Done::Drained(drained) => drained.map(|many| self.view.written += many as u64).err(),
@@ -339,11 +341,11 @@ impl JournalActor {
                 self.view.pruned += looked.pruned;
                 metrics::pruned(looked.pruned);
                 let wait = if looked.full { OLD_AGAIN_US } else { OLD_EVERY_US };
-                self.old_due_us = clock::wall_us() + wait;
+                self.old_due_us = clock::mono_us() + wait;
                 None
             }
             Done::Old(Err(error)) => {
-                self.old_due_us = clock::wall_us() + OLD_EVERY_US;
+                self.old_due_us = clock::mono_us() + OLD_EVERY_US;
                 Some(error)
             }
         };
