@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
-/// Assets of one creative, and of one place.
+/// Assets of one creative, and of one place: as many as a word of 32 bits tells apart.
 pub const ASSETS_MAX: usize = 32;
 /// Addresses of one asset have so many bytes at most.
 const URL_BYTES_MAX: usize = 2_048;
@@ -87,12 +87,17 @@ impl Asset {
 /// not there, or none at all.
 pub fn assign(has: &[Has], wanted: &[Wanted]) -> Option<SmallVec<[(usize, usize); 8]>> {
     let mut found: SmallVec<[(usize, usize); 8]> = SmallVec::new();
+    // A bit for each of `has` that is given away.
+    let mut used = 0_u32;
     for required in [true, false] {
         for (at, it) in wanted.iter().enumerate().filter(|(_, it)| it.required == required) {
-            let free = has.iter().enumerate().filter(|(n, _)| found.iter().all(|(_, m)| m != n));
+            let free = (0..).zip(has).take(ASSETS_MAX).filter(|(n, _)| used >> n & 1 == 0);
             let best = free.filter_map(|(n, of)| Some((it.asset.holds(*of)?, n))).min();
             match best {
-                Some((_, n)) => found.push((at, n)),
+                Some((_, n)) => {
+                    used |= 1 << n;
+                    found.push((at, n as usize));
+                }
                 None if required => return None,
                 None => {}
             }

@@ -89,8 +89,8 @@ fn one_id_at_two_exchanges_is_two_people_and_one_device_is_one() {
     let mut all = vec![ours, one, two, device, key(IdKind::Exchange, "42", "")];
     // Nor does anybody pass for another by what is put before an id.
     all.push(key(IdKind::Buyer, "\0d42", ""));
-    all.push(key(IdKind::Buyer, "\0ia\042", ""));
-    all.push(key(IdKind::Device, "a\042", ""));
+    all.push(key(IdKind::Buyer, "\0ia\x0042", ""));
+    all.push(key(IdKind::Device, "a\x0042", ""));
     all.sort_unstable_by_key(|key| key.0);
     assert!(all.windows(2).all(|pair| pair[0] != pair[1]));
     assert_eq!(ours, keyer.key("42"), "counts of customers are found again");
