@@ -18,7 +18,9 @@ use std::borrow::Cow;
 use common::{allocations, percentiles};
 use kiki_flow as bidding;
 use kiki_flow::auction::{Bid, Context, Scratch, decide};
-use kiki_flow::campaign::creative::Creative;
+use kiki_flow::campaign::creative::{Creative, FormatKind};
+use kiki_flow::campaign::name::creative_told;
+use kiki_flow::campaign::native;
 use kiki_flow::decision::record::{LtvUsed, MultipliersUsed, PriceUsed};
 use kiki_flow::decision::{Decision, Digest, Kind};
 use kiki_flow::frequency::Table;
@@ -118,27 +120,41 @@ fn answer(auction: &Auction<'_>, won: &[(usize, Bid)], world: &World, keys: &Key
         };
         let urls = keys.write_all("http://127.0.0.1:8082", &ticket).expect("they fit");
         let it = &world.index.entry(bid.at).expect("a campaign").campaign.definition;
-        let categories: Vec<&str> = it.categories.iter().map(String::as_str).collect();
-        (hold.to_string(), urls, [it.advertiser_domain.as_str()], categories)
+        let of = creative(bid, world);
+        let domains: Vec<&str> = it.domains(of).iter().map(String::as_str).collect();
+        let sold = it.sold(of);
+        let taxonomy = sold.told_in(auction.allowed.taxonomy);
+        let categories = sold.each().filter(|(_, of)| Some(*of) == taxonomy);
+        let categories: Vec<&str> = categories.map(|(code, _)| code).collect();
+        let crid = creative_told(&it.account, &it.id, &of.id);
+        let adm = match auction.slots[*slot].asks.of(FormatKind::Native) {
+            Some(asks) if of.format.kind() == FormatKind::Native => {
+                let entry = world.index.entry(bid.at).expect("a campaign");
+                let needs = world.index.needs(entry, bid.creative).expect("needs");
+                let answer = native::answer(&of.markup, needs.assets(), &asks.assets);
+                Cow::Owned(answer.expect("it fits"))
+            }
+            _ => Cow::Borrowed(of.markup.as_str()),
+        };
+        (hold.to_string(), urls, (domains, categories), (crid, adm))
     });
     let made: Vec<_> = made.collect();
-    let bids = won.iter().zip(&made).map(|((slot, bid), (id, urls, domains, categories))| {
-        let creative = creative(bid, world);
-        response::Bid {
+    let bids = won.iter().zip(&made).map(
+        |((slot, bid), (id, urls, (domains, categories), (crid, adm)))| response::Bid {
             id,
             impression: auction.slots[*slot].id,
             cpm: bid.price,
-            adm: Some(&creative.markup),
+            adm: Some(adm),
             nurl: Some(urls.get(Notice::Win)),
             burl: Some(urls.get(Notice::Billing)),
             lurl: Some(urls.get(Notice::Loss)),
             adomain: domains,
             cat: categories,
-            crid: Some(&creative.id),
+            crid: Some(crid),
             exp: Some(60),
             ..response::Bid::default()
-        }
-    });
+        },
+    );
     let bids: Vec<response::Bid<'_>> = bids.collect();
     let seats = [Seat { seat: Some(SEAT), bids: &bids }];
     let mut out = Vec::with_capacity(4_096);

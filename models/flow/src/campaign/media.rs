@@ -125,6 +125,11 @@ impl Needs {
         self.protocol
     }
 
+    /// Of native, what it is made of.
+    pub fn assets(&self) -> &[Has] {
+        &self.assets
+    }
+
     /// Whether it is of a language that is listed, where one is.
     pub fn speaks(&self, languages: &[&str]) -> bool {
         let spoken = |it: &&str| {

@@ -1,10 +1,19 @@
 //! Native ads: what a creative has, what a place asks for, and which goes where (IAB Tech Lab, "OpenRTB Dynamic
 //! Native Ads API Specification", version 1.2).
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
-/// Assets of one creative, and of one place.
+use crate::openrtb::json::Json;
+use crate::openrtb::value::Text;
+
+/// Assets of one creative, and of one place: as many as a word of 32 bits tells apart.
 pub const ASSETS_MAX: usize = 32;
 /// Addresses of one asset have so many bytes at most.
 const URL_BYTES_MAX: usize = 2_048;
@@ -87,12 +96,17 @@ impl Asset {
 /// not there, or none at all.
 pub fn assign(has: &[Has], wanted: &[Wanted]) -> Option<SmallVec<[(usize, usize); 8]>> {
     let mut found: SmallVec<[(usize, usize); 8]> = SmallVec::new();
+    // A bit for each of `has` that is given away.
+    let mut used = 0_u32;
     for required in [true, false] {
         for (at, it) in wanted.iter().enumerate().filter(|(_, it)| it.required == required) {
-            let free = has.iter().enumerate().filter(|(n, _)| found.iter().all(|(_, m)| m != n));
+            let free = (0..).zip(has).take(ASSETS_MAX).filter(|(n, _)| used >> n & 1 == 0);
             let best = free.filter_map(|(n, of)| Some((it.asset.holds(*of)?, n))).min();
             match best {
-                Some((_, n)) => found.push((at, n)),
+                Some((_, n)) => {
+                    used |= 1 << n;
+                    found.push((at, n as usize));
+                }
                 None if required => return None,
                 None => {}
             }
@@ -165,24 +179,83 @@ pub fn read(markup: &str) -> Result<Vec<Has>, String> {
     all.map_err(bad)
 }
 
-/// The answer to a place: the markup with those of its assets that are asked for, by the place's ids. `None`: it does
-/// not fit there.
-pub fn answer(markup: &str, wanted: &[Wanted]) -> Option<String> {
-    let found = assign(&read(markup).ok()?, wanted)?;
-    let mut markup: Value = serde_json::from_str(markup).ok()?;
-    let native = match markup.get("native").is_some() {
-        true => markup.get_mut("native")?,
-        false => &mut markup,
+/// The answer to a place: the markup with those of its assets that are asked for, by the place's ids. `has`: as
+/// [`read`] found them. `None`: it does not fit there.
+pub fn answer(markup: &str, has: &[Has], wanted: &[Wanted]) -> Option<String> {
+    let found = assign(has, wanted)?;
+    let mut out = Vec::with_capacity(markup.len() + 64);
+    let mut json = Json::new(&mut out);
+    let outer = Members::read(markup)?;
+    let assets = |json: &mut Json<'_>, native: &Members<'_>| {
+        let all: Vec<&RawValue> = serde_json::from_str(native.last("assets")?).ok()?;
+        native.write(json, "assets", |json| {
+            json.open(b'[');
+            for (at, n) in &found {
+                let id = wanted.get(*at)?.id;
+                let asset = Members::read(all.get(*n)?.get())?;
+                asset.write(json, "id", |json| Some(drop(json.raw(&id.to_string()))))?;
+            }
+            Some(drop(json.close(b']')))
+        })
     };
-    let assets = native.get_mut("assets")?;
-    let all = assets.take();
-    let one = |(at, n): &(usize, usize)| {
-        let mut asset = all.get(n)?.clone();
-        asset.as_object_mut()?.insert("id".to_owned(), wanted.get(*at)?.id.into());
-        Some(asset)
-    };
-    *assets = found.iter().map(one).collect::<Option<Vec<Value>>>()?.into();
-    serde_json::to_string(&markup).ok()
+    match outer.last("native") {
+        None => assets(&mut json, &outer)?,
+        Some(inner) => {
+            let inner = Members::read(inner)?;
+            outer.write(&mut json, "native", |json| assets(json, &inner))?;
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+/// The members of an object, as they are written.
+struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    fn read(json: &'a str) -> Option<Members<'a>> {
+        serde_json::from_str(json).ok()
+    }
+
+    /// Of several of one name, the last one counts.
+    fn last(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().rev().find(|(other, _)| &**other == name).map(|(_, value)| value.get())
+    }
+
+    /// Writes the object with another value of one member.
+    fn write(
+        &self,
+        json: &mut Json<'_>,
+        name: &str,
+        value: impl FnOnce(&mut Json<'_>) -> Option<()>,
+    ) -> Option<()> {
+        json.open(b'{');
+        for (other, kept) in self.0.iter().filter(|(other, _)| &**other != name) {
+            json.key(other).raw(kept.get());
+        }
+        value(json.key(name))?;
+        json.close(b'}');
+        Some(())
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Each<'a>(PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Each<'a> {
+            type Value = Members<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members<'a>, M::Error> {
+                let mut all = Vec::with_capacity(8);
+                while let Some(member) = map.next_entry()? {
+                    all.push(member);
+                }
+                Ok(Members(all))
+            }
+        }
+        d.deserialize_map(Each(PhantomData))
+    }
 }
 
 #[cfg(test)]
@@ -214,7 +287,7 @@ mod tests {
     }
 
     fn answered(all: &[(bool, Asset)]) -> Option<Vec<(i64, String)>> {
-        let text = answer(&markup(), &wanted(all))?;
+        let text = answer(&markup(), &read(&markup()).expect("assets"), &wanted(all))?;
         let answer: Value = serde_json::from_str(&text).expect("json");
         assert_eq!(answer["native"]["link"]["url"], "https://shop.example");
         assert!(text.contains("${AUCTION_ID}"), "macros are the exchange's");
@@ -245,6 +318,15 @@ mod tests {
             answered(&[(true, Asset::Data { kind: 2, len: 18 })]).is_some(),
             "characters count"
         );
+    }
+
+    #[test]
+    fn an_answer_keeps_the_form_that_it_was_written_in() {
+        let bare = r#"{"ver":"1.2","link":{"url":"https://a.example"},"a\"b":[1.50],"assets":[{"title":{"text":"x"},"id":1}]}"#;
+        let has = read(bare).expect("assets");
+        let answered = answer(bare, &has, &wanted(&[(true, TITLE)]));
+        let expected = r#"{"ver":"1.2","link":{"url":"https://a.example"},"a\"b":[1.50],"assets":[{"title":{"text":"x"},"id":100}]}"#;
+        assert_eq!(answered.as_deref(), Some(expected));
     }
 
     #[test]

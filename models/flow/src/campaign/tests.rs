@@ -7,6 +7,7 @@ use kiki_models::shield::money::{Micros, UNIT};
 use super::definition::Definition;
 use super::patch::merge;
 use super::state::{Allocation, Campaign, Cause, Change, Command, Effect, Refusal, Status};
+use super::taxonomy::Taxonomy;
 
 pub(crate) const FULL: &str = r#"{
   "id": "camp_001", "account": "acme", "name": "Winter boots", "platforms": ["openrtb", "meta"],
@@ -175,6 +176,20 @@ fn every_bound_is_checked() {
     assert!(mistakes.names("creatives[1].id"), "{mistakes}");
     let sites = serde_json::json!({"targeting": {"inventory": {"sites": {"allow": vec!["a.example"; 10_001]}}}});
     assert_eq!(wrong(&sites.to_string()), ["targeting.inventory.sites.allow"]);
+}
+
+#[test]
+fn what_is_stored_reads_although_it_could_not_be_written_any_more() {
+    let old =
+        SMALL.replace(r#""currency""#, r#""categories": ["IAB18", "483"], "currency""#).replace(
+            r#"{"banner": {"w": 300, "h": 250}}, "markup": "x""#,
+            r#"{"native": {}}, "markup": "x""#,
+        );
+    let mistakes = Definition::read(&old).expect_err("it is told what is missing");
+    assert!(mistakes.names("categories[1]") && mistakes.names("creatives[0].markup"), "{mistakes}");
+    let stored: Definition = serde_json::from_str(&old).expect("stored");
+    let sold = stored.sold(&stored.creatives[0]);
+    assert!(sold.taxonomies().has(Taxonomy::FIRST) && !sold.taxonomies().has(Taxonomy::of(6)));
 }
 
 #[test]

@@ -316,7 +316,9 @@ fn creatives(it: &Definition, auction: &Auction<'_>, slot: &Slot<'_>, found: &mu
                  it is shown nowhere that lists protocols",
                 c.id
             ),
-            None => "no creative that fits is of a type, protocol or framework that is taken".to_owned(),
+            None => "no creative that fits is of a type, protocol or framework that is taken, or has the \
+                 assets that a native place requires"
+                .to_owned(),
         });
         return;
     }

@@ -122,18 +122,18 @@ impl Office {
         let seat = market.seat(won.bid.at)?;
         let it = &entry.campaign.definition;
         let creative = creative(entry, &won.bid)?;
+        let needs = market.index().needs(entry, won.bid.creative);
         let adm = match creative.format {
             Shape::Native {} => {
                 let asks = &auction.slots.get(won.slot)?.asks;
                 let assets = &asks.of(FormatKind::Native)?.assets;
-                Cow::Owned(native::answer(&creative.markup, assets)?)
+                Cow::Owned(native::answer(&creative.markup, needs?.assets(), assets)?)
             }
             _ => Cow::Borrowed(creative.markup.as_str()),
         };
         let sold = it.sold(creative);
         let taxonomy = sold.told_in(auction.allowed.taxonomy);
         let categories = sold.each().filter(|(_, of)| Some(*of) == taxonomy);
-        let needs = market.index().needs(entry, won.bid.creative);
         let urls = match won.hold {
             None => None,
             Some(hold) => {

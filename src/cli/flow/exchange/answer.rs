@@ -153,6 +153,9 @@ mod tests {
         assert_eq!(bid.cpm, Micros(1_234_567));
         assert_eq!((bid.campaign.as_deref(), bid.burl.as_deref()), (Some("c"), Some("u")));
         assert_eq!(bid.seat.as_deref(), Some("s"));
+        // KIKI names the account before a campaign of another than the default one.
+        let answer = of(r#"{"id":"b","impid":"1","price":1,"adm":"<a>","cid":"acme:c"}"#);
+        assert_eq!(answer.bids[0].campaign.as_deref(), Some("c"));
     }
 
     #[test]
