@@ -193,9 +193,13 @@ pub fn answer(markup: &str, has: &[Has], wanted: &[Wanted]) -> Option<String> {
             for (at, n) in &found {
                 let id = wanted.get(*at)?.id;
                 let asset = Members::read(all.get(*n)?.get())?;
-                asset.write(json, "id", |json| Some(drop(json.raw(&id.to_string()))))?;
+                asset.write(json, "id", |json| {
+                    json.raw(&id.to_string());
+                    Some(())
+                })?;
             }
-            Some(drop(json.close(b']')))
+            json.close(b']');
+            Some(())
         })
     };
     match outer.last("native") {
