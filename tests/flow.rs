@@ -80,10 +80,16 @@ fn what_is_no_log_or_no_budget_is_refused_with_its_reason() {
         (&format!("{head}1,nan,0\n"), "1", 1, "line 2"),
         (&format!("{head}1,2\n"), "1", 1, "line 2"),
         (&format!("{head}1,2,0\n"), "-1", 2, "budget"),
+        (&format!("{head}1,2,0\n"), "0", 2, "budget"),
         (&format!("{head}1,2,0\n"), "99999999999999999", 2, "budget"),
     ] {
         let (got, _, err) = run(text, budget);
         assert!(got == code && err.contains(said), "{text:?} {budget}: {got} {err}");
+    }
+    for floor in ["-1", "0", "inf"] {
+        let args = ["--auctions", file, "--budget-micros", "1", "--roas-floor", floor];
+        let (code, _, err) = kiki(&[&["flow", "simulate"][..], &args].concat());
+        assert!(code == 2 && err.contains("expected a number above 0"), "{floor}: {code} {err}");
     }
     let (code, _, err) = kiki(&["flow", "simulate", "--auctions", "none", "--budget-micros", "1"]);
     assert!(code == 1 && err.contains("none"), "{err}");

@@ -55,7 +55,7 @@ codes! {
     InvalidRows "invalid_rows" UNPROCESSABLE_ENTITY "correct the named rows, or send them without strict",
     InProgress "in_progress" CONFLICT "the same request is being worked on; ask again shortly",
     CurrencyMismatch "currency_mismatch" UNPROCESSABLE_ENTITY "use the currency of the allocation",
-    NoExchangeRate "no_exchange_rate" UNPROCESSABLE_ENTITY "enter a rate first: PUT /api/v1/rates",
+    NoExchangeRate "no_exchange_rate" UNPROCESSABLE_ENTITY "enter a rate first: PUT /api/v1/rates of SyncShield",
     AlreadyExists "already_exists" CONFLICT "choose another name",
     Conflict "conflict" CONFLICT "look at the current state and try again",
     Unauthenticated "unauthenticated" UNAUTHORIZED "send a valid API key or token as Authorization: Bearer; kiki keys create makes a key",
@@ -76,6 +76,8 @@ pub struct Problem {
     code: Code,
     detail: String,
     field: Option<String>,
+    /// Where more is known than the code says.
+    help: Option<&'static str>,
     retry_after_ms: Option<u64>,
 }
 
@@ -102,7 +104,7 @@ impl Problem {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(1_000),
             _ => None,
         };
-        Problem { code, detail: detail.into(), field: None, retry_after_ms }
+        Problem { code, detail: detail.into(), field: None, help: None, retry_after_ms }
     }
 
     /// A field with a value that cannot be.
@@ -126,6 +128,12 @@ impl Problem {
     /// Names the field that is wrong.
     pub fn at(mut self, field: impl Into<String>) -> Problem {
         self.field = Some(field.into());
+        self
+    }
+
+    /// What to do about it, where more is known than the code says.
+    pub fn help(mut self, help: &'static str) -> Problem {
+        self.help = Some(help);
         self
     }
 
@@ -173,7 +181,7 @@ impl IntoResponse for Problem {
             code: self.code.as_str().to_owned(),
             detail: self.detail,
             field: self.field,
-            help: self.code.help().to_owned(),
+            help: self.help.unwrap_or(self.code.help()).to_owned(),
         };
         let json = serde_json::to_vec(&body).unwrap_or_default();
         let kind = HeaderValue::from_static("application/problem+json");

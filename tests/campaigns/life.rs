@@ -18,6 +18,10 @@ async fn a_campaign_is_drafted_started_paused_and_ended_and_its_budget_with_it()
     assert_eq!(made["definition"]["budget"]["amount"], json!(10));
     api.budget("c").await.problem(404, "unknown_campaign");
     api.running(0).await;
+    for order in ["pause", "resume"] {
+        let refused = api.order("c", order).await.problem(409, "conflict");
+        assert!(refused["help"].as_str().is_some_and(|help| help.contains("/start")), "{refused}");
+    }
 
     let started = api.order("c", "start").await.is(200);
     assert_eq!((&started["status"], &started["revision"]), (&json!("active"), &json!(2)));
@@ -30,7 +34,7 @@ async fn a_campaign_is_drafted_started_paused_and_ended_and_its_budget_with_it()
     api.running(0).await;
     assert_eq!(api.budget("c").await.is(200)["status"], "paused");
 
-    api.order("c", "start").await.is(200);
+    api.order("c", "resume").await.is(200);
     api.running(1).await;
     assert_eq!(api.budget("c").await.is(200)["status"], "active");
 
@@ -66,6 +70,12 @@ async fn an_edit_is_a_version_of_its_own_and_moves_the_budget() {
     let patch = json!({"currency": "EUR"});
     let locked = api.call(Method::PATCH, C, &[], patch).await.problem(409, "conflict");
     assert_eq!(locked["field"], "currency");
+    let moved = json!({"account": "zz"});
+    let moved = api.call(Method::PATCH, C, &[], moved).await.problem(409, "conflict");
+    assert_eq!(moved["field"], "account");
+    api.call(Method::PATCH, "/api/v1/campaigns/d", &[], json!({"account": "zz"}))
+        .await
+        .problem(404, "not_found");
     let mut whole = campaign("c");
     whole["name"] = json!("Summer boots");
     let replaced = api.call(Method::PUT, C, &[], whole).await.is(200);
@@ -84,7 +94,9 @@ async fn a_budget_that_is_refused_leaves_the_draft_what_it_is() {
     let mut of_yen = campaign("c");
     of_yen["currency"] = json!("JPY");
     api.post("/api/v1/campaigns", of_yen).await.is(201);
-    api.order("c", "start").await.problem(422, "no_exchange_rate");
+    let refused = api.order("c", "start").await.problem(422, "no_exchange_rate");
+    let detail = refused["detail"].as_str().expect("words");
+    assert!(detail.contains("JPY") && detail.contains("USD"), "{detail}");
     assert_eq!(api.get(C).await.is(200)["status"], "draft");
     api.call(Method::DELETE, C, &[], Value::Null).await.is(200);
     api.get(C).await.problem(404, "not_found");

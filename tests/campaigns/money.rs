@@ -2,8 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use axum::http::Method;
+use kiki::actors::shield::BudgetName;
+use kiki::actors::shield::message::Booked;
 use kiki::models::flow::reason::Reason;
-use kiki::store::Fault;
+use kiki::models::shield::ask::Order;
+use kiki::models::shield::entry::Op;
+use kiki::models::shield::money::Micros;
+use kiki::models::shield::terms::Terms;
+use kiki::store::{Fault, RateRow};
 use serde_json::{Value, json};
 
 use crate::harness::{Api, api, campaign, request};
@@ -85,4 +92,80 @@ async fn a_hold_is_journaled_once_its_bid_is_won_and_not_before() {
     // Its notice would prove it.
     assert!(store.hold("default", &silent.hold).await.expect("read").is_none());
     assert_eq!(silent.billed(&api).await, 200);
+}
+
+#[tokio::test]
+async fn a_first_start_leaves_a_budget_alone_that_somebody_else_has_made() {
+    let api = api().await;
+    let theirs = json!({"campaign_id": "c", "budget": 700, "currency": "USD"});
+    api.to_shield("/api/v1/allocate", &theirs).await.is(201);
+    api.post("/api/v1/campaigns", campaign("c")).await.is(201);
+    for _ in 0..2 {
+        let refused = api.order("c", "start").await.problem(409, "conflict");
+        assert_eq!(refused["field"], "id");
+        assert!(refused["help"].as_str().is_some_and(|help| help.contains("another id")));
+    }
+    assert_eq!(api.get("/api/v1/campaigns/c").await.is(200)["status"], "draft");
+    assert_eq!(api.budget("c").await.is(200)["budget"], 700);
+    let mut euros = campaign("c");
+    euros["currency"] = json!("EUR");
+    let rate = RateRow {
+        account: "default".to_owned(),
+        currency: "EUR".to_owned(),
+        day: "20200101".to_owned(),
+        rate_e9: 1_250_000_000,
+    };
+    api.flow.shield().put_rates("default", &[rate]).await.expect("stored");
+    api.call(Method::PUT, "/api/v1/campaigns/c", &[], euros).await.is(200);
+    let refused = api.order("c", "start").await.problem(409, "conflict");
+    assert_eq!(refused["field"], "id", "whatever its currency");
+}
+
+#[tokio::test]
+async fn a_start_that_failed_after_it_made_the_budget_is_started_again_as_it_is_by_then() {
+    let api = api().await;
+    let uri = "/api/v1/campaigns/c";
+    let draft = api.post("/api/v1/campaigns", campaign("c")).await.is(201);
+    // What its start orders first. Then the process died.
+    let created: jiff::Timestamp =
+        draft["created_at"].as_str().expect("a time").parse().expect("a time");
+    let created_us = created.as_microsecond().to_string();
+    let (name, op) = (
+        BudgetName::campaign("default", "c"),
+        Op::of(&["flow opens", "default", "c", &created_us]),
+    );
+    let terms = Terms::campaign("USD".parse().expect("a currency"), Micros(10_000_000));
+    let opened = api.flow.shield().order(&name, op, 0, Order::Open(terms)).await;
+    assert!(matches!(opened, Ok(Booked::Ordered { created: true, .. })), "{opened:?}");
+    let api = api.again().await;
+    let patch = json!({"budget": {"amount": 25}});
+    api.call(Method::PATCH, uri, &[], patch).await.is(200);
+    api.order("c", "start").await.is(200);
+    assert_eq!(api.budget("c").await.is(200)["budget"], 25);
+}
+
+#[tokio::test]
+async fn a_campaign_shows_its_budget_and_a_start_resumes_one_that_is_paused_alone() {
+    let api = api().await;
+    let uri = "/api/v1/campaigns/c";
+    api.post("/api/v1/campaigns", campaign("c")).await.is(201);
+    assert_eq!(api.get(uri).await.is(200).get("budget"), None, "a draft has none");
+    api.order("c", "start").await.is(200);
+    let seen = api.get(uri).await.is(200);
+    let expected =
+        json!({"status": "active", "amount": 10, "spent": 0, "held": 0, "differs": false});
+    assert_eq!(seen["budget"], expected, "{seen}");
+    api.to_shield("/api/v1/allocations/c/pause", &Value::Null).await.is(200);
+    let seen = api.get(uri).await.is(200);
+    assert_eq!((&seen["status"], &seen["budget"]["status"]), (&json!("active"), &json!("paused")));
+    for order in ["start", "resume"] {
+        api.to_shield("/api/v1/allocations/c/pause", &Value::Null).await.is(200);
+        let started = api.order("c", order).await.is(200);
+        assert_eq!(started["revision"], seen["revision"], "it has not changed");
+        assert_eq!(api.budget("c").await.is(200)["status"], "active", "{order}");
+    }
+    let other = json!({"campaign_id": "c", "budget": 12, "currency": "USD"});
+    api.to_shield("/api/v1/allocate", &other).await.is(200);
+    let seen = api.get(uri).await.is(200);
+    assert_eq!((&seen["budget"]["amount"], &seen["budget"]["differs"]), (&json!(12), &json!(true)));
 }

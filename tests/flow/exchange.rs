@@ -36,7 +36,7 @@ async fn notices_are_called_until_they_are_answered_and_each_sold_impression_is_
     // A bill is never written over.
     let path = report.to_str().expect("text");
     let (code, _, err) = kiki(&["flow", "exchange", "--report", path]).await;
-    assert!(code == 1 && err.contains("bill.jsonl"), "{code} {err}");
+    assert!(code == 1 && err.contains("bill.jsonl: exists; choose another name"), "{code} {err}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

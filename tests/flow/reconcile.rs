@@ -62,7 +62,7 @@ async fn a_booking_that_is_a_micro_off_is_found_and_corrected_when_asked_to() {
     let path = report.to_str().expect("text");
     let (code, out, err) =
         kiki(&["flow", "reconcile", "--report", path, "--url", &fake.url()]).await;
-    assert!(code == 3 && out.contains("difference 1 micros"), "{out}");
+    assert!(code == 3 && out.contains("difference 0.000001"), "{out}");
     assert!(err.contains("in 1 impression"), "{err}");
     let (code, found) = fake.reconcile(&report, &["--correct"]).await;
     assert_eq!((code, found["booked_now"]["corrections"].as_u64()), (0, Some(1)), "{found}");

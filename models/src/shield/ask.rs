@@ -16,6 +16,8 @@ pub struct Ticket(pub u64);
 pub enum Order {
     /// Sets the terms and the lifetime cap; never adds.
     Allocate(Terms),
+    /// The same of a budget that is not there yet; refused where there is one, whoever made it.
+    Open(Terms),
     TopUp(Micros),
     Pause,
     Resume,

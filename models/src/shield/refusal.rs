@@ -29,10 +29,12 @@ pub enum Reason {
     TooManyHolds,
     /// The amount in the account's currency, or a total of the budget, is beyond what is counted.
     BeyondBounds,
+    /// There is a budget of this name, and whoever asks for it has not made it.
+    Taken,
 }
 
 impl Reason {
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::BudgetExceeded,
         Reason::WindowExceeded,
         Reason::DailyExceeded,
@@ -45,6 +47,7 @@ impl Reason {
         Reason::NoExchangeRate,
         Reason::TooManyHolds,
         Reason::BeyondBounds,
+        Reason::Taken,
     ];
 
     /// The code as it stands in answers and metric labels.
@@ -62,6 +65,7 @@ impl Reason {
             Reason::NoExchangeRate => "no_exchange_rate",
             Reason::TooManyHolds => "too_many_holds",
             Reason::BeyondBounds => "beyond_bounds",
+            Reason::Taken => "taken",
         }
     }
 
@@ -82,6 +86,7 @@ impl Reason {
             Reason::NoExchangeRate => "enter an exchange rate to the account's currency",
             Reason::TooManyHolds => "settle or release open holds",
             Reason::BeyondBounds => "use another campaign: totals end at 576,460,752,303 units",
+            Reason::Taken => "there is a budget of this name: choose another name",
         }
     }
 }

@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::terms::FlowTerms;
 use super::tree;
 use crate::actors::kernel::{AskError, Entities, Registry, Reply, Service};
+use crate::actors::shield::view::BudgetView;
 use crate::actors::shield::{BudgetName, Shield};
 use crate::actors::value::Value;
 use crate::models::flow::campaign::definition::Definition;
@@ -51,6 +52,9 @@ pub type Result<T> = std::result::Result<T, FlowError>;
 
 /// Bytes of stored definitions in a page, beyond its first row: a definition alone may have 2 MiB.
 pub const PAGE_BYTES_MAX: i64 = 8 << 20;
+
+/// How long somebody who looks at a campaign waits for what SyncShield says of its budget.
+const BUDGET_PATIENCE: Duration = Duration::from_millis(250);
 
 /// Rows of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +199,20 @@ impl Flow {
     /// A campaign as it is.
     pub async fn campaign(&self, name: (&str, &str)) -> Result<Arc<Campaign>> {
         self.ask(name, |reply| campaign::Msg::See { reply }).await
+    }
+
+    /// What SyncShield says of a campaign's budget; `None` where it does not say so at once.
+    pub async fn budget(&self, (account, campaign): (&str, &str)) -> Option<Box<BudgetView>> {
+        let name = BudgetName::campaign(account, campaign);
+        let asked = self.shared.shield.budget(&name);
+        match tokio::time::timeout(BUDGET_PATIENCE, asked).await {
+            Ok(Ok(budget)) => Some(budget),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, %name, "the budget of {name} is not shown");
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// A page of an account's campaigns, as they were last stored: as many as the list's limit says, or as

@@ -280,7 +280,7 @@ impl Actor for BudgetActor {
             return self.carry_out(cx);
         }
         if let (State::Absent, Msg::Order { order, .. }) = (&self.state, &msg)
-            && let Order::Allocate(terms) = &**order
+            && let Order::Allocate(terms) | Order::Open(terms) = &**order
             && !self.name.is_account()
         {
             let terms = terms.clone();

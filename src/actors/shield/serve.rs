@@ -283,11 +283,14 @@ impl Live {
             return reply.send(Told::Done(Booked::Refused(Reason::BeyondBounds)));
         }
         let mut order = order;
-        if let Order::Allocate(terms) = &mut order {
-            if core.version > 0 && terms.currency != core.terms.currency {
-                // Its ledger is in another currency: amounts of both would be added up.
-                return reply.send(Told::Done(Booked::Refused(Reason::CurrencyMismatch)));
-            }
+        if let Order::Allocate(terms) = &order
+            && core.version > 0
+            && terms.currency != core.terms.currency
+        {
+            // Its ledger is in another currency: amounts of both would be added up.
+            return reply.send(Told::Done(Booked::Refused(Reason::CurrencyMismatch)));
+        }
+        if let Order::Allocate(terms) | Order::Open(terms) = &mut order {
             terms.rate = self.rate.unwrap_or(Rate::ONE);
         }
         self.ask(Ask::Order { op, body, order: Box::new(order) }, Asker::Reply(reply));
@@ -473,6 +476,7 @@ pub fn booked(answer: Answer, name: &super::names::BudgetName) -> Booked {
         Answer::Ordered { core, created } => {
             Booked::Ordered { allocation: Box::new(view::allocation(name, &core)), created }
         }
+        Answer::Refused(refusal) => Booked::Refused(refusal.reason),
         other => Booked::Answer(other),
     }
 }

@@ -256,6 +256,7 @@ const FLOW: &[Rule] = &[
     rule("PATCH", "/api/v1/campaigns/{id}", OPERATE),
     rule("DELETE", "/api/v1/campaigns/{id}", OPERATE),
     rule("POST", "/api/v1/campaigns/{id}/start", OPERATE),
+    rule("POST", "/api/v1/campaigns/{id}/resume", OPERATE),
     rule("POST", "/api/v1/campaigns/{id}/pause", OPERATE),
     rule("POST", "/api/v1/campaigns/{id}/end", OPERATE),
     rule("GET", "/api/v1/campaigns/{id}/history", READ),

@@ -12,6 +12,7 @@ use crate::api::problem::{Code, Problem};
 use crate::api::shield::common as shield;
 use crate::models::flow::campaign::mistake::Mistakes;
 use crate::models::flow::campaign::state::Refusal;
+use crate::models::shield::refusal::Reason;
 
 /// The name of this service in scopes.
 pub const SERVICE: &str = "flow";
@@ -56,18 +57,33 @@ pub fn invalid(code: Code, wrong: &Mistakes) -> Problem {
 
 fn refused(declined: Declined) -> Problem {
     match declined {
-        Declined::Refused(refusal) => match &refusal {
-            Refusal::Invalid(wrong) => invalid(Code::InvalidDefinition, wrong),
-            Refusal::Locked(wrong) => invalid(Code::Conflict, wrong),
-            Refusal::Stale(_) => Problem::new(Code::Stale, refusal.to_string()),
-            Refusal::Status(_) | Refusal::Over => Problem::new(Code::Conflict, refusal.to_string()),
-        },
+        Declined::Refused(refusal) => {
+            let problem = match &refusal {
+                Refusal::Invalid(wrong) => invalid(Code::InvalidDefinition, wrong),
+                Refusal::Locked(wrong) => invalid(Code::Conflict, wrong),
+                Refusal::Stale(_) => Problem::new(Code::Stale, refusal.to_string()),
+                Refusal::Status(_) | Refusal::Over => {
+                    Problem::new(Code::Conflict, refusal.to_string())
+                }
+            };
+            problem.help(refusal.help())
+        }
         Declined::Unknown => Problem::new(Code::NotFound, declined.to_string()),
         Declined::Exists => Problem::new(Code::AlreadyExists, declined.to_string()).at("id"),
         Declined::UnknownAccount => {
             Problem::new(Code::UnknownAccount, declined.to_string()).at("account")
         }
+        Declined::Budget(Reason::Taken) => {
+            let why =
+                "SyncShield has a budget of this name, and no start of this campaign has made it";
+            Problem::new(Code::Conflict, why).at("id").help(
+                "give the campaign another id; GET /api/v1/budget/{id} of SyncShield shows the budget",
+            )
+        }
         Declined::Budget(reason) => shield::refused(reason),
+        Declined::NoRate { .. } => {
+            Problem::new(Code::NoExchangeRate, declined.to_string()).at("currency")
+        }
         Declined::Unavailable => shield::unavailable(),
     }
 }

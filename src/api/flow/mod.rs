@@ -71,6 +71,7 @@ pub type Ctx = axum::extract::State<Arc<App>>;
         campaigns::patch,
         campaigns::delete,
         campaigns::start,
+        campaigns::resume,
         campaigns::pause,
         campaigns::end,
         campaigns::history,
@@ -109,6 +110,7 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
                 .delete(campaigns::delete),
         )
         .route("/api/v1/campaigns/{id}/start", post(campaigns::start))
+        .route("/api/v1/campaigns/{id}/resume", post(campaigns::resume))
         .route("/api/v1/campaigns/{id}/pause", post(campaigns::pause))
         .route("/api/v1/campaigns/{id}/end", post(campaigns::end))
         .route("/api/v1/campaigns/{id}/history", get(campaigns::history))

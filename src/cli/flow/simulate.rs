@@ -13,7 +13,7 @@ use super::super::format::{grouped, table};
 use crate::models::flow::opportunity::PriceType;
 use crate::models::flow::pacing::Strategy;
 use crate::models::flow::simulate::{Limits, Log, Report, Terms, page, simulate_log};
-use crate::models::shield::money::Micros;
+use crate::models::shield::money::{AMOUNT_MAX, Micros};
 
 /// Replay a log of auctions with a budget
 ///
@@ -38,7 +38,7 @@ pub struct SimulateArgs {
     auctions: PathBuf,
 
     /// The budget of each episode, in micros
-    #[arg(long, value_name = "MICROS")]
+    #[arg(long, value_name = "MICROS", allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(1..=AMOUNT_MAX))]
     budget_micros: i64,
 
     /// How spending is held to the budget
@@ -63,7 +63,7 @@ pub struct SimulateArgs {
     notice_delay: usize,
 
     /// Value that each unit of money has to bring over all wins
-    #[arg(long, value_name = "RATIO")]
+    #[arg(long, value_name = "RATIO", allow_negative_numbers = true, value_parser = ratio)]
     roas_floor: Option<f64>,
 
     /// Seed of the chances that throttling takes
@@ -77,6 +77,13 @@ pub struct SimulateArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    let ratio: Option<f64> = text.parse().ok();
+    ratio
+        .filter(|ratio| *ratio > 0.0 && ratio.is_finite())
+        .ok_or_else(|| "expected a number above 0, such as 1.5".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -129,7 +136,10 @@ pub fn run(args: SimulateArgs) -> CliResult {
     }
     if let Some(path) = &args.report {
         let title = args.auctions.file_name().unwrap_or_default().to_string_lossy();
-        files::write(path, page(&report, &format!("Spending on {title}")).as_bytes())?;
+        files::write(
+            path,
+            page(&report, &args.terms(), &format!("Spending on {title}")).as_bytes(),
+        )?;
     }
     let seconds = began.elapsed().as_secs_f64();
     let mut out = std::io::stdout().lock();

@@ -63,8 +63,10 @@ pub struct Campaign {
 pub enum Command {
     /// Another definition instead of the one there is.
     Edit(Box<Definition>),
-    /// Also after a pause.
+    /// Also after a pause. One that is active has its budget resumed: somebody may have paused that alone.
     Activate,
+    /// After a pause alone.
+    Resume,
     Pause,
     End,
     /// A draft is thrown away.
@@ -79,6 +81,9 @@ pub enum Effect {
     /// Stores the campaign as it is now, and its change in the audit log. Where this fails, nothing after
     /// it is done.
     Record(Change),
+    /// Has SyncShield make the budget, which is this campaign's from then on. Refused where there is one of its
+    /// name that this has not made, in an attempt that nobody heard the end of.
+    OpenBudget(Allocation),
     /// Sets what SyncShield may authorise; never adds to it.
     Allocate(Allocation),
     PauseBudget,
@@ -137,6 +142,25 @@ pub enum Refusal {
     Stale(u64),
 }
 
+impl Refusal {
+    /// What whoever is refused can do about it.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Refusal::Invalid(_) => "correct the named fields; the detail names all of them",
+            Refusal::Locked(_) => {
+                "leave the named fields as they are, or make another campaign with them"
+            }
+            Refusal::Status(Status::Draft) => "start it first: POST /api/v1/campaigns/{id}/start",
+            Refusal::Status(Status::Active | Status::Paused) => {
+                "only a draft is deleted; end it instead: POST /api/v1/campaigns/{id}/end"
+            }
+            Refusal::Status(Status::Ended) => "it is over for ever: make another campaign",
+            Refusal::Over => "move schedule.ends, or take it away: PATCH /api/v1/campaigns/{id}",
+            Refusal::Stale(_) => "read the campaign again, and send its revision as If-Match",
+        }
+    }
+}
+
 pub type Effects = SmallVec<[Effect; 6]>;
 
 /// The campaign after a command, `None` where it is gone, and what is to be done.
@@ -180,6 +204,8 @@ impl Campaign {
         match command {
             Command::Edit(definition) => self.edit(*definition, now_us),
             Command::Activate => self.activate(now_us),
+            Command::Resume if self.status == Status::Draft => Err(Refusal::Status(self.status)),
+            Command::Resume => self.activate(now_us),
             Command::Pause => self.pause(now_us),
             Command::End => match self.status {
                 Status::Ended => Ok(self.unchanged()),
@@ -243,7 +269,10 @@ impl Campaign {
 
     fn activate(&self, now_us: i64) -> Result<Applied, Refusal> {
         match self.status {
-            Status::Active => return Ok(self.unchanged()),
+            Status::Active => {
+                let resumed = Effects::from_iter([Effect::ResumeBudget]);
+                return Ok((Some(self.clone()), resumed));
+            }
             Status::Ended => return Err(Refusal::Status(self.status)),
             Status::Draft | Status::Paused => {}
         }
@@ -257,7 +286,7 @@ impl Campaign {
         next.activated_us = next.activated_us.or(Some(now_us));
         let mut effects = Effects::from_iter([Effect::Record(Change::Activated)]);
         match first {
-            true => effects.extend(allocation(&next.definition).map(Effect::Allocate)),
+            true => effects.extend(allocation(&next.definition).map(Effect::OpenBudget)),
             false => effects.push(Effect::ResumeBudget),
         }
         next.follow(now_us, &mut effects);

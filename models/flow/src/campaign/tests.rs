@@ -238,7 +238,7 @@ fn an_activation_allocates_first_and_publishes_when_the_schedule_begins() {
         effects,
         [
             Effect::Record(Change::Activated),
-            Effect::Allocate(allocation),
+            Effect::OpenBudget(allocation),
             Effect::Withdraw,
             Effect::Wake { at_us: starts }
         ]
@@ -265,7 +265,35 @@ fn a_pause_withdraws_and_a_resume_does_not_allocate_again() {
     let resumed = [Effect::Record(Change::Activated), Effect::ResumeBudget, Effect::Publish];
     assert_eq!(effects, resumed);
     assert_eq!((again.version, again.revision, again.activated_us), (1, 4, Some(1)));
-    assert_eq!(step(&again, Command::Activate, 4), (again.clone(), Vec::new()), "nothing changes");
+    let (same, effects) = step(&again, Command::Activate, 4);
+    assert_eq!(
+        (same, effects),
+        (again, vec![Effect::ResumeBudget]),
+        "its budget alone may be paused"
+    );
+}
+
+#[test]
+fn a_resume_goes_on_after_a_pause_and_starts_nothing() {
+    let draft = Campaign::create(small(), 0).expect("created").0;
+    assert_eq!(draft.apply(Command::Resume, None, 1), Err(Refusal::Status(Status::Draft)));
+    let (active, _) = step(&draft, Command::Activate, 1);
+    let (paused, _) = step(&active, Command::Pause, 2);
+    assert_eq!(step(&paused, Command::Resume, 3), step(&paused, Command::Activate, 3));
+    assert_eq!(step(&active, Command::Resume, 3), step(&active, Command::Activate, 3));
+}
+
+#[test]
+fn whoever_is_refused_is_told_what_to_do() {
+    for (refusal, help) in [
+        (Refusal::Status(Status::Draft), "start it first"),
+        (Refusal::Status(Status::Active), "end it instead"),
+        (Refusal::Status(Status::Paused), "end it instead"),
+        (Refusal::Status(Status::Ended), "another campaign"),
+        (Refusal::Over, "schedule.ends"),
+    ] {
+        assert!(refusal.help().contains(help), "{refusal}: {}", refusal.help());
+    }
 }
 
 #[test]
@@ -286,6 +314,7 @@ fn an_ended_campaign_stays_ended() {
     let (ended, _) = step(&draft, Command::End, 1);
     for command in [
         Command::Activate,
+        Command::Resume,
         Command::Pause,
         Command::Edit(Box::new(patched(r#"{"name":"D"}"#))),
         Command::Delete,

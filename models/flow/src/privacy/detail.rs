@@ -55,6 +55,26 @@ details! {
     UsPrivacyUnreadable = "us_privacy_unreadable",
 }
 
+impl Detail {
+    /// Of those that leave no bid: why, in words.
+    pub fn refuses(self) -> Option<&'static str> {
+        match self {
+            Detail::GdprVendorUnset => Some("the GDPR applies, and flow.tcf_vendor_id is not set"),
+            Detail::GdprConsentMissing => Some("the GDPR applies, and there is no TC string"),
+            Detail::GdprConsentUnreadable => {
+                Some("the GDPR applies, and the TC string cannot be read")
+            }
+            Detail::GdprVendorUndisclosed => {
+                Some("the TC string does not say that flow.tcf_vendor_id was disclosed")
+            }
+            Detail::GdprPurpose => {
+                Some("the TC string does not grant a purpose that every bid needs")
+            }
+            _ => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Detail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())

@@ -140,20 +140,21 @@ impl Permits {
                 findings.add(gdpr::read(section, terms));
             }
         }
-        let refused = [
-            Detail::GdprVendorUnset,
-            Detail::GdprConsentMissing,
-            Detail::GdprConsentUnreadable,
-            Detail::GdprVendorUndisclosed,
-            Detail::GdprPurpose,
-        ];
-        let refused = refused.into_iter().any(|detail| findings.contains(detail));
+        let refused = findings.iter().any(|detail| detail.refuses().is_some());
         Permits {
             bid: if refused { Err(Reason::Consent) } else { Ok(()) },
             personal: findings.is_empty(),
             coppa: signals.coppa,
             findings,
         }
+    }
+}
+
+impl Permits {
+    /// Why nothing may be bid, in words; empty where something may be.
+    pub fn why(&self) -> String {
+        let words: Vec<&str> = self.findings.iter().filter_map(Detail::refuses).collect();
+        words.join("; ")
     }
 }
 

@@ -62,6 +62,8 @@ fn the_vendor_must_be_named_disclosed_and_consented_to() {
     let text = tc_string(&granting(ALL));
     let unset = Terms::default();
     assert_eq!(found(&europe(&text), &unset), (false, false, vec![Detail::GdprVendorUnset]));
+    let why = Permits::of(&europe(&text), &unset).why();
+    assert_eq!(why, "the GDPR applies, and flow.tcf_vendor_id is not set");
     let hidden = Choices { disclosed: Some(&[(1, 754), (756, 900)]), ..granting(ALL) };
     let old =
         Choices { disclosed: None, policy: 4, created_us: 1_700_000_000_000_000, ..granting(ALL) };

@@ -3,6 +3,9 @@
 use std::fmt::Write;
 
 use super::report::{Point, Report};
+use super::terms::Terms;
+use crate::opportunity::PriceType;
+use crate::pacing::Strategy;
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 260.0;
@@ -19,23 +22,100 @@ stroke:#0969da;stroke-width:2}.best{fill:none;stroke:#bc4c00;stroke-width:2;stro
 .key i.b{border-top:2px dashed #bc4c00}@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}\
 text{fill:#9198a1}.grid{stroke:#30363d}}";
 
+/// How an axis is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scale {
+    Linear,
+    /// The figures are natural logarithms of what is shown.
+    Ln,
+}
+
+/// The least of 1, 2 and 5 times a power of ten that is not below this.
+fn round_up(figure: f64) -> f64 {
+    let power = 10_f64.powf(figure.log10().floor());
+    [1.0, 2.0, 5.0]
+        .into_iter()
+        .map(|of| of * power)
+        .find(|it| *it >= figure)
+        .unwrap_or(10.0 * power)
+}
+
+/// Round figures within these bounds, at most seven.
+fn linear(low: f64, high: f64) -> Vec<f64> {
+    let step = round_up((high - low) / 5.0);
+    let first = (low / step).ceil();
+    let each = (0..7).map(|nth| (first + f64::from(nth)) * step);
+    each.filter(|figure| figure.is_finite()).take_while(|figure| *figure <= high).collect()
+}
+
+/// The same where they are of several sizes.
+fn sizes(low: f64, high: f64) -> Vec<f64> {
+    if low <= 0.0 || !high.is_finite() {
+        return Vec::new();
+    }
+    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+    let apart = ((last - first) / 6).max(1);
+    let of: &[f64] = if last - first > 3 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+    let powers = (first..=last).step_by(usize::try_from(apart).unwrap_or(1));
+    let all = powers.flat_map(|power| of.iter().map(move |of| of * 10_f64.powi(power)));
+    all.filter(|figure| (low..=high).contains(figure)).collect()
+}
+
+/// Where an axis has its lines, and what stands beside them.
+fn ticks(scale: Scale, base: f64, top: f64) -> Vec<(f64, String)> {
+    match scale {
+        Scale::Linear => linear(base, top).into_iter().map(|it| (it, short(it))).collect(),
+        Scale::Ln => {
+            let (low, high) = (base.exp(), top.exp());
+            let of = if high < 8.0 * low { linear(low, high) } else { sizes(low, high) };
+            of.into_iter().map(|it| (it.ln(), short(it))).collect()
+        }
+    }
+}
+
+/// A round figure of an axis: `1.2M`.
+fn short(figure: f64) -> String {
+    let size = figure.abs();
+    if figure != 0.0 && !(1e-6..1e12).contains(&size) {
+        return format!("{figure:.3e}");
+    }
+    let units = [(1e9, "G"), (1e6, "M"), (1e3, "k")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| size >= *unit).unwrap_or((1.0, ""));
+    let digits = format!("{:.8}", figure / unit);
+    digits.trim_end_matches('0').trim_end_matches('.').to_owned() + name
+}
+
+fn strategy(terms: &Terms) -> &'static str {
+    match terms.strategy {
+        Strategy::Dual => "dual: bids are scaled",
+        Strategy::Throttle => "throttle: auctions are left out by chance",
+        Strategy::Linear => "linear: auctions are left out while spending is ahead of traffic",
+    }
+}
+
 /// The report as a page of its own: the figures, what was spent in each slot against the optimum in hindsight,
 /// and the multiplier over time. `title` is text.
-pub fn page(report: &Report, title: &str) -> String {
+pub fn page(report: &Report, terms: &Terms, title: &str) -> String {
     let title = escaped(title);
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width\"><title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
     );
-    table(&mut page, report);
+    table(&mut page, report, terms);
     page.push_str(
-        "<h2>Spend by slot</h2><p class=\"key\"><i></i>spent<i class=\"b\"></i>optimum in hindsight</p>",
+        "<h2>Spend by slot, micros</h2><p class=\"key\"><i></i>spent<i class=\"b\"></i>optimum in hindsight</p>",
     );
     let curve = &report.curve;
     let ours = curve.iter().map(|point| Some(point.spend_micros)).collect::<Vec<_>>();
     let best = curve.iter().map(|point| Some(point.hindsight_micros)).collect::<Vec<_>>();
-    chart(&mut page, "Micros spent in each slot", &[("best", &best), ("ours", &ours)], 0.0, plain);
-    page.push_str("<h2>Bid for a unit of value, 1 / μ</h2>");
+    chart(
+        &mut page,
+        "Micros spent in each slot",
+        &[("best", &best), ("ours", &ours)],
+        0.0,
+        Scale::Linear,
+    );
+    page.push_str("<h2>Micros bid for a unit of value, by slot</h2>");
     let bid = |point: &Point| (point.priced > 0).then_some(point.ln_per_value);
     let multiplier = curve.iter().map(bid).collect::<Vec<_>>();
     let known = || multiplier.iter().flatten().copied();
@@ -44,14 +124,21 @@ pub fn page(report: &Report, title: &str) -> String {
     // Less than a fifth up or down is not blown up to the whole height.
     let base = if low.is_finite() { low.min((low + high) / 2.0 - 0.2) } else { 0.0 };
     let label = "Geometric mean of what was bid for a unit of value, in each slot";
-    chart(&mut page, label, &[("ours", &multiplier)], base, |ln| four(ln.exp()));
+    chart(&mut page, label, &[("ours", &multiplier)], base, Scale::Ln);
     page.push_str("</html>\n");
     page
 }
 
-fn table(page: &mut String, report: &Report) {
+fn table(page: &mut String, report: &Report, terms: &Terms) {
     let percent = |part: f64| format!("{:.2}%", 100.0 * part);
+    let price = match terms.price {
+        PriceType::First => "first: a win pays its bid",
+        PriceType::Second => "second: a win pays the market's price",
+    };
     let mut rows = vec![
+        ("Price", price.to_owned()),
+        ("Strategy", strategy(terms).to_owned()),
+        ("Unit", "micros; value in the log's unit".to_owned()),
         ("Auctions", whole(report.auctions as f64)),
         ("Episodes", whole(report.episodes as f64)),
         ("Wins", whole(report.wins as f64)),
@@ -82,7 +169,7 @@ fn chart(
     label: &str,
     lines: &[(&str, &[Option<f64>])],
     base: f64,
-    name: fn(f64) -> String,
+    scale: Scale,
 ) {
     let figures = || lines.iter().flat_map(|(_, line)| line.iter().flatten());
     let most = figures().copied().filter(|v| v.is_finite()).fold(base, f64::max);
@@ -96,17 +183,15 @@ fn chart(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
         escaped(label)
     );
-    for step in 0..=4 {
-        let figure = base + (top - base) * f64::from(step) / 4.0;
+    for (figure, name) in ticks(scale, base, top) {
         let at = y(figure);
         let _ = write!(
             page,
             "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{:.0}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
-             <text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+             <text x=\"{:.0}\" y=\"{:.1}\" text-anchor=\"end\">{name}</text>",
             WIDTH - 10.0,
             LEFT - 8.0,
             at + 4.0,
-            name(figure)
         );
     }
     for step in 0..=4 {
@@ -152,27 +237,6 @@ fn whole(figure: f64) -> String {
     text
 }
 
-/// A figure of an axis: `1.2M`.
-fn plain(figure: f64) -> String {
-    for (unit, name) in [(1e9, "G"), (1e6, "M"), (1e3, "k")] {
-        if figure.abs() >= unit {
-            return format!("{:.4}", figure / unit).chars().take(5).collect::<String>() + name;
-        }
-    }
-    format!("{figure:.0}")
-}
-
-/// Four digits for an axis.
-fn four(figure: f64) -> String {
-    match (0.01..1e6).contains(&figure) {
-        true => {
-            let digits = (3.0 - figure.log10().floor()).clamp(0.0, 6.0) as usize;
-            format!("{figure:.digits$}")
-        }
-        false => format!("{figure:.3e}"),
-    }
-}
-
 /// Four digits, with a power of ten where it is far from 1.
 fn scientific(figure: f64) -> String {
     let size = figure.abs();
@@ -184,4 +248,30 @@ fn scientific(figure: f64) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_axis_has_a_few_round_figures() {
+        for (scale, base, top, names) in [
+            (Scale::Linear, 0.0, 1_234_567.0, &["0", "500k", "1M"][..]),
+            (Scale::Linear, 0.0, 4.1, &["0", "1", "2", "3", "4"]),
+            (Scale::Linear, 0.0, 0.9, &["0", "0.2", "0.4", "0.6", "0.8"]),
+            (Scale::Ln, 95_f64.ln(), 190_f64.ln(), &["100", "120", "140", "160", "180"]),
+            (Scale::Ln, 0.9_f64.ln(), 30_f64.ln(), &["1", "2", "5", "10", "20"]),
+        ] {
+            let found: Vec<String> = ticks(scale, base, top).into_iter().map(|it| it.1).collect();
+            assert_eq!(found, names, "{base} to {top}");
+        }
+        for (low, high) in [(-700.0, 700.0), (0.0, f64::MIN_POSITIVE), (-1e300, 1e300), (5.0, 5.4)]
+        {
+            for scale in [Scale::Linear, Scale::Ln] {
+                let found = ticks(scale, low, high);
+                assert!(found.len() <= 210, "{low} to {high}: {found:?}");
+            }
+        }
+    }
 }

@@ -216,8 +216,14 @@ fn logs_of_nothing_worth_nothing_or_free_are_played() {
 #[test]
 fn the_page_has_both_curves_and_nothing_that_runs() {
     let log = usual().log(11, 20_000, false);
-    let report = simulate(&log, &Terms { budget: share(&log, 8), ..Terms::default() }).unwrap();
-    let page = page(&report, "A <log> & its \"page\"");
+    let terms = Terms { budget: share(&log, 8), ..Terms::default() };
+    let report = simulate(&log, &terms).unwrap();
+    let page = page(&report, &terms, "A <log> & its \"page\"");
+    for part in
+        ["second: a win pays the market's price", "dual: ", "micros; value in the log's unit"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
     assert!(page.contains("<title>A &lt;log&gt; &amp; its &quot;page&quot;</title>"));
     assert_eq!(page.matches("<svg").count(), 2);
     assert_eq!(page.matches("<path").count(), 3);

@@ -132,6 +132,12 @@ impl Desk<'_> {
     /// returned or over.
     fn order(&mut self, stage: &mut Stage<'_>, ticket: Ticket, op: (Op, u64), order: &Order) {
         let created = stage.core.version == 0;
+        // One of the same batch may be about to make it.
+        let taken = !created || !self.operations.is_empty();
+        if taken && matches!(order, Order::Open(_)) {
+            self.answer(ticket, Answer::Refused(Refusal::new(Reason::Taken)));
+            return;
+        }
         let cut = carry_out(stage, order);
         stage.check_thresholds();
         stage.dirty = true;
@@ -176,7 +182,7 @@ impl Desk<'_> {
 fn carry_out(stage: &mut Stage<'_>, order: &Order) -> bool {
     let core = &mut stage.core;
     match order {
-        Order::Allocate(terms) => {
+        Order::Allocate(terms) | Order::Open(terms) => {
             let before = (core.version > 0).then_some(core.funded);
             let funded = terms.lifetime.unwrap_or(Micros::ZERO);
             let cut = funded < core.funded || *core.terms != *terms;
@@ -214,5 +220,79 @@ fn carry_out(stage: &mut Stage<'_>, order: &Order) -> bool {
             stage.events.push(Event::Stopped { stopped: *stopped });
             *stopped
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shield::authority::{Authority, CommitOutcome};
+    use crate::shield::budget::Budget;
+    use crate::shield::core::Core;
+    use crate::shield::terms::Terms;
+    use crate::shield::window::Window;
+
+    fn terms(lifetime: i64) -> Terms {
+        Terms::campaign("USD".parse().expect("a currency"), Micros(lifetime))
+    }
+
+    fn order(authority: &mut Authority, nth: u64, order: Order) -> Vec<Effect> {
+        let (op, mut out) = (Op(u128::from(nth)), Vec::new());
+        let at = Now { mono_us: 0, wall_us: 1_700_000_000_000_000 };
+        let ask = Ask::Order { op, body: 0, order: Box::new(order) };
+        authority.ask(at, Ticket(nth), ask, &mut out);
+        if out.iter().any(|effect| matches!(effect, Effect::Commit(_))) {
+            authority.committed(at, CommitOutcome::Done, &mut out);
+        }
+        out
+    }
+
+    #[test]
+    fn a_budget_that_is_there_is_not_opened_again_and_stays_as_it_is() {
+        for first in [Order::Allocate(terms(700)), Order::Open(terms(700))] {
+            let budget = Budget { core: Core::new(terms(700)), window: Window::default() };
+            let mut authority = Authority::new(budget, Limits::default());
+            let made = order(&mut authority, 1, first);
+            let made = made.iter().any(|effect| {
+                matches!(effect, Effect::Reply(_, Answer::Ordered { created: true, .. }))
+            });
+            assert!(made);
+            let out = order(&mut authority, 2, Order::Open(terms(5)));
+            let refused = |effect: &Effect| matches!(effect, Effect::Reply(_, Answer::Refused(why)) if why.reason == Reason::Taken);
+            assert!(out.len() == 1 && refused(&out[0]), "{out:?}");
+            assert_eq!(authority.budget().core.funded, Micros(700));
+            assert_eq!(order(&mut authority, 3, Order::Allocate(terms(5))).len(), 2, "set anew");
+            assert_eq!(authority.budget().core.funded, Micros(5));
+        }
+    }
+
+    #[test]
+    fn of_two_that_make_a_budget_at_the_same_time_one_does() {
+        let budget = Budget { core: Core::new(terms(700)), window: Window::default() };
+        let limits = Limits::default();
+        let mut authority = Authority::new(budget, limits.clone());
+        let mut retried = HashMap::new();
+        let at = Now { mono_us: 0, wall_us: 1_700_000_000_000_000 };
+        let mut desk = Desk {
+            limits: &limits,
+            retried: &mut retried,
+            answers: Vec::new(),
+            notes: Vec::new(),
+            parked: Vec::new(),
+            recalls: Vec::new(),
+            operations: Vec::new(),
+            check_ops: false,
+            tell_account: true,
+        };
+        let mut stage = authority.budget_mut().stage(at, &limits);
+        for (nth, order) in
+            [Order::Allocate(terms(700)), Order::Open(terms(5))].into_iter().enumerate()
+        {
+            let op = Op(nth as u128);
+            let ask = Ask::Order { op, body: 0, order: Box::new(order) };
+            desk.serve(&mut stage, Ticket(nth as u64), &ask);
+        }
+        assert_eq!((stage.core.funded, desk.operations.len()), (Micros(700), 1));
+        assert!(matches!(desk.answers[1].1, Answer::Refused(_)), "{:?}", desk.answers);
     }
 }

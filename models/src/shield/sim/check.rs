@@ -262,7 +262,8 @@ impl Check {
 
     /// An order that may set spending free was given: from here on grants are possible.
     pub fn may_run(&mut self, budget: usize, order: &Order) {
-        if matches!(order, Order::Resume | Order::Allocate(_) | Order::Stop(false)) {
+        if matches!(order, Order::Resume | Order::Allocate(_) | Order::Open(_) | Order::Stop(false))
+        {
             self.halted[budget] = false;
         }
     }

@@ -31,6 +31,7 @@ use crate::models::flow::opportunity::Auction;
 use crate::models::flow::pacing::Event;
 use crate::models::flow::privacy::Permits;
 use crate::models::flow::reason::Reason;
+use crate::models::flow::targeting::explain::Finding;
 use crate::models::shield::entry::Op;
 use crate::models::shield::hold::OWN_PROOF;
 use crate::models::shield::purse::HoldAnswer;
@@ -113,7 +114,8 @@ impl Office {
         let (_place, auction) = self.admitted(request, until_us).inspect_err(|reason| {
             let id = &*request.id;
             if sampled(self.salt ^ hash(id), self.terms.sample) {
-                let made = self.unexplained(id, (*reason, clock::wall_us()), began_us);
+                let found = write::refused(*reason, request, &self.terms.privacy);
+                let made = self.unexplained(id, (found, clock::wall_us()), began_us);
                 self.tell_journal(journal::Msg::NoBids(vec![made]));
             }
         })?;
@@ -420,18 +422,19 @@ impl Office {
         };
         let mut made: Vec<Decision> = explained.into_iter().map(of).collect();
         if made.is_empty() {
-            made.push(self.unexplained(auction.id, (reason, auction.at_us), began_us));
+            let found = write::finding(reason);
+            made.push(self.unexplained(auction.id, (found, auction.at_us), began_us));
         }
         self.tell_journal(journal::Msg::NoBids(made));
     }
 
     /// The record of a request that no campaign was looked at for. It is of nobody's account: the default one
     /// has it.
-    fn unexplained(&self, id: &str, (reason, at_us): (Reason, i64), began_us: i64) -> Decision {
+    fn unexplained(&self, id: &str, (found, at_us): (Finding, i64), began_us: i64) -> Decision {
         Decision {
             auction: Some(id.to_owned()),
             latency_us: u32::try_from(clock::mono_us() - began_us).ok(),
-            reasons: vec![write::finding(reason)],
+            reasons: vec![found],
             ..Decision::new(Kind::NoBid, &self.terms.account, at_us)
         }
     }

@@ -18,8 +18,10 @@ use crate::models::flow::decision::record::{LtvUsed, MultipliersUsed, PriceUsed}
 use crate::models::flow::decision::{Decision, Digest, Kind};
 use crate::models::flow::notice::Kind as Notice;
 use crate::models::flow::notice::url::{Addresses, Ticket};
+use crate::models::flow::openrtb::Request;
 use crate::models::flow::openrtb::response::{self, Markup, Response};
 use crate::models::flow::opportunity::{Auction, PriceType};
+use crate::models::flow::privacy::{self, Permits};
 use crate::models::flow::reason::Reason;
 use crate::models::flow::targeting::LtvStatus;
 use crate::models::flow::targeting::compile::Entry;
@@ -302,4 +304,13 @@ pub fn record(
 
 pub fn finding(reason: Reason) -> Finding {
     Finding { reason, detail: String::new() }
+}
+
+/// What kept a request from being looked at by any campaign.
+pub fn refused(reason: Reason, request: &Request<'_>, terms: &privacy::Terms) -> Finding {
+    let detail = match reason {
+        Reason::Consent => Permits::of(&request.signals(), terms).why(),
+        _ => String::new(),
+    };
+    Finding { reason, detail }
 }

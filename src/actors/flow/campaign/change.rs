@@ -259,7 +259,7 @@ impl CampaignActor {
 
     /// That its budget was refused changes nothing of the campaign, and is part of its story.
     fn tell_refused(&mut self, declined: &Declined, by: &str) {
-        let (Declined::Budget(reason), Some(live)) = (declined, &self.live) else { return };
+        let (Some(reason), Some(live)) = (declined.of_budget(), &self.live) else { return };
         // A schedule tries again and again.
         if self.refused.replace(reason.code()) == Some(reason.code()) {
             return;
@@ -302,6 +302,7 @@ impl CampaignActor {
                 Effect::Withdraw => roster.withdraw(&self.key),
                 Effect::Wake { .. }
                 | Effect::Record(_)
+                | Effect::OpenBudget(_)
                 | Effect::Allocate(_)
                 | Effect::PauseBudget
                 | Effect::ResumeBudget

@@ -14,6 +14,7 @@ pub use actor::CampaignActor;
 use crate::actors::kernel::Reply;
 use crate::models::flow::campaign::definition::Definition;
 use crate::models::flow::campaign::state::{Campaign, Command, Refusal};
+use crate::models::shield::money::Currency;
 use crate::models::shield::refusal;
 use crate::store::FlowCampaignRow;
 
@@ -31,8 +32,21 @@ pub enum Declined {
     /// Its budget may not be what it says.
     #[error("the budget is refused: {}", .0.help())]
     Budget(refusal::Reason),
+    #[error("no exchange rate leads from {from}, the campaign's currency, to {to}, the account's")]
+    NoRate { from: Currency, to: String },
     #[error("the store is not available")]
     Unavailable,
+}
+
+impl Declined {
+    /// Why the budget is refused, where it is.
+    pub fn of_budget(&self) -> Option<refusal::Reason> {
+        match self {
+            Declined::Budget(reason) => Some(*reason),
+            Declined::NoRate { .. } => Some(refusal::Reason::NoExchangeRate),
+            _ => None,
+        }
+    }
 }
 
 /// A campaign right after an order.

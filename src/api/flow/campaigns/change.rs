@@ -7,6 +7,8 @@ use utoipa::ToSchema;
 
 use super::expects;
 use super::shown::{CampaignBody, answer};
+use crate::actors::flow::FlowError;
+use crate::actors::flow::campaign::Declined;
 use crate::api::access;
 use crate::api::body::{self, Call, InPath, Json, Raw};
 use crate::api::docs::Problems;
@@ -120,6 +122,26 @@ async fn order(
     Ok(answer(&ordered.map_err(common::failed)?, StatusCode::OK))
 }
 
+/// Why a change named by its body did not happen: a body that names another account than that of the campaign
+/// would move it.
+async fn unchanged(
+    app: &App,
+    headers: &HeaderMap,
+    (account, id): (&str, &str),
+    error: FlowError,
+) -> Problem {
+    if error == FlowError::Declined(Declined::Unknown)
+        && let Ok(own) = common::account(&app.flow, headers, None)
+        && own != account
+        && app.flow.campaign((&own, id)).await.is_ok()
+    {
+        let why = format!("account: is {own} and cannot change");
+        let problem = Problem::new(Code::Conflict, why).at("account");
+        return problem.help("leave it as it is, or make another campaign");
+    }
+    common::failed(error)
+}
+
 /// Replace the definition of a campaign
 ///
 /// Where it was started, its currency, its time zone and what a creative is cannot change any more (409).
@@ -138,7 +160,10 @@ pub async fn replace(
     let (expects, by) = (expects(&headers)?, access::caller());
     let command = Command::Edit(Box::new(definition));
     let ordered = app.flow.order((&account, &id), command, expects, &by.name).await;
-    Ok(answer(&ordered.map_err(common::failed)?, StatusCode::OK))
+    match ordered {
+        Ok(seen) => Ok(answer(&seen, StatusCode::OK)),
+        Err(error) => Err(unchanged(&app, &headers, (&account, &id), error).await),
+    }
 }
 
 /// Change fields of a campaign
@@ -160,7 +185,10 @@ pub async fn patch(
     let (expects, by) = (expects(&headers)?, access::caller());
     let patch = text(&json)?.to_owned();
     let patched = app.flow.patch((&account, &id), patch, expects, &by.name).await;
-    Ok(answer(&patched.map_err(common::failed)?, StatusCode::OK))
+    match patched {
+        Ok(seen) => Ok(answer(&seen, StatusCode::OK)),
+        Err(error) => Err(unchanged(&app, &headers, (&account, &id), error).await),
+    }
 }
 
 /// Delete a draft
@@ -178,7 +206,9 @@ pub async fn delete(
 
 /// Start a campaign, or go on after a pause
 ///
-/// Its budget is allocated with SyncShield first: where that is refused, the campaign stays what it is.
+/// Its budget is made at SyncShield first: where that is refused, the campaign stays what it is. A budget that is
+/// there already, and that this campaign has not made, is left alone (409). Of a campaign that is active, the budget is resumed: it may have
+/// been paused at SyncShield.
 #[utoipa::path(post, path = "/api/v1/campaigns/{id}/start", tag = "campaigns", params(("id" = String, Path)),
     responses((status = 200, description = "Active; auctions see it within flow.index_every_ms", body = CampaignBody),
         Problems))]
@@ -188,6 +218,20 @@ pub async fn start(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     order(&app, &headers, &id, Command::Activate).await
+}
+
+/// Go on after a pause
+///
+/// As a start, and refused (409) of a draft.
+#[utoipa::path(post, path = "/api/v1/campaigns/{id}/resume", tag = "campaigns", params(("id" = String, Path)),
+    responses((status = 200, description = "Active; auctions see it within flow.index_every_ms", body = CampaignBody),
+        Problems))]
+pub async fn resume(
+    State(app): Ctx,
+    InPath(id): InPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    order(&app, &headers, &id, Command::Resume).await
 }
 
 /// Pause a campaign

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::shown::CampaignBody;
+use super::shown::{CampaignBody, CampaignBudget};
 use crate::actors::flow::Page;
 use crate::actors::shield::view::rfc3339;
 use crate::api::body::{self, InPath};
@@ -71,6 +71,8 @@ pub async fn list(
 }
 
 /// Show a campaign
+///
+/// With what SyncShield says of its budget, once it was started.
 #[utoipa::path(get, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
     responses((status = 200, description = "As it is; its revision is the ETag", body = CampaignBody),
         Problems))]
@@ -82,7 +84,12 @@ pub async fn show(
     body::check_name("id", &id)?;
     let account = common::account(&app.flow, &headers, None)?;
     let campaign = app.flow.campaign((&account, &id)).await.map_err(common::failed)?;
-    Ok(CampaignBody::of(&campaign, None).answer(StatusCode::OK))
+    let budget = match campaign.activated_us {
+        Some(_) => app.flow.budget((&account, &id)).await,
+        None => None,
+    };
+    let budget = budget.map(|view| CampaignBudget::of(&campaign.definition, &view));
+    Ok(CampaignBody::of(&campaign, None).with(budget).answer(StatusCode::OK))
 }
 
 /// A line of a campaign's history.

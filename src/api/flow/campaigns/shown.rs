@@ -6,9 +6,45 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::actors::flow::campaign::Seen;
-use crate::actors::shield::view::rfc3339;
+use crate::actors::shield::view::{BudgetView, rfc3339};
 use crate::models::flow::campaign::definition::Definition;
 use crate::models::flow::campaign::state::Campaign;
+use crate::models::shield::money::Micros;
+
+/// A campaign's budget as SyncShield has it, in the campaign's currency.
+#[derive(Serialize, ToSchema)]
+pub struct CampaignBudget {
+    /// active, paused or ended: it may have been paused there alone.
+    status: &'static str,
+    #[schema(value_type = f64)]
+    amount: Micros,
+    #[schema(value_type = Option<f64>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daily: Option<Micros>,
+    /// Settled holds and spends, less refunds.
+    #[schema(value_type = f64)]
+    spent: Micros,
+    /// Of bids under way.
+    #[schema(value_type = f64)]
+    held: Micros,
+    /// Somebody has set another amount at SyncShield than the definition has, for all time or for a day.
+    differs: bool,
+}
+
+impl CampaignBudget {
+    pub fn of(definition: &Definition, view: &BudgetView) -> CampaignBudget {
+        let there = &view.allocation;
+        let meant = definition.budget.map(|budget| (budget.amount, budget.daily));
+        CampaignBudget {
+            status: there.status,
+            amount: there.budget,
+            daily: there.daily_budget,
+            spent: there.spent,
+            held: view.held,
+            differs: meant != Some((there.budget, there.daily_budget)),
+        }
+    }
+}
 
 /// A campaign with what it is defined by.
 #[derive(Serialize, ToSchema)]
@@ -33,6 +69,9 @@ pub struct CampaignBody<'a> {
     /// false while SyncShield has yet to be told of a pause or an end: it will be.
     #[serde(skip_serializing_if = "Option::is_none")]
     budget_told: Option<bool>,
+    /// Of one that was started and is looked at by itself; absent while SyncShield does not answer at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<CampaignBudget>,
     #[schema(value_type = Object)]
     definition: &'a Definition,
 }
@@ -50,8 +89,13 @@ impl<'a> CampaignBody<'a> {
             activated_at: campaign.activated_us.map(rfc3339),
             ended_by: campaign.ended,
             budget_told,
+            budget: None,
             definition: &campaign.definition,
         }
+    }
+
+    pub fn with(self, budget: Option<CampaignBudget>) -> CampaignBody<'a> {
+        CampaignBody { budget, ..self }
     }
 
     pub fn answer(self, status: StatusCode) -> Response {

@@ -1,7 +1,7 @@
 //! The bill, as it is written.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use super::super::super::exit::CliError;
@@ -21,7 +21,10 @@ impl Billing {
     /// # Errors
     /// There is such a file, which may be the only bill of another run, or it cannot be written.
     pub fn begin(path: Option<&Path>, began: Began) -> Result<Billing, CliError> {
-        let named = |path: &Path, error: std::io::Error| files::named(path, error);
+        let named = |path: &Path, error: std::io::Error| match error.kind() {
+            ErrorKind::AlreadyExists => files::named(path, "exists; choose another name"),
+            _ => files::named(path, error),
+        };
         let out = match path {
             None => None,
             Some(path) => {

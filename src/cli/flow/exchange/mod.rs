@@ -212,6 +212,9 @@ pub async fn run(args: ExchangeArgs) -> CliResult {
     } else {
         write!(out, "{}", summary.table(&tally))?;
     }
+    if let Some(words) = summary::hint(&tally, &run.bidder.url) {
+        screen.say(&words);
+    }
     match end? {
         End::Interrupted => Err(CliError::interrupted("stopped before the end")),
         End::Reached if tally.answered() == 0 => {

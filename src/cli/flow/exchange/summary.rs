@@ -92,6 +92,7 @@ impl<'a> Summary<'a> {
         rows.extend(names.iter().zip(latency).map(|(n, us)| ((*n).to_owned(), microseconds(us))));
         rows.extend([
             ("bids".to_owned(), count(self.bids)),
+            ("test bids".to_owned(), count(self.bids_on_tests)),
             ("bids unfit".to_owned(), count(self.bids_unfit)),
             ("sold".to_owned(), count(self.sold)),
         ]);
@@ -111,5 +112,37 @@ impl<'a> Summary<'a> {
         rows.push(("spent".to_owned(), spent(tally)));
         let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, of)| vec![name, of]).collect();
         table(&["what", "how much"], &rows)
+    }
+}
+
+/// What to look at where a bidder that answers never bids.
+pub fn hint(tally: &Tally, url: &str) -> Option<String> {
+    if tally.answered() == 0 || tally.bids + tally.tests + tally.unfit > 0 {
+        return None;
+    }
+    let base = reqwest::Url::parse(url).ok()?.origin().ascii_serialization();
+    Some(format!(
+        "no bid: is a campaign active? curl {base}/api/v1/campaigns/ID/counts, and flow_refused_total and \
+         flow_no_bids_total in {base}/metrics say why"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tally::Reply;
+    use super::*;
+
+    #[test]
+    fn bids_on_tests_are_told_apart_and_a_run_without_any_bid_says_where_to_look() {
+        let mut tally = Tally::default();
+        let of = |tally: &Tally| hint(tally, "http://h:1/openrtb2/bid");
+        assert_eq!(of(&tally), None, "nobody has answered");
+        tally.reply(Reply::NoBid, Duration::ZERO);
+        let said = of(&tally).expect("a hint");
+        assert!(said.contains("http://h:1/api/v1/campaigns/ID/counts"), "{said}");
+        tally.tests = 3;
+        assert_eq!(of(&tally), None);
+        let shown = Summary::of(&tally, 1, Duration::from_secs(1)).table(&tally);
+        assert!(shown.lines().any(|line| line.starts_with("test bids") && line.ends_with(" 3")));
     }
 }

@@ -31,7 +31,29 @@ struct Booking {
     amount_micros: i64,
     /// More than one where somebody made a mistake.
     currencies: BTreeSet<String>,
-    last_at_us: i64,
+    /// When something was booked of it first. `None`: nothing was.
+    first_at_us: Option<i64>,
+}
+
+/// The earlier of two times that may not be.
+fn earlier(one: Option<i64>, other: Option<i64>) -> Option<i64> {
+    [one, other].into_iter().flatten().min()
+}
+
+/// The times that bills are of, wall-clock microseconds from and to: what was booked in none of them is on no
+/// bill that is here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Times(Vec<(i64, i64)>);
+
+impl Times {
+    /// `ended_us`: `None` of a bill that was cut off.
+    pub fn add(&mut self, began_us: i64, ended_us: Option<i64>) {
+        self.0.push((began_us, ended_us.unwrap_or(i64::MAX)));
+    }
+
+    fn have(&self, at_us: i64) -> bool {
+        self.0.iter().any(|(began_us, ended_us)| (*began_us..=*ended_us).contains(&at_us))
+    }
 }
 
 /// What is booked of a campaign, by hold.
@@ -52,7 +74,7 @@ impl Ledger {
             (None, None) => return,
         };
         booking.amount_micros = booking.amount_micros.saturating_add(row.amount_micros);
-        booking.last_at_us = booking.last_at_us.max(row.at_us);
+        booking.first_at_us = earlier(booking.first_at_us, Some(row.at_us));
         booking.currencies.insert(row.currency);
     }
 
@@ -63,7 +85,7 @@ impl Ledger {
             (Some(of), Some(after)) => Some(Booking {
                 amount_micros: of.amount_micros.saturating_add(after.amount_micros),
                 currencies: of.currencies.union(&after.currencies).cloned().collect(),
-                last_at_us: of.last_at_us.max(after.last_at_us),
+                first_at_us: earlier(of.first_at_us, after.first_at_us),
             }),
             (None, None) => None,
         }
@@ -172,7 +194,7 @@ pub struct Difference {
 pub struct Sums {
     pub impressions: u64,
     pub billed_micros: i64,
-    /// Of the holds that are on the bill or after its beginning.
+    /// Of the holds that are on a bill, or were booked first in the time of one.
     pub booked_micros: i64,
 }
 
@@ -186,6 +208,8 @@ pub struct Comparison {
     pub other: BTreeMap<String, i64>,
     /// Micros as the bill has them, by its currencies.
     pub invoiced: BTreeMap<String, i64>,
+    /// Holds of these campaigns that are on no bill, and were booked in the time of none.
+    pub other_times: u64,
 }
 
 impl Difference {
@@ -231,12 +255,12 @@ impl Comparison {
     }
 }
 
-/// Compares bills, which began at `began_us`, with the ledgers of their campaigns. Bookings of holds that are
-/// not on a bill count as `Unbilled` from its beginning on, unless `others` sell to these campaigns, too.
+/// Compares bills, which are of these times, with the ledgers of their campaigns. Bookings of holds that are
+/// not on a bill count as `Unbilled` in its time, unless `others` sell to these campaigns, too.
 pub fn compare(
     Impressions { billed, nameless, .. }: &Impressions,
     ledgers: &BTreeMap<Book, Ledger>,
-    began_us: i64,
+    times: &Times,
     others: bool,
 ) -> Comparison {
     let mut out = Comparison::default();
@@ -298,10 +322,13 @@ pub fn compare(
         let mut unbilled: Vec<(&Op, &Booking)> = ledger
             .holds
             .iter()
-            .filter(|(hold, of)| of.last_at_us >= began_us && !known.has(book, **hold))
+            .filter(|(hold, _)| !known.has(book, **hold))
             .filter(|(hold, _)| seen.insert((&book.campaign, **hold)))
             .collect();
-        unbilled.sort_by_key(|(hold, of)| (of.last_at_us, hold.0));
+        let booked = unbilled.len();
+        unbilled.retain(|(_, of)| of.first_at_us.is_some_and(|at_us| times.have(at_us)));
+        out.other_times += (booked - unbilled.len()) as u64;
+        unbilled.sort_by_key(|(hold, of)| (of.first_at_us, hold.0));
         for (hold, booking) in unbilled {
             let currency = booking.currencies.first().cloned().unwrap_or_default();
             let sums = out.sums.entry((book.clone(), currency.clone())).or_default();
@@ -368,10 +395,21 @@ mod tests {
         sold
     }
 
+    /// A bill that was cut off has no end.
+    fn from(began_us: i64) -> Times {
+        let mut times = Times::default();
+        times.add(began_us, None);
+        times
+    }
+
     fn against(sold: Vec<Sold>, rows: Vec<Row>, began_us: i64, others: bool) -> Comparison {
+        within(sold, rows, &from(began_us), others)
+    }
+
+    fn within(sold: Vec<Sold>, rows: Vec<Row>, times: &Times, others: bool) -> Comparison {
         let bill = impressions(sold.into_iter(), Some("a")).expect("no hold twice");
         let ledgers = BTreeMap::from([(book(Some("a")), ledger(rows))]);
-        compare(&bill, &ledgers, began_us, others)
+        compare(&bill, &ledgers, times, others)
     }
 
     fn whys(comparison: &Comparison) -> Vec<(Why, i64, i64)> {
@@ -413,6 +451,27 @@ mod tests {
         assert_eq!(whys(&against(bill(), rows(), 11, false)), []);
         assert_eq!(whys(&against(bill(), rows(), 0, true)), []);
         assert_eq!(whys(&against(bill(), rows(), 10, false)), [(Why::Unbilled, 0, 3)]);
+    }
+
+    #[test]
+    fn what_was_booked_in_the_time_of_no_bill_is_counted_and_is_no_difference() {
+        let at = |hold, at_us| Row { at_us, ..row(hold, 3) };
+        // On the bill, whenever it was booked; before, within and after the two runs, and corrected after them.
+        let rows = || {
+            let corrected = Row { amount_micros: -1, ..at(13, 90) };
+            vec![row(1, 5), at(9, 4), at(10, 5), at(11, 20), at(12, 26), at(13, 30), corrected]
+        };
+        let mut times = Times::default();
+        times.add(5, Some(9));
+        assert_eq!(times, Times(vec![(5, 9)]));
+        let found = within(vec![sold(1, "c", 5)], rows(), &times, false);
+        assert_eq!((whys(&found), found.other_times), (vec![(Why::Unbilled, 0, 3)], 4));
+        times.add(25, Some(30));
+        let found = within(vec![sold(1, "c", 5)], rows(), &times, false);
+        let expected = [(Why::Unbilled, 0, 3), (Why::Unbilled, 0, 3), (Why::Unbilled, 0, 2)];
+        assert_eq!((whys(&found), found.other_times), (expected.to_vec(), 2));
+        let found = within(vec![sold(1, "c", 5)], rows(), &times, true);
+        assert_eq!((whys(&found), found.other_times), (vec![], 0), "others are asked after");
     }
 
     #[test]
@@ -458,10 +517,10 @@ mod tests {
             BTreeMap::from([(book(Some("a")), ledger(a)), (book(Some("b")), ledger(b))])
         };
         let right = books(vec![row(1, 5)], vec![row(2, 5)]);
-        assert_eq!(whys(&compare(&bill, &right, 0, false)), []);
+        assert_eq!(whys(&compare(&bill, &right, &from(0), false)), []);
         // What was booked on the other's campaign is missing here and too much there.
         let wrong = books(vec![row(1, 5), row(2, 5)], vec![]);
-        let found = compare(&bill, &wrong, 0, false);
+        let found = compare(&bill, &wrong, &from(0), false);
         assert_eq!(whys(&found), [(Why::Missing, 5, 0), (Why::Unbilled, 0, 5)]);
         let of: Vec<Option<&str>> =
             found.differences.iter().map(|it| it.account.as_deref()).collect();
@@ -482,7 +541,7 @@ mod tests {
             (book(Some("a")), ledger(rows())),
             (book(Some("b")), ledger(vec![row(2, 5)])),
         ]);
-        let found = compare(&of_all, &ledgers, 0, false);
+        let found = compare(&of_all, &ledgers, &from(0), false);
         assert_eq!(whys(&found), [(Why::Unbilled, 0, 2)], "and once");
     }
 }

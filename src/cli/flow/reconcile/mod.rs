@@ -23,7 +23,7 @@ use crate::actors::shield::is_name;
 use crate::models::shield::entry::Op;
 use crate::models::shield::money::Micros;
 use compare::{
-    Billed, Book, Comparison, Difference, Impressions, Ledger, Why, compare, impressions,
+    Billed, Book, Comparison, Difference, Impressions, Ledger, Times, Why, compare, impressions,
 };
 use notices::Heard;
 use shield::{Owed, Shield};
@@ -42,12 +42,13 @@ const ASKED_MAX: usize = 200;
 /// the hold and the spend are one booking, whichever comes first, and however often this is run. What is
 /// booked otherwise than billed is shown, and corrected with --correct. What was sold in another currency than
 /// its campaign's is compared in the campaign's, at the rate of the bid. The addresses of notices say which
-/// account an impression belongs to.
+/// account an impression belongs to. What was booked first before a bill began or after it ended, and is on none,
+/// is of other runs: it is counted, and no difference.
 ///
 /// Exits with 0 where the ledger is equal to the bill at the end, with 3 where it is not.
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "Examples:\n  kiki flow reconcile --report bill.jsonl\n  kiki flow reconcile --report bill.jsonl --dry-run --json"
+    after_long_help = "Examples:\n  kiki flow reconcile --report bill.jsonl\n  kiki flow reconcile --report bill.jsonl --dry-run --json\n  kiki flow reconcile --report monday.jsonl --report tuesday.jsonl"
 )]
 pub struct ReconcileArgs {
     /// A bill, packed with gzip or not; may be given several times
@@ -98,17 +99,17 @@ pub struct ReconcileArgs {
 /// The bills together.
 struct Bills {
     impressions: Impressions,
-    began_us: i64,
+    times: Times,
     /// All end with their sums.
     whole: bool,
 }
 
 fn read(paths: &[PathBuf], account: Option<&str>) -> Result<Bills, CliError> {
-    let (mut sold, mut began_us, mut whole) = (Vec::new(), i64::MAX, true);
+    let (mut sold, mut times, mut whole) = (Vec::new(), Times::default(), true);
     for path in paths {
         let bill = Bill::read(BufReader::new(files::open(path)?));
         let bill = bill.map_err(|error| files::named(path, error))?;
-        began_us = began_us.min(bill.began.at_us);
+        times.add(bill.began.at_us, bill.ended.as_ref().map(|ended| ended.at_us));
         whole &= bill.ended.is_some();
         sold.extend(bill.sold);
     }
@@ -122,7 +123,7 @@ fn read(paths: &[PathBuf], account: Option<&str>) -> Result<Bills, CliError> {
             return Err(CliError::failed(format!("{odd:?} is no name of an account")));
         }
     }
-    Ok(Bills { impressions, began_us, whole })
+    Ok(Bills { impressions, times, whole })
 }
 
 /// The ledgers of the bills' campaigns, read as far as they were when last looked at.
@@ -138,7 +139,7 @@ impl Books {
             let ledger = self.ledgers.entry(book.clone()).or_default();
             *after = self.shield.read(book, *after, ledger).await?;
         }
-        Ok(compare(&bills.impressions, &self.ledgers, bills.began_us, others))
+        Ok(compare(&bills.impressions, &self.ledgers, &bills.times, others))
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::super::super::format::{grouped, table};
 use super::compare::{Comparison, Difference, Why};
+use crate::models::shield::money::Micros;
 
 /// Differences that are shown; all are counted.
 const SHOWN_MAX: usize = 200;
@@ -39,6 +40,8 @@ pub struct Shown<'a> {
     other_currency: usize,
     unbilled: usize,
     nameless: usize,
+    /// Bookings in the time of no bill, which are no differences.
+    other_times: u64,
     booked_now: Done,
     campaigns: Vec<Campaign<'a>>,
     /// The first 200.
@@ -94,6 +97,7 @@ impl<'a> Shown<'a> {
             other_currency: found.count(Why::Currency),
             unbilled: found.count(Why::Unbilled),
             nameless: found.count(Why::Nameless),
+            other_times: found.other_times,
             booked_now,
             differences: found.differences.get(..SHOWN_MAX).unwrap_or(&found.differences),
             campaigns,
@@ -101,7 +105,7 @@ impl<'a> Shown<'a> {
     }
 
     pub fn table(&self) -> String {
-        let micros = |n: i64| grouped(&n.to_string());
+        let amount = |n: i64| grouped(&Micros(n).display_2());
         // Where there is one account, nobody needs to be told which.
         let accounts: BTreeSet<Option<&str>> = self.campaigns.iter().map(|of| of.account).collect();
         let named = |account: Option<&str>, campaign: &str| match account {
@@ -116,9 +120,9 @@ impl<'a> Shown<'a> {
                     named(of.account, of.campaign),
                     of.currency.to_owned(),
                     grouped(&of.impressions.to_string()),
-                    micros(of.billed_micros),
-                    micros(of.booked_micros),
-                    micros(of.difference_micros),
+                    amount(of.billed_micros),
+                    amount(of.booked_micros),
+                    amount(of.difference_micros),
                 ]
             })
             .collect();
@@ -126,17 +130,17 @@ impl<'a> Shown<'a> {
         let mut out = table(&head, &rows);
         // Writing to a string cannot fail.
         for (currency, billed) in &self.billed_micros {
-            let of = |sums: &BTreeMap<&str, i64>| micros(sums.get(currency).copied().unwrap_or(0));
+            let of = |sums: &BTreeMap<&str, i64>| amount(sums.get(currency).copied().unwrap_or(0));
             let _ = writeln!(
                 out,
-                "{currency}: billed {} micros, booked {}, difference {}",
-                micros(*billed),
+                "{currency}: billed {}, booked {}, difference {}",
+                amount(*billed),
                 of(&self.booked_micros),
                 of(&self.difference_micros)
             );
         }
         if self.invoiced_micros.keys().any(|code| !self.billed_micros.contains_key(code.as_str())) {
-            let of = |(code, sum): (&String, &i64)| format!("{} micros of {code}", micros(*sum));
+            let of = |(code, sum): (&String, &i64)| format!("{code} {}", amount(*sum));
             let sums: Vec<String> = self.invoiced_micros.iter().map(of).collect();
             let _ = writeln!(out, "as the bill has it: {}", sums.join(", "));
         }
@@ -155,16 +159,16 @@ impl<'a> Shown<'a> {
                 Why::Unbilled => "is not billed",
                 Why::Nameless => "names no hold",
             };
+            let currency = &one.currency;
             let state = one.state.as_deref().map(|state| format!(", the hold is {state}"));
             let _ = writeln!(
                 out,
-                "{} {} {why}: billed {}, booked {}, difference {} micros of {}{}",
+                "{} {} {why}: {currency} {} billed, {} booked, difference {}{}",
                 named(one.account.as_deref(), &one.campaign),
                 one.hold,
-                micros(one.billed_micros),
-                micros(one.booked_micros),
-                micros(one.booked_micros.saturating_sub(one.billed_micros)),
-                one.currency,
+                amount(one.billed_micros),
+                amount(one.booked_micros),
+                amount(one.booked_micros.saturating_sub(one.billed_micros)),
                 state.unwrap_or_default()
             );
         }
@@ -173,6 +177,45 @@ impl<'a> Shown<'a> {
         if let Some(more) = all.checked_sub(self.differences.len()).filter(|more| *more > 0) {
             let _ = writeln!(out, "and {more} more");
         }
+        if self.unbilled > 0 {
+            out += "what is not billed may be of another run: give its bill, too, or --others\n";
+        }
+        if self.other_times > 0 {
+            let count = grouped(&self.other_times.to_string());
+            let _ = writeln!(out, "and {count} bookings of other times; give their bills, too");
+        }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::report::tests::sold;
+    use super::super::compare::{Book, Ledger, Row, Times, compare, impressions};
+    use super::*;
+    use crate::models::shield::entry::Op;
+
+    #[test]
+    fn amounts_are_told_in_their_currency_and_what_is_of_other_times_by_its_number() {
+        let bill = impressions([sold(1, "c", 1_500_001)].into_iter(), None).expect("a bill");
+        let mut ledger = Ledger::default();
+        for (hold, amount_micros, at_us) in [(1, 1_500_002, 1), (2, 7, 1), (3, 7, 9), (4, 7, 9)] {
+            let (currency, hold) = ("USD".to_owned(), Some(Op(hold)));
+            ledger.add(Row { amount_micros, currency, at_us, hold, op: None, memo: None });
+        }
+        let book = Book { account: None, campaign: "c".to_owned() };
+        let mut times = Times::default();
+        times.add(0, Some(5));
+        let found = compare(&bill, &BTreeMap::from([(book, ledger)]), &times, false);
+        let shown = Shown::of(&found, Done::default(), true).table();
+        for line in [
+            "USD: billed 1.500001, booked 1.500009, difference 0.000008",
+            "USD 1.500001 billed, 1.500002 booked, difference 0.000001",
+            "and 2 bookings of other times; give their bills, too",
+            "may be of another run",
+        ] {
+            assert!(shown.contains(line), "{line} in {shown}");
+        }
+        assert!(!shown.contains("micros"), "{shown}");
     }
 }
