@@ -59,6 +59,27 @@ pub struct Bid<'a> {
     /// Seconds that we wait between the auction and the impression.
     pub exp: Option<u32>,
     pub mtype: Option<Markup>,
+    /// A picture of it, for reviews.
+    pub iurl: Option<&'a str>,
+    pub dsa: Option<Dsa<'a>>,
+}
+
+/// Whom an ad is for, and who pays (IAB Tech Lab, "DSA Transparency").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dsa<'a> {
+    /// `None`: the ad alone shows it.
+    pub names: Option<Names<'a>>,
+    /// The ad shows it.
+    pub renders: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Names<'a> {
+    pub behalf: &'a str,
+    pub paid: &'a str,
+    /// What of a person was used, and by whom.
+    pub params: &'a [u8],
+    pub domain: &'a str,
 }
 
 /// The bids of one seat.
@@ -146,7 +167,27 @@ impl<'a> Bid<'a> {
         if let Some(markup) = self.mtype {
             json.number("mtype", markup as u64);
         }
+        json.optional("iurl", self.iurl);
+        if let Some(dsa) = &self.dsa {
+            dsa.write(json.key("ext").open(b'{'));
+            json.close(b'}');
+        }
         json.close(b'}');
+    }
+}
+
+impl Dsa<'_> {
+    fn write(&self, json: &mut Json<'_>) {
+        json.key("dsa").open(b'{');
+        if let Some(names) = &self.names {
+            json.member("behalf", names.behalf).member("paid", names.paid);
+            if !names.params.is_empty() {
+                json.key("transparency").open(b'[').open(b'{').member("domain", names.domain);
+                json.numbers("dsaparams", names.params.iter().map(|param| u64::from(*param)));
+                json.close(b'}').close(b']');
+            }
+        }
+        json.number("adrender", self.renders.into()).close(b'}');
     }
 }
 
@@ -215,6 +256,27 @@ mod tests {
             ]}],
         });
         assert_eq!(written(&[bid(), full]), Ok(expected));
+    }
+
+    #[test]
+    fn whom_an_ad_is_for_is_told_as_the_ad_or_the_publisher_shows_it() {
+        let names = Names { behalf: "A", paid: "B", params: &[1, 3], domain: "a.example" };
+        let told = |dsa: Dsa<'static>| {
+            let bid = Bid { iurl: Some("https://x/i.png"), dsa: Some(dsa), ..bid() };
+            let bid = written(&[bid]).expect("fit")["seatbid"][0]["bid"][0].clone();
+            assert_eq!(bid["iurl"], "https://x/i.png");
+            bid["ext"].to_string()
+        };
+        assert_eq!(
+            told(Dsa { names: Some(names), renders: false }),
+            r#"{"dsa":{"adrender":0,"behalf":"A","paid":"B","transparency":[{"domain":"a.example","dsaparams":[1,3]}]}}"#
+        );
+        let nothing_used = Names { params: &[], ..names };
+        assert_eq!(
+            told(Dsa { names: Some(nothing_used), renders: true }),
+            r#"{"dsa":{"adrender":1,"behalf":"A","paid":"B"}}"#
+        );
+        assert_eq!(told(Dsa { names: None, renders: true }), r#"{"dsa":{"adrender":1}}"#);
     }
 
     #[test]
