@@ -67,7 +67,7 @@ impl<'a> Request<'a> {
             id: &self.id,
             at_us,
             price,
-            test: self.test.is_some_and(|test| test.0),
+            test: self.is_test(),
             supply,
             categories,
             geo: self.geo(permits.personal),

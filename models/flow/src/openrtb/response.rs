@@ -3,6 +3,8 @@
 use kiki_models::shield::money::{Currency, Micros};
 
 use super::json::Json;
+use super::nbr;
+use crate::reason::Reason;
 
 /// What a bid's markup is (field `mtype`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +193,23 @@ impl Dsa<'_> {
     }
 }
 
+/// Appends the answer to a test without a bid: why, and how many pairs of an impression and a campaign were refused for
+/// what. OpenRTB 2.6, section 4.2.1: a code and no seats are no bid.
+pub fn explained(
+    id: &str,
+    reason: Reason,
+    refused: impl IntoIterator<Item = (Reason, u32)>,
+    out: &mut Vec<u8>,
+) {
+    let mut json = Json::new(out);
+    json.open(b'{').member("id", id).number("nbr", nbr::code(reason).into());
+    json.key("ext").open(b'{').member("reason", reason.name()).key("reasons").open(b'[');
+    for (reason, count) in refused {
+        json.open(b'{').member("reason", reason.name()).number("count", count.into()).close(b'}');
+    }
+    json.close(b']').close(b'}').close(b'}');
+}
+
 /// Appends an answer without bids that says why: for exchanges that ask for it instead of a 204.
 pub fn no_bid(id: &str, nbr: u16, out: &mut Vec<u8>) {
     Json::new(out).open(b'{').member("id", id).number("nbr", nbr.into()).close(b'}');
@@ -301,5 +320,9 @@ mod tests {
         let mut out = Vec::new();
         no_bid("r\\", 15, &mut out);
         assert_eq!(out, br#"{"id":"r\\","nbr":15}"#);
+        out.clear();
+        explained("r", Reason::Geo, [(Reason::Geo, 2), (Reason::Creative, 1)], &mut out);
+        let told = r#"{"id":"r","nbr":0,"ext":{"reason":"geo","reasons":[{"reason":"geo","count":2},{"reason":"creative","count":1}]}}"#;
+        assert_eq!(std::str::from_utf8(&out), Ok(told));
     }
 }
