@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::schema::DefinitionBody;
 use crate::actors::flow::campaign::Seen;
 use crate::actors::shield::view::rfc3339;
 use crate::models::flow::campaign::definition::Definition;
@@ -33,7 +34,7 @@ pub struct CampaignBody<'a> {
     /// false while SyncShield has yet to be told of a pause or an end: it will be.
     #[serde(skip_serializing_if = "Option::is_none")]
     budget_told: Option<bool>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = DefinitionBody)]
     definition: &'a Definition,
 }
 
