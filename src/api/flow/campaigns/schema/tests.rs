@@ -54,6 +54,9 @@ impl Schemas {
             let name = name.rsplit('/').next().expect("a name");
             return self.strange(&self.0[name], value, path);
         }
+        if schema["type"] == "null" && !value.is_null() {
+            return vec![format!("{path}: {value}")];
+        }
         if let Some(choices) = schema["oneOf"].as_array() {
             let each = choices.iter().map(|choice| self.strange(choice, value, path));
             return each.min_by_key(Vec::len).expect("a choice");
