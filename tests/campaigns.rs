@@ -5,6 +5,8 @@
 mod actual;
 #[path = "campaigns/counted.rs"]
 mod counted;
+#[path = "campaigns/dialect.rs"]
+mod dialect;
 #[path = "campaigns/grpc.rs"]
 mod grpc;
 #[path = "campaigns/harness.rs"]

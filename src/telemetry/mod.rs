@@ -21,6 +21,13 @@ pub use export::{Collector, CollectorTerms};
 pub const DURATION_BUCKETS_S: [f64; 11] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
+/// Of the time to an answer: an auction is decided within tens of microseconds, and most of them are answered below the
+/// least of the others.
+pub const ANSWER_BUCKETS_S: [f64; 16] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0,
+];
+
 /// Why logs or metrics could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
@@ -62,7 +69,10 @@ pub fn install_metrics() -> Result<PrometheusHandle, TelemetryError> {
 
 fn builder() -> Result<PrometheusBuilder, BuildError> {
     let durations = Matcher::Suffix("_seconds".to_owned());
-    PrometheusBuilder::new().set_buckets_for_metric(durations, &DURATION_BUCKETS_S)
+    let answers = Matcher::Full(metrics_names::HTTP_REQUEST_DURATION.to_owned());
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(durations, &DURATION_BUCKETS_S)?
+        .set_buckets_for_metric(answers, &ANSWER_BUCKETS_S)
 }
 
 #[cfg(test)]
@@ -75,13 +85,18 @@ mod tests {
         let handle = recorder.handle();
         metrics::with_local_recorder(&recorder, || {
             metrics_names::describe_all();
-            metrics::histogram!(metrics_names::HTTP_REQUEST_DURATION).record(0.02);
+            metrics::histogram!(metrics_names::HTTP_REQUEST_DURATION).record(0.000_2);
+            metrics::histogram!("other_seconds").record(0.02);
         });
         let text = handle.render();
+        assert!(!text.contains("other_seconds_bucket{le=\"0.001\"}"), "{text}");
         for line in [
             "# TYPE kiki_http_request_duration_seconds histogram",
-            "kiki_http_request_duration_seconds_bucket{le=\"0.005\"} 0",
-            "kiki_http_request_duration_seconds_bucket{le=\"0.025\"} 1",
+            "kiki_http_request_duration_seconds_bucket{le=\"0.0001\"} 0",
+            "kiki_http_request_duration_seconds_bucket{le=\"0.00025\"} 1",
+            "kiki_http_request_duration_seconds_bucket{le=\"0.005\"} 1",
+            "other_seconds_bucket{le=\"0.005\"} 0",
+            "other_seconds_bucket{le=\"0.025\"} 1",
             "kiki_http_request_duration_seconds_bucket{le=\"10\"} 1",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

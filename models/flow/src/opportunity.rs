@@ -36,6 +36,7 @@ pub struct Auction<'a> {
     /// Whether personal data may be used: ids, audiences, caps per person.
     pub personal: bool,
     pub coppa: bool,
+    pub transparency: Disclosure,
     pub blocked: Blocked<'a>,
     pub allowed: Allowed<'a>,
     /// Seats that may bid; empty: all.
@@ -143,6 +144,35 @@ pub enum IdKind {
     Exchange,
     /// The device's id for advertising: the same at every exchange.
     Device,
+}
+
+/// What is asked of bids about whom an ad is for and who pays (IAB Tech Lab, "DSA Transparency").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disclosure {
+    pub need: Need,
+    pub rendering: Rendering,
+    /// It is to be told also where the ad shows it.
+    pub data: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    #[default]
+    None,
+    /// Bids are taken with it and without.
+    Welcome,
+    /// Bids without it are not taken.
+    Needed,
+}
+
+/// Whether the publisher shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rendering {
+    Never,
+    /// Where the ad does not.
+    #[default]
+    Open,
+    Always,
 }
 
 /// What the publisher does not want.

@@ -59,6 +59,9 @@ reasons! {
     Inventory = "inventory",
     /// A category of content that the campaign avoids, or does not look for.
     Category = "category",
+    /// The request needs to be told whom an ad is for and who pays (DSA), and the campaign does not tell it, or nobody
+    /// would show it.
+    Transparency = "transparency",
     /// No creative has a size or format that fits.
     Creative = "creative",
     /// A creative fits by size and length, and by its type of media, protocol or framework none does.

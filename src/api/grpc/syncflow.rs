@@ -64,7 +64,7 @@ fn no_bid(reason: &str) -> PlaceBidResponse {
 fn told(answer: Answer) -> Result<PlaceBidResponse, Malformed> {
     match answer {
         Answer::Bids(openrtb) => Ok(PlaceBidResponse { openrtb, reason: String::new() }),
-        Answer::NoBid(reason) => Ok(no_bid(reason.name())),
+        Answer::NoBid(reason) | Answer::Explained(reason, _) => Ok(no_bid(reason.name())),
         Answer::Malformed(malformed) => Err(malformed),
     }
 }

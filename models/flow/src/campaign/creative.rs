@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::media::Media;
 use super::mistake::Mistakes;
-use super::name::{is_domain, is_name};
+use super::name::{is_domain, is_name, is_token};
 use super::native;
 use super::taxonomy;
 
@@ -15,6 +15,8 @@ pub const MARKUP_BYTES_MAX: usize = 64 << 10;
 pub const EDGE_MAX: u16 = 10_000;
 /// Seconds of a video or an audio: six hours.
 pub const DURATION_MAX: u16 = 21_600;
+/// Bytes of the address of a preview.
+const URL_BYTES_MAX: usize = 2_048;
 /// Entries of one of a creative's short lists.
 const LIST_MAX: usize = 32;
 
@@ -43,6 +45,9 @@ pub struct Creative {
     /// ISO 639-1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// A picture of it, for those who review creatives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_url: Option<String>,
     #[serde(default, skip_serializing_if = "Media::is_default")]
     pub media: Media,
     /// Loads everything by HTTPS.
@@ -147,9 +152,17 @@ impl Creative {
         let fits = self.attributes.len() <= LIST_MAX;
         wrong.unless(fits, &at("attributes"), "are more than 32");
         self.media.check(&at("media"), wrong);
+        let preview = self.preview_url.as_deref().is_none_or(is_preview);
+        let why = "is not https:// or http://, and at most 2048 printable characters";
+        wrong.unless(preview, &at("preview_url"), why);
         let language = self.language.as_deref().is_none_or(is_language);
         wrong.unless(language, &at("language"), "is not two or three lower-case letters");
     }
+}
+
+fn is_preview(url: &str) -> bool {
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    is_token(url, URL_BYTES_MAX) && host.is_some_and(|host| !host.is_empty())
 }
 
 /// An ISO 639 code: two or three letters, lower case.

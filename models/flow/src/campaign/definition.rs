@@ -16,6 +16,7 @@ use super::name::{DEFAULT_ACCOUNT, is_domain, is_name, is_token};
 use super::strategy::Strategy;
 use super::target::Target;
 use super::taxonomy::{self, Listed};
+use super::transparency::Transparency;
 
 /// Bytes of a definition as text.
 pub const DEFINITION_BYTES_MAX: usize = 2 << 20;
@@ -87,6 +88,9 @@ pub struct Definition {
     pub per_request: u8,
     #[serde(default)]
     pub consent: Consent,
+    /// Whom it is for and who pays; `None`: not shown where that has to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transparency: Option<Transparency>,
     #[serde(default)]
     pub creatives: Vec<Creative>,
 }
@@ -207,6 +211,7 @@ impl Definition {
         let frequency = it.take("frequency", "", wrong).unwrap_or_default();
         let per_request = it.take("per_request", "", wrong).unwrap_or(1);
         let consent = it.take("consent", "", wrong).unwrap_or_default();
+        let transparency = it.take("transparency", "", wrong);
         let creatives = it.list("creatives", "", wrong);
         it.end("", wrong);
         // What is missing is said; the rest is checked beside something that is right.
@@ -228,6 +233,7 @@ impl Definition {
             frequency,
             per_request,
             consent,
+            transparency,
             creatives,
         };
         definition.check(wrong);
@@ -274,6 +280,9 @@ impl Definition {
         }
         let per_request = (1..=PER_REQUEST_MAX).contains(&self.per_request);
         wrong.unless(per_request, "per_request", "is not 1 to 64");
+        if let Some(transparency) = &self.transparency {
+            transparency.check(wrong);
+        }
         self.check_creatives(wrong);
     }
 
@@ -284,6 +293,11 @@ impl Definition {
             let twice = self.creatives.iter().take(i).any(|other| other.id == creative.id);
             wrong.unless(!twice, &format!("creatives[{i}].id"), "is that of another creative");
         }
+    }
+
+    /// Whether its ads show whom they are for; `None`: that is not told.
+    pub fn rendered(&self) -> Option<bool> {
+        self.transparency.as_ref().map(|it| it.rendered)
     }
 
     /// Domains of who advertises by one of its creatives.

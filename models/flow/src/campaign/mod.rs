@@ -20,3 +20,4 @@ pub mod target;
 pub mod taxonomy;
 #[cfg(test)]
 pub(crate) mod tests;
+pub mod transparency;

@@ -29,11 +29,12 @@ pub(crate) const FULL: &str = r#"{
   "frequency": {"caps": [{"impressions": 3, "period_s": 86400}], "unknown_person": true},
   "per_request": 2,
   "consent": {"personal": true, "purposes": ["targeting"], "children": false},
+  "transparency": {"behalf": "Acme Ltd", "paid": "Agency", "params": [1, 2], "domain": "acme.example", "rendered": true},
   "creatives": [
     {"id": "cr1", "format": {"banner": {"w": 300, "h": 250}}, "markup": "<a href=\"x\">${AUCTION_PRICE}</a>"},
     {"id": "cr2", "format": {"video": {"w": 640, "h": 360, "duration_s": 15, "mime": "video/mp4"}},
      "markup": "<VAST/>", "advertiser_domains": ["shop.acme.example"], "categories": ["IAB18-1"],
-     "attributes": [6], "language": "de", "secure": false}
+     "attributes": [6], "language": "de", "preview_url": "https://cdn.example/cr2.png", "secure": false}
   ]
 }"#;
 
@@ -129,6 +130,10 @@ fn every_bound_is_checked() {
         (r#"{"budget": {"daily": 11}}"#, "budget.daily"),
         (r#"{"platforms": []}"#, "platforms"),
         (r#"{"seat": ""}"#, "seat"),
+        (
+            r#"{"creatives": [{"id": "a", "format": {"banner": {"w": 1, "h": 1}}, "markup": "x", "preview_url": "ftp://x"}]}"#,
+            "creatives[0].preview_url",
+        ),
         (r#"{"categories": ["IAB 1"]}"#, "categories[0]"),
         (r#"{"categories": ["IAB1", "483"]}"#, "categories[1]"),
         (r#"{"categories": ["483"], "cattax": 1}"#, "categories[0]"),

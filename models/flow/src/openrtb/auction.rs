@@ -16,6 +16,7 @@ use crate::reason::Reason;
 use super::imp::{self, Imp};
 use super::native;
 use super::person;
+use super::regs::Regs;
 use super::request::Request;
 use super::supply::advertiser;
 use super::value::{Code, Cpm, Small, Text, told};
@@ -66,7 +67,7 @@ impl<'a> Request<'a> {
             id: &self.id,
             at_us,
             price,
-            test: self.test.is_some_and(|test| test.0),
+            test: self.is_test(),
             supply,
             categories,
             geo: self.geo(permits.personal),
@@ -74,6 +75,7 @@ impl<'a> Request<'a> {
             user: permits.personal.then(|| self.person()).flatten(),
             personal: permits.personal,
             coppa: permits.coppa,
+            transparency: self.regs.as_ref().map(Regs::transparency).unwrap_or_default(),
             blocked: Blocked {
                 categories: texts(&self.bcat),
                 advertisers: domains(&self.badv),

@@ -65,18 +65,100 @@ impl Malformed {
 
     /// A closed set of names, to count by.
     pub fn name(self) -> &'static str {
+        self.fault().name()
+    }
+
+    /// What it is counted as.
+    pub fn fault(self) -> Fault {
         match self {
-            Malformed::TooLarge(_) => "too_large",
-            Malformed::NotUtf8 => "not_utf8",
-            Malformed::TooDeep(_) => "too_deep",
-            Malformed::TooMany(_) | Malformed::Oversized { .. } => "too_many",
-            Malformed::TooLong(_) | Malformed::Long(..) => "too_long",
-            Malformed::Json { .. } => "not_json",
-            Malformed::Value { .. } | Malformed::Invalid(_) => "invalid",
-            Malformed::Missing(_) => "missing",
-            Malformed::Impressions(_) => "impressions",
-            Malformed::ImpressionTwice => "impression_twice",
-            Malformed::Channels => "channels",
+            Malformed::TooLarge(_) => Fault::TooLarge,
+            Malformed::NotUtf8 => Fault::NotUtf8,
+            Malformed::TooDeep(_) => Fault::TooDeep,
+            Malformed::TooMany(_) | Malformed::Oversized { .. } => Fault::TooMany,
+            Malformed::TooLong(_) | Malformed::Long(..) => Fault::TooLong,
+            Malformed::Json { .. } => Fault::NotJson,
+            Malformed::Value { .. } | Malformed::Invalid(_) => Fault::Invalid,
+            Malformed::Missing(_) => Fault::Missing,
+            Malformed::Impressions(_) => Fault::Impressions,
+            Malformed::ImpressionTwice => Fault::ImpressionTwice,
+            Malformed::Channels => Fault::Channels,
         }
+    }
+}
+
+/// What is wrong with what does not become a request: a closed set, to count by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Fault {
+    TooLarge,
+    NotUtf8,
+    TooDeep,
+    TooMany,
+    TooLong,
+    NotJson,
+    Invalid,
+    Missing,
+    Impressions,
+    ImpressionTwice,
+    Channels,
+    /// It does not arrive in time.
+    Late,
+    /// It is broken off, or not packed as it says.
+    Broken,
+    /// It is packed in a way that is not known.
+    Coding,
+}
+
+impl Fault {
+    pub const ALL: [Fault; 14] = [
+        Fault::TooLarge,
+        Fault::NotUtf8,
+        Fault::TooDeep,
+        Fault::TooMany,
+        Fault::TooLong,
+        Fault::NotJson,
+        Fault::Invalid,
+        Fault::Missing,
+        Fault::Impressions,
+        Fault::ImpressionTwice,
+        Fault::Channels,
+        Fault::Late,
+        Fault::Broken,
+        Fault::Coding,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::TooLarge => "too_large",
+            Fault::NotUtf8 => "not_utf8",
+            Fault::TooDeep => "too_deep",
+            Fault::TooMany => "too_many",
+            Fault::TooLong => "too_long",
+            Fault::NotJson => "not_json",
+            Fault::Invalid => "invalid",
+            Fault::Missing => "missing",
+            Fault::Impressions => "impressions",
+            Fault::ImpressionTwice => "impression_twice",
+            Fault::Channels => "channels",
+            Fault::Late => "late",
+            Fault::Broken => "broken",
+            Fault::Coding => "coding",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_has_a_place_and_a_name_of_its_own() {
+        let mut names: Vec<&str> = Fault::ALL.iter().map(|fault| fault.name()).collect();
+        for (at, fault) in Fault::ALL.into_iter().enumerate() {
+            assert_eq!(fault as usize, at, "{}", fault.name());
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Fault::ALL.len());
     }
 }

@@ -26,7 +26,7 @@ pub mod supply;
 mod tests;
 pub mod value;
 
-pub use malformed::Malformed;
+pub use malformed::{Fault, Malformed};
 pub use request::{Limits, Request};
 
 /// What the header `x-openrtb-version` says of our answers.

@@ -38,6 +38,7 @@ pub fn code(reason: Reason) -> u16 {
         | Reason::DayPart
         | Reason::Geo
         | Reason::Category
+        | Reason::Transparency
         | Reason::Creative
         | Reason::Media
         | Reason::Blocked

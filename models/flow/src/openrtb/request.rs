@@ -147,6 +147,11 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether it is a test: nothing of it is billed.
+    pub fn is_test(&self) -> bool {
+        self.test.is_some_and(|test| test.0)
+    }
+
     /// Milliseconds that the exchange waits; `None` where it does not say (0 says nothing either).
     pub fn tmax_ms(&self) -> Option<u32> {
         let tmax = self.tmax.filter(|tmax| tmax.0 > 0)?;

@@ -3,6 +3,8 @@
 use kiki_models::shield::money::{Currency, Micros};
 
 use super::json::Json;
+use super::nbr;
+use crate::reason::Reason;
 
 /// What a bid's markup is (field `mtype`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,27 @@ pub struct Bid<'a> {
     /// Seconds that we wait between the auction and the impression.
     pub exp: Option<u32>,
     pub mtype: Option<Markup>,
+    /// A picture of it, for reviews.
+    pub iurl: Option<&'a str>,
+    pub dsa: Option<Dsa<'a>>,
+}
+
+/// Whom an ad is for, and who pays (IAB Tech Lab, "DSA Transparency").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dsa<'a> {
+    /// `None`: the ad alone shows it.
+    pub names: Option<Names<'a>>,
+    /// The ad shows it.
+    pub renders: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Names<'a> {
+    pub behalf: &'a str,
+    pub paid: &'a str,
+    /// What of a person was used, and by whom.
+    pub params: &'a [u8],
+    pub domain: &'a str,
 }
 
 /// The bids of one seat.
@@ -146,8 +169,45 @@ impl<'a> Bid<'a> {
         if let Some(markup) = self.mtype {
             json.number("mtype", markup as u64);
         }
+        json.optional("iurl", self.iurl);
+        if let Some(dsa) = &self.dsa {
+            dsa.write(json.key("ext").open(b'{'));
+            json.close(b'}');
+        }
         json.close(b'}');
     }
+}
+
+impl Dsa<'_> {
+    fn write(&self, json: &mut Json<'_>) {
+        json.key("dsa").open(b'{');
+        if let Some(names) = &self.names {
+            json.member("behalf", names.behalf).member("paid", names.paid);
+            if !names.params.is_empty() {
+                json.key("transparency").open(b'[').open(b'{').member("domain", names.domain);
+                json.numbers("dsaparams", names.params.iter().map(|param| u64::from(*param)));
+                json.close(b'}').close(b']');
+            }
+        }
+        json.number("adrender", self.renders.into()).close(b'}');
+    }
+}
+
+/// Appends the answer to a test without a bid: why, and how many pairs of an impression and a campaign were refused for
+/// what. OpenRTB 2.6, section 4.2.1: a code and no seats are no bid.
+pub fn explained(
+    id: &str,
+    reason: Reason,
+    refused: impl IntoIterator<Item = (Reason, u32)>,
+    out: &mut Vec<u8>,
+) {
+    let mut json = Json::new(out);
+    json.open(b'{').member("id", id).number("nbr", nbr::code(reason).into());
+    json.key("ext").open(b'{').member("reason", reason.name()).key("reasons").open(b'[');
+    for (reason, count) in refused {
+        json.open(b'{').member("reason", reason.name()).number("count", count.into()).close(b'}');
+    }
+    json.close(b']').close(b'}').close(b'}');
 }
 
 /// Appends an answer without bids that says why: for exchanges that ask for it instead of a 204.
@@ -218,6 +278,27 @@ mod tests {
     }
 
     #[test]
+    fn whom_an_ad_is_for_is_told_as_the_ad_or_the_publisher_shows_it() {
+        let names = Names { behalf: "A", paid: "B", params: &[1, 3], domain: "a.example" };
+        let told = |dsa: Dsa<'static>| {
+            let bid = Bid { iurl: Some("https://x/i.png"), dsa: Some(dsa), ..bid() };
+            let bid = written(&[bid]).expect("fit")["seatbid"][0]["bid"][0].clone();
+            assert_eq!(bid["iurl"], "https://x/i.png");
+            bid["ext"].to_string()
+        };
+        assert_eq!(
+            told(Dsa { names: Some(names), renders: false }),
+            r#"{"dsa":{"adrender":0,"behalf":"A","paid":"B","transparency":[{"domain":"a.example","dsaparams":[1,3]}]}}"#
+        );
+        let nothing_used = Names { params: &[], ..names };
+        assert_eq!(
+            told(Dsa { names: Some(nothing_used), renders: true }),
+            r#"{"dsa":{"adrender":1,"behalf":"A","paid":"B"}}"#
+        );
+        assert_eq!(told(Dsa { names: None, renders: true }), r#"{"dsa":{"adrender":1}}"#);
+    }
+
+    #[test]
     fn a_taxonomy_is_told_with_categories_and_a_framework_alone_also_as_before_2_6() {
         let two = Bid { cattax: Some(6), apis: &[5, 7], ..bid() };
         let bid = written(&[two]).expect("fit")["seatbid"][0]["bid"][0].clone();
@@ -239,5 +320,9 @@ mod tests {
         let mut out = Vec::new();
         no_bid("r\\", 15, &mut out);
         assert_eq!(out, br#"{"id":"r\\","nbr":15}"#);
+        out.clear();
+        explained("r", Reason::Geo, [(Reason::Geo, 2), (Reason::Creative, 1)], &mut out);
+        let told = r#"{"id":"r","nbr":0,"ext":{"reason":"geo","reasons":[{"reason":"geo","count":2},{"reason":"creative","count":1}]}}"#;
+        assert_eq!(std::str::from_utf8(&out), Ok(told));
     }
 }

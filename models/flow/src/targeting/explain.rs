@@ -17,6 +17,7 @@ use crate::campaign::name::{is_under, is_within};
 use crate::campaign::state::{Campaign, Status};
 use crate::campaign::target::{PlaceKind, Places};
 use crate::campaign::taxonomy::Taxonomy;
+use crate::campaign::transparency;
 use crate::opportunity::{Auction, Category, Deal, DeviceKind, Format, Slot, Supply};
 use crate::reason::Reason;
 
@@ -35,6 +36,7 @@ pub const ORDER: &[Reason] = &[
     Reason::Device,
     Reason::Inventory,
     Reason::Category,
+    Reason::Transparency,
     Reason::Frequency,
     Reason::Creative,
     Reason::Deal,
@@ -109,6 +111,11 @@ pub fn explain(
     device(it, auction, &mut found);
     inventory(it, auction, &mut found);
     categories(it, auction, &mut found);
+    let told = transparency::admits(it.rendered(), auction.transparency);
+    found.unless(told, Reason::Transparency, || match it.rendered() {
+        None => "whom the ad is for has to be told, and it has no transparency".to_owned(),
+        Some(_) => "neither the publisher nor its ads show whom they are for".to_owned(),
+    });
 
     let ltv = person
         .ltv

@@ -44,6 +44,9 @@ pub struct Index {
     /// What is left of all campaigns where the request is for children (the first bit of its place), and where
     /// personal data may not be used (the second one).
     bases: [Base; 4],
+    /// Tells whom it is for (DSA), and of these those whose ads show it.
+    pub(super) telling: Box<[u64]>,
+    pub(super) rendering: Box<[u64]>,
     /// Not where nobody can be told apart.
     pub(super) capped: Box<[u64]>,
     pub(super) geo: GeoLists,
@@ -191,6 +194,7 @@ impl Index {
         let any = || AnyLists::new(n);
         let (mut sold, mut zones, mut zone_names) = (Sold::default(), Vec::new(), HashMap::new());
         let (mut all, mut children, mut personal, mut capped) = (set(), set(), set(), set());
+        let (mut telling, mut rendering) = (set(), set());
         let (mut seats, mut deals, mut deals_only) = (TextLists::default(), any(), set());
         let (mut geo, mut geo_not) = (GeoMaking::new(n), GeoMaking::new(n));
         let mut devices = vec![Vec::new(); DEVICE_KINDS.len()];
@@ -221,6 +225,8 @@ impl Index {
             let seat = seats.add(it.seat.as_deref().unwrap_or(seat), at);
             children.add_if(it.consent.children, at);
             personal.add_if(it.consent.personal, at);
+            telling.add_if(it.rendered().is_some(), at);
+            rendering.add_if(it.rendered() == Some(true), at);
             capped.add_if(!it.frequency.caps.is_empty() && !it.frequency.unknown_person, at);
             geo.add(target.geo.include.is_empty(), &target.geo.include, at);
             geo_not.add(!target.geo.exclude.is_empty(), &target.geo.exclude, at);
@@ -333,6 +339,8 @@ impl Index {
             children: children.0,
             bases,
             personal: personal.0,
+            telling: telling.0,
+            rendering: rendering.0,
             capped: capped.0,
             geo: geo.done(n),
             geo_not: geo_not.done(n),
@@ -396,7 +404,7 @@ impl Index {
 
     /// Bytes of its lists and sets, without the campaigns themselves.
     pub fn bytes(&self) -> usize {
-        let sets = 20 + self.places.len() + self.others.len();
+        let sets = 22 + self.places.len() + self.others.len();
         let texts = [
             &self.seats,
             &self.systems.texts,

@@ -7,7 +7,7 @@
 use crate::campaign::country::Country;
 use crate::campaign::name::{with_parent, with_parents};
 use crate::campaign::taxonomy::Taxonomies;
-use crate::opportunity::{Auction, Slot, Supply};
+use crate::opportunity::{Auction, Need, Rendering, Slot, Supply};
 use crate::reason::Reason;
 
 use super::bits;
@@ -78,6 +78,13 @@ impl Index {
         self.inventory(auction, live, request, one, &mut say);
         self.content(auction, live, request, one, text, &mut say);
 
+        if auction.transparency.need == Need::Needed {
+            let telling = match auction.transparency.rendering {
+                Rendering::Never => &self.rendering,
+                Rendering::Open | Rendering::Always => &self.telling,
+            };
+            say(Reason::Transparency, live.keep(telling, request));
+        }
         if !apart {
             say(Reason::Frequency, live.drop(&self.capped, request));
         }

@@ -21,9 +21,10 @@ use crate::campaign::strategy::{Strategy as Bidding, Worth};
 use crate::campaign::target::{City, PlaceKind, Region, Size};
 use crate::campaign::taxonomy::Taxonomy;
 use crate::campaign::tests::SMALL;
+use crate::campaign::transparency::Transparency;
 use crate::opportunity::{
-    Allowed, Ask, Asks, Auction, Blocked, Category, Codes, Deal, Device, DeviceKind, Floor, Format,
-    Geo, IdKind, PriceType, Slot, Supply, User,
+    Allowed, Ask, Asks, Auction, Blocked, Category, Codes, Deal, Device, DeviceKind,
+    Disclosure as Dsa, Floor, Format, Geo, IdKind, Need, PriceType, Rendering, Slot, Supply, User,
 };
 
 pub const SITES: [&str; 5] =
@@ -115,6 +116,13 @@ pub fn campaign(id: usize, often: u32, dice: &mut Dice) -> Arc<Campaign> {
     if dice.yes(often / 2) {
         it.consent.purposes.insert(Kind::Targeting);
     }
+    it.transparency = dice.yes(60).then(|| Transparency {
+        behalf: "Acme".to_owned(),
+        paid: None,
+        params: Vec::new(),
+        domain: None,
+        rendered: dice.yes(50),
+    });
     it.per_request = dice.one(&[1, 1, 2]);
     it.strategy = match dice.0.random_range(0..3) {
         0 => Bidding::MaxCpm { cpm: Micros(dice.0.random_range(1..12) * UNIT / 2) },
@@ -222,6 +230,7 @@ fn creative(i: usize, dice: &mut Dice) -> Creative {
         cattax: dice.yes(30).then(|| dice.one(&[6, 7])),
         attributes: dice.some(30, &[1, 6, 17]),
         language: dice.yes(50).then(|| dice.one(&["de", "en"]).to_owned()),
+        preview_url: None,
         media,
         secure: dice.yes(80),
     }
@@ -267,6 +276,15 @@ pub fn auction(often: u32, dice: &mut Dice) -> Auction<'static> {
         },
         personal: dice.yes(80),
         coppa: dice.yes(often / 3),
+        transparency: if dice.yes(often / 2) {
+            Dsa {
+                need: dice.one(&[Need::None, Need::Welcome, Need::Needed, Need::Needed]),
+                rendering: dice.one(&[Rendering::Never, Rendering::Open, Rendering::Always]),
+                data: dice.yes(50),
+            }
+        } else {
+            Dsa::default()
+        },
         blocked: Blocked {
             categories: dice.some(often, &["IAB1", "iab12-1", "IAB25", "483"]).into(),
             advertisers: dice.some(often, &["acme.example", "rival.example", "nobody.test"]).into(),

@@ -56,7 +56,8 @@ impl Office {
         for answer in &answers {
             match answer {
                 Answer::NoBid(reason) => self.counts.no_bid(*reason),
-                Answer::Malformed(_) => self.counts.malformed(),
+                Answer::Malformed(why) => self.malformed(why.fault(), why, exchange),
+                Answer::Explained(reason, _) => self.counts.no_bid(*reason),
                 Answer::Bids(_) => {}
             }
         }
@@ -79,7 +80,7 @@ impl Office {
                 }
             };
             let ready = self.readied(request, exchange, (began_us, until_us)).await;
-            let fits = ready.and_then(|mut ready| {
+            let fits = ready.map_err(|missed| missed.reason).and_then(|mut ready| {
                 if clock::mono_us() >= until_us {
                     return Err(Reason::Deadline);
                 }
@@ -137,9 +138,9 @@ impl Office {
         for (at, request) in all.iter().flatten().enumerate() {
             match self.readied(request, exchange, (began_us, until_us)).await {
                 Ok(one) => ready.push(one),
-                Err(reason) => {
+                Err(missed) => {
                     ready.iter_mut().for_each(|one: &mut Ready<'_>| one.why = Reason::Withheld);
-                    return Err(Some((at, reason)));
+                    return Err(Some((at, missed.reason)));
                 }
             }
         }

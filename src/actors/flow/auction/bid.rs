@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use smallvec::SmallVec;
 
-use super::answer::Answer;
+use super::answer::{Answer, Missed};
 use super::market::Market;
 use super::office::{Office, Place};
 use super::open::Pending;
@@ -58,21 +58,14 @@ impl Office {
         self.counts.request();
         let request = match Request::parse(body, &self.terms.limits) {
             Ok(request) => request,
-            Err(malformed) => {
-                let answer = Answer::unread(malformed);
-                match &answer {
-                    Answer::NoBid(reason) => self.counts.no_bid(*reason),
-                    _ => self.counts.malformed(),
-                }
-                return answer;
-            }
+            Err(malformed) => return self.unread(malformed, exchange),
         };
         let until_us = self.until_us(&request, began_us, tmax);
         match self.decided(&request, exchange, (began_us, until_us)).await {
             Ok(bytes) => Answer::Bids(bytes),
-            Err(reason) => {
-                self.counts.no_bid(reason);
-                Answer::NoBid(reason)
+            Err(missed) => {
+                self.counts.no_bid(missed.reason);
+                missed.answer(&request)
             }
         }
     }
@@ -95,12 +88,12 @@ impl Office {
         request: &Request<'_>,
         exchange: &str,
         (began_us, until_us): (i64, i64),
-    ) -> Result<Vec<u8>, Reason> {
+    ) -> Result<Vec<u8>, Missed> {
         let ready = self.readied(request, exchange, (began_us, until_us)).await?;
         match clock::mono_us() < until_us {
             true => Ok(ready.go()),
             // Nobody hears of these bids: dropped, what is held for them is given back.
-            false => Err(Reason::Deadline),
+            false => Err(Reason::Deadline.into()),
         }
     }
 
@@ -110,7 +103,7 @@ impl Office {
         request: &'a Request<'_>,
         exchange: &str,
         (began_us, until_us): (i64, i64),
-    ) -> Result<Ready<'a>, Reason> {
+    ) -> Result<Ready<'a>, Missed> {
         let (_place, auction) = self.admitted(request, until_us).inspect_err(|reason| {
             let id = &*request.id;
             if sampled(self.salt ^ hash(id), self.terms.sample) {
@@ -152,14 +145,15 @@ impl Office {
             let reason = decisions.no_bid().unwrap_or(otherwise);
             let Ready { auction, market, seeing, .. } = &ready;
             self.keep_sample(auction, market, seeing, (seed, reason), began_us);
-            return Err(reason);
+            let refused = ready.auction.test.then(|| Box::new(refused));
+            return Err(Missed { reason, refused });
         }
         let Ready { auction, market, won, seeing, .. } = &ready;
         match self.write_answer(auction, market, won, seeing) {
             Ok(bytes) => ready.bytes = bytes,
             Err(_) => {
                 ready.why = Reason::Creative;
-                return Err(Reason::Creative);
+                return Err(Reason::Creative.into());
             }
         }
         Ok(ready)

@@ -10,10 +10,12 @@ use crate::actors::flow::bidder::Seat;
 use crate::actors::flow::ltv::Known;
 use crate::models::flow::auction::Bid;
 use crate::models::flow::campaign::creative::{Creative, FormatKind, Shape};
+use crate::models::flow::campaign::definition::Definition;
 use crate::models::flow::campaign::media::Needs;
 use crate::models::flow::campaign::name::{campaign_told, creative_told};
 use crate::models::flow::campaign::native;
 use crate::models::flow::campaign::taxonomy::Taxonomy;
+use crate::models::flow::campaign::transparency;
 use crate::models::flow::decision::record::{LtvUsed, MultipliersUsed, PriceUsed};
 use crate::models::flow::decision::{Decision, Digest, Kind};
 use crate::models::flow::notice::Kind as Notice;
@@ -248,8 +250,23 @@ impl Parts<'_> {
             dealid: deal.map(|deal| deal.id),
             exp: Some(won.exp_s),
             mtype: Some(markup),
+            iurl: creative.preview_url.as_deref(),
+            dsa: disclosed(&entry.campaign.definition, auction),
         })
     }
+}
+
+/// What a bid says of whom it is for, where that is asked.
+fn disclosed<'a>(of: &'a Definition, auction: &Auction<'_>) -> Option<response::Dsa<'a>> {
+    let it = of.transparency.as_ref()?;
+    let told = transparency::told(Some(it.rendered), auction.transparency)?;
+    let names = response::Names {
+        behalf: &it.behalf,
+        paid: it.paid(),
+        params: &it.params,
+        domain: it.domain.as_deref().unwrap_or(&of.advertiser_domain),
+    };
+    Some(response::Dsa { names: told.names.then_some(names), renders: told.renders })
 }
 
 /// The record of a bid.

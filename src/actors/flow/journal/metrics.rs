@@ -23,7 +23,10 @@ const PRUNED: &str = "flow_decisions_pruned_total";
 
 pub fn describe() {
     describe_counter!(REQUESTS, "Requests of exchanges");
-    describe_counter!(MALFORMED, "Requests that are none: answered with 400");
+    describe_counter!(
+        MALFORMED,
+        "Requests that are none, by what is wrong: answered with 400, 408 or 415"
+    );
     describe_counter!(BIDS, "Bids on impressions");
     describe_counter!(
         REFUSED,
@@ -56,10 +59,12 @@ pub fn describe() {
 
 /// Shows the exact counts.
 pub fn show(counts: &Counts, waiting: usize, in_file: u64) {
-    let [requests, malformed, bids] = counts.totals();
+    let [requests, bids] = counts.totals();
     counter!(REQUESTS).absolute(requests);
-    counter!(MALFORMED).absolute(malformed);
     counter!(BIDS).absolute(bids);
+    for (fault, malformed) in counts.faults() {
+        counter!(MALFORMED, "why" => fault.name()).absolute(malformed);
+    }
     for (reason, refused, no_bids) in counts.reasons() {
         counter!(REFUSED, "reason" => reason.name()).absolute(refused);
         counter!(NO_BIDS, "reason" => reason.name()).absolute(no_bids);

@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use utoipa::ToSchema;
 
 use super::expects;
+use super::schema::DefinitionBody;
 use super::shown::{CampaignBody, answer};
 use crate::actors::flow::FlowError;
 use crate::actors::flow::campaign::Declined;
@@ -17,47 +17,6 @@ use crate::api::problem::{Code, Problem};
 use crate::models::flow::campaign::definition::Definition;
 use crate::models::flow::campaign::patch::merge;
 use crate::models::flow::campaign::state::Command;
-
-/// A campaign as it is defined. Amounts are decimals in its currency.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the body; the rules read it")]
-pub struct DefinitionBody {
-    /// Also the name of its budget: letters, digits, _, - and .
-    id: String,
-    account: Option<String>,
-    name: String,
-    /// openrtb if not given.
-    platforms: Option<Vec<String>>,
-    advertiser_domain: String,
-    advertiser_app: Option<String>,
-    /// Codes of the IAB.
-    categories: Option<Vec<String>>,
-    seat: Option<String>,
-    /// ISO 4217.
-    currency: String,
-    /// amount, and perhaps daily. Needed to start it.
-    #[schema(value_type = Option<Object>)]
-    budget: Option<()>,
-    /// One of max_cpm, target_value and roas_floor.
-    #[schema(value_type = Object)]
-    strategy: (),
-    /// time_zone, starts, ends.
-    #[schema(value_type = Option<Object>)]
-    schedule: Option<()>,
-    /// geo, device, inventory, categories, formats, sizes, hours, audience, deals.
-    #[schema(value_type = Option<Object>)]
-    targeting: Option<()>,
-    /// caps of impressions in a period, per person.
-    #[schema(value_type = Option<Object>)]
-    frequency: Option<()>,
-    /// Impressions of one request that it may win; 1 if not given.
-    per_request: Option<u8>,
-    /// What must be allowed before it bids.
-    #[schema(value_type = Option<Object>)]
-    consent: Option<()>,
-    #[schema(value_type = Vec<Object>)]
-    creatives: Option<()>,
-}
 
 /// What a body says of whose it is.
 #[derive(serde::Deserialize)]
@@ -171,7 +130,9 @@ pub async fn replace(
 /// The body is a JSON merge patch (RFC 7396) of the definition: `null` removes a field, a list is replaced
 /// as a whole.
 #[utoipa::path(patch, path = "/api/v1/campaigns/{id}", tag = "campaigns", params(("id" = String, Path)),
-    request_body = DefinitionBody,
+    request_body(content = Object, content_type = "application/json",
+        description = "Fields of a definition, none of which is required",
+        example = json!({"budget": {"daily": 50}, "frequency": null})),
     responses((status = 200, description = "As it is now", body = CampaignBody), Problems))]
 pub async fn patch(
     State(app): Ctx,

@@ -2,6 +2,7 @@
 
 mod change;
 mod look;
+mod schema;
 mod shown;
 
 pub use change::*;

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::schema::DefinitionBody;
 use crate::actors::flow::campaign::Seen;
 use crate::actors::shield::view::{BudgetView, rfc3339};
 use crate::models::flow::campaign::definition::Definition;
@@ -72,7 +73,7 @@ pub struct CampaignBody<'a> {
     /// Of one that was started and is looked at by itself; absent while SyncShield does not answer at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     budget: Option<CampaignBudget>,
-    #[schema(value_type = Object)]
+    #[schema(value_type = DefinitionBody)]
     definition: &'a Definition,
 }
 

@@ -8,8 +8,43 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use flate2::read::MultiGzDecoder;
 
+use crate::models::flow::openrtb::Fault;
+
 /// How long a body may take: exchanges wait for tenths of a second for the whole answer.
 const ARRIVES_WITHIN: Duration = Duration::from_secs(2);
+
+/// A body that is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unread {
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    #[error("the body is broken off, or not packed as it says")]
+    Broken,
+    #[error("the body did not arrive within 2 s")]
+    Late,
+    #[error("the body has another content-encoding than gzip")]
+    Coding,
+}
+
+impl Unread {
+    /// Of the answer, which has no body.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Unread::TooLarge(_) | Unread::Broken => StatusCode::BAD_REQUEST,
+            Unread::Late => StatusCode::REQUEST_TIMEOUT,
+            Unread::Coding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+
+    pub fn fault(self) -> Fault {
+        match self {
+            Unread::TooLarge(_) => Fault::TooLarge,
+            Unread::Broken => Fault::Broken,
+            Unread::Late => Fault::Late,
+            Unread::Coding => Fault::Coding,
+        }
+    }
+}
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,21 +57,32 @@ enum Coding {
 /// whatever is JSON is read.
 ///
 /// # Errors
-/// The status of the answer, which has no body: 400 for what is too large, broken off or not gzip, 408 for
-/// what does not arrive, 415 for codings other than gzip.
-pub async fn body(request: Request, most: usize) -> Result<Bytes, StatusCode> {
+/// [`Unread`]: it is too large, broken off or not gzip, does not arrive, or is in another coding.
+pub async fn body(request: Request, most: usize) -> Result<Bytes, Unread> {
     let (head, body) = request.into_parts();
-    let coding = coding(&head.headers).ok_or(StatusCode::UNSUPPORTED_MEDIA_TYPE)?;
+    let coding = coding(&head.headers).ok_or(Unread::Coding)?;
     if body.size_hint().lower() > most as u64 {
-        return Err(StatusCode::BAD_REQUEST);
+        return Err(Unread::TooLarge(most));
     }
     let read = tokio::time::timeout(ARRIVES_WITHIN, axum::body::to_bytes(body, most)).await;
-    let bytes = read.map_err(|_| StatusCode::REQUEST_TIMEOUT)?;
-    let bytes = bytes.map_err(|_| StatusCode::BAD_REQUEST)?;
+    let bytes = read.map_err(|_| Unread::Late)?;
+    let bytes = bytes.map_err(|error| broken(&error, most))?;
     match coding {
         Coding::Plain => Ok(bytes),
-        Coding::Gzip => unpacked(&bytes, most).map(Bytes::from).ok_or(StatusCode::BAD_REQUEST),
+        Coding::Gzip => unpacked(&bytes, most).map(Bytes::from),
     }
+}
+
+/// Why a body ends before its end.
+fn broken(error: &axum::Error, most: usize) -> Unread {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return Unread::TooLarge(most);
+        }
+        cause = error.source();
+    }
+    Unread::Broken
 }
 
 /// `None`: one that is not spoken here.
@@ -57,11 +103,11 @@ fn coding(headers: &HeaderMap) -> Option<Coding> {
 }
 
 /// At most so many bytes of it are ever written: whatever a few bytes claim to unfold to.
-fn unpacked(packed: &[u8], most: usize) -> Option<Vec<u8>> {
-    let limit = u64::try_from(most).ok()?.checked_add(1)?;
+fn unpacked(packed: &[u8], most: usize) -> Result<Vec<u8>, Unread> {
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::with_capacity(packed.len().saturating_mul(4).min(most));
-    MultiGzDecoder::new(packed).take(limit).read_to_end(&mut bytes).ok()?;
-    (bytes.len() <= most).then_some(bytes)
+    MultiGzDecoder::new(packed).take(limit).read_to_end(&mut bytes).map_err(|_| Unread::Broken)?;
+    if bytes.len() > most { Err(Unread::TooLarge(most)) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
@@ -82,26 +128,26 @@ mod tests {
 
     #[test]
     fn gzip_is_unpacked_as_far_as_the_limit() {
-        assert_eq!(unpacked(&packed(b"{}"), 2).as_deref(), Some(&b"{}"[..]));
-        assert_eq!(unpacked(&packed(b"{ }"), 2), None);
+        assert_eq!(unpacked(&packed(b"{}"), 2).as_deref(), Ok(&b"{}"[..]));
+        assert_eq!(unpacked(&packed(b"{ }"), 2), Err(Unread::TooLarge(2)));
         let bomb = packed(&vec![b' '; 16 << 20]);
         assert!(bomb.len() < 128 << 10);
-        assert_eq!(unpacked(&bomb, 1 << 20), None);
+        assert_eq!(unpacked(&bomb, 1 << 20), Err(Unread::TooLarge(1 << 20)));
         let two = [packed(b"{"), packed(b"}")].concat();
-        assert_eq!(unpacked(&two, 2).as_deref(), Some(&b"{}"[..]), "RFC 1952 2.2");
+        assert_eq!(unpacked(&two, 2).as_deref(), Ok(&b"{}"[..]), "RFC 1952 2.2");
     }
 
     #[test]
     fn what_is_broken_off_or_no_gzip_is_not_unpacked() {
         let whole = packed(b"{\"id\":\"1\"}");
         for end in 0..whole.len() {
-            assert_eq!(unpacked(&whole[..end], 1_024), None, "{end}");
+            assert_eq!(unpacked(&whole[..end], 1_024), Err(Unread::Broken), "{end}");
         }
-        assert_eq!(unpacked(b"{}", 1_024), None);
+        assert_eq!(unpacked(b"{}", 1_024), Err(Unread::Broken));
         let mut wrong = whole.clone();
         let at = wrong.len() - 6;
         wrong[at] ^= 1;
-        assert_eq!(unpacked(&wrong, 1_024), None, "its checksum is another");
+        assert_eq!(unpacked(&wrong, 1_024), Err(Unread::Broken), "its checksum is another");
     }
 
     #[test]

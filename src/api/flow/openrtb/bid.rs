@@ -37,11 +37,12 @@ fn refused(status: StatusCode) -> Response {
 ///
 /// OpenRTB 2.6: 200 with bids, 204 without, 400 with an empty body for what is no bid request. The request
 /// may come as `content-encoding: gzip`. It is answered for the campaigns of all accounts. A request with more
-/// impressions, or longer lists, than are looked at has no bid.
+/// impressions, or longer lists, than are looked at has no bid. A request with `test` 1 that gets no bid is answered
+/// 200 with `nbr`, and in `ext.reasons` with how many pairs of an impression and a campaign were refused for what.
 #[utoipa::path(post, path = "/openrtb2/bid", tag = "exchanges",
     request_body(content = Object, content_type = "application/json", description = "A bid request"),
     responses(Problems,
-        (status = 200, description = "Bids", body = Object, content_type = "application/json"),
+        (status = 200, description = "Bids; of a test also why there is none", body = Object, content_type = "application/json"),
         (status = 204, description = "No bid"),
         (status = 400, description = "Malformed, or larger than 1 MiB; the body is empty"),
         (status = 408, description = "The request did not arrive within 2 s; the body is empty"),
@@ -55,16 +56,16 @@ pub async fn bid(State(app): Ctx, request: Request) -> Response {
     };
     let body = match arrival::body(request, office.terms.limits.body_bytes).await {
         Ok(body) => body,
-        Err(status) => {
+        Err(unread) => {
             office.counts.request();
-            office.counts.malformed();
-            return refused(status);
+            office.malformed(unread.fault(), &unread, &caller().name);
+            return refused(unread.status());
         }
     };
     match office.bid(&body, &caller().name, began_us, None).await {
         Answer::NoBid(_) => answer(StatusCode::NO_CONTENT, Body::empty()),
         Answer::Malformed(_) => answer(StatusCode::BAD_REQUEST, Body::empty()),
-        Answer::Bids(bytes) => {
+        Answer::Bids(bytes) | Answer::Explained(_, bytes) => {
             let mut response = answer(StatusCode::OK, bytes.into());
             let json = HeaderValue::from_static("application/json");
             response.headers_mut().insert(header::CONTENT_TYPE, json);

@@ -43,9 +43,9 @@ pub struct CountsBody {
 #[utoipa::path(get, path = "/api/v1/campaigns/{id}/counts", tag = "decisions",
     params(("id" = String, Path),
         ("from" = Option<String>, Query,
-            description = "From the hour of this time on (RFC 3339); a day before `to` if not given"),
+            description = "From the hour of this time on (RFC 3339), or this day in UTC; a day before `to` if not given"),
         ("to" = Option<String>, Query,
-            description = "To the hour of this time (RFC 3339); now if not given. At most 31 days")),
+            description = "To the hour of this time (RFC 3339), or of this day's midnight in UTC; now if not given. At most 31 days")),
     responses((status = 200, body = CountsBody), Problems))]
 pub async fn show(
     State(app): Ctx,

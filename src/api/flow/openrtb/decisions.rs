@@ -161,12 +161,20 @@ fn position(cursor: String) -> Result<(i64, String), Problem> {
     Ok((at, id.to_owned()))
 }
 
-/// A time of a parameter, in wall-clock micros.
+/// A time of a parameter, in wall-clock micros; a date is its midnight in UTC.
 pub(super) fn time(parameters: &Parameters, name: &str) -> Result<Option<i64>, Problem> {
     let Some(text) = parameters.text(name) else { return Ok(None) };
-    let time: Result<jiff::Timestamp, _> = text.parse();
-    time.map(|time| Some(time.as_microsecond()))
-        .map_err(|_| Problem::field(name, "is not a time as in 2026-11-21T12:00:00Z"))
+    let why = "is neither a time as in 2026-11-21T12:00:00Z nor a date as in 2026-11-21";
+    micros(&text).map(Some).ok_or_else(|| Problem::field(name, why))
+}
+
+fn micros(text: &str) -> Option<i64> {
+    if text.len() == "yyyy-mm-dd".len() {
+        let day: jiff::civil::Date = text.parse().ok()?;
+        let midnight = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        return Some(midnight.timestamp().as_microsecond());
+    }
+    text.parse().ok().map(jiff::Timestamp::as_microsecond)
 }
 
 /// One of a few words; empty where it is not given.
@@ -187,8 +195,8 @@ fn word(parameters: &Parameters, name: &str, words: &[&str]) -> Result<String, P
 #[utoipa::path(get, path = "/api/v1/campaigns/{id}/decisions", tag = "decisions",
     params(("id" = String, Path),
         ("format" = Option<String>, Query, description = "json (if not given), jsonl or csv"),
-        ("from" = Option<String>, Query, description = "Not before this time (RFC 3339)"),
-        ("to" = Option<String>, Query, description = "Before this time (RFC 3339)"),
+        ("from" = Option<String>, Query, description = "Not before this time (RFC 3339), or this day in UTC"),
+        ("to" = Option<String>, Query, description = "Before this time (RFC 3339), or this day in UTC"),
         ("kind" = Option<String>, Query, description = "bid, no_bid or change"),
         ("outcome" = Option<String>, Query, description = "none, bid, won, billed, lost or expired"),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
@@ -274,4 +282,20 @@ async fn page(
     let next_cursor = last.filter(|_| rows.len() == limit);
     let decisions = bodies(app, account, rows).await?;
     Ok(axum::Json(DecisionPage { decisions, next_cursor }).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_rfc_3339_or_a_day_in_utc() {
+        let midnight = 1_795_219_200_000_000;
+        assert_eq!(micros("2026-11-21"), Some(midnight));
+        assert_eq!(micros("2026-11-21T00:00:00Z"), Some(midnight));
+        assert_eq!(micros("2026-11-21T01:00:00+01:00"), Some(midnight));
+        for wrong in ["", "2026-11-31", "2026-11", "20261121", "2026-11-21T12:00", "yesterday!"] {
+            assert_eq!(micros(wrong), None, "{wrong}");
+        }
+    }
 }

@@ -101,7 +101,7 @@ fn lines(rows: &[FlowDecisionRow], actuals: &Actuals) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-const COLUMNS: usize = 32;
+const COLUMNS: usize = 36;
 
 const HEADER: [&str; COLUMNS] = [
     "at",
@@ -136,6 +136,10 @@ const HEADER: [&str; COLUMNS] = [
     "actual_currency",
     "batch",
     "ltv_breaker",
+    "floor_micros",
+    "first_price",
+    "worth",
+    "win",
 ];
 
 fn table(rows: &[FlowDecisionRow], actuals: &Actuals, header: bool) -> io::Result<Vec<u8>> {
@@ -219,6 +223,10 @@ fn cells(row: &FlowDecisionRow, it: &Decision, actual: Option<&Actual>) -> [Stri
         plain(actual.and_then(|it| it.currency.as_deref())),
         row.batch.clone(),
         plain(it.ltv_breaker.map(|breaker| breaker.as_str())),
+        number(price.map(|it| it.floor.unwrap_or_default().0)),
+        number(price.map(|it| it.first_price)),
+        number(price.and_then(|it| it.worth)),
+        number(price.and_then(|it| it.win)),
     ]
 }
 
@@ -276,6 +284,35 @@ mod tests {
         let rows: Vec<&str> = text.lines().collect();
         assert!(rows.len() == 3 && rows[1].contains(",unreadable,") && rows[1].contains(",bad,"));
         assert!(rows[2].contains(",two,"));
+    }
+
+    #[test]
+    fn a_table_has_what_a_bid_was_priced_by_behind_the_columns_that_there_were() {
+        assert_eq!(HEADER[28..32], ["actual_micros", "actual_currency", "batch", "ltv_breaker"]);
+        let price = serde_json::json!({
+            "cpm": 2, "own_currency": "USD", "price": 2, "currency": "USD", "rates": [1, 1],
+            "reserve": 0.002, "first_price": true, "floor": 0.5, "value": 4000.5, "worth": 3000.25,
+            "win": 0.25
+        });
+        let with = |price: serde_json::Value| {
+            let mut row = row("ok");
+            let mut record: serde_json::Value = serde_json::from_str(&row.record).expect("json");
+            record["price"] = price;
+            row.record = record.to_string();
+            let text = table(&[row], &Actuals::new(), false).expect("a table");
+            String::from_utf8(text).expect("text").trim_end().to_owned()
+        };
+        let text = with(price.clone());
+        assert!(text.ends_with(",500000,true,3000.25,0.25"), "{text}");
+        let mut bare = price;
+        for left_out in ["floor", "worth", "win"] {
+            bare.as_object_mut().expect("an object").remove(left_out);
+        }
+        bare["first_price"] = false.into();
+        let text = with(bare);
+        assert!(text.ends_with(",0,false,,"), "{text}");
+        let none = table(&[row("ok")], &Actuals::new(), false).expect("a table");
+        assert!(String::from_utf8(none).expect("text").ends_with(",,,,\n"));
     }
 
     #[test]

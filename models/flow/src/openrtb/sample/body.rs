@@ -329,11 +329,31 @@ fn source(s: &mut Sampler, json: &mut Json<'_>, older: bool, seller: u32) {
     }
 }
 
+/// Whom an ad is for, as some ask it: mostly they take bids without it too.
+fn dsa(s: &mut Sampler) -> Option<&'static str> {
+    if s.later.random::<f64>() >= s.mix.disclosed {
+        return None;
+    }
+    Some(match s.later.random_range(0..10) {
+        0..2 => r#"{"dsarequired":0,"pubrender":0}"#,
+        2..8 => r#"{"dsarequired":1,"pubrender":1,"datatopub":1}"#,
+        8 => r#"{"dsarequired":2,"pubrender":0,"datatopub":2}"#,
+        _ => r#"{"dsarequired":3,"pubrender":2,"datatopub":2}"#,
+    })
+}
+
 fn regs(s: &mut Sampler, json: &mut Json<'_>, law: &Law, older: bool) {
     let coppa = s.chance(s.mix.coppa);
     json.key("regs").open(b'{').number("coppa", coppa.into());
+    let dsa = if law.gdpr == Some(true) { dsa(s) } else { None };
+    if let Some(dsa) = dsa.filter(|_| !older) {
+        json.key("dsa").raw(dsa);
+    }
     if older {
         json.key("ext").open(b'{');
+        if let Some(dsa) = dsa {
+            json.key("dsa").raw(dsa);
+        }
     }
     if let Some(gdpr) = law.gdpr {
         json.number("gdpr", gdpr.into());

@@ -32,6 +32,8 @@ pub struct Mix {
     pub known: f64,
     /// Fields where OpenRTB 2.5 had them.
     pub older: f64,
+    /// Where the GDPR applies, requests that ask whom an ad is for (DSA).
+    pub disclosed: f64,
 }
 
 impl Default for Mix {
@@ -45,6 +47,7 @@ impl Default for Mix {
             refusing: 0.15,
             known: 0.35,
             older: 0.4,
+            disclosed: 0.2,
         }
     }
 }
@@ -87,6 +90,8 @@ pub struct Drawn {
 #[derive(Clone, Debug)]
 pub struct Sampler {
     rng: ChaCha8Rng,
+    /// Of what was added to the traffic later: without it the requests of a seed are what they were.
+    later: ChaCha8Rng,
     mix: Mix,
     drawn: u64,
     /// This installation's id in the Global Vendor List, which consent strings grant or refuse.
@@ -97,7 +102,10 @@ pub struct Sampler {
 
 impl Sampler {
     pub fn new(seed: u64, mix: Mix) -> Sampler {
-        Sampler { rng: ChaCha8Rng::seed_from_u64(seed), mix, drawn: 0, vendor: 755, people: 50_000 }
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut later = rng.clone();
+        later.set_stream(1);
+        Sampler { rng, later, mix, drawn: 0, vendor: 755, people: 50_000 }
     }
 
     pub fn with_vendor(self, vendor: u16) -> Sampler {

@@ -4,6 +4,10 @@ use crate::privacy::{Permits, Terms};
 
 use super::*;
 
+fn body_has(body: &[u8], text: &str) -> bool {
+    body.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
 #[test]
 fn the_same_seed_draws_the_same_requests() {
     let bodies = |seed: u64| {
@@ -20,7 +24,7 @@ fn every_drawn_request_is_one_that_a_bidder_reads_as_it_was_meant() {
     let terms = Terms { vendor: Some(755), ..Terms::default() };
     let mut sampler = Sampler::new(11, Mix::default());
     let (mut body, mut bytes, mut personal, mut refused) = (Vec::new(), Vec::new(), 0, 0);
-    let (mut sites, mut formats) = (0, [0; 4]);
+    let (mut sites, mut formats, mut disclosed) = (0, [0; 4], [0; 3]);
     for _ in 0..2_000 {
         let drawn = sampler.draw(&mut body);
         bytes.push(body.len());
@@ -37,6 +41,8 @@ fn every_drawn_request_is_one_that_a_bidder_reads_as_it_was_meant() {
         );
         assert_eq!(auction.currencies[..], [drawn.currency]);
         assert_eq!(auction.slots.len(), drawn.offers.len());
+        let asked = auction.transparency.need;
+        disclosed[asked as usize] += usize::from(body_has(&body, "\"dsa\""));
         sites += usize::from(matches!(auction.supply, Supply::Site { domain: Some(_) }));
         for (slot, offer) in auction.slots.iter().zip(&drawn.offers) {
             assert_eq!((slot.id, slot.private), (&*offer.id, offer.private));
@@ -51,6 +57,8 @@ fn every_drawn_request_is_one_that_a_bidder_reads_as_it_was_meant() {
             }] += 1;
         }
     }
+    // Some where nothing, some where anything, and a few where it has to be told.
+    assert!(disclosed.iter().all(|count| *count > 5) && disclosed[2] < 100, "{disclosed:?}");
     bytes.sort_unstable();
     let at = |part: usize| bytes[bytes.len() * part / 100];
     assert!(at(5) >= 2_000 && at(95) <= 4_000, "2 to 4 kB: {} to {}", at(5), at(95));

@@ -2,7 +2,9 @@ use kiki_models::shield::money::{Currency, Micros};
 
 use crate::campaign::creative::FormatKind;
 use crate::campaign::taxonomy::Taxonomy;
-use crate::opportunity::{Codes, DeviceKind, Floor, Format, IdKind, PriceType, Supply, User};
+use crate::opportunity::{
+    Codes, DeviceKind, Disclosure, Floor, Format, IdKind, Need, PriceType, Rendering, Supply, User,
+};
 use crate::privacy::Permits;
 use crate::reason::Reason;
 
@@ -282,4 +284,37 @@ fn a_video_that_is_not_linear_and_protocols_of_before_are_told_apart() {
     assert_eq!(auction.slots[0].formats[..], [Format::Banner { w: 0, h: 0 }]);
     let video = auction.slots[1].asks.of(FormatKind::Video).expect("asks");
     assert_eq!(video.protocols, Some(Codes::of([3])));
+}
+
+#[test]
+fn whom_an_ad_is_for_is_asked_here_or_where_2_5_has_it_and_what_asks_for_more_counts() {
+    let asked = |regs: &str| {
+        let body = request(&format!(r#""regs":{regs}"#));
+        let request = parse(&body).expect("request");
+        request.auction(0, &FREE).expect("auction").transparency
+    };
+    for nothing in ["{}", "null", r#"{"dsa":{}}"#, r#"{"dsa":{"dsarequired":0}}"#] {
+        assert_eq!(asked(nothing).need, Need::None, "{nothing}");
+    }
+    let whole = |need, rendering, data| Disclosure { need, rendering, data };
+    for (regs, wanted) in [
+        (
+            r#"{"dsa":{"dsarequired":1,"pubrender":0,"datatopub":0}}"#,
+            whole(Need::Welcome, Rendering::Never, false),
+        ),
+        (
+            r#"{"ext":{"dsa":{"dsarequired":"2","pubrender":1,"datatopub":1,"transparency":[{"domain":"x.example"}]}}}"#,
+            whole(Need::Needed, Rendering::Open, true),
+        ),
+        (
+            r#"{"dsa":{"dsarequired":3,"pubrender":2},"ext":{"dsa":{"dsarequired":1}}}"#,
+            whole(Need::Needed, Rendering::Always, true),
+        ),
+        (
+            r#"{"dsa":{"dsarequired":0},"ext":{"dsa":{"dsarequired":2}}}"#,
+            whole(Need::Needed, Rendering::Open, true),
+        ),
+    ] {
+        assert_eq!(asked(regs), wanted, "{regs}");
+    }
 }
