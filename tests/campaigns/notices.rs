@@ -95,9 +95,10 @@ async fn names_as_long_as_names_may_be_are_billed_after_a_pause_and_a_restart() 
     api.order(&long, "pause").await.is(200);
     let api = api.again().await;
     api.running(0).await;
-    assert_eq!(tell(&api, &answer["burl"], "0.05").await, 200);
+    let cpm = answer["price"].as_f64().expect("a price");
+    assert_eq!(tell(&api, &answer["burl"], &cpm.to_string()).await, 200);
     let began = Instant::now();
-    while spent(&api, &long).await != 50 {
+    while spent(&api, &long).await != (cpm * 1e3).ceil() as i64 {
         assert!(began.elapsed() < PATIENCE, "it is not booked");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -49,14 +49,14 @@ pub struct Hold {
     pub body: u64,
 }
 
-/// In place of a fingerprint: whoever asked keeps what proves the hold, and shows it when it is won. So an open
-/// one need not be journaled, and most end as that.
+/// In place of a fingerprint: whoever asked keeps what proves the hold, and shows it when it is won. So it need
+/// not be journaled, as most end without a word.
 pub const OWN_PROOF: u64 = 0;
 
 impl Hold {
     /// Whether nothing is lost where it is forgotten by a crash.
     pub fn is_proven_elsewhere(&self) -> bool {
-        self.body == OWN_PROOF && self.state == HoldState::Open
+        self.body == OWN_PROOF
     }
 }
 

@@ -92,7 +92,7 @@ impl Live {
         let stands =
             matches!(hold.state, HoldState::Open | HoldState::Settling(_) | HoldState::Won(_));
         if stands && hold.is_proven_elsewhere() {
-            // It is journaled if it is won.
+            // Its notice proves it, and the ledger books it without a row of its own.
         } else if stands {
             self.queue_for_journal(hold.id);
         } else if self.journaled.contains(&hold.id) {
