@@ -356,11 +356,11 @@ impl Api {
     }
 }
 
-/// A campaign that may be started.
+/// A campaign that may be started, with money enough to bid at once on all that a test asks.
 pub fn campaign(id: &str) -> Value {
     json!({
         "id": id, "name": "Winter boots", "advertiser_domain": "acme.example", "currency": "USD",
-        "budget": {"amount": 10}, "strategy": {"max_cpm": {"cpm": 2}},
+        "budget": {"amount": 1_000_000}, "strategy": {"max_cpm": {"cpm": 2}},
         "creatives": [{"id": "a", "format": {"banner": {"w": 300, "h": 250}}, "markup": "x"}],
     })
 }

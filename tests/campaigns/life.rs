@@ -15,7 +15,7 @@ async fn a_campaign_is_drafted_started_paused_and_ended_and_its_budget_with_it()
     assert_eq!(made.etag, "\"1\"");
     let made = made.is(201);
     assert_eq!((&made["status"], &made["version"]), (&json!("draft"), &json!(1)));
-    assert_eq!(made["definition"]["budget"]["amount"], json!(10));
+    assert_eq!(made["definition"]["budget"]["amount"], json!(1_000_000));
     api.budget("c").await.problem(404, "unknown_campaign");
     api.running(0).await;
     for order in ["pause", "resume"] {
@@ -27,7 +27,7 @@ async fn a_campaign_is_drafted_started_paused_and_ended_and_its_budget_with_it()
     assert_eq!((&started["status"], &started["revision"]), (&json!("active"), &json!(2)));
     api.running(1).await;
     let budget = api.budget("c").await.is(200);
-    assert_eq!((&budget["status"], &budget["budget"]), (&json!("active"), &json!(10)));
+    assert_eq!((&budget["status"], &budget["budget"]), (&json!("active"), &json!(1_000_000)));
 
     let paused = api.order("c", "pause").await.is(200);
     assert_eq!((&paused["status"], &paused["budget_told"]), (&json!("paused"), &json!(true)));

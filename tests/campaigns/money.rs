@@ -158,7 +158,7 @@ async fn a_campaign_shows_its_budget_and_a_start_resumes_one_that_is_paused_alon
     api.order("c", "start").await.is(200);
     let seen = api.get(uri).await.is(200);
     let expected =
-        json!({"status": "active", "amount": 10, "spent": 0, "held": 0, "differs": false});
+        json!({"status": "active", "amount": 1_000_000, "spent": 0, "held": 0, "differs": false});
     assert_eq!(seen["budget"], expected, "{seen}");
     api.to_shield("/api/v1/allocations/c/pause", &Value::Null).await.is(200);
     let seen = api.get(uri).await.is(200);
