@@ -148,6 +148,8 @@ impl Seen {
     fn answered(&mut self, (status, body): (u16, &[u8]), took: Duration, wins: &Wins) {
         self.took.saturating_record(took.as_micros() as u64);
         match status {
+            // A test is told why nothing is bid.
+            200 if !is_bid(body) => self.no_bids += 1,
             200 => {
                 self.bids += 1;
                 self.bytes += body.len() as u64;
@@ -176,6 +178,11 @@ impl Wins {
         // Of a test nothing is told.
         notices.is_none_or(|notices| self.to[at].try_send(notices).is_ok())
     }
+}
+
+fn is_bid(body: &[u8]) -> bool {
+    let seats = b"\"seatbid\":";
+    body.windows(seats.len()).any(|window| window == seats)
 }
 
 /// The requests of the first bid's win and billing, at the price that was bid.
