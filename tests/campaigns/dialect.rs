@@ -3,6 +3,7 @@
 
 use axum::http::Method;
 use kiki::models::flow::openrtb::Fault;
+use kiki::store::RateRow;
 use serde_json::{Value, json};
 
 use super::harness::{Heard, api, campaign, request};
@@ -83,4 +84,67 @@ async fn requests_that_are_none_are_counted_by_what_is_wrong() {
         let of = |wanted: Fault| counts.faults().find(|(it, _)| *it == wanted);
         assert_eq!(of(fault), Some((fault, 1)), "{}", fault.name());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_has_one_currency_also_where_all_who_won_first_are_refused() {
+    let api = api().await;
+    // A yen is 0.67 cents.
+    let row = RateRow {
+        account: "default".to_owned(),
+        currency: "JPY".to_owned(),
+        day: "20200101".to_owned(),
+        rate_e9: 6_700_000,
+    };
+    api.flow.shield().put_rates("default", &[row]).await.expect("stored");
+    let creative = |id: &str, w: u16, h: u16| json!({"id": id, "format": {"banner": {"w": w, "h": h}}, "markup": "x"});
+    let (wide, box_) = (creative("wide", 728, 90), creative("box", 300, 250));
+    let all = [
+        ("best", "USD", 100, json!([wide, box_])),
+        ("yen", "JPY", 5_000, json!([wide])),
+        ("dollars", "USD", 2, json!([box_])),
+    ];
+    for (id, currency, cpm, creatives) in all {
+        let mut it = campaign(id);
+        it["currency"] = json!(currency);
+        it["strategy"] = json!({"max_cpm": {"cpm": cpm}});
+        it["budget"] = json!({"amount": 1_000_000_000});
+        it["per_request"] = json!(2);
+        it["creatives"] = creatives;
+        api.post("/api/v1/campaigns", it).await.is(201);
+        api.order(id, "start").await.is(200);
+    }
+    let mut both = request("both");
+    both["cur"] = json!(["USD", "JPY"]);
+    both["imp"] = json!([
+        {"id": "1", "banner": {"w": 300, "h": 250}, "bidfloor": 0.01},
+        {"id": "2", "banner": {"w": 728, "h": 90}, "bidfloor": 0.01},
+    ]);
+    let ask = || async { api.exchange(&[], both.to_string()).await };
+    let bids = |answer: &Value| -> Vec<(String, String)> {
+        let bids = answer["seatbid"][0]["bid"].as_array().cloned().unwrap_or_default();
+        let text = |bid: &Value, name: &str| bid[name].as_str().expect("text").to_owned();
+        bids.iter().map(|bid| (text(bid, "impid"), text(bid, "cid"))).collect()
+    };
+    let is = |of: &[(&str, &str)]| -> Vec<(String, String)> {
+        of.iter().map(|(imp, cid)| ((*imp).to_owned(), (*cid).to_owned())).collect()
+    };
+    // By then the others know what to bid, too.
+    let (began, mut won) = (std::time::Instant::now(), 0);
+    while won < 100 {
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "it does not win both");
+        let heard = ask().await;
+        if heard.status == 200 {
+            let sorted = |mut all: Vec<_>| {
+                all.sort();
+                all
+            };
+            let answer = body(&heard, 200);
+            won += u32::from(sorted(bids(&answer)) == is(&[("1", "best"), ("2", "best")]));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    api.to_shield("/api/v1/allocations/best/pause", &Value::Null).await.is(200);
+    let answer = body(&ask().await, 200);
+    assert_eq!((answer["cur"].as_str(), bids(&answer)), (Some("JPY"), is(&[("2", "yen")])));
 }

@@ -128,7 +128,7 @@ impl Office {
         if let Some(market) = counts {
             place(decisions, market);
         }
-        one_currency(decisions, counts);
+        one_currency(decisions, counts, &[]);
         let mut ready = Ready::new(self, auction, Arc::clone(&market), seeing, began_us);
         match ready.auction.test {
             true => ready.won = untold(decisions),
@@ -219,8 +219,7 @@ impl Office {
                     Err(reason) => fall_back(decisions, Some(&*ready.market), slot, reason),
                 }
             }
-            let currency = ready.won.first().map(|won| won.bid.currency);
-            one_currency_as(decisions, Some(&*ready.market), currency);
+            one_currency(decisions, Some(&*ready.market), &ready.won);
         }
     }
 
@@ -462,19 +461,13 @@ fn fall_back(decisions: &mut Decisions, market: Option<&Market>, slot: usize, re
     }
 }
 
-/// An answer has one currency: that of the best bid. Bids in others are followed by the next ones.
-fn one_currency(decisions: &mut Decisions, market: Option<&Market>) {
-    let best = decisions.winners().max_by(|(_, a), (_, b)| a.score.total_cmp(&b.score));
-    let currency = best.map(|(_, bid)| bid.currency);
-    one_currency_as(decisions, market, currency);
-}
-
-fn one_currency_as(
-    decisions: &mut Decisions,
-    market: Option<&Market>,
-    currency: Option<crate::models::shield::money::Currency>,
-) {
-    let Some(currency) = currency else { return };
+/// An answer has one currency: that of what stands already, else of the best bid. Bids in others are followed
+/// by the next ones.
+fn one_currency(decisions: &mut Decisions, market: Option<&Market>, stand: &[Won]) {
+    let best = decisions.winners().map(|(_, bid)| bid);
+    let best = best.max_by(|a, b| a.score.total_cmp(&b.score));
+    let first = stand.first().map(|won| &won.bid).or(best);
+    let Some(currency) = first.map(|bid| bid.currency) else { return };
     for slot in 0..decisions.slots() {
         while let Some(at) =
             decisions.winner(slot).filter(|it| it.currency != currency).map(|it| it.at)

@@ -105,6 +105,11 @@ impl Office {
         let seats: Vec<response::Seat<'_>> =
             seats.iter().map(|(seat, bids)| response::Seat { seat: Some(*seat), bids }).collect();
         let currency = won.first().ok_or(Untold)?.bid.currency;
+        // A price that is told in another currency is another price.
+        if let Some(other) = won.iter().find(|won| won.bid.currency != currency) {
+            tracing::error!("bids in {currency} and {} are in one answer", other.bid.currency);
+            return Err(Untold);
+        }
         let mut out = Vec::with_capacity(4_096);
         Response { id: auction.id, bidid: None, currency, seats: &seats }.write(&mut out).map_err(
             |error| {
