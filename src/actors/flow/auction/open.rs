@@ -137,6 +137,20 @@ impl Open {
         Some(before)
     }
 
+    /// Changes where a bid stands if it still stands at `from`, in one go: whatever has become of it meanwhile
+    /// is not undone. Where it stood.
+    pub fn turn_from(&self, hold: u128, from: Stage, to: Stage) -> Option<Stage> {
+        let mut shard = self.shard(hold)?;
+        let stood = shard.bids.get(&hold)?.stage;
+        let more = match stood == from {
+            true => shard.turn(hold, to)?.1,
+            false => 0,
+        };
+        drop(shard);
+        self.count(more);
+        Some(stood)
+    }
+
     /// Bids whose hold has ended without a word, at most `most`; they are known as expired for a while.
     /// Those that have been over for that while go.
     pub fn expire(&self, now_us: i64, most: usize) -> Vec<(u128, Pending)> {
@@ -222,6 +236,22 @@ mod tests {
         assert_eq!(open.get(1).map(|it| it.stage), Some(Stage::Expired));
         open.expire(KEPT_US + 40, 10);
         assert!(open.is_empty() && open.get(1).is_none());
+    }
+
+    #[test]
+    fn what_became_of_a_bid_since_it_was_looked_at_is_not_undone() {
+        let open = Open::new(10);
+        (1..=3).for_each(|hold| open.put(hold, pending(10)));
+        let won = Stage::Won(Micros(1));
+        open.turn(2, won);
+        let released = |hold: u128| open.turn_from(hold, Stage::Open, Stage::Released);
+        assert_eq!((released(1), released(2)), (Some(Stage::Open), Some(won)));
+        assert_eq!((released(1), released(4)), (Some(Stage::Released), None), "once");
+        let stands = |hold: u128| open.get(hold).map(|it| it.stage);
+        assert_eq!((stands(1), stands(2)), (Some(Stage::Released), Some(won)));
+        assert_eq!((stands(3), open.len()), (Some(Stage::Open), 2));
+        assert_eq!(holds(open.expire(10, 10)), [3]);
+        assert_eq!(open.len(), 1, "what is won is waited for");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::metrics;
 use super::overflow::{BYTES_MAX, Line as Filed, Overflow};
 use super::shelf::Shelf;
 use super::told::Told;
+use super::turn::Turn;
 use super::unknown::Unknown;
 use crate::actors::flow::auction::Office;
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
@@ -41,7 +42,7 @@ const AT_ONCE: usize = 256;
 const TURNS: u32 = 4;
 /// Lines that wait for the file.
 const FILING_MAX: usize = 16_384;
-/// Outcomes whose bids are looked up.
+/// Bids that are looked up, since something became of them.
 const UNKNOWN_MAX: usize = 16_384;
 const COUNTS_EVERY_US: i64 = 10_000_000;
 /// How often old rows are looked for, and how soon again where there may be more.
@@ -90,6 +91,8 @@ pub struct JournalActor {
     ltv_breaker: BreakerState,
     /// Counts what was asked of the store.
     turns: u32,
+    /// Whose turn it was last.
+    last: Turn,
     /// What waits is to be written, however little it is.
     due: bool,
     soon: bool,
@@ -131,6 +134,7 @@ impl JournalActor {
             breaker: BreakerState::Closed,
             ltv_breaker: BreakerState::Closed,
             turns: 0,
+            last: Turn::Write,
             due: false,
             soon: false,
             view: View::default(),
@@ -276,19 +280,28 @@ impl JournalActor {
         {
             return Some(Job::Drain(file));
         }
-        if !self.unknown.is_empty() {
-            return Some(Job::Look(self.unknown.first(AT_ONCE)));
+        // And the counts.
+        if self.turns % TURNS == TURNS / 2
+            && let Some(job) = self.counted(mono_us, now_us)
+        {
+            return Some(job);
         }
-        if ripe >= OF_WRITE || (self.due && ripe > 0) {
-            return Some(Job::Write(self.shelf.take(OF_WRITE)));
+        let writes = ripe >= OF_WRITE || (self.due && ripe > 0);
+        if let Some(turn) = Turn::after(self.last, !self.unknown.is_empty(), writes) {
+            self.last = turn;
+            return Some(match turn {
+                Turn::Look => Job::Look(self.unknown.first(AT_ONCE)),
+                Turn::Write => {
+                    let batch = self.shelf.take(OF_WRITE);
+                    // What ripens from now on waits for more, or for the next flush.
+                    self.due &= self.shelf.ripe() > 0;
+                    Job::Write(batch)
+                }
+            });
         }
         self.due = false;
-        if mono_us >= self.counts_due_us {
-            self.counts.gather(now_us);
-            match self.counts.take(AT_ONCE) {
-                Some(taken) => return Some(Job::Count(taken)),
-                None => self.counts_due_us = mono_us + COUNTS_EVERY_US,
-            }
+        if let Some(job) = self.counted(mono_us, now_us) {
+            return Some(job);
         }
         if files && let Some(file) = self.file.clone() {
             return Some(Job::Drain(file));
@@ -298,6 +311,19 @@ impl JournalActor {
             return Some(Job::Old { now_us, retention_us });
         }
         None
+    }
+
+    /// The counts, when they are due.
+    fn counted(&mut self, mono_us: i64, now_us: i64) -> Option<Job> {
+        if mono_us < self.counts_due_us {
+            return None;
+        }
+        self.counts.gather(now_us);
+        let taken = self.counts.take(AT_ONCE);
+        if taken.is_none() {
+            self.counts_due_us = mono_us + COUNTS_EVERY_US;
+        }
+        taken.map(Job::Count)
     }
 
     fn work(&mut self, cx: &mut Cx<Self>) {
@@ -358,7 +384,7 @@ impl JournalActor {
 
     /// The store was asked for the bids of those told of first: what it has, else what can be made anew.
     fn looked(&mut self, many: usize, mut stored: BTreeMap<u128, Decision>) {
-        for (told, reply) in self.unknown.take(many) {
+        for (told, replies) in self.unknown.take(many) {
             if !self.shelf.has(told.hold) {
                 match stored.remove(&told.hold) {
                     Some(decision) => self.shelf.stored(told.hold, decision),
@@ -369,14 +395,17 @@ impl JournalActor {
                             self.shelf.bid(told.hold, decision);
                         }
                         None => {
-                            reply.into_iter().for_each(|reply| reply.send(false));
+                            replies.into_iter().for_each(|reply| reply.send(false));
                             self.leave_out(1);
                             continue;
                         }
                     },
                 }
             }
-            self.shelf.outcome(told.hold, told.outcome, reply);
+            self.shelf.outcome(told.hold, told.outcome, None);
+            for reply in replies {
+                self.shelf.outcome(told.hold, told.outcome, Some(reply));
+            }
         }
         self.due = true;
     }

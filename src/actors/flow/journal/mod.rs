@@ -15,6 +15,7 @@ mod old;
 mod overflow;
 mod shelf;
 mod told;
+mod turn;
 mod unknown;
 
 pub use actor::JournalActor;

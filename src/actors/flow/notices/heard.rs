@@ -135,7 +135,14 @@ impl Office {
             _ => (priced.cpm, silent),
         };
         let said = Said { kind, cpm, expires_us: ours.expires_us, now_us };
-        let decision = decide(&said, stage, &self.terms.patience);
+        let mut decision = decide(&said, stage, &self.terms.patience);
+        if decision.action == Action::Release {
+            // Another notice may have turned the bid since it was looked at, and a loss never takes a win back:
+            // unless it stood open until now, the table says what a loss is of where it stands.
+            let stood = self.open.turn_from(ours.hold.0, stage, Stage::Released);
+            let stood = stood.unwrap_or(Stage::Unknown);
+            decision = decide(&said, stood, &self.terms.patience);
+        }
         // What an auction went for that was lost is no price of ours.
         let flag = priced.flag.filter(|_| kind != Kind::Loss);
         journal::heard(kind, decision.oddity.map(Oddity::name), flag.map(price::Flag::name));
@@ -169,8 +176,8 @@ impl Office {
                 let late = matches!(decision.oddity, Some(Oddity::Late | Oddity::Contradicted));
                 self.bill(&ours, Tells { kind, cpm, silent, late }, stage).await
             }
+            // It was turned above.
             Action::Release => {
-                self.open.turn(ours.hold.0, Stage::Released);
                 let name = BudgetName::campaign(&ours.account, &ours.campaign);
                 // Where it is not released now, its time ends it.
                 let release = self.shield.release(&name, ours.hold);
