@@ -1,9 +1,10 @@
 //! Bids by gRPC: one, many, all or none; budgets and breakers; who may.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use futures_util::StreamExt;
+use kiki::actors::kernel::FaultKind;
 use kiki::api::grpc::flow_v1::sync_flow_service_client::SyncFlowServiceClient;
 use kiki::api::grpc::flow_v1::{
     BudgetStatus, GetBudgetStatusRequest, GetBudgetStatusResponse, GetCircuitBreakerStatusRequest,
@@ -23,6 +24,7 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use super::harness::{Api, api, api_with, request, rich, told};
+use super::trail_lost::fault;
 
 type Client = SyncFlowServiceClient<Channel>;
 
@@ -216,6 +218,36 @@ async fn of_a_batch_each_request_is_answered_in_its_place() {
     let lost = api.notice(Method::GET, &told(&bid_of(&answers[0])["lurl"], "")).await;
     assert_eq!(lost.status, 200);
     api.holds("c", before + 1).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_hangs_up_in_the_middle_of_a_batch_leaves_nothing_behind() {
+    let api = api().await;
+    let mut client = client(&api);
+    api.bidding(rich("c", json!([{"impressions": 1, "period_s": 3_600}]))).await;
+    let mut slow = rich("slow", json!([]));
+    slow["creatives"][0]["format"] = json!({"banner": {"w": 728, "h": 90}});
+    api.post("/api/v1/campaigns", slow).await.is(201);
+    api.order("slow", "start").await.is(200);
+    let began = Instant::now();
+    while api.exchange(&[], other_size("awake").to_string()).await.status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(20), "nothing is bid");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let before = budget(&mut client, "c").await.open_holds;
+    for atomic in [false, true] {
+        let hangs = fault(&api, "/shield/budget/slow", FaultKind::Hang);
+        let requests = [of_person("r1", "ann"), other_size("r2")];
+        tokio::select! {
+            answers = batch(&mut client, &requests, atomic) => panic!("answered: {answers:?}"),
+            () = api.holds("c", before + 1) => {}
+        }
+        api.holds("c", before).await;
+        api.registry.clear_faults(Some(hangs));
+    }
+    // She has seen nothing so far.
+    let answers = batch(&mut client, &[of_person("r3", "ann")], false).await.expect("answers");
+    assert_eq!(reasons(&answers), [""]);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! One after the other: who is in several of them (the places of one page) is not shown more than the caps
 //! allow, and the last money of a budget is promised once. The nearest time limit counts for all, as no
-//! answer leaves before the last one.
+//! answer leaves before the last one; nor is any bid told of before: who hangs up until then leaves nothing
+//! held.
 
 use std::time::Duration;
 
@@ -70,12 +71,13 @@ impl Office {
         terms: BatchTerms,
         (began_us, until_us): (i64, i64),
     ) -> Vec<Answer> {
-        let (mut answers, mut room) = (Vec::with_capacity(all.len()), terms.answers_max);
+        let mut answers: Vec<Result<Ready<'_>, Answer>> = Vec::with_capacity(all.len());
+        let mut room = terms.answers_max;
         for read in all {
             let request = match read {
                 Ok(request) => request,
                 Err(malformed) => {
-                    answers.push(Answer::unread(*malformed));
+                    answers.push(Err(Answer::unread(*malformed)));
                     continue;
                 }
             };
@@ -84,13 +86,21 @@ impl Office {
                 if clock::mono_us() >= until_us {
                     return Err(Reason::Deadline);
                 }
-                ready.why = Reason::Overloaded;
-                room = room.checked_sub(ready.bytes.len()).ok_or(Reason::Overloaded)?;
-                Ok(ready.go())
+                let Some(left) = room.checked_sub(ready.bytes.len()) else {
+                    ready.why = Reason::Overloaded;
+                    return Err(Reason::Overloaded);
+                };
+                room = left;
+                Ok(ready)
             });
-            answers.push(fits.map_or_else(Answer::NoBid, Answer::Bids));
+            answers.push(fits.map_err(Answer::NoBid));
         }
-        answers
+        // Nothing is waited for from here on: all that were ready in time go.
+        let told = |one: Result<Ready<'_>, Answer>| match one {
+            Ok(ready) => Answer::Bids(ready.go()),
+            Err(answer) => answer,
+        };
+        answers.into_iter().map(told).collect()
     }
 
     async fn all_or_none(
