@@ -1,10 +1,11 @@
 //! A campaign from its draft to its end.
 
 use axum::http::Method;
+use kiki::actors::kernel::OperatorOrder;
 use kiki::store::RateRow;
 use serde_json::{Value, json};
 
-use super::harness::{api, campaign, request};
+use super::harness::{Api, api, campaign, request};
 
 const C: &str = "/api/v1/campaigns/c";
 
@@ -200,6 +201,35 @@ async fn a_rate_of_today_leads_from_a_campaigns_currency_to_that_of_an_auction()
     api.flow.shield().put_rates("default", &[row]).await.expect("stored");
     asked["cur"] = json!(["GBP"]);
     assert_eq!(api.exchange(&[], asked.to_string()).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_bidder_that_went_to_sleep_is_woken_by_an_auction_and_goes_on_with_what_it_knew() {
+    const BIDDER: &str = "/flow/bidder/c";
+    const MET: usize = 200;
+    async fn has_seen_them(api: &Api) {
+        let began = std::time::Instant::now();
+        loop {
+            let view = api.registry.actor(BIDDER).and_then(|bidder| bidder.view);
+            let seen = view.as_ref().and_then(|view| view["pacer"]["auctions_seen"].as_f64());
+            if seen.is_some_and(|seen| seen >= MET as f64) {
+                return;
+            }
+            assert!(began.elapsed() < std::time::Duration::from_secs(10), "{view:?}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+    let api = api().await;
+    api.bidding(campaign("c")).await;
+    for n in 0..MET {
+        api.exchange(&[], request(&format!("r{n}")).to_string()).await;
+    }
+    has_seen_them(&api).await;
+    assert!(api.registry.order(BIDDER, OperatorOrder::Drain).await);
+    assert!(api.registry.actor(BIDDER).is_none());
+    let asleep = api.exchange(&[], request("asleep").to_string()).await;
+    assert_eq!(asleep.status, 200, "it is bid by what it said last");
+    has_seen_them(&api).await;
 }
 
 #[tokio::test]

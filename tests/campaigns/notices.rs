@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use axum::http::Method;
 use kiki::actors::kernel::FaultKind;
+use kiki::actors::shield::BudgetName;
 use serde_json::{Value, json};
 
 use super::harness::{Api, api, api_with, campaign, request, rich, told};
@@ -100,6 +102,32 @@ async fn names_as_long_as_names_may_be_are_billed_after_a_pause_and_a_restart() 
     let began = Instant::now();
     while spent(&api, &long).await != (cpm * 1e3).ceil() as i64 {
         assert!(began.elapsed() < PATIENCE, "it is not booked");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn names_of_account_and_campaign_that_are_as_long_as_may_be_are_bid_for_and_billed() {
+    let api = api().await;
+    let (account, long) = ("a".repeat(128), "c".repeat(128));
+    api.to_shield("/api/v1/accounts", &json!({"account": account})).await.is(201);
+    let mut named = campaign(&long);
+    named["account"] = json!(account);
+    api.post("/api/v1/campaigns", named).await.is(201);
+    let (start, of) = (format!("/api/v1/campaigns/{long}/start"), [("x-account", &*account)]);
+    api.call(Method::POST, &start, &of, Value::Null).await.is(200);
+    api.awake(&[]).await;
+    let answer = api.exchange(&[], request("r1").to_string()).await.bid();
+    let cpm = answer["price"].as_f64().expect("a price");
+    assert_eq!(tell(&api, &answer["burl"], &cpm.to_string()).await, 200);
+    let name = BudgetName::campaign(&account, &long);
+    let began = Instant::now();
+    loop {
+        let budget = api.shield.shield.budget(&name).await.expect("it answers");
+        if budget.allocation.spent.0 == (cpm * 1e3).ceil() as i64 {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "it is not booked: {budget:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -189,6 +189,78 @@ async fn an_entity_that_is_not_idle_is_not_passivated() {
     assert!(log.lines().contains(&"stop busy".to_owned()));
 }
 
+/// Looks after something every few milliseconds for as long as it lives, and finds there something or nothing.
+struct Watcher<const KEPT_AWAKE: bool> {
+    finds: Arc<AtomicBool>,
+}
+
+enum Watch {
+    Begin,
+    Look,
+}
+
+impl<const KEPT_AWAKE: bool> Actor for Watcher<KEPT_AWAKE> {
+    type Msg = Watch;
+    type View = ();
+    const TYPE: &'static str = "watcher";
+    const OWN_LETTERS_KEEP_AWAKE: bool = KEPT_AWAKE;
+
+    async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        cx.send_after(Duration::from_millis(5), Watch::Look);
+        Ok(())
+    }
+
+    async fn handle(&mut self, msg: Watch, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        if matches!(msg, Watch::Look) {
+            if self.finds.load(SeqCst) {
+                cx.stay_awake();
+            }
+            cx.send_after(Duration::from_millis(5), Watch::Look);
+        }
+        Ok(())
+    }
+
+    fn view(&self) {}
+}
+
+fn watchers<const KEPT_AWAKE: bool>(
+    service: &Service,
+    name: &str,
+    (idle_after, finds): (Duration, &Arc<AtomicBool>),
+) -> Entities<Watcher<KEPT_AWAKE>> {
+    let finds = Arc::clone(finds);
+    let entities = service.supervisor().entities(name).idle_after(idle_after);
+    entities.start(move |_: &str| Watcher { finds: Arc::clone(&finds) }).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timer_of_its_own_keeps_an_entity_awake_unless_it_says_that_it_does_not() {
+    const REST: Duration = Duration::from_secs(1);
+    let registry = registry();
+    let service = registry.service("s").start().unwrap();
+    let finds = Arc::new(AtomicBool::new(true));
+    let kept = watchers::<true>(&service, "kept", (REST, &finds));
+    let rests = watchers::<false>(&service, "rests", (REST, &finds));
+    kept.tell("k", Watch::Begin).unwrap();
+    rests.tell("k", Watch::Begin).unwrap();
+    tokio::time::sleep(2 * REST).await;
+    assert_eq!((kept.active(), rests.active()), (1, 1), "what it finds keeps it awake");
+    let idle_ms = |path: &str| detail(&registry, path).idle_ms;
+    // Not the looks of its own; 0 during one.
+    eventually("it is idle all the while", || idle_ms("/s/rests/k") > 1_500).await;
+    let begun = Instant::now();
+    finds.store(false, SeqCst);
+    eventually("it rests", || rests.active() == 0).await;
+    assert!(begun.elapsed() > REST / 2, "not before its time: {:?}", begun.elapsed());
+    assert_eq!(kept.active(), 1);
+    assert!(idle_ms("/s/kept/k") < 1_000);
+    // A message wakes it, and again it rests without one.
+    rests.tell("k", Watch::Begin).unwrap();
+    eventually("it is awake", || rests.active() == 1).await;
+    eventually("it rests again", || rests.active() == 0).await;
+    assert_eq!(registry.dead_letters(1).0, 0);
+}
+
 #[tokio::test]
 async fn an_entity_that_fails_too_often_is_refused_for_a_while_and_no_other_is_touched() {
     let registry = registry();
@@ -240,6 +312,17 @@ async fn more_entities_than_allowed_are_refused() {
     assert!(matches!(entities.tell("3", Msg::Add(1)), Err(Refused::Overloaded { .. })));
     assert_eq!(entities.tell("", Msg::Add(1)), Err(Refused::Gone));
     assert_eq!(entities.tell(&"k".repeat(1_000), Msg::Add(1)), Err(Refused::Gone));
+}
+
+#[tokio::test]
+async fn a_key_of_two_names_that_are_as_long_as_names_may_be_has_its_entity() {
+    let registry = registry();
+    let service = registry.service("s").start().unwrap();
+    let entities = one_key(&service, Duration::from_secs(60));
+    let key = format!("{}:{}", "a".repeat(128), "c".repeat(128));
+    entities.tell(&key, Ask::Add(1)).unwrap();
+    assert_eq!(entities.ask(&key, SOON, Ask::Get).await, Ok(1));
+    assert!(registry.actor(&entities.path_of(&key)).is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

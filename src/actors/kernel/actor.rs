@@ -14,6 +14,10 @@ pub trait Actor: Sized + Send + 'static {
     type View: Serialize + Send + Sync + 'static;
     /// The name of this kind of actor in lists and metrics.
     const TYPE: &'static str;
+    /// Whether what an entity sends itself (timers, continuations) keeps it in memory as messages of others do.
+    /// One that looks after something all the time would never rest: with `false` it does, unless it says by
+    /// [`Cx::stay_awake`] that a look was worth it.
+    const OWN_LETTERS_KEEP_AWAKE: bool = true;
 
     /// Runs before the first message of each life. Messages wait meanwhile.
     fn started(&mut self, cx: &mut Cx<Self>) -> impl Future<Output = Result<(), Fault>> + Send {

@@ -44,6 +44,8 @@ pub(super) struct Body<A: Actor> {
     fresh: bool,
     published_ns: u64,
     behind: bool,
+    /// When it was last active before a letter of its own that does not count as activity.
+    before_own_ns: Option<u64>,
 }
 
 impl<A: Actor> Body<A> {
@@ -68,6 +70,7 @@ impl<A: Actor> Body<A> {
             fresh: false,
             published_ns: 0,
             behind: false,
+            before_own_ns: None,
         }
     }
 
@@ -128,6 +131,9 @@ impl<A: Actor> Body<A> {
         let index = self.label_index(label);
         let books = &self.cell.books;
         books.wait.record(start.saturating_sub(letter.sent_ns));
+        if !A::OWN_LETTERS_KEEP_AWAKE && letter.life != 0 {
+            self.before_own_ns = Some(books.active_ns.load(Relaxed));
+        }
         books.active_ns.store(start, Relaxed);
         books.busy.store(1 + index, Relaxed);
         self.cx.deadline_ns = letter.deadline_ns;
@@ -142,11 +148,11 @@ impl<A: Actor> Body<A> {
         let mut injected = match strike::carry_out(&self.cell.control, rules).await {
             Struck::Handle(injected) => injected,
             Struck::Lost => {
-                self.cell.books.busy.store(0, Relaxed);
+                self.turn_is_over();
                 return self.bury(&letter, Why::Dropped);
             }
             Struck::Interrupted => {
-                self.cell.books.busy.store(0, Relaxed);
+                self.turn_is_over();
                 return self.interrupted(label).await;
             }
         };
@@ -190,10 +196,21 @@ impl<A: Actor> Body<A> {
             self.seen_ns = end;
             self.fresh = true;
         }
-        books.busy.store(0, Relaxed);
+        self.turn_is_over();
         self.cx.deadline_ns = NEVER;
         self.publish_sometimes();
         (self.cx.stop || !matches!(outcome, Outcome::Done)).then_some(outcome)
+    }
+
+    fn turn_is_over(&mut self) {
+        let books = &self.cell.books;
+        // Until now it told operators since when it is at this letter.
+        if !A::OWN_LETTERS_KEEP_AWAKE
+            && let Some(before_ns) = self.before_own_ns.take()
+        {
+            books.active_ns.store(before_ns, Relaxed);
+        }
+        books.busy.store(0, Relaxed);
     }
 
     async fn unusual(&mut self, outcome: Outcome, label: &'static str) {

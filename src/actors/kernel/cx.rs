@@ -91,6 +91,11 @@ impl<A: Actor> Cx<A> {
         );
     }
 
+    /// Passivation is put off as by a message of others: for actors that their own letters do not keep awake.
+    pub fn stay_awake(&self) {
+        self.handle.cell.books.stayed_ns.store(now_ns(), Relaxed);
+    }
+
     /// Ends this actor after the current message: a permanent child is restarted, others are over.
     pub fn stop(&mut self) {
         self.stop = true;

@@ -23,7 +23,8 @@ use super::sync::lock;
 use super::time::{Deadline, now_ns, to_ns};
 
 const SHARDS: usize = 64;
-const KEY_BYTES_MAX: usize = 256;
+/// The longest keys are of an account and a campaign, 128 characters of ASCII each, with a colon between them.
+const KEY_BYTES_MAX: usize = 512;
 /// Where there are too many, those to end are searched for this often.
 const THIN_EVERY_NS: u64 = 50_000_000;
 

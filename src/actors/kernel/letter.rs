@@ -9,7 +9,7 @@ pub(super) struct Letter<M> {
     pub deadline_ns: u64,
     /// Boxed: most messages have none, and letters are moved often.
     pub trace: Option<Box<Trace>>,
-    /// For letters of the inner lane: the life that they belong to.
+    /// For letters of the inner lane: the life that they belong to; 0 for those of others.
     pub life: u32,
 }
 

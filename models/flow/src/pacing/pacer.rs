@@ -161,6 +161,15 @@ impl Pacer {
         state.publish();
     }
 
+    /// Goes on at `at_us` after a time of which it is known that no auction was for it: one that had slept, and
+    /// that the first auction woke. To it this is traffic of 0, as to one that was awake: else a campaign that
+    /// meets auctions in the morning only would wait for those of the afternoon every day. Bids that were open
+    /// are not waited for.
+    pub fn wake(&mut self, at_us: i64) {
+        self.0.ledger = Ledger::default();
+        self.on(Event::Tick { at_us });
+    }
+
     /// What to price by, as of the last event.
     pub fn multipliers(&self) -> Multipliers {
         let Published { mu, lambda, pass } = self.0.multipliers;

@@ -306,6 +306,45 @@ fn a_pacer_that_was_away_keeps_what_it_learned_and_waits_for_no_bid_of_before() 
 }
 
 #[test]
+fn a_pacer_that_slept_knows_of_the_hours_without_an_auction_as_one_that_was_awake() {
+    const HOUR: i64 = 3_600 * SECOND;
+    // Ten auctions a minute, from 8 to 12, on three days: what the pacers expect of the fourth.
+    let period = Period { from_us: 0, to_us: 240 * HOUR, budget: Micros(750_000) };
+    let mut awake = Pacer::new(dual(), period).unwrap();
+    let (mut slept, mut away) = (awake.clone(), awake.clone());
+    for day in [0, 24, 48] {
+        let (noon, next) = ((day + 12) * HOUR + 120 * SECOND, (day + 32) * HOUR);
+        for pacer in [&mut awake, &mut slept, &mut away] {
+            for minute in 0..240 {
+                let at_us = (day + 8) * HOUR + minute * 60 * SECOND;
+                pacer.on(Event::Seen { at_us, auctions: 10, valued: 10, value: 9.0, left_out: 0 });
+            }
+            pacer.on(Event::Tick { at_us: noon });
+        }
+        (day + 13..day + 32).for_each(|hour| awake.on(Event::Tick { at_us: hour * HOUR }));
+        awake.on(Event::Tick { at_us: next });
+        // As it is stored.
+        slept.resume(noon);
+        let json = serde_json::to_string(&slept).unwrap();
+        slept = serde_json::from_str(&json).unwrap();
+        slept.wake(next);
+        away.resume(next);
+    }
+    let rest = |pacer: &Pacer| pacer.traffic().between(80 * HOUR, 96 * HOUR).unwrap();
+    let (awake, back, away) = (rest(&awake), rest(&slept), rest(&away));
+    assert!((2_300.0..2_500.0).contains(&back), "{back} of 2,400");
+    assert!((back / awake - 1.0).abs() < 0.01, "{back} {awake}");
+    assert!(away > 2.0 * back, "nobody was there to see none: {away}");
+    // A bid that nothing is told of any more.
+    let at_us = 81 * HOUR;
+    let hold = Micros(100_000);
+    slept.on(Event::Bid { at_us, id: 7, hold, value: 1.0, worth: 1.0, bid: 1.0 });
+    assert_eq!(slept.view().open_bids, 1);
+    slept.wake(at_us);
+    assert_eq!((slept.view().open_bids, slept.view().in_flight_micros), (0, 0.0));
+}
+
+#[test]
 fn a_state_that_nothing_leads_to_is_refused() {
     let mut pacer = pacer(dual(), 750_000);
     play(&mut pacer, 0, 100, market);

@@ -34,8 +34,8 @@ pub enum Msg {
     Stored(Result<Option<Box<FlowPacerRow>>, StoreError>),
     /// To be read again.
     Read,
-    /// What it has learned is stored, up to so many outcomes; or it is not.
-    Saved(Option<u64>),
+    /// What it has learned is stored, up to so many outcomes, in the row of this time; or it is not.
+    Saved(Option<(u64, i64)>),
 }
 
 #[derive(Clone, Serialize)]
@@ -116,8 +116,8 @@ impl BidderActor {
         if let Some(live) = &mut self.live {
             (live.saving, live.saved_us) = (true, mono_us);
         }
-        let writes = self.writes.clone();
-        let write = async move { written(&writes, row).await.then_some(learned) };
+        let (writes, stored_us) = (self.writes.clone(), row.updated_at);
+        let write = async move { written(&writes, row).await.then_some((learned, stored_us)) };
         cx.pipe(write, Msg::Saved);
     }
 
@@ -147,6 +147,8 @@ impl Actor for BidderActor {
     type Msg = Msg;
     type View = View;
     const TYPE: &'static str = "bidder";
+    /// It looks at its seat for as long as it is awake: what keeps it so is what it finds there.
+    const OWN_LETTERS_KEEP_AWAKE: bool = false;
 
     async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
         // A campaign that is in no auction has no bidder: the next message finds none either.
@@ -180,10 +182,12 @@ impl Actor for BidderActor {
                 cx.send_after(READ_AGAIN, Msg::Read);
             }
             Msg::Read => self.read_stored(cx),
-            Msg::Saved(outcome) => {
+            Msg::Saved(done) => {
                 if let Some(live) = &mut self.live {
                     live.saving = false;
-                    live.saved = outcome.unwrap_or(live.saved);
+                    if let Some((learned, stored_us)) = done {
+                        (live.saved, live.stored_us) = (learned, Some(stored_us));
+                    }
                 }
             }
             Msg::Budget(answer) => {
@@ -210,6 +214,10 @@ impl Actor for BidderActor {
                 if let Some(live) = &mut self.live {
                     let mono_us = clock::mono_us();
                     let looked = live.look(now_us, mono_us);
+                    if looked.auctions > 0 {
+                        // Auctions send it nothing that the kernel could count.
+                        cx.stay_awake();
+                    }
                     wait = live.paced(&looked, mono_us);
                     live.publish(mono_us);
                 }
@@ -224,12 +232,22 @@ impl Actor for BidderActor {
     }
 
     async fn stopping(&mut self, _cx: &mut Cx<Self>) {
-        let Some(live) = &self.live else { return };
-        live.seat.sleeps();
-        if let Some((row, _)) = self.to_save(clock::wall_us())
-            && !written(&self.writes, row).await
-        {
-            tracing::debug!(key = self.key, "what {} learned last is not stored", self.key);
+        let Some(live) = &mut self.live else { return };
+        let now_us = clock::wall_us();
+        live.seat.rests();
+        if live.pacer.is_some() {
+            // What met it since the last look is of the time before it sleeps.
+            live.look(now_us, clock::mono_us());
+        }
+        let mut stored_us = live.all_stored();
+        if let Some((row, _)) = self.to_save(now_us) {
+            stored_us = written(&self.writes, row).await.then_some(now_us);
+            if stored_us.is_none() {
+                tracing::debug!(key = self.key, "what {} learned last is not stored", self.key);
+            }
+        }
+        if let (Some(live), Some(stored_us)) = (&self.live, stored_us) {
+            live.seat.slept(stored_us);
         }
     }
 
@@ -249,7 +267,7 @@ impl Actor for BidderActor {
         // With bids under way it would forget what they may cost.
         self.live.as_ref().is_none_or(|live| {
             let open = live.pacer.as_ref().map_or(0, |pacer| pacer.view().open_bids);
-            live.is_quiet() && open == 0
+            live.is_quiet() && open == 0 && live.seat.is_seen()
         })
     }
 

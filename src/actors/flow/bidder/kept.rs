@@ -47,18 +47,23 @@ impl Kept {
         serde_json::to_string(&kept).ok().filter(|text| text.len() <= BYTES_MAX)
     }
 
-    /// What a text says that is of use now.
+    /// What a text says that is of use now. `woke_us`: until then no auction met it since the text was written,
+    /// which is known where it slept and nothing else.
     ///
     /// # Errors
     /// It is none.
     pub fn read(
         text: &str,
         strategy: &Strategy,
+        woke_us: Option<i64>,
         now_us: i64,
     ) -> Result<(Option<Pacer>, WinLearner), serde_json::Error> {
         let Kept { strategy: of, pacer, wins } = serde_json::from_str(text)?;
         let same = serde_json::to_string(strategy)? == of;
         let pacer = pacer.filter(|_| same).map(|mut pacer| {
+            if let Some(woke_us) = woke_us {
+                pacer.wake(woke_us);
+            }
             pacer.resume(now_us);
             pacer
         });
@@ -124,7 +129,7 @@ mod tests {
         });
         let text = Kept::text(&strategy(5), Some(&pacer), &wins, now_us).expect("a text");
         assert!(text.len() < BYTES_MAX, "{}", text.len());
-        let (back, curve) = Kept::read(&text, &strategy(5), now_us).expect("reads");
+        let (back, curve) = Kept::read(&text, &strategy(5), None, now_us).expect("reads");
         let back = back.expect("a pacer");
         let mut alike = pacer.clone();
         alike.resume(now_us);
@@ -134,10 +139,10 @@ mod tests {
         assert_eq!(curve.seen(), 2_000);
         let win = |of: &WinLearner| of.curve().win(250.0, 900.0).expect("a curve");
         assert!((win(&curve) - win(&wins)).abs() < 0.1);
-        let (none, curve) = Kept::read(&text, &strategy(6), now_us).expect("reads");
+        let (none, curve) = Kept::read(&text, &strategy(6), None, now_us).expect("reads");
         assert!(none.is_none() && curve.seen() == 2_000);
         for broken in ["", "{}", &text.replacen("\"mu\":", "\"mu\":-", 1)] {
-            assert!(Kept::read(broken, &strategy(5), now_us).is_err());
+            assert!(Kept::read(broken, &strategy(5), None, now_us).is_err());
         }
     }
 

@@ -10,6 +10,7 @@ use crate::actors::flow::journal;
 use crate::actors::shield::view::BudgetView;
 use crate::clock;
 use crate::models::flow::auction::{Learned, Snapshot};
+use crate::models::flow::campaign::definition::Schedule;
 use crate::models::flow::campaign::state::Campaign;
 use crate::models::flow::campaign::strategy::{Known, Strategy};
 use crate::models::flow::decision::{ChangeOf, Decision};
@@ -55,6 +56,12 @@ pub(super) struct Live {
     pub saved: u64,
     pub saved_us: i64,
     pub saving: bool,
+    /// The time of the row that has what was known as of `saved`; `None`: there is none, or an auction may have
+    /// met it since of which it does not know.
+    pub stored_us: Option<i64>,
+    /// The time of the row that a life before this one left behind as it fell asleep, and when this one began.
+    slept_us: Option<i64>,
+    began_us: i64,
     pub remaining: Option<Micros>,
     pub closed: Option<Reason>,
     /// Nothing is bid until then (monotonic).
@@ -83,7 +90,7 @@ struct Shown {
 
 /// What a look has found.
 pub(super) struct Looked {
-    auctions: u64,
+    pub auctions: u64,
     told: usize,
     refused: bool,
 }
@@ -109,15 +116,24 @@ fn terms(strategy: &Strategy) -> Terms {
     }
 }
 
+/// The day of `now_us`, as far as the campaign runs in it: on its last day there is no time until midnight.
+fn day(schedule: &Schedule, now_us: i64) -> (i64, i64) {
+    let day = DaySpan::at(&schedule.time_zone, now_us);
+    // A start that is yet to come by this clock is none: nothing begins after now.
+    let starts_us = schedule.starts_us().filter(|starts_us| *starts_us <= now_us);
+    let from_us = starts_us.map_or(day.begins_us, |starts_us| starts_us.max(day.begins_us));
+    let to_us = schedule.ends_us().map_or(day.ends_us, |ends_us| ends_us.min(day.ends_us));
+    (from_us, to_us.max(from_us.saturating_add(1)))
+}
+
 /// What there is to spend, and until when.
 fn period(campaign: &Campaign, view: &BudgetView, now_us: i64) -> (Period, Micros) {
     let schedule = &campaign.definition.schedule;
     if let Some(daily) = view.allocation.daily_budget {
-        let day = DaySpan::at(&schedule.time_zone, now_us);
+        let (from_us, to_us) = day(schedule, now_us);
         let rest = view.remaining + view.held;
         let budget = daily.min(view.spent_today + rest.max(Micros::ZERO));
-        let period = Period { from_us: day.begins_us, to_us: day.ends_us, budget };
-        return (period, view.spent_today);
+        return (Period { from_us, to_us, budget }, view.spent_today);
     }
     let from_us = schedule.starts_us().unwrap_or(campaign.activated_us.unwrap_or(now_us));
     let from_us = from_us.min(now_us);
@@ -142,6 +158,9 @@ impl Live {
             saved: 0,
             saved_us: clock::mono_us(),
             saving: false,
+            stored_us: None,
+            slept_us: seat.wakes(),
+            began_us: clock::wall_us(),
             remaining: None,
             closed: None,
             refused_until_us: i64::MIN,
@@ -283,13 +302,24 @@ impl Live {
         journal::Msg::Changes(vec![decision])
     }
 
+    /// The time of the row that has all that it knows, where one has.
+    pub fn all_stored(&self) -> Option<i64> {
+        let all = self.read && !self.saving && self.learned == self.saved;
+        self.stored_us.filter(|_| all)
+    }
+
     pub fn restore(&mut self, row: Option<&FlowPacerRow>, now_us: i64) {
         self.read = true;
         // The budget is asked for again: without what is stored it made no pacer.
         self.asked_us = i64::MIN;
         let Some(row) = row else { return };
-        match Kept::read(&row.state, &self.campaign.definition.strategy, now_us) {
-            Ok((pacer, learner)) => (self.stored, self.learner) = (pacer, learner),
+        // Of any other row nobody knows what it has missed.
+        let slept_us = self.slept_us.take().filter(|slept_us| *slept_us == row.updated_at);
+        let woke_us = slept_us.map(|_| self.began_us);
+        match Kept::read(&row.state, &self.campaign.definition.strategy, woke_us, now_us) {
+            Ok((pacer, learner)) => {
+                (self.stored, self.learner, self.stored_us) = (pacer, learner, slept_us);
+            }
             Err(error) => tracing::warn!(%error, campaign = %self.seat.name,
                 "what the bidder of {} had learned cannot be read: it begins anew", self.seat.name),
         }
@@ -371,6 +401,68 @@ mod tests {
         live.publish(2 + REFUSED_US);
         // No auction has said yet what impressions are worth.
         assert_eq!(live.seat.snapshot().closed, Some(Reason::WarmingUp));
+    }
+
+    #[test]
+    fn a_campaigns_day_begins_and_ends_with_its_schedule() {
+        const HOUR: i64 = 3_600_000_000;
+        let (midnight, now_us) = (20_000 * 24 * HOUR, 20_000 * 24 * HOUR + 9 * HOUR);
+        let day_of = |starts: Option<i64>, ends: Option<i64>| {
+            let at = |hour: i64| jiff::Timestamp::from_microsecond(midnight + hour * HOUR);
+            let at = |hour: Option<i64>| hour.map(|hour| at(hour).expect("a time"));
+            let (starts, ends) = (at(starts), at(ends));
+            let (from_us, to_us) = day(&Schedule { starts, ends, ..Schedule::default() }, now_us);
+            (from_us - midnight, to_us - midnight)
+        };
+        assert_eq!(day_of(None, None), (0, 24 * HOUR));
+        assert_eq!(day_of(Some(-48), Some(240)), (0, 24 * HOUR));
+        assert_eq!(day_of(Some(8), Some(12)), (8 * HOUR, 12 * HOUR));
+        assert_eq!(day_of(Some(-48), Some(12)), (0, 12 * HOUR));
+        // Not begun, by this clock; over, on this day and on another one.
+        assert_eq!(day_of(Some(10), None), (0, 24 * HOUR));
+        assert_eq!(day_of(Some(8), Some(8)), (8 * HOUR, 8 * HOUR + 1));
+        assert_eq!(day_of(None, Some(-24)), (0, 1));
+    }
+
+    #[test]
+    fn the_time_that_it_slept_is_time_without_an_auction_and_any_other_is_not() {
+        const HOUR: i64 = 3_600_000_000;
+        let before = live();
+        // Ten auctions a minute, until it fell asleep five hours ago.
+        let now_us = clock::wall_us();
+        let stored_us = now_us - 5 * HOUR;
+        let from_us = stored_us - 24 * HOUR;
+        let period = Period { from_us, to_us: now_us + 24 * HOUR, budget: Micros(10_000_000) };
+        let strategy = &before.campaign.definition.strategy;
+        let mut pacer = Pacer::new(terms(strategy), period).expect("terms");
+        for minute in 0..24 * 60 {
+            let at_us = from_us + minute * 60_000_000;
+            pacer.on(Event::Seen { at_us, auctions: 10, valued: 10, value: 1e4, left_out: 0 });
+        }
+        let state = Kept::text(strategy, Some(&pacer), &before.learner, stored_us);
+        let row = FlowPacerRow {
+            account: "a".to_owned(),
+            campaign: "c".to_owned(),
+            state: state.expect("a text"),
+            updated_at: stored_us,
+        };
+        let woken = |slept_us: Option<i64>| {
+            if let Some(slept_us) = slept_us {
+                before.seat.slept(slept_us);
+            }
+            let mut live = Live::new(&before.seat);
+            live.restore(Some(&row), clock::wall_us());
+            assert_eq!(before.seat.wakes(), None, "it is said to one life");
+            assert_eq!(live.all_stored(), slept_us.filter(|at| *at == stored_us));
+            let pacer = live.stored.expect("a pacer");
+            // The same hours of the next day.
+            pacer.traffic().between(stored_us + 24 * HOUR, now_us + 24 * HOUR).expect("a forecast")
+        };
+        let (slept, away) = (woken(Some(stored_us)), woken(None));
+        assert!(slept < 0.7 * away, "{slept} {away}");
+        // A row that is not the one which it left behind.
+        let other = woken(Some(stored_us - 1));
+        assert!((other / away - 1.0).abs() < 0.01, "{other} {away}");
     }
 
     #[test]

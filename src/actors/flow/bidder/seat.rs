@@ -75,7 +75,7 @@ struct Tally {
 }
 
 /// A tally as one of its readers saw it last.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Mark {
     priced: u64,
     worthless: u64,
@@ -125,6 +125,8 @@ pub struct Seat {
     snapshot: ArcSwap<Snapshot>,
     /// Whether its bidder is awake, or was told to wake.
     awake: AtomicBool,
+    /// The time of the row that has all which its bidder knew as it fell asleep; [`UNSAID`]: none has.
+    slept_us: AtomicI64,
     tally: Tally,
     heard: Heard,
     /// What its bidder has seen of the tally, and what was counted for good.
@@ -154,6 +156,7 @@ impl Seat {
             campaign: ArcSwap::new(Arc::clone(campaign)),
             snapshot: ArcSwap::from_pointee(asleep()),
             awake: AtomicBool::new(false),
+            slept_us: AtomicI64::new(UNSAID),
             tally: Tally::new(),
             heard: Heard {
                 refused: AtomicBool::new(false),
@@ -188,7 +191,7 @@ impl Seat {
 
     /// An auction met it. `true`: its bidder is to be woken, which is said once for each time that it sleeps.
     pub fn met(&self, outcome: &Result<Bid, Reason>) -> bool {
-        let reason = match outcome {
+        match outcome {
             Ok(bid) => {
                 self.tally.priced.fetch_add(1, Relaxed);
                 if bid.value > 0.0 {
@@ -198,21 +201,45 @@ impl Seat {
                 } else {
                     self.tally.worthless.fetch_add(1, Relaxed);
                 }
-                return false;
             }
-            Err(reason) => *reason,
-        };
-        if let Some(n) = self.tally.refused.get(reason as usize) {
-            n.fetch_add(1, Relaxed);
+            Err(reason) => {
+                if let Some(n) = self.tally.refused.get(*reason as usize) {
+                    n.fetch_add(1, Relaxed);
+                }
+            }
         }
-        let asleep = reason == Reason::WarmingUp && !self.awake.load(Relaxed);
-        asleep && !self.awake.swap(true, Relaxed)
+        !self.awake.load(Relaxed) && !self.awake.swap(true, Relaxed)
     }
 
-    /// Its bidder could not be told, goes to sleep, or is gone. The next auction wakes it.
+    /// Its bidder could not be told, or is gone. The next auction wakes it.
     pub fn sleeps(&self) {
         self.snapshot.store(Arc::new(asleep()));
         self.awake.store(false, Relaxed);
+    }
+
+    /// Its bidder goes to sleep for want of auctions. The next one wakes it, and has a bid by what it said last:
+    /// else who meets less than one between two sleeps would never bid. SyncShield knows what is left.
+    pub fn rests(&self) {
+        self.awake.store(false, Relaxed);
+    }
+
+    /// Its bidder has fallen asleep, and the row of this time has all that it knew. Whatever meets it wakes it:
+    /// so from then on until it wakes there is no auction.
+    pub fn slept(&self, stored_us: i64) {
+        self.slept_us.store(stored_us, Relaxed);
+    }
+
+    /// The time of that row, said once: to the life that wakes. None in a process that did not see it sleep.
+    pub fn wakes(&self) -> Option<i64> {
+        let stored_us = self.slept_us.swap(UNSAID, Relaxed);
+        (stored_us != UNSAID).then_some(stored_us)
+    }
+
+    /// Whether its bidder has seen all that met it, and was told all.
+    pub fn is_seen(&self) -> bool {
+        let events = self.heard.events.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        events && looked == self.tally.mark()
     }
 
     /// Whether its bidder is taken to be awake.
@@ -385,15 +412,19 @@ mod tests {
             Reason::PriceBounds,
             Reason::NoRate,
         ];
+        seat.began();
         for reason in reasons {
             assert!(!seat.met(&Err(reason)));
         }
+        seat.rests();
         assert!(seat.met(&Err(Reason::WarmingUp)), "its bidder is to be woken");
         assert!(!seat.met(&Err(Reason::WarmingUp)), "which is said once");
         seat.bid();
         let mut told = VecDeque::new();
+        assert!(!seat.is_seen());
         let seen = seat.take(&mut told);
         assert_eq!((seen.auctions, seen.left_out, seen.below), (6, 4, 1));
+        assert!(seat.is_seen());
         assert_eq!(seat.take(&mut told), Seen::default());
         let (bids, refused) = seat.counts();
         assert_eq!((bids, refused.iter().map(|(_, n)| n).sum::<u32>()), (1, 7));
@@ -432,7 +463,9 @@ mod tests {
         for at_us in 0..EVENTS_MAX as i64 + 3 {
             seat.tell(Told::Pace(Event::Tick { at_us }));
         }
+        assert!(!seat.is_seen());
         seat.take(&mut told);
+        assert!(seat.is_seen());
         assert_eq!(told.len(), EVENTS_MAX);
         assert_eq!(told.front(), Some(&Told::Pace(Event::Tick { at_us: 3 })));
     }
