@@ -82,8 +82,8 @@ pub struct SimulateArgs {
 fn ratio(text: &str) -> Result<f64, String> {
     let ratio: Option<f64> = text.parse().ok();
     ratio
-        .filter(|ratio| *ratio > 0.0 && ratio.is_finite())
-        .ok_or_else(|| "expected a number above 0, such as 1.5".to_owned())
+        .filter(|ratio| *ratio > 0.0 && *ratio <= 1e12)
+        .ok_or_else(|| "expected a number above 0 and up to 1e12, such as 1.5".to_owned())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -165,8 +165,11 @@ fn short(name: &str) -> String {
 /// What is wrong and where, in words of JSON; `path` is where it was found.
 fn told(error: &serde_json::Error, path: String) -> (String, String) {
     if !error.is_data() {
-        // It is JSON, as it was read before: what is amiss is the shape of a choice.
-        let why = "is not one choice: name one (in a patch, set the other one to null)";
+        // It is JSON, as it was read before: what is amiss is the shape of a choice, or half of a character.
+        let why = match error.to_string().contains("hex escape") {
+            true => "is no text: it has half of a character",
+            false => "is not one choice: name one (in a patch, set the other one to null)",
+        };
         return (path, why.to_owned());
     }
     let text = error.to_string();
