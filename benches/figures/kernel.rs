@@ -11,6 +11,7 @@ use kiki::actors::shield::{BudgetName, Shield, ShieldTerms};
 use kiki::models::access::retry::Schedule;
 use kiki::models::shield::ask::Order;
 use kiki::models::shield::entry::Op;
+use kiki::models::shield::hold::UNKEYED;
 use kiki::models::shield::limits::Limits;
 use kiki::models::shield::money::{Currency, Micros};
 use kiki::models::shield::seal::MasterKey;
@@ -106,7 +107,7 @@ async fn authorise_rate(shield: &Shield, name: &BudgetName, callers: u32) -> f64
         let (shield, name) = (shield.clone(), name.clone());
         async move {
             for _ in 0..ASKS / callers {
-                let operation = (Op(rand::random()), 0);
+                let operation = (Op(rand::random()), UNKEYED);
                 let asked =
                     shield.authorise(&name, operation, Micros(1), None, Some(100_000), None);
                 asked.await.expect("an answer");

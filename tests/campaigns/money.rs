@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
-use kiki::actors::shield::BudgetName;
 use kiki::actors::shield::message::Booked;
+use kiki::actors::shield::{BudgetName, Written};
 use kiki::models::flow::reason::Reason;
 use kiki::models::shield::ask::Order;
 use kiki::models::shield::entry::Op;
 use kiki::models::shield::money::Micros;
 use kiki::models::shield::terms::Terms;
-use kiki::store::{Fault, RateRow};
+use kiki::store::{Fault, Put, RateRow};
 use serde_json::{Value, json};
 
 use crate::harness::{Api, api, campaign, request};
@@ -173,4 +173,64 @@ async fn a_campaign_shows_its_budget_and_a_start_resumes_one_that_is_paused_alon
     api.to_shield("/api/v1/allocate", &other).await.is(200);
     let seen = api.get(uri).await.is(200);
     assert_eq!((&seen["budget"]["amount"], &seen["budget"]["differs"]), (&json!(12), &json!(true)));
+}
+
+#[tokio::test]
+async fn an_edit_leaves_a_budget_shut_that_somebody_has_shut() {
+    let api = api().await;
+    for (id, order, status) in [("c", "pause", "paused"), ("d", "end", "ended")] {
+        let uri = format!("/api/v1/campaigns/{id}");
+        api.post("/api/v1/campaigns", campaign(id)).await.is(201);
+        api.order(id, "start").await.is(200);
+        api.to_shield(&format!("/api/v1/allocations/{id}/{order}"), &Value::Null).await.is(200);
+        let ends = json!("2199-01-01T00:00:00Z");
+        for patch in [json!({"budget": {"amount": 25}}), json!({"schedule": {"ends": ends}})] {
+            let edited = api.call(Method::PATCH, &uri, &[], patch).await.is(200);
+            assert_eq!(edited["status"], "active");
+            let budget = api.budget(id).await.is(200);
+            let told = (&budget["status"], &budget["budget"]);
+            assert_eq!(told, (&json!(status), &json!(25)), "{budget}");
+        }
+    }
+    api.order("c", "start").await.is(200);
+    assert_eq!(api.budget("c").await.is(200)["status"], "active");
+}
+
+#[tokio::test]
+async fn an_edit_of_a_paused_campaign_leaves_its_budget_paused() {
+    let api = api().await;
+    api.post("/api/v1/campaigns", campaign("c")).await.is(201);
+    api.order("c", "start").await.is(200);
+    api.order("c", "pause").await.is(200);
+    let patch = json!({"budget": {"amount": 25}});
+    let edited = api.call(Method::PATCH, "/api/v1/campaigns/c", &[], patch).await.is(200);
+    assert_eq!((&edited["status"], &edited["budget_told"]), (&json!("paused"), &json!(true)));
+    let budget = api.budget("c").await.is(200);
+    assert_eq!((&budget["status"], &budget["budget"]), (&json!("paused"), &json!(25)));
+}
+
+#[tokio::test]
+async fn the_terms_of_an_edit_that_is_not_stored_are_taken_back() {
+    let api = api().await;
+    let uri = "/api/v1/campaigns/c";
+    api.post("/api/v1/campaigns", campaign("c")).await.is(201);
+    api.order("c", "start").await.is(200);
+    // Somebody else writes it: what its actor stores next is refused, after the budget was told.
+    let shield = api.flow.shield();
+    let row = shield.store().flow_campaign("default", "c").await.expect("read");
+    let mut row = row.expect("it is stored");
+    row.version += 1;
+    let written = shield.writes().write("default", "@flow/c", vec![Put::from(row)]).await;
+    assert_eq!(written, Written::Done);
+    let patch = json!({"budget": {"amount": 25}});
+    let failed = api.call(Method::PATCH, uri, &[], patch.clone()).await;
+    assert_eq!(failed.status, 503, "{failed:?}");
+    assert_eq!(api.budget("c").await.is(200)["budget"], 1_000_000);
+    // Its next life reads what is stored, and can be edited.
+    let began = Instant::now();
+    while api.call(Method::PATCH, uri, &[], patch.clone()).await.status != 200 {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is not edited");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(api.budget("c").await.is(200)["budget"], 25);
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/holds/…`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kiki::actors::shield::BudgetName;
 use kiki::actors::shield::message::HoldFate;
@@ -8,6 +8,7 @@ use kiki::models::shield::entry::Op;
 use kiki::models::shield::hold::HoldState;
 use kiki::models::shield::money::Micros;
 use kiki::models::shield::purse::HoldAnswer;
+use kiki::store::Fault;
 use serde_json::{Value, json};
 
 use super::harness::{Api, WIDE, api};
@@ -66,6 +67,54 @@ async fn an_expired_hold_gives_its_money_back_and_is_booked_late_by_its_token() 
     assert_eq!(late["booked"]["kind"], "late");
     let budget = api.get("/api/v1/budget/c").await.is(200);
     assert_eq!(budget["spent"], 40);
+}
+
+#[tokio::test]
+async fn a_hold_without_a_key_is_journaled_and_needs_no_token_after_a_restart() {
+    let api = api(&[WIDE]).await;
+    api.allocate("c", 100).await;
+    let (hold, _) = Api::hold_of(api.check("c", 60.0).await);
+    let bids = json!({"bids": [{"campaign_id": "c", "bid_amount": 10}]});
+    let batch = api.post("/api/v1/check/batch", bids).await.is(200);
+    let of_batch = batch["answers"][0]["hold_id"].as_str().expect("an id").to_owned();
+    let (store, began) = (api.app.shield.store(), Instant::now());
+    for id in [&hold, &of_batch] {
+        let id = id.split('.').next().expect("a part");
+        while store.hold("default", id).await.expect("read").is_none() {
+            assert!(began.elapsed() < Duration::from_secs(10), "{id} is not journaled");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let api = api.again().await;
+    for hold in [hold, of_batch] {
+        let settled = api.settle(&hold, 5.0).await.is(200);
+        assert_eq!(settled["booked"]["kind"], "late", "{settled}");
+    }
+    assert_eq!(api.get("/api/v1/budget/c").await.is(200)["spent"], 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_whose_asker_hung_up_stays_for_whoever_asks_under_its_key() {
+    let api = api(&[WIDE]).await;
+    api.allocate("c", 100).await;
+    let (shield, name) = (&api.app.shield, BudgetName::campaign("default", "c"));
+    // Both wait for money that commits take out of the caps.
+    shield.store().faults().set(Fault::SlowCommit(Duration::from_millis(400)), u32::MAX);
+    let keyed = (Op::of(&["k"]), 7);
+    let ask = || shield.authorise(&name, keyed, Micros(10_000_000), None, None, None);
+    let (gone, told) =
+        tokio::join!(tokio::time::timeout(Duration::from_millis(200), ask()), async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            ask().await
+        });
+    shield.store().faults().clear();
+    assert!(gone.is_err(), "it waits for a commit: {gone:?}");
+    let told = told.expect("an answer").answer;
+    assert!(matches!(told, HoldAnswer::Held { replayed: true, .. }), "{told:?}");
+    let budget = api.get("/api/v1/budget/c").await.is(200);
+    assert_eq!((&budget["open_holds"], &budget["held"]), (&json!(1), &json!(10)), "{budget}");
+    let settled = api.settle(&format!("{}.c", keyed.0), 4.0).await.is(200);
+    assert_eq!(settled["booked"]["kind"], "settle");
 }
 
 #[tokio::test]

@@ -14,10 +14,12 @@ pub struct Ticket(pub u64);
 /// An order of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Sets the terms and the lifetime cap; never adds.
+    /// Sets the terms and the lifetime cap, never adds, and opens what was paused or ended.
     Allocate(Terms),
     /// The same of a budget that is not there yet; refused where there is one, whoever made it.
     Open(Terms),
+    /// Sets the terms and the lifetime cap, as [`Order::Allocate`] does; what is paused or ended stays so.
+    Amend(Terms),
     TopUp(Micros),
     Pause,
     Resume,

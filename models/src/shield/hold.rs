@@ -45,7 +45,7 @@ pub struct Hold {
     /// The day of its slice: it settles on that day, whenever that is.
     pub day: Day,
     pub state: HoldState,
-    /// Fingerprint of the request, or [`OWN_PROOF`].
+    /// Fingerprint of the request, or [`OWN_PROOF`] or [`UNKEYED`].
     pub body: u64,
 }
 
@@ -53,10 +53,21 @@ pub struct Hold {
 /// not be journaled, as most end without a word.
 pub const OWN_PROOF: u64 = 0;
 
+/// In place of a fingerprint: it was asked for without a key, so nobody can ask for it again.
+pub const UNKEYED: u64 = 1;
+
+/// The least that a fingerprint is: what is below says something else.
+pub const FINGERPRINT_MIN: u64 = 2;
+
 impl Hold {
     /// Whether nothing is lost where it is forgotten by a crash.
     pub fn is_proven_elsewhere(&self) -> bool {
         self.body == OWN_PROOF
+    }
+
+    /// Whether its id is of one request alone: no other can be told of this hold.
+    pub fn is_asked_once(&self) -> bool {
+        self.body < FINGERPRINT_MIN
     }
 }
 

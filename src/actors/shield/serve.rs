@@ -283,14 +283,14 @@ impl Live {
             return reply.send(Told::Done(Booked::Refused(Reason::BeyondBounds)));
         }
         let mut order = order;
-        if let Order::Allocate(terms) = &order
+        if let Order::Allocate(terms) | Order::Amend(terms) = &order
             && core.version > 0
             && terms.currency != core.terms.currency
         {
             // Its ledger is in another currency: amounts of both would be added up.
             return reply.send(Told::Done(Booked::Refused(Reason::CurrencyMismatch)));
         }
-        if let Order::Allocate(terms) | Order::Open(terms) = &mut order {
+        if let Order::Allocate(terms) | Order::Open(terms) | Order::Amend(terms) = &mut order {
             terms.rate = self.rate.unwrap_or(Rate::ONE);
         }
         self.ask(Ask::Order { op, body, order: Box::new(order) }, Asker::Reply(reply));
@@ -409,10 +409,13 @@ impl Live {
         if let HoldAnswer::Held { hold, replayed: false } = &answer {
             let id = hold.id;
             match reply.is_closed() {
-                // Nobody hears of it, so nobody would give it back.
-                true => self.with_purse(|p, at, out| p.withdraw(at, id, out)),
-                false if hold.is_proven_elsewhere() => {}
-                false => self.queue_for_journal(id),
+                // Nobody hears of it, so nobody would give it back. One that has a key stays: whoever else asks
+                // under that key is told of it.
+                true if hold.is_asked_once() => {
+                    self.with_purse(|p, at, out| p.withdraw(at, id, out));
+                }
+                _ if hold.is_proven_elsewhere() => {}
+                _ => self.queue_for_journal(id),
             }
         }
         if let HoldAnswer::Refused(refusal) = &answer {

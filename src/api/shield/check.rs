@@ -16,6 +16,7 @@ use crate::api::body::{self, fields};
 use crate::api::docs::Problems;
 use crate::api::problem::{Code, Problem, ProblemBody};
 use crate::models::shield::entry::Op;
+use crate::models::shield::hold::UNKEYED;
 use crate::models::shield::money::{Currency, Micros};
 use crate::models::shield::purse::HoldAnswer;
 use crate::models::shield::refusal::Reason;
@@ -165,8 +166,7 @@ impl Bid {
                 let route = format!("api/v1/check/{}", name.budget);
                 common::operation(&name.account, &route, key, bytes)
             }
-            // Nobody can repeat it: its fingerprint says nothing.
-            None => (Op(rand::random()), 0),
+            None => (Op(rand::random()), UNKEYED),
         };
         match app.shield.authorise(name, operation, *amount, self.currency, self.ttl_us, None).await
         {

@@ -15,6 +15,7 @@ use crate::api::body::{self, Raw};
 use crate::api::problem::{Code, Problem};
 use crate::models::shield::ask::Answer;
 use crate::models::shield::entry::{Entry, Op};
+use crate::models::shield::hold::FINGERPRINT_MIN;
 use crate::models::shield::money::Micros;
 use crate::models::shield::refusal::Reason;
 
@@ -36,7 +37,7 @@ pub fn fingerprint(route: &str, body: &[u8]) -> u64 {
     hash.update([0]);
     hash.update(body);
     let digest = hash.finalize();
-    u64::from_be_bytes(std::array::from_fn(|i| digest[i]))
+    u64::from_be_bytes(std::array::from_fn(|i| digest[i])).max(FINGERPRINT_MIN)
 }
 
 /// The account that a request speaks for: its body's, its header's, the caller's only one, or the

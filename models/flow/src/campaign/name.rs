@@ -75,7 +75,12 @@ pub fn creative_told(account: &str, campaign: &str, creative: &str) -> String {
     if told.len() <= TOLD_CHARS_MAX {
         return told;
     }
-    let hash: [u8; 32] = Sha256::digest(told.as_bytes()).into();
+    fingerprint(told.as_bytes())
+}
+
+/// The first half of the SHA-256: 32 hexadecimal digits.
+pub fn fingerprint(of: &[u8]) -> String {
+    let hash: [u8; 32] = Sha256::digest(of).into();
     hash.iter().take(16).fold(String::with_capacity(32), |hex, byte| hex + &format!("{byte:02x}"))
 }
 

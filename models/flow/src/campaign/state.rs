@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use kiki_models::shield::money::{Currency, Micros};
 
 use super::definition::Definition;
-use super::edit;
+use super::edit::{self, Retired};
 use super::mistake::Mistakes;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,6 +57,9 @@ pub struct Campaign {
     /// When it was activated first.
     pub activated_us: Option<i64>,
     pub ended: Option<Cause>,
+    /// A creative that was taken out comes back as it was, or not at all.
+    #[serde(default, skip_serializing_if = "Retired::is_empty")]
+    pub retired: Retired,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -84,8 +87,9 @@ pub enum Effect {
     /// Has SyncShield make the budget, which is this campaign's from then on. Refused where there is one of its
     /// name that this has not made, in an attempt that nobody heard the end of.
     OpenBudget(Allocation),
-    /// Sets what SyncShield may authorise; never adds to it.
-    Allocate(Allocation),
+    /// Sets what SyncShield may authorise; never adds to it. A budget that is paused or ended, whoever has done
+    /// that, stays so.
+    AmendBudget(Allocation),
     PauseBudget,
     ResumeBudget,
     EndBudget,
@@ -181,6 +185,7 @@ impl Campaign {
             changed_us: now_us,
             activated_us: None,
             ended: None,
+            retired: Retired::new(),
         };
         Ok((campaign, SmallVec::from_iter([Effect::Record(Change::Created)])))
     }
@@ -220,6 +225,11 @@ impl Campaign {
         }
     }
 
+    /// What its budget is to be, where its definition says so.
+    pub fn allocation(&self) -> Option<Allocation> {
+        allocation(&self.definition)
+    }
+
     fn unchanged(&self) -> Applied {
         (Some(self.clone()), Effects::new())
     }
@@ -244,24 +254,22 @@ impl Campaign {
             return Ok(self.unchanged());
         }
         let begun = self.status != Status::Draft;
-        edit::locked(&self.definition, &definition, begun, now_us)
+        edit::locked(&self.definition, &definition, (begun, &self.retired), now_us)
             .none()
             .map_err(Refusal::Locked)?;
         if begun {
             definition.ready().map_err(Refusal::Invalid)?;
         }
-        let allocation = |it: &Definition| allocation(it);
-        let moved = begun && allocation(&self.definition) != allocation(&definition);
+        let moved = begun && self.allocation() != allocation(&definition);
         let mut next = self.next(now_us);
+        if begun {
+            next.retired = edit::retired(&self.retired, &self.definition, &definition);
+        }
         next.definition = Arc::new(definition);
         next.version = self.version.saturating_add(1);
         let mut effects = Effects::from_iter([Effect::Record(Change::Edited)]);
         if moved {
-            effects.extend(allocation(&next.definition).map(Effect::Allocate));
-            if next.status == Status::Paused {
-                // An allocation is open to everybody who asks for it.
-                effects.push(Effect::PauseBudget);
-            }
+            effects.extend(next.allocation().map(Effect::AmendBudget));
         }
         next.follow(now_us, &mut effects);
         Ok((Some(next), effects))
@@ -286,7 +294,7 @@ impl Campaign {
         next.activated_us = next.activated_us.or(Some(now_us));
         let mut effects = Effects::from_iter([Effect::Record(Change::Activated)]);
         match first {
-            true => effects.extend(allocation(&next.definition).map(Effect::OpenBudget)),
+            true => effects.extend(next.allocation().map(Effect::OpenBudget)),
             false => effects.push(Effect::ResumeBudget),
         }
         next.follow(now_us, &mut effects);

@@ -302,15 +302,19 @@ fn whoever_is_refused_is_told_what_to_do() {
 }
 
 #[test]
-fn another_budget_of_a_paused_campaign_is_paused_as_well() {
+fn another_budget_is_paused_where_the_one_before_was() {
     let draft = Campaign::create(small(), 0).expect("created").0;
     let (active, _) = step(&draft, Command::Activate, 1);
     let (paused, _) = step(&active, Command::Pause, 2);
     let richer = patched(r#"{"budget":{"amount":77}}"#);
-    let (_, effects) = step(&paused, Command::Edit(Box::new(richer)), 3);
-    let given = effects.iter().position(|it| matches!(it, Effect::Allocate(_)));
-    let taken = effects.iter().position(|it| *it == Effect::PauseBudget);
-    assert!(given.is_some() && given < taken, "{effects:?}");
+    for begun in [active, paused] {
+        let (edited, effects) = step(&begun, Command::Edit(Box::new(richer.clone())), 3);
+        let amended = edited.allocation().map(Effect::AmendBudget).expect("a budget");
+        assert!(effects.contains(&amended), "{effects:?}");
+        // Whether it is open is not the edit's to say.
+        let opens = [Effect::PauseBudget, Effect::ResumeBudget];
+        assert!(!effects.iter().any(|it| opens.contains(it)), "{effects:?}");
+    }
 }
 
 #[test]
@@ -331,7 +335,7 @@ fn an_ended_campaign_stays_ended() {
 }
 
 #[test]
-fn an_edit_makes_a_version_and_reallocates_only_where_money_changes() {
+fn an_edit_makes_a_version_and_amends_the_budget_only_where_money_changes() {
     let draft = Campaign::create(small(), 0).expect("created").0;
     let (active, _) = step(&draft, Command::Activate, 1);
     let edit = |patch: &str| Command::Edit(Box::new(patched(patch)));
@@ -341,7 +345,7 @@ fn an_edit_makes_a_version_and_reallocates_only_where_money_changes() {
     assert_eq!((named.version, named.revision), (2, 3));
     assert_eq!(effects, [Effect::Record(Change::Edited), Effect::Publish]);
     let (_, effects) = step(&active, edit(r#"{"budget":{"amount":20}}"#), 2);
-    assert!(matches!(&effects[1], Effect::Allocate(to) if to.amount == Micros(20 * UNIT)));
+    assert!(matches!(&effects[1], Effect::AmendBudget(to) if to.amount == Micros(20 * UNIT)));
     assert_eq!(active.definition.name, "C", "the version before is as it was");
 }
 
@@ -371,6 +375,32 @@ fn what_money_and_reviews_rest_on_cannot_be_edited_once_activated() {
     }
     let without = Command::Edit(Box::new(patched(r#"{"budget":null}"#)));
     assert!(matches!(active.apply(without, None, 2), Err(Refusal::Invalid(_))));
+}
+
+#[test]
+fn a_creative_that_was_taken_out_comes_back_as_it_was_or_not_at_all() {
+    let edit = |markup: &[(&str, &str)]| {
+        let format = r#""format":{"banner":{"w":300,"h":250}}"#;
+        let one = |(id, it): &(&str, &str)| format!(r#"{{"id":"{id}",{format},"markup":"{it}"}}"#);
+        let all: Vec<String> = markup.iter().map(one).collect();
+        Command::Edit(Box::new(patched(&format!(r#"{{"creatives":[{}]}}"#, all.join(",")))))
+    };
+    let draft = Campaign::create(small(), 0).expect("created").0;
+    // Nobody has seen what a draft had.
+    let (draft, _) = step(&draft, edit(&[("b", "x")]), 1);
+    assert!(draft.retired.is_empty());
+    let (active, _) = step(&draft, Command::Activate, 1);
+    let (without, _) = step(&active, edit(&[("a", "y")]), 2);
+    assert_eq!(without.retired.keys().collect::<Vec<_>>(), ["b"]);
+    let Err(Refusal::Locked(mistakes)) = without.apply(edit(&[("a", "y"), ("b", "z")]), None, 3)
+    else {
+        panic!("it is another creative");
+    };
+    assert!(mistakes.names("creatives[1]"), "{mistakes}");
+    let (back, _) = step(&without, edit(&[("b", "x")]), 3);
+    assert_eq!(back.retired.keys().collect::<Vec<_>>(), ["a"]);
+    let text = serde_json::to_string(&back).expect("json");
+    assert_eq!(serde_json::from_str::<Campaign>(&text).expect("a campaign"), back);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::shield::event::Event;
 use crate::shield::limits::Limits;
 use crate::shield::money::Micros;
 use crate::shield::refusal::{Reason, Refusal};
-use crate::shield::terms::Status;
+use crate::shield::terms::{Status, Terms};
 
 /// Serves the requests of one batch and keeps what follows from them.
 pub(super) struct Desk<'a> {
@@ -183,15 +183,10 @@ fn carry_out(stage: &mut Stage<'_>, order: &Order) -> bool {
     let core = &mut stage.core;
     match order {
         Order::Allocate(terms) | Order::Open(terms) => {
-            let before = (core.version > 0).then_some(core.funded);
-            let funded = terms.lifetime.unwrap_or(Micros::ZERO);
-            let cut = funded < core.funded || *core.terms != *terms;
-            core.funded = funded;
-            core.terms = Arc::new(terms.clone());
             core.status = Status::Active;
-            stage.events.push(Event::Allocated { funded, before });
-            cut
+            set_terms(stage, terms)
         }
+        Order::Amend(terms) => set_terms(stage, terms),
         Order::TopUp(amount) => {
             core.funded += *amount;
             let mut terms = (*core.terms).clone();
@@ -223,13 +218,24 @@ fn carry_out(stage: &mut Stage<'_>, order: &Order) -> bool {
     }
 }
 
+/// Sets what may be spent, of a budget that is open or is not; tells whether that takes anything away.
+fn set_terms(stage: &mut Stage<'_>, terms: &Terms) -> bool {
+    let core = &mut stage.core;
+    let before = (core.version > 0).then_some(core.funded);
+    let funded = terms.lifetime.unwrap_or(Micros::ZERO);
+    let cut = funded < core.funded || *core.terms != *terms;
+    core.funded = funded;
+    core.terms = Arc::new(terms.clone());
+    stage.events.push(Event::Allocated { funded, before });
+    cut
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::shield::authority::{Authority, CommitOutcome};
     use crate::shield::budget::Budget;
     use crate::shield::core::Core;
-    use crate::shield::terms::Terms;
     use crate::shield::window::Window;
 
     fn terms(lifetime: i64) -> Terms {
@@ -263,6 +269,31 @@ mod tests {
             assert_eq!(authority.budget().core.funded, Micros(700));
             assert_eq!(order(&mut authority, 3, Order::Allocate(terms(5))).len(), 2, "set anew");
             assert_eq!(authority.budget().core.funded, Micros(5));
+        }
+    }
+
+    #[test]
+    fn other_terms_leave_a_budget_as_open_as_it_is() {
+        let halts = [
+            (Order::Resume, Status::Active),
+            (Order::Pause, Status::Paused),
+            (Order::End, Status::Ended),
+        ];
+        for (halt, status) in halts {
+            let budget = Budget { core: Core::new(terms(700)), window: Window::default() };
+            let mut authority = Authority::new(budget, Limits::default());
+            order(&mut authority, 1, Order::Allocate(terms(700)));
+            order(&mut authority, 2, halt);
+            let other = Terms { daily: Some(Micros(3)), ..terms(5) };
+            let out = order(&mut authority, 3, Order::Amend(other.clone()));
+            let event = Event::Allocated { funded: Micros(5), before: Some(Micros(700)) };
+            let told = |effect: &Effect| matches!(effect, Effect::Commit(batch) if batch.events.contains(&event));
+            assert!(out.iter().any(told), "{out:?}");
+            let core = &authority.budget().core;
+            assert_eq!((core.status, core.funded, &*core.terms), (status, Micros(5), &other));
+            order(&mut authority, 4, Order::Allocate(terms(7)));
+            let core = &authority.budget().core;
+            assert_eq!((core.status, core.funded), (Status::Active, Micros(7)));
         }
     }
 

@@ -255,7 +255,10 @@ impl Check {
         if self.trace {
             println!("ordered budget {budget} {order:?}: funded {}", store.cores[budget].funded);
         }
-        self.halted[budget] = matches!(order, Order::Pause | Order::End | Order::Stop(true));
+        // Other terms leave a budget as open as it is.
+        if !matches!(order, Order::Amend(_)) {
+            self.halted[budget] = matches!(order, Order::Pause | Order::End | Order::Stop(true));
+        }
         self.allowed[budget] = store.cores[budget].funded;
         self.allowed_daily[budget] = store.cores[budget].terms.daily.unwrap_or(Micros(i64::MAX));
     }

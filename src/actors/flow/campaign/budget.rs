@@ -1,22 +1,29 @@
 //! What a campaign's budget is told: through SyncShield's orders alone.
 
+use std::time::Duration;
+
 use super::actor::CampaignActor;
 use super::{Declined, Todo};
+use crate::actors::kernel::Fault;
 use crate::actors::shield::message::Booked;
 use crate::actors::shield::{BudgetName, ShieldError};
-use crate::models::flow::campaign::state::{Allocation, Effect};
+use crate::models::flow::campaign::state::{Allocation, Campaign, Effect};
 use crate::models::shield::ask::{Answer, Order};
 use crate::models::shield::entry::Op;
 use crate::models::shield::money::Currency;
 use crate::models::shield::refusal::Reason;
 use crate::models::shield::terms::Terms;
 
+/// How long a write whose end is not known is waited for.
+const DOUBTED_MAX: Duration = Duration::from_secs(5);
+
 /// What gives: it is done before the campaign's own change is recorded, so that a budget which is refused
-/// leaves the campaign as it was. Money that nobody was promised harms nobody: the next order sets it.
+/// leaves the campaign as it was. Money that nobody was promised harms nobody: the next order sets it. Terms of
+/// an edit that is not recorded are another matter: auctions go on, see `restore_terms`.
 pub fn giving(effect: &Effect) -> Option<Order> {
     match effect {
         Effect::OpenBudget(allocation) => Some(Order::Open(terms(allocation))),
-        Effect::Allocate(allocation) => Some(Order::Allocate(terms(allocation))),
+        Effect::AmendBudget(allocation) => Some(Order::Amend(terms(allocation))),
         Effect::ResumeBudget => Some(Order::Resume),
         _ => None,
     }
@@ -53,7 +60,7 @@ fn terms(of: &Allocation) -> Terms {
 impl CampaignActor {
     /// Orders it of the budget. All of these set something: done twice, they are as done once.
     pub(super) async fn tell_budget(&self, order: Order) -> Result<(), Declined> {
-        if let Order::Allocate(terms) | Order::Open(terms) = &order {
+        if let Order::Open(terms) | Order::Amend(terms) = &order {
             self.has_rate(terms.currency).await?;
         }
         let Order::Open(terms) = order else {
@@ -67,6 +74,36 @@ impl CampaignActor {
             }
             told => told,
         }
+    }
+
+    /// Terms were ordered for an edit that did not become durable: those of the campaign as it stands are ordered
+    /// again, so that nothing is authorised that no definition says. `doubted`: nobody knows what was written.
+    pub(super) async fn restore_terms(&self, doubted: bool) {
+        let standing = match doubted {
+            true => self.stored().await,
+            false => Ok(self.live.as_ref().and_then(|live| live.campaign.allocation())),
+        };
+        let why = match standing {
+            Ok(None) => return,
+            Ok(Some(allocation)) => {
+                match self.tell_budget(Order::Amend(terms(&allocation))).await {
+                    Ok(()) => return,
+                    Err(declined) => declined.to_string(),
+                }
+            }
+            Err(fault) => fault.to_string(),
+        };
+        tracing::warn!(%why, campaign = %self.name, "a budget has terms of an edit that was not stored");
+    }
+
+    /// What the campaign's budget is to be as the store has it, when what was on its way there has arrived.
+    async fn stored(&self) -> Result<Option<Allocation>, Fault> {
+        let writes = &self.shared.writes;
+        let arrived = tokio::time::timeout(DOUBTED_MAX, writes.barrier()).await;
+        arrived.map_err(|_| Fault::new("the store does not say how the campaign stands"))?;
+        let row = writes.store().flow_campaign(&self.name.account, &self.name.budget).await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(serde_json::from_str::<Campaign>(&row.state)?.allocation())
     }
 
     /// Names the one order that makes this campaign's budget: of another draft of the same name it is another
@@ -87,7 +124,8 @@ impl CampaignActor {
 
     async fn order_budget(&self, op: Op, order: Order) -> Result<(), Declined> {
         let name = BudgetName::campaign(&self.name.account, &self.name.budget);
-        let gives = matches!(order, Order::Allocate(_) | Order::Open(_) | Order::Resume);
+        let sets = matches!(order, Order::Allocate(_) | Order::Open(_) | Order::Amend(_));
+        let gives = sets || matches!(order, Order::Resume);
         let told = self.shared.shield.order(&name, op, 0, order).await;
         match told {
             Ok(Booked::Ordered { .. } | Booked::Answer(Answer::OrderReplayed { .. })) => Ok(()),

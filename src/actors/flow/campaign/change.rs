@@ -142,11 +142,19 @@ impl CampaignActor {
             _ => None,
         });
         if let Some(change) = change {
-            let todo: Vec<Todo> = effects.iter().filter_map(budget::taking).collect();
+            let todo: Vec<Todo> = match (change, &self.live) {
+                // An edit says nothing of what the budget has yet to lose.
+                (Change::Edited, Some(live)) => live.todo.clone(),
+                _ => effects.iter().filter_map(budget::taking).collect(),
+            };
             let wake = if todo.is_empty() { wake_at(&effects) } else { Some(soon()) };
-            match self.record(Arc::new(next), todo, wake, Some((change, by))).await? {
-                Ok(()) => {}
-                Err(declined) => return Ok(Err(declined)),
+            let recorded = self.record(Arc::new(next), todo, wake, Some((change, by))).await;
+            let amended = effects.iter().any(|it| matches!(it, Effect::AmendBudget(_)));
+            if amended && !matches!(recorded, Ok(Ok(()))) {
+                self.restore_terms(recorded.is_err()).await;
+            }
+            if let Err(declined) = recorded? {
+                return Ok(Err(declined));
             }
         }
         self.follow(&effects);
@@ -303,7 +311,7 @@ impl CampaignActor {
                 Effect::Wake { .. }
                 | Effect::Record(_)
                 | Effect::OpenBudget(_)
-                | Effect::Allocate(_)
+                | Effect::AmendBudget(_)
                 | Effect::PauseBudget
                 | Effect::ResumeBudget
                 | Effect::EndBudget
