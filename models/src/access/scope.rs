@@ -18,7 +18,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The services that there are to name.
-pub const SERVICES: [&str; 4] = ["shield", "value", "health", "admin"];
+pub const SERVICES: [&str; 5] = ["shield", "value", "flow", "health", "admin"];
 /// Characters of the longest name.
 pub const NAME_CHARS_MAX: usize = 128;
 /// Names of one list.
@@ -40,7 +40,7 @@ pub enum BadScope {
     Names,
     #[error("has more than 16 grants")]
     Grants,
-    #[error("names {0}, which is no service: there are shield, value, health and admin")]
+    #[error("names {0}, which is no service: there are shield, value, flow, health and admin")]
     Service(String),
 }
 

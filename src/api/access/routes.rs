@@ -394,6 +394,16 @@ mod tests {
     }
 
     #[test]
+    fn a_key_can_be_made_for_every_service_that_routes_ask_for() {
+        use crate::models::access::scope::SERVICES;
+
+        let every = Listener::ALL.iter().chain([&Listener::Grpc]);
+        for service in every.flat_map(|it| it.rules().iter().map(|rule| rule.service(*it))) {
+            assert!(SERVICES.contains(&service), "{service}");
+        }
+    }
+
+    #[test]
     fn a_route_stands_once_and_what_changes_something_is_audited_or_booked() {
         for listener in Listener::ALL {
             let mut seen = HashSet::new();

@@ -62,7 +62,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "AUCTIONS", default_value_t = 0)]
     notice_delay: usize,
 
-    /// Value that each unit of money has to bring over all wins
+    /// Value, as the log counts it, that each micro spent has to bring over all wins
     #[arg(long, value_name = "RATIO", allow_negative_numbers = true, value_parser = ratio)]
     roas_floor: Option<f64>,
 

@@ -166,7 +166,7 @@ impl Candidate<'_> {
             Some(agreed) => self.agreed(agreed, &quote, most, rates)?,
             None => self.free(offer, &quote, (floor, most), rates)?,
         };
-        let score = priced.surplus * tender.to_common;
+        let score = priced.rank(&quote) * tender.to_common;
         if !score.is_finite() {
             return Err(Reason::PriceBounds);
         }
@@ -274,7 +274,7 @@ impl Candidate<'_> {
             match (&best, &bid) {
                 (Err(_), Ok(_)) => best = bid,
                 (Err(_), Err(_)) if first => best = bid,
-                (Ok(known), Ok(new)) if new.score > known.score => best = bid,
+                (Ok(known), Ok(new)) if new.surplus > known.surplus => best = bid,
                 _ => {}
             }
             first = false;

@@ -18,7 +18,7 @@ use crate::decision::outcome::cost;
 use crate::frequency::key::mix;
 use crate::opportunity::{Auction, Deal, Floor, Format, PriceType, Slot};
 use crate::pacing::Multipliers;
-use crate::pricing::WinCurve;
+use crate::pricing::{Outcome, WinCurve, WinLearner};
 use crate::reason::Reason;
 use crate::targeting::samples::{Dice, auction, campaign, seeds};
 use crate::targeting::tests::{person, rates, seen};
@@ -124,6 +124,23 @@ fn the_highest_surplus_wins_and_the_others_stand_behind_in_order() {
     assert_eq!((bid.cpm, bid.reserve), (Micros(6 * UNIT), Micros(6_000)));
     assert_eq!(decisions.refused().get(Reason::Outbid), 5);
     assert_eq!(decisions.no_bid(), None);
+}
+
+#[test]
+fn who_is_new_goes_before_equals_that_know_what_prices_are() {
+    let known = |at: u32| plain(at, 4, |_| ());
+    let mut run = Run::of(vec![known(0), known(1)]);
+    let mut wins = WinLearner::default();
+    for n in 0..2_000 {
+        let (bid, price) = (4_000.0, 500.0 + 10.0 * f64::from(n % 100));
+        wins.observe(&Outcome { bid, value: bid, won: true, price: Some(price) });
+    }
+    wins.refresh();
+    run.snapshots[0].curve = wins.curve().clone();
+    let decisions = run.decide(&second(1));
+    let ranked: Vec<&Bid> = decisions.ranked(0).collect();
+    assert_eq!(ranked.iter().map(|bid| bid.at).collect::<Vec<_>>(), [1, 0]);
+    assert!(ranked[1].win.is_some() && ranked[1].surplus > ranked[0].surplus, "{ranked:?}");
 }
 
 #[test]

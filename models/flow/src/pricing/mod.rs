@@ -58,6 +58,19 @@ fn spread(worth: f64) -> f64 {
     2.0 * unit - 1.0
 }
 
+impl Priced {
+    /// What it is ranked by beside the bids of other campaigns: the expected surplus. Where nothing is known of
+    /// prices yet, the most that it can be: who never comes first never learns, and would stand behind equals that
+    /// have learned for good (optimism in the face of uncertainty: Lai and Robbins, "Asymptotically efficient
+    /// adaptive allocation rules", 1985).
+    pub fn rank(&self, quote: &Quote) -> f64 {
+        match self.win {
+            Some(_) => self.surplus,
+            None => self.surplus.max(self.worth - quote.floor),
+        }
+    }
+}
+
 /// Prices an impression.
 ///
 /// The worth is `w = value (1 + λ) / (μ + λ)`: with λ = 0 the bid of a budgeted bidder in the dual
