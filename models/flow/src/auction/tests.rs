@@ -128,7 +128,7 @@ fn the_highest_surplus_wins_and_the_others_stand_behind_in_order() {
 
 #[test]
 fn who_is_new_goes_before_equals_that_know_what_prices_are() {
-    let known = |at: u32| plain(at, 4, |_| ());
+    let known = |at: usize| plain(at, 4, |_| ());
     let mut run = Run::of(vec![known(0), known(1)]);
     let mut wins = WinLearner::default();
     for n in 0..2_000 {
