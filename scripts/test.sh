@@ -31,7 +31,8 @@ finish() {
 fuzz_api() {
     local binary=${CARGO_TARGET_DIR:-target}/debug/kiki offset key cases
     fuzzed_dir=$(mktemp -d /tmp/kiki-fuzzed.XXXXXX)
-    offset=$((20000 + RANDOM % 20000))
+    # Below the ports that connections begin at.
+    offset=$((2000 + RANDOM % 20000))
     key=$("$binary" keys create fuzz --role admin --quiet --data-dir "$fuzzed_dir/data")
     "$binary" up --data-dir "$fuzzed_dir/data" --port-offset "$offset" --set auth.mode=required \
         --set limits.failures_per_minute=0 --set limits.address_per_second=0 \
