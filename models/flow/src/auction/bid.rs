@@ -39,7 +39,7 @@ pub struct Bid {
     pub worth: f64,
     pub win: Option<f64>,
     pub surplus: f64,
-    /// The surplus in one currency for all bids of the request: what campaigns are compared by.
+    /// [`pricing::rank`] in one currency for all bids of the request.
     pub score: f64,
     /// The person's LTV in the campaign's currency.
     pub ltv: Option<Micros>,
@@ -166,7 +166,14 @@ impl Candidate<'_> {
             Some(agreed) => self.agreed(agreed, &quote, most, rates)?,
             None => self.free(offer, &quote, (floor, most), rates)?,
         };
-        let score = priced.rank(&quote) * tender.to_common;
+        // A price that was agreed is paid as it is.
+        let ranked = match offer.fixed {
+            true => {
+                Quote { first_price: true, floor: priced.bid, max_bid: Some(priced.bid), value }
+            }
+            false => quote,
+        };
+        let score = pricing::rank(priced.worth, &ranked) * tender.to_common;
         if !score.is_finite() {
             return Err(Reason::PriceBounds);
         }

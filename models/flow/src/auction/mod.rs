@@ -1,7 +1,7 @@
 //! One request: who bids, and how much.
 //!
 //! [`decide::decide`] finds the candidates of each slot in the index, checks them, prices them from the
-//! snapshots that their bidders publish, and ranks them by expected surplus. It is a function of its
+//! snapshots that their bidders publish, and ranks them by what they are worth. It is a function of its
 //! arguments, seed included, and allocates nothing once its scratch has grown. Every pair of a slot and a
 //! campaign of the index ends as a winner or is counted under one reason.
 
@@ -11,6 +11,8 @@ pub mod bid;
 pub mod decide;
 pub mod decisions;
 pub mod explain;
+#[cfg(test)]
+mod newcomers;
 #[cfg(test)]
 mod offers;
 pub mod rank;

@@ -18,7 +18,7 @@ use crate::decision::outcome::cost;
 use crate::frequency::key::mix;
 use crate::opportunity::{Auction, Deal, Floor, Format, PriceType, Slot};
 use crate::pacing::Multipliers;
-use crate::pricing::{Outcome, WinCurve, WinLearner};
+use crate::pricing::WinCurve;
 use crate::reason::Reason;
 use crate::targeting::samples::{Dice, auction, campaign, seeds};
 use crate::targeting::tests::{person, rates, seen};
@@ -94,28 +94,32 @@ pub(super) fn second(slots: usize) -> Auction<'static> {
     it
 }
 
-struct Run {
-    index: Index,
-    snapshots: Vec<Snapshot>,
+pub(super) struct Run {
+    pub(super) index: Index,
+    pub(super) snapshots: Vec<Snapshot>,
     scratch: Scratch,
 }
 
 impl Run {
-    fn of(campaigns: Vec<Arc<Campaign>>) -> Run {
+    pub(super) fn of(campaigns: Vec<Arc<Campaign>>) -> Run {
         let snapshots = campaigns.iter().map(|_| snapshot(1.0)).collect();
         Run { index: Index::new(campaigns, "house"), snapshots, scratch: Scratch::default() }
     }
 
-    fn decide(&mut self, auction: &Auction<'_>) -> &mut super::Decisions {
+    pub(super) fn decide(&mut self, auction: &Auction<'_>) -> &mut super::Decisions {
+        self.decide_at(auction, 1)
+    }
+
+    pub(super) fn decide_at(&mut self, auction: &Auction<'_>, seed: u64) -> &mut super::Decisions {
         let rates = rates();
         let sight = Sight { rates: &rates, person: Person::default() };
-        let context = context(&sight, 1);
+        let context = context(&sight, seed);
         decide(auction, &self.index, &self.snapshots[..], &context, &mut self.scratch)
     }
 }
 
 #[test]
-fn the_highest_surplus_wins_and_the_others_stand_behind_in_order() {
+fn who_values_it_most_wins_and_the_others_stand_behind_in_order() {
     let mut run = Run::of((0..6).map(|i| plain(i, 1 + i as i64, |_| ())).collect());
     let decisions = run.decide(&second(1));
     let ranked: Vec<u32> = decisions.ranked(0).map(|bid| bid.at).collect();
@@ -124,23 +128,6 @@ fn the_highest_surplus_wins_and_the_others_stand_behind_in_order() {
     assert_eq!((bid.cpm, bid.reserve), (Micros(6 * UNIT), Micros(6_000)));
     assert_eq!(decisions.refused().get(Reason::Outbid), 5);
     assert_eq!(decisions.no_bid(), None);
-}
-
-#[test]
-fn who_is_new_goes_before_equals_that_know_what_prices_are() {
-    let known = |at: usize| plain(at, 4, |_| ());
-    let mut run = Run::of(vec![known(0), known(1)]);
-    let mut wins = WinLearner::default();
-    for n in 0..2_000 {
-        let (bid, price) = (4_000.0, 500.0 + 10.0 * f64::from(n % 100));
-        wins.observe(&Outcome { bid, value: bid, won: true, price: Some(price) });
-    }
-    wins.refresh();
-    run.snapshots[0].curve = wins.curve().clone();
-    let decisions = run.decide(&second(1));
-    let ranked: Vec<&Bid> = decisions.ranked(0).collect();
-    assert_eq!(ranked.iter().map(|bid| bid.at).collect::<Vec<_>>(), [1, 0]);
-    assert!(ranked[1].win.is_some() && ranked[1].surplus > ranked[0].surplus, "{ranked:?}");
 }
 
 #[test]

@@ -26,7 +26,8 @@ pub const RETIRED_MAX: usize = 1_000;
 
 /// Of all that it says.
 fn print(creative: &Creative) -> String {
-    fingerprint(&serde_json::to_vec(creative).unwrap_or_default())
+    let bytes = serde_json::to_vec(creative).expect("a creative is names, numbers and texts");
+    fingerprint(&bytes)
 }
 
 /// What is taken out after an edit from one definition to another.

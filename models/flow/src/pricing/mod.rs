@@ -35,7 +35,8 @@ pub struct Priced {
     pub worth: f64,
     /// Probability to win at this bid; `None`: nothing is known of prices.
     pub win: Option<f64>,
-    /// Expected worth less expected cost: what auctions among our own campaigns compare.
+    /// Expected worth less expected cost: what a campaign's own choices are compared by. Those of several
+    /// campaigns are by [`rank`].
     pub surplus: f64,
 }
 
@@ -58,17 +59,25 @@ fn spread(worth: f64) -> f64 {
     2.0 * unit - 1.0
 }
 
-impl Priced {
-    /// What it is ranked by beside the bids of other campaigns: the expected surplus. Where nothing is known of
-    /// prices yet, the most that it can be: who never comes first never learns, and would stand behind equals that
-    /// have learned for good (optimism in the face of uncertainty: Lai and Robbins, "Asymptotically efficient
-    /// adaptive allocation rules", 1985).
-    pub fn rank(&self, quote: &Quote) -> f64 {
-        match self.win {
-            Some(_) => self.surplus,
-            None => self.surplus.max(self.worth - quote.floor),
-        }
-    }
+/// What bids of several campaigns on one impression are ranked by, for a worth of at least the floor: the root of
+/// the best expected surplus where the price is uniform, `max (w − b) b` where a win pays its bid and
+/// `∫₀ᵗ (w − max(p, floor)) dp` up to the top t where it pays the price, in the unit of the worth.
+///
+/// No learned curve has a say. They bid on the same impression, so one G holds for all of them, and for any G
+/// `max (w − b) G(b)` rises with w (the envelope theorem: its slope is G at the best bid, and not below 0): who
+/// values it more gains more, whatever prices are. Each one's own estimate of G would only set the luck of
+/// its outcomes against that of others, and who is outbid has no outcomes to mend his by. The price stands
+/// in for G where bids differ in more than their worth: in what they may bid, or as a deal has a price of its own.
+pub fn rank(worth: f64, quote: &Quote) -> f64 {
+    let floor = quote.floor.max(0.0);
+    let top = worth.min(quote.max_bid.unwrap_or(f64::INFINITY)).max(floor);
+    let gain = if quote.first_price {
+        let bid = (worth / 2.0).clamp(floor, top);
+        (worth - bid) * bid
+    } else {
+        worth * top - (top * top + floor * floor) / 2.0
+    };
+    gain.max(0.0).sqrt()
 }
 
 /// Prices an impression.

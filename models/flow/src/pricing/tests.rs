@@ -249,3 +249,43 @@ proptest! {
         prop_assert!(curve.cost(low, value) <= curve.cost(high, value));
     }
 }
+
+#[test]
+fn bids_are_ranked_by_the_most_that_they_gain_at_a_price_that_is_uniform() {
+    let asked = |first_price, floor, max_bid| Quote { value: 1.0, first_price, floor, max_bid };
+    for (worth, floor, max_bid) in [
+        (100.0, 0.0, None),
+        (100.0, 30.0, None),
+        (100.0, 80.0, None),
+        (100.0, 0.0, Some(20.0)),
+        (100.0, 15.0, Some(70.0)),
+        (100.0, 100.0, None),
+    ] {
+        let top = max_bid.unwrap_or(worth);
+        let cents = |from: f64, to: f64| (from * 100.0) as u32..=(to * 100.0) as u32;
+        let gains = cents(floor, top).map(|b| f64::from(b) / 100.0).map(|b| (worth - b) * b);
+        let best = gains.fold(0.0, f64::max);
+        let said = rank(worth, &asked(true, floor, max_bid));
+        assert!((said * said - best).abs() < 0.01, "{worth} {floor} {max_bid:?}: {said} {best}");
+        let prices = cents(0.0, top).map(|p| f64::from(p) / 100.0);
+        let sum: f64 = prices.map(|p| (worth - p.max(floor)) / 100.0).sum();
+        let said = rank(worth, &asked(false, floor, max_bid));
+        assert!((said * said - sum).abs() < 1.5, "{worth} {floor} {max_bid:?}: {said} {sum}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn who_values_it_more_or_may_bid_more_is_never_ranked_lower(
+        worth in 0.0..1e6f64, more in 1.0..3.0f64, first_price: bool,
+        floor in 0.0..1.0f64, cap in proptest::option::of(0.0..1.0f64),
+    ) {
+        let floor = worth * floor;
+        let max_bid = cap.map(|cap| floor + (worth - floor) * cap);
+        let quote = Quote { value: worth, first_price, floor, max_bid };
+        let wide = Quote { max_bid: max_bid.map(|most| most * more), ..quote };
+        let near = 1e-9 * (1.0 + worth);
+        prop_assert!(rank(worth * more, &quote) >= rank(worth, &quote) - near);
+        prop_assert!(rank(worth, &wide) >= rank(worth, &quote) - near);
+    }
+}
