@@ -4,5 +4,6 @@
 
 pub mod access;
 pub mod breaker;
+pub mod cluster;
 pub mod shield;
 pub mod value;

@@ -100,4 +100,12 @@ pub enum Bug {
     SettleOnToday,
     /// Rule 9: a slice outlives its day.
     SliceCrossesMidnight,
+    /// Leases: a node serves to the very end of its lease.
+    NoMargin,
+    /// Leases: a node counts its lease from the register's answer, not from its question.
+    LeaseFromTheAnswer,
+    /// Leases: a renewal that was refused extends a lease all the same.
+    RenewalRevives,
+    /// Ownership: a node that comes back goes on with the epochs of its last life, whose writes may be under way.
+    OldIncarnationWrites,
 }

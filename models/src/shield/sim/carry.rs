@@ -3,6 +3,7 @@
 use super::node::Tell;
 use super::store::Met;
 use super::world::{ACCOUNT, Asker, Event, MS, Message, SECOND, World};
+use crate::cluster::node::Incarnation;
 use crate::shield::ask::{Answer, Ask, Ticket};
 use crate::shield::authority::{CommitOutcome, Phase};
 use crate::shield::effect::{Batch, Effect, Lane};
@@ -36,7 +37,7 @@ impl World {
                     }
                 }
                 Effect::Tell { notes, then, ops } => {
-                    self.tell(node, Tell { budget, notes, then, ops, again: false })
+                    self.tell(node, Tell { budget, generation: 0, notes, then, ops, again: false })
                 }
                 Effect::Retell => self.tell_again(node, budget),
                 other => unreachable!("an authority does not {other:?}"),
@@ -52,6 +53,8 @@ impl World {
     }
 
     pub fn tell(&mut self, node: usize, tell: Tell) {
+        let hosted = self.nodes[node].hosted.get(&tell.budget);
+        let tell = Tell { generation: hosted.map_or(0, |h| h.generation), ..tell };
         let id = self.nodes[node].next();
         self.nodes[node].tells.insert(id, tell);
         self.send_tell(node, id);
@@ -62,8 +65,7 @@ impl World {
         let Some(tell) = n.tells.get(&id) else { return };
         let from = Asker::Told { node, incarnation: n.incarnation, tell: id };
         let message = Message::Notes { notes: tell.notes.clone(), from };
-        let owner = self.owner(ACCOUNT);
-        self.send(node, owner, None, message);
+        self.send_to_owner(node, ACCOUNT, message);
     }
 
     pub fn reply(&mut self, node: usize, ticket: Ticket, answer: Answer) {
@@ -115,14 +117,16 @@ impl World {
                     let budget = if lane == Lane::Account { ACCOUNT } else { campaign };
                     let from =
                         Asker::Lane { node, incarnation, campaign, lane, slice: slice_of(&ask) };
-                    let owner = self.owner(budget);
-                    self.send(node, owner, None, Message::Ask { budget, ask, from });
+                    self.send_to_owner(node, budget, Message::Ask { budget, ask, from });
                 }
                 Effect::Book { hold, ask } => {
                     self.check.kept(hold, node);
                     let from = Asker::Book { node, incarnation, campaign, hold };
-                    let owner = self.owner(campaign);
-                    self.send(node, owner, None, Message::Ask { budget: campaign, ask, from });
+                    self.send_to_owner(
+                        node,
+                        campaign,
+                        Message::Ask { budget: campaign, ask, from },
+                    );
                 }
                 Effect::Hold(ticket, answer) => {
                     if let Some((campaign, hold)) = self.nodes[node].holds.remove(&ticket.0) {
@@ -171,8 +175,9 @@ impl World {
         let meets = self.between(200, 3 * MS);
         let hears = self.between(100, 2 * MS);
         let fate = if self.calm { 100 } else { self.pick(100) };
-        let apply = |answer| Event::Apply { node, incarnation, budget, epoch, batch, answer };
-        if self.store.down_until > self.t || fate < 2 {
+        let apply =
+            |answer| Event::Apply { node, incarnation, budget, epoch, generation, batch, answer };
+        if self.is_away(node) || fate < 2 {
             self.after(meets, outcome(CommitOutcome::Failed));
         } else if fate < 4 {
             // It happened, and nobody could say so.
@@ -196,19 +201,18 @@ impl World {
         node: usize,
         incarnation: u64,
         budget: usize,
-        epoch: i64,
+        (epoch, generation): (i64, u64),
         batch: Batch,
         answer: Option<i64>,
     ) {
         let n = &self.nodes[node];
-        let generation = n.hosted.get(&budget).map_or(0, |h| h.generation);
         let (boot, staged) = (n.boot + node as u64 * 1_000, batch.now.mono_us);
         let ages: Vec<i64> = batch.entries.iter().map(|_| n.now(self.t).mono_us - staged).collect();
-        let current = self.store.shards[budget].epoch;
+        let current = self.store.epoch(budget);
         let fenced = !self.has(Bug::EpochIgnored);
         let met = self.store.meet(budget, epoch, &batch, boot, self.t, fenced);
         if met == Met::Applied {
-            let owns = self.owner(budget) == node;
+            let owns = self.store.owner(budget) == Some(Incarnation(incarnation));
             let Self { check, store, t, .. } = self;
             check.applied(*t, &ages, budget, epoch, current, owns, &batch, store);
         }
@@ -239,8 +243,14 @@ impl World {
             return;
         };
         let mut out = Vec::new();
+        let (fenced, epoch) = (outcome == CommitOutcome::Fenced, h.epoch);
         h.authority.committed(now, outcome, &mut out);
         self.authority_effects(node, budget, out);
+        if fenced {
+            let mut out = Vec::new();
+            self.nodes[node].member.fenced(super::store::shard(budget), epoch, &mut out);
+            self.member_effects(node, out);
+        }
     }
 }
 

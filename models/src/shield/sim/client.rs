@@ -134,8 +134,7 @@ impl World {
         let fact = Fact { op, amount, window_amount: amount, body: amount.0 as u64, memo: None };
         let message =
             Message::Ask { budget, ask: Ask::Spend(Box::new(fact)), from: Asker::Client { op } };
-        let owner = self.owner(budget);
-        self.send(NODES_OUTSIDE, owner, None, message);
+        self.send_to_owner(NODES_OUTSIDE, budget, message);
     }
 
     /// In the calm every budget must book a fact again.
@@ -194,13 +193,8 @@ impl World {
         self.clients.orders.insert(op, (budget, order.clone()));
         self.check.may_run(budget, &order);
         let ask = Ask::Order { op, body: 1, order: Box::new(order) };
-        let owner = self.owner(budget);
-        self.send(
-            NODES_OUTSIDE,
-            owner,
-            None,
-            Message::Ask { budget, ask, from: Asker::Client { op } },
-        );
+        let message = Message::Ask { budget, ask, from: Asker::Client { op } };
+        self.send_to_owner(NODES_OUTSIDE, budget, message);
     }
 
     pub fn client_answered(&mut self, op: Op, answer: Answer) {
@@ -253,8 +247,8 @@ impl World {
                 let h = self.clients.held.swap_remove(i);
                 let ask = Ask::Settle(Box::new(settlement(&h.hold, amount, Rate::ONE, false)));
                 let from = Asker::Client { op: crate::shield::hold::settle_op(hold) };
-                let owner = self.owner(campaign);
-                self.send(NODES_OUTSIDE, owner, None, Message::Ask { budget: campaign, ask, from });
+                let message = Message::Ask { budget: campaign, ask, from };
+                self.send_to_owner(NODES_OUTSIDE, campaign, message);
             }
             _ => {}
         }
@@ -262,4 +256,4 @@ impl World {
 }
 
 /// Clients are not nodes: their way to every node is a network.
-const NODES_OUTSIDE: usize = usize::MAX;
+pub const NODES_OUTSIDE: usize = usize::MAX;

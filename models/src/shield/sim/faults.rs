@@ -1,6 +1,8 @@
 //! What goes wrong, and when.
 
-use super::world::{BUDGETS, Event, NODES, SECOND, World};
+use super::store::shard;
+use super::world::{BUDGETS, Event, NODES, SECOND, STORE_CLOCK_US, World};
+use crate::cluster::node::Incarnation;
 
 impl World {
     pub fn fault_strikes(&mut self) {
@@ -19,8 +21,23 @@ impl World {
                 self.jumped = true;
                 self.nodes[node].wall_offset = if self.chance(50) { 0 } else { jump };
             }
-            60..80 => self.take_over(),
-            80..90 => self.store.down_until = self.t + self.between(SECOND / 10, 3 * SECOND),
+            60..68 => self.move_one(),
+            68..75 => self.usurp(),
+            75..78 => self.nodes[node].member.leave(),
+            78..84 => self.store.down_until = self.t + self.between(SECOND / 10, 5 * SECOND),
+            84..90 => {
+                // Another database takes over, with another clock.
+                self.store.down_until = self.t + self.between(SECOND / 10, 2 * SECOND);
+                self.store.clock_us = self.between(-STORE_CLOCK_US, STORE_CLOCK_US);
+            }
+            90..95 => {
+                self.stranded = [false; NODES];
+                self.stranded[node] = self.chance(70);
+                if self.chance(50) {
+                    // It is cut off from the database that takes over.
+                    self.store.clock_us = self.between(-STORE_CLOCK_US, STORE_CLOCK_US);
+                }
+            }
             _ => {
                 self.cut = [false; NODES];
                 self.cut[node] = self.chance(60);
@@ -28,7 +45,7 @@ impl World {
         }
     }
 
-    fn kill(&mut self, node: usize) {
+    pub fn kill(&mut self, node: usize) {
         if !self.nodes[node].up {
             return;
         }
@@ -58,24 +75,38 @@ impl World {
         self.at(until, Event::Resume { node });
     }
 
-    fn take_over(&mut self) {
-        let (budget, node) = (self.pick(BUDGETS), self.pick(NODES));
+    /// An operator has a budget moved.
+    fn move_one(&mut self) {
+        let (budget, heir) = (self.pick(BUDGETS), self.pick(NODES));
+        let owner = self.store.owner(budget);
+        let found = self.nodes.iter().position(|n| owner == Some(n.member.incarnation()));
+        let Some(node) = found else { return };
         let n = &self.nodes[node];
-        if !n.up || n.paused_until.is_some() || self.owner(budget) == node {
+        if !n.up || n.paused_until.is_some() {
             return;
         }
-        let incarnation = n.incarnation;
-        let shard = &mut self.store.shards[budget];
-        shard.owner = node;
-        shard.epoch += 1;
-        let epoch = shard.epoch;
-        self.after(1_000, Event::Load { node, incarnation, budget, epoch });
+        let (now, heir) = (n.now(self.t), self.nodes[heir].member.incarnation());
+        let mut out = Vec::new();
+        self.nodes[node].member.hand_over(now, shard(budget), heir, &mut out);
+        self.member_effects(node, out);
+    }
+
+    /// A budget gets another owner while the one that it has is well and knows nothing of it, as it would be if
+    /// clocks went wrong by more than any margin. Two may believe to own it then; the money has to be right.
+    fn usurp(&mut self) {
+        let (budget, node) = (self.pick(BUDGETS), self.pick(NODES));
+        let me = Incarnation(self.nodes[node].incarnation);
+        if self.nodes[node].up && self.store.owner(budget) != Some(me) {
+            self.usurped.insert((budget, self.store.epoch(budget)));
+            self.store.register.usurp(me, shard(budget));
+        }
     }
 
     /// The faults are over: everything is mended.
     pub fn calm_down(&mut self) {
         self.calm = true;
         self.cut = [false; NODES];
+        self.stranded = [false; NODES];
         self.store.down_until = 0;
         for node in 0..NODES {
             self.nodes[node].wall_offset = 0;

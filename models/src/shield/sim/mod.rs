@@ -7,6 +7,7 @@
 mod carry;
 mod check;
 mod client;
+mod cluster;
 mod faults;
 mod node;
 mod offline;

@@ -4,7 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::store::reading;
+use super::store::shard as at;
+use super::world::terms;
 use super::world::{ACCOUNT, Asker, BUDGETS, Event, MS, Message, World};
+use crate::cluster::member::{Identity, Member};
+use crate::cluster::node::{Incarnation, Role, Roles};
 use crate::shield::ask::{Answer, Ask, Ticket};
 use crate::shield::authority::Authority;
 use crate::shield::budget::Budget;
@@ -21,11 +25,15 @@ pub struct Hosted {
     pub authority: Authority,
     pub epoch: i64,
     pub generation: u64,
+    /// It comes to rest, to be handed over: nothing new is taken in.
+    pub giving: bool,
 }
 
 /// A campaign's bookings on their way to the account's window, and the answers that wait for it.
 pub struct Tell {
     pub budget: usize,
+    /// Of the authority that waits for it: a later one of the same budget does not.
+    pub generation: u64,
     pub notes: Vec<Note>,
     pub then: Vec<(Ticket, Answer)>,
     pub ops: Vec<Op>,
@@ -47,12 +55,14 @@ pub struct Node {
     pub tells: BTreeMap<u64, Tell>,
     /// On disk: it survives the node.
     pub spool: Vec<(usize, Hold)>,
+    pub member: Member,
     made: u64,
 }
 
 impl Node {
-    pub fn new(mono_offset: i64) -> Node {
+    pub fn new(at: usize, mono_offset: i64, bug: Option<Bug>) -> Node {
         Node {
+            member: Member::new(terms(bug), identity(at), Incarnation(0), None),
             up: false,
             incarnation: 0,
             boot: 1,
@@ -84,6 +94,15 @@ pub fn holder(incarnation: u64, campaign: usize) -> HolderId {
     HolderId(incarnation * 64 + campaign as u64)
 }
 
+pub fn identity(node: usize) -> Identity {
+    Identity {
+        name: format!("node-{node}"),
+        address: format!("node-{node}:1"),
+        roles: Roles::NONE.with(Role::Shield),
+        version: "1".to_owned(),
+    }
+}
+
 impl World {
     pub fn boot(&mut self, node: usize) {
         let survivor = self.has(Bug::SliceSurvivesItsHolder) && self.nodes[node].incarnation > 0;
@@ -101,13 +120,11 @@ impl World {
                 self.resurrect(node, campaign, now);
             }
         }
-        for budget in 0..BUDGETS {
-            if self.owner(budget) == node {
-                self.store.shards[budget].epoch += 1;
-                let epoch = self.store.shards[budget].epoch;
-                self.after(MS, Event::Load { node, incarnation, budget, epoch });
-            }
-        }
+        // Sometimes what proves that its last life is over is lost with it.
+        let before = self.nodes[node].member.incarnation();
+        let before = (before != Incarnation(0) && !self.chance(30)).then_some(before);
+        let me = Incarnation(incarnation);
+        self.nodes[node].member = Member::new(self.terms.clone(), identity(node), me, before);
         self.after(MS, Event::Tick { node, incarnation });
     }
 
@@ -150,15 +167,27 @@ impl World {
     /// Reads a budget from the store into its authority, as a start or a doubt demands.
     pub fn load(&mut self, node: usize, incarnation: u64, budget: usize, epoch: i64) {
         let n = &self.nodes[node];
-        if !n.up || n.incarnation != incarnation || self.store.shards[budget].epoch != epoch {
+        if !n.up || n.incarnation != incarnation {
             return;
         }
-        if self.store.down_until > self.t {
+        if n.member.owned().all(|(shard, held)| (shard, held) != (at(budget), epoch)) {
+            return;
+        }
+        if self.store.epoch(budget) != epoch {
+            let mut out = Vec::new();
+            self.nodes[node].member.fenced(at(budget), epoch, &mut out);
+            self.member_effects(node, out);
+            return;
+        }
+        if self.is_away(node) {
             self.after(250 * MS, Event::Load { node, incarnation, budget, epoch });
             return;
         }
         let now = n.now(self.t);
         let mut core = self.store.core(budget);
+        // Whose lease is over may still be there, and serve from a slice to its end. Only of some it is known that
+        // they have ended.
+        let known = self.chance(70);
         let alive: Vec<u64> = self.nodes.iter().filter(|n| n.up).map(|n| n.incarnation).collect();
         for slice in core.slices.values_mut() {
             slice.seen_us = now.mono_us;
@@ -166,7 +195,7 @@ impl World {
                 ACCOUNT => self.store.booked_from(slice.id),
                 _ => Micros::ZERO,
             };
-            slice.sealed |= !alive.contains(&(slice.holder.0 / 64));
+            slice.sealed |= known && !alive.contains(&(slice.holder.0 / 64));
         }
         let window = match core.terms.window {
             Some(cap) => Window::rebuild(
@@ -188,7 +217,7 @@ impl World {
                 let generation = n.next();
                 let mut authority = Authority::new(budget_state, limits);
                 authority.retell(&mut out);
-                n.hosted.insert(budget, Hosted { authority, epoch, generation });
+                n.hosted.insert(budget, Hosted { authority, epoch, generation, giving: false });
             }
         }
         self.authority_effects(node, budget, out);
@@ -207,7 +236,8 @@ impl World {
             .into_iter()
             .filter_map(|(op, amount)| Some(Note { slice: *own.get(&op)?, op, amount }))
             .collect();
-        self.tell(node, Tell { budget, notes, then: Vec::new(), ops: Vec::new(), again: true });
+        let (then, ops) = (Vec::new(), Vec::new());
+        self.tell(node, Tell { budget, generation: 0, notes, then, ops, again: true });
     }
 
     pub fn past(&self, node: usize, length_us: i64) -> Vec<Past> {
@@ -235,6 +265,7 @@ impl World {
         }
         let now = n.now(self.t);
         self.after(200 * MS, Event::Tick { node, incarnation });
+        self.tend(node);
         for budget in 0..BUDGETS {
             let mut out = Vec::new();
             if let Some(h) = self.nodes[node].hosted.get_mut(&budget) {
@@ -257,8 +288,7 @@ impl World {
             if let (HoldState::Won(price), false) = (hold.state, lives) {
                 let ask = Ask::Settle(Box::new(settlement(&hold, price, Rate::ONE, false)));
                 let from = Asker::Notice { hold: hold.id };
-                let owner = self.owner(campaign);
-                self.send(node, owner, None, Message::Ask { budget: campaign, ask, from });
+                self.send_to_owner(node, campaign, Message::Ask { budget: campaign, ask, from });
             }
         }
     }

@@ -22,7 +22,8 @@ impl World {
                 if let Some(tell) = self.nodes[node].tells.remove(&tell) {
                     let mut effects: Vec<Effect> =
                         tell.then.into_iter().map(|(t, a)| Effect::Reply(t, a)).collect();
-                    if let Some(h) = self.nodes[node].hosted.get_mut(&tell.budget) {
+                    let hosted = self.nodes[node].hosted.get_mut(&tell.budget);
+                    if let Some(h) = hosted.filter(|h| h.generation == tell.generation) {
                         h.authority.told(&tell.ops);
                         if tell.again {
                             h.authority.retold(now, &mut effects);
@@ -80,10 +81,10 @@ impl World {
 
     pub fn asked(&mut self, node: usize, budget: usize, ask: Ask, from: Asker) {
         let now = self.nodes[node].now(self.t);
-        let n = &mut self.nodes[node];
-        if !n.hosted.contains_key(&budget) {
+        if !self.answers_for(node, budget) {
             return;
         }
+        let n = &mut self.nodes[node];
         let ticket = n.next();
         n.tickets.insert(ticket, from);
         let mut out = Vec::new();
@@ -127,7 +128,7 @@ impl World {
         else {
             return;
         };
-        let epoch = self.store.shards[campaign].epoch;
+        let epoch = self.store.epoch(campaign);
         let mut authority = Authority::new(
             Budget { core: self.store.core(campaign), window: Window::default() },
             self.limits.clone(),
@@ -146,6 +147,7 @@ impl World {
                         incarnation,
                         budget: campaign,
                         epoch,
+                        generation: 0,
                         batch,
                         answer: None,
                     },

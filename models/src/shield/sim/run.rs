@@ -99,21 +99,29 @@ fn a_million_steps_of_faults_break_no_invariant() {
 }
 
 /// The planted bugs, the rule that each breaks, and what it does.
-const PLANTED: [(Bug, u8, &str); 14] = [
-    (Bug::SliceSurvivesItsHolder, 1, "a restarted holder goes on with the slice that it finds"),
-    (Bug::SettleBeyondSlice, 1, "a settle does not look at what its slice has left"),
-    (Bug::ReclaimAtTtl, 2, "capacity of a slice comes back at its ttl, while holds are open"),
-    (Bug::ServeByWallClock, 2, "the holder measures the life of its slice by the wall clock"),
-    (Bug::UnknownMeansFailed, 3, "an unknown commit is taken for a failed one"),
-    (Bug::EpochIgnored, 4, "a write is not checked against the epoch of its shard"),
-    (Bug::ForeignWriter, 5, "a node books in a budget that it does not own"),
-    (Bug::WonHoldExpires, 6, "a hold with a win notice expires like any other"),
-    (Bug::NoticeAckedInMemory, 6, "a notice is acknowledged before it is durable"),
-    (Bug::RefundBelowZero, 7, "a refund is worth more than what the window holds"),
-    (Bug::RestartClearsWindow, 8, "a restart forgets what the window held"),
-    (Bug::HoldsOutsideWindow, 8, "open holds do not count in the window"),
-    (Bug::SettleOnToday, 9, "a hold settles on the day of the settle"),
-    (Bug::SliceCrossesMidnight, 9, "a slice outlives its day"),
+const PLANTED: [(Bug, &str, &str); 18] = [
+    (Bug::SliceSurvivesItsHolder, "1", "a restarted holder goes on with the slice that it finds"),
+    (Bug::SettleBeyondSlice, "1", "a settle does not look at what its slice has left"),
+    (Bug::ReclaimAtTtl, "2", "capacity of a slice comes back at its ttl, while holds are open"),
+    (Bug::ServeByWallClock, "2", "the holder measures the life of its slice by the wall clock"),
+    (Bug::UnknownMeansFailed, "3", "an unknown commit is taken for a failed one"),
+    (Bug::EpochIgnored, "4", "a write is not checked against the epoch of its shard"),
+    (Bug::ForeignWriter, "5", "a node books in a budget that it does not own"),
+    (Bug::WonHoldExpires, "6", "a hold with a win notice expires like any other"),
+    (Bug::NoticeAckedInMemory, "6", "a notice is acknowledged before it is durable"),
+    (Bug::RefundBelowZero, "7", "a refund is worth more than what the window holds"),
+    (Bug::RestartClearsWindow, "8", "a restart forgets what the window held"),
+    (Bug::HoldsOutsideWindow, "8", "open holds do not count in the window"),
+    (Bug::SettleOnToday, "9", "a hold settles on the day of the settle"),
+    (Bug::SliceCrossesMidnight, "9", "a slice outlives its day"),
+    (Bug::NoMargin, "lease", "a node serves to the very end of its lease"),
+    (Bug::LeaseFromTheAnswer, "lease", "a node counts its lease from the answer to its renewal"),
+    (Bug::RenewalRevives, "lease", "a renewal extends a lease that is over"),
+    (
+        Bug::OldIncarnationWrites,
+        "owner",
+        "a node that comes back goes on with the epochs of its last life",
+    ),
 ];
 
 #[test]

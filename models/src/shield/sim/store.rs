@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::world::{BUDGETS, NODES, SECOND};
+use super::world::{BUDGETS, SECOND};
+use crate::cluster::node::Incarnation;
+use crate::cluster::register::Register;
+use crate::cluster::shard::Shard;
 use crate::shield::authority::Found;
 use crate::shield::budget::Core;
 use crate::shield::effect::Batch;
@@ -11,14 +14,12 @@ use crate::shield::money::{Currency, Micros};
 use crate::shield::slice::Slice;
 use crate::shield::terms::{Terms, WindowCap};
 
+pub fn shard(budget: usize) -> Shard {
+    Shard(budget as u16)
+}
+
 pub const WINDOW_US: i64 = 8 * SECOND;
 pub const WINDOW_CAP: Micros = Micros(300);
-
-#[derive(Clone, Debug)]
-pub struct Shard {
-    pub owner: usize,
-    pub epoch: i64,
-}
 
 /// Sums over the ledger, kept row by row: the store's own opinion of a budget.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +39,10 @@ pub struct Row {
 }
 
 pub struct Store {
-    pub shards: Vec<Shard>,
+    /// Who owns which budget: budget b is shard b.
+    pub register: Register,
+    /// How far its clock is ahead of true time.
+    pub clock_us: i64,
     pub cores: Vec<Core>,
     pub ledger: Vec<Vec<Row>>,
     pub sums: Vec<Sums>,
@@ -73,13 +77,22 @@ impl Store {
             core.version = 1;
         }
         Store {
-            shards: (0..BUDGETS).map(|b| Shard { owner: b % NODES, epoch: 1 }).collect(),
+            register: Register::new((0..BUDGETS).map(shard)),
+            clock_us: 0,
             cores,
             ledger: vec![Vec::new(); BUDGETS],
             sums: vec![Sums::default(); BUDGETS],
             ops: HashMap::new(),
             down_until: 0,
         }
+    }
+
+    pub fn epoch(&self, budget: usize) -> i64 {
+        self.register.shard(shard(budget)).map_or(-1, |row| row.epoch)
+    }
+
+    pub fn owner(&self, budget: usize) -> Option<Incarnation> {
+        self.register.shard(shard(budget)).and_then(|row| row.owner)
     }
 
     /// One transaction: fence, look-up, version, rows. What the SQL does, said once more plainly.
@@ -92,7 +105,7 @@ impl Store {
         true_us: i64,
         fenced: bool,
     ) -> Met {
-        if fenced && self.shards[budget].epoch != epoch {
+        if fenced && self.epoch(budget) != epoch {
             return Met::Fenced;
         }
         let ops = batch.entries.iter().map(|e| e.op).chain(batch.operations.iter().map(|o| o.0));

@@ -1,7 +1,7 @@
 //! The simulated world: virtual time, the event queue, the network, and the dice.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -10,6 +10,8 @@ use super::check::Check;
 use super::client::Clients;
 use super::node::Node;
 use super::store::Store;
+use crate::cluster::member::{Reply, Request};
+use crate::cluster::terms::ClusterTerms;
 use crate::shield::ask::{Answer, Ask};
 use crate::shield::authority::CommitOutcome;
 use crate::shield::day::DaySpan;
@@ -45,6 +47,27 @@ pub fn limits(bug: Option<Bug>) -> Limits {
         bug,
     }
 }
+
+pub fn terms(bug: Option<Bug>) -> ClusterTerms {
+    let terms = ClusterTerms {
+        lease_us: 3 * SECOND,
+        renew_us: 800 * MS,
+        margin_us: SECOND,
+        look_us: 300 * MS,
+        confirm_us: 200 * MS,
+        drift_max_us: SECOND,
+        settle_us: 4 * SECOND,
+        hand_max: 2,
+        hand_patience_us: 2 * SECOND,
+        retry_us: 100 * MS,
+        bug,
+    };
+    assert_eq!(terms.mistake(), None);
+    terms
+}
+
+/// How far the store's clock may be from true time, either way: half a margin less what is lost on the way.
+pub const STORE_CLOCK_US: i64 = 450 * MS;
 
 /// Who asked an authority.
 #[derive(Clone, Debug)]
@@ -104,6 +127,7 @@ pub enum Event {
         incarnation: u64,
         budget: usize,
         epoch: i64,
+        generation: u64,
         batch: Box<Batch>,
         answer: Option<i64>,
     },
@@ -123,6 +147,19 @@ pub enum Event {
     Tick {
         node: usize,
         incarnation: u64,
+    },
+    /// The register meets what a member asks of it, or not; then it answers, or not.
+    Register {
+        node: usize,
+        incarnation: u64,
+        request: Box<Request>,
+        answers: bool,
+    },
+    Replied {
+        node: usize,
+        incarnation: u64,
+        request: Box<Request>,
+        reply: Box<Reply>,
     },
     Restart {
         node: usize,
@@ -154,8 +191,13 @@ pub struct World {
     pub jumped: bool,
     /// Bidders have gone home: what is open must come to its end.
     pub quiet: bool,
-    /// Nodes that cannot be reached.
+    /// Nodes that cannot be reached by others.
     pub cut: [bool; NODES],
+    /// Nodes that cannot reach the store.
+    pub stranded: [bool; NODES],
+    /// Budgets that were taken from their owners unasked, with the epochs that those had.
+    pub usurped: HashSet<(usize, i64)>,
+    pub terms: ClusterTerms,
     queue: BinaryHeap<Reverse<(i64, u64)>>,
     events: std::collections::HashMap<u64, Event>,
     made: u64,
@@ -172,7 +214,7 @@ impl World {
             steps: 0,
             rng: ChaCha8Rng::seed_from_u64(seed),
             bug,
-            nodes: (0..NODES).map(|i| Node::new(i as i64 * 1_000 * SECOND + 7)).collect(),
+            nodes: (0..NODES).map(|i| Node::new(i, i as i64 * 1_000 * SECOND + 7, bug)).collect(),
             tight_days: seed % 2 == 1,
             store: Store::new(seed % 2 == 1),
             check: Check::default(),
@@ -182,11 +224,15 @@ impl World {
             quiet: false,
             jumped: false,
             cut: [false; NODES],
+            stranded: [false; NODES],
+            usurped: HashSet::new(),
+            terms: terms(bug),
             queue: BinaryHeap::new(),
             events: Default::default(),
             made: 0,
             limits,
         };
+        world.store.register.bug = bug;
         for node in 0..NODES {
             world.boot(node);
         }
@@ -270,8 +316,8 @@ impl World {
                 }
                 self.receive(node, message);
             }
-            Event::Apply { node, incarnation, budget, epoch, batch, answer } => {
-                self.apply(node, incarnation, budget, epoch, *batch, answer);
+            Event::Apply { node, incarnation, budget, epoch, generation, batch, answer } => {
+                self.apply(node, incarnation, budget, (epoch, generation), *batch, answer);
             }
             Event::Committed { node, incarnation, budget, generation, outcome } => {
                 if let Some(until) = self.nodes[node].paused_until {
@@ -285,16 +331,22 @@ impl World {
                 self.load(node, incarnation, budget, epoch);
             }
             Event::Tick { node, incarnation } => self.tick(node, incarnation),
+            Event::Register { node, incarnation, request, answers } => {
+                self.register(node, incarnation, request, answers);
+            }
+            Event::Replied { node, incarnation, request, reply } => {
+                if let Some(until) = self.nodes[node].paused_until {
+                    let again = Event::Replied { node, incarnation, request, reply };
+                    self.at(until + 1, again);
+                    return;
+                }
+                self.replied(node, incarnation, &request, *reply);
+            }
             Event::Restart { node } => self.boot(node),
             Event::Resume { node } => self.nodes[node].paused_until = None,
             Event::Client => self.client_acts(),
             Event::Fault => self.fault_strikes(),
         }
-    }
-
-    /// What the holder of a budget's shard would be told by the store.
-    pub fn owner(&self, budget: usize) -> usize {
-        self.store.shards[budget].owner
     }
 
     pub fn promise(&mut self, campaign: usize, hold: &Hold, node: usize) {

@@ -1,0 +1,579 @@
+//! A node among others: what it asks of the register, what it takes, gives and drops.
+//!
+//! A state machine. [`Member::tick`] is called every few hundred milliseconds and after each answer, and says what
+//! to do by [`Effect`]s; what was asked comes back by [`Member::answered`]. There is one question about the lease
+//! under way at a time, and one change. An answer that never came is as good as a refusal: the next roster tells
+//! what has become of it.
+
+use std::collections::BTreeMap;
+
+use super::lease::{Lease, Sent};
+use super::node::{Incarnation, Roles};
+use super::register::{Joined, Joining};
+use super::roster::{Roster, ShardRow};
+use super::shard::Shard;
+use super::terms::ClusterTerms;
+use crate::shield::entry::Now;
+use crate::shield::limits::Bug;
+
+/// A node, whichever life of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub name: String,
+    pub address: String,
+    pub roles: Roles,
+    pub version: String,
+}
+
+/// A shard that is let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    pub shard: Shard,
+    pub epoch: i64,
+    pub heir: Option<Incarnation>,
+}
+
+/// Asked of the register.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// [`super::register::Register::join`], and the roster.
+    Join(Box<Joining>),
+    /// [`super::register::Register::renew`], and the roster.
+    Renew {
+        draining: bool,
+    },
+    /// The roster.
+    Look,
+    Bury(Incarnation),
+    Claim(Vec<(Shard, i64)>),
+    Release(Vec<Release>),
+    Leave,
+}
+
+impl Request {
+    /// Whether it is about the lease; else it changes something.
+    pub fn is_of_the_lease(&self) -> bool {
+        matches!(self, Request::Join(_) | Request::Renew { .. } | Request::Look)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Joined(Joined, Box<Roster>),
+    /// `None`: this life is over.
+    Renewed(Option<Box<Roster>>),
+    Looked(Box<Roster>),
+    Buried,
+    Claimed(Vec<(Shard, i64)>),
+    Released,
+    Left,
+    /// It could not be asked, or nobody knows what came of it.
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Ask(Request),
+    /// The shard is ours: serve it.
+    Take {
+        shard: Shard,
+        epoch: i64,
+    },
+    /// Take in nothing more for this shard, bring what is under way to its end, then call [`Member::given`].
+    Give {
+        shard: Shard,
+        epoch: i64,
+    },
+    /// The shard is somebody else's: end what is there of it, now.
+    Drop {
+        shard: Shard,
+    },
+    /// This life is over: end everything that it serves. [`Member::reborn`] begins the next.
+    Lost,
+}
+
+/// What this node knows of one of its shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Own {
+    Held {
+        epoch: i64,
+    },
+    /// Coming to rest, for somebody.
+    Giving {
+        epoch: i64,
+        heir: Option<Incarnation>,
+        since_us: i64,
+    },
+    /// At rest, and not yet let go.
+    Given {
+        epoch: i64,
+        heir: Option<Incarnation>,
+    },
+}
+
+impl Own {
+    fn epoch(self) -> i64 {
+        match self {
+            Own::Held { epoch } | Own::Giving { epoch, .. } | Own::Given { epoch, .. } => epoch,
+        }
+    }
+}
+
+/// Who answers for a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// This node, with this epoch.
+    Here(i64),
+    There(Incarnation),
+    /// Nobody at this moment: it is on its way from one to another, or its owner is gone.
+    Nobody,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Not in, or not any more.
+    Out,
+    In,
+    /// Hands everything over.
+    Leaving,
+    /// Has left.
+    Left,
+    /// Its life was ended by others.
+    Over,
+}
+
+#[derive(Debug)]
+pub struct Member {
+    terms: ClusterTerms,
+    me: Identity,
+    incarnation: Incarnation,
+    /// The last life, whose process is known to have ended.
+    before: Option<Incarnation>,
+    phase: Phase,
+    wants_out: bool,
+    lease: Lease,
+    /// The question about the lease that is under way, and when it was sent.
+    asking: Option<Sent>,
+    changing: bool,
+    next_renew_us: i64,
+    next_look_us: i64,
+    next_change_us: i64,
+    /// What was sent to be read before this is of before the last change.
+    read_after_us: i64,
+    roster: Roster,
+    /// When it was asked for.
+    roster_us: i64,
+    own: BTreeMap<Shard, Own>,
+    /// The epochs with which shards were let go last: older news is of before.
+    gone: BTreeMap<Shard, i64>,
+    /// Leases that were seen to be over: which one, and since when on this node's clock.
+    overdue: BTreeMap<Incarnation, (i64, i64)>,
+    /// The nodes as they were last, and since when they are so.
+    nodes_seen: Vec<(Incarnation, String)>,
+    same_since_us: i64,
+}
+
+impl Member {
+    pub fn new(
+        terms: ClusterTerms,
+        me: Identity,
+        incarnation: Incarnation,
+        before: Option<Incarnation>,
+    ) -> Member {
+        Member {
+            terms,
+            me,
+            incarnation,
+            before,
+            phase: Phase::Out,
+            wants_out: false,
+            lease: Lease::default(),
+            asking: None,
+            changing: false,
+            next_renew_us: i64::MIN,
+            next_look_us: i64::MIN,
+            next_change_us: i64::MIN,
+            read_after_us: i64::MIN,
+            roster: Roster::default(),
+            roster_us: i64::MIN,
+            own: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            overdue: BTreeMap::new(),
+            nodes_seen: Vec::new(),
+            same_since_us: 0,
+        }
+    }
+
+    /// The next life of the same process: the one before is over.
+    pub fn reborn(&mut self, incarnation: Incarnation) {
+        let before = Some(self.incarnation);
+        let wants_out = self.wants_out;
+        *self = Member::new(self.terms.clone(), self.me.clone(), incarnation, before);
+        self.wants_out = wants_out;
+    }
+
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// There is nothing more to do, in this life.
+    fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Left | Phase::Over)
+    }
+
+    /// As it was read last.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Until when this node may serve, on its monotonic clock, if nothing else happens.
+    pub fn until_us(&self) -> i64 {
+        self.lease.until_us()
+    }
+
+    /// Whether this node may serve anything. The clocks are read by the caller right before.
+    pub fn serves(&mut self, now: Now) -> bool {
+        self.lease.holds(now, &self.terms)
+    }
+
+    /// The epoch of a shard that this node serves, the lease aside: see [`Member::serves`].
+    pub fn holds(&self, shard: Shard) -> Option<i64> {
+        match self.own.get(&shard)? {
+            Own::Held { epoch } => Some(*epoch),
+            Own::Giving { .. } | Own::Given { .. } => None,
+        }
+    }
+
+    /// Shards that this node owns, those that it hands over included.
+    pub fn owned(&self) -> impl Iterator<Item = (Shard, i64)> {
+        self.own.iter().map(|(shard, own)| (*shard, own.epoch()))
+    }
+
+    /// Who is to be asked about a shard, by what was read last.
+    pub fn route(&self, shard: Shard) -> Route {
+        match self.own.get(&shard) {
+            Some(Own::Held { epoch }) => return Route::Here(*epoch),
+            Some(_) => return Route::Nobody,
+            None => {}
+        }
+        let owner = self.roster.shard(shard).and_then(|row| row.owner);
+        let owner = owner.filter(|owner| *owner != self.incarnation);
+        match owner.and_then(|owner| self.roster.node(owner)) {
+            Some(node) => Route::There(node.incarnation),
+            None => Route::Nobody,
+        }
+    }
+
+    /// From now on this node hands over all that it has, and leaves.
+    pub fn leave(&mut self) {
+        self.wants_out = true;
+        self.next_renew_us = i64::MIN;
+    }
+
+    /// Hands one shard over to another node. `false`: it is not here, or that node cannot take it.
+    pub fn hand_over(
+        &mut self,
+        now: Now,
+        shard: Shard,
+        heir: Incarnation,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let able = self.roster.takers().any(|node| {
+            node.incarnation == heir && shard.role().is_some_and(|role| node.roles.has(role))
+        });
+        if !able || heir == self.incarnation || self.holds(shard).is_none() {
+            return false;
+        }
+        self.give(now, shard, Some(heir), out);
+        true
+    }
+
+    /// A shard has come to rest.
+    pub fn given(&mut self, now: Now, shard: Shard, out: &mut Vec<Effect>) {
+        if let Some(own) = self.own.get_mut(&shard)
+            && let Own::Giving { epoch, heir, .. } = *own
+        {
+            *own = Own::Given { epoch, heir };
+            self.change(now, out);
+        }
+    }
+
+    /// A write of this shard was refused for its epoch.
+    pub fn fenced(&mut self, shard: Shard, epoch: i64, out: &mut Vec<Effect>) {
+        if self.own.get(&shard).is_some_and(|own| own.epoch() == epoch) {
+            self.own.remove(&shard);
+            self.gone.insert(shard, epoch);
+            self.next_look_us = i64::MIN;
+            out.push(Effect::Drop { shard });
+        }
+    }
+
+    /// Somebody has heard that something changed.
+    pub fn look(&mut self) {
+        self.next_look_us = i64::MIN;
+    }
+
+    pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.lease.holds(now, &self.terms);
+        if self.is_over() {
+            return;
+        }
+        self.ask(now, out);
+        if self.phase == Phase::Out {
+            return;
+        }
+        let patience = self.terms.hand_patience_us;
+        for (shard, own) in &mut self.own {
+            if let Own::Giving { epoch, heir, since_us } = *own
+                && now.mono_us - since_us >= patience
+            {
+                out.push(Effect::Drop { shard: *shard });
+                *own = Own::Given { epoch, heir };
+            }
+        }
+        self.move_on(now, out);
+        self.change(now, out);
+    }
+
+    /// The question about the lease that is due.
+    fn ask(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.asking.is_some() {
+            return;
+        }
+        let request = match self.phase {
+            Phase::Left | Phase::Over => return,
+            Phase::Out if now.mono_us >= self.next_renew_us => Request::Join(Box::new(Joining {
+                incarnation: self.incarnation,
+                name: self.me.name.clone(),
+                address: self.me.address.clone(),
+                roles: self.me.roles,
+                version: self.me.version.clone(),
+                before: self.before,
+            })),
+            Phase::In | Phase::Leaving if now.mono_us >= self.next_renew_us => {
+                Request::Renew { draining: self.wants_out }
+            }
+            Phase::In | Phase::Leaving if now.mono_us >= self.next_look_us => Request::Look,
+            _ => return,
+        };
+        self.asking = Some(self.lease.send(now, &self.terms));
+        out.push(Effect::Ask(request));
+    }
+
+    /// An answer to what was asked, whose kind tells which of the two questions it was.
+    pub fn answered(&mut self, now: Now, asked: &Request, reply: Reply, out: &mut Vec<Effect>) {
+        if self.is_over() {
+            return;
+        }
+        if !asked.is_of_the_lease() {
+            self.changing = false;
+            match reply {
+                Reply::Claimed(taken) => taken.into_iter().for_each(|it| self.take(it, out)),
+                Reply::Released => {
+                    if let Request::Release(released) = asked {
+                        for Release { shard, epoch, .. } in released {
+                            self.own.remove(shard);
+                            self.gone.insert(*shard, *epoch);
+                        }
+                    }
+                }
+                Reply::Left => self.phase = Phase::Left,
+                Reply::Failed => self.next_change_us = now.mono_us + self.terms.retry_us,
+                _ => {}
+            }
+            // What has changed is read before anything more is decided by what was.
+            self.read_after_us = now.mono_us;
+            self.next_look_us = i64::MIN;
+            self.tick(now, out);
+            return;
+        }
+        let Some(sent) = self.asking.take() else { return };
+        let mono_us = sent.at.mono_us;
+        let revived = self.terms.has(Bug::RenewalRevives);
+        match reply {
+            Reply::Joined(Joined::Done, roster) => {
+                self.phase = Phase::In;
+                self.lease.granted(sent, now, &self.terms);
+                self.next_renew_us = mono_us + self.terms.renew_us;
+                self.learn(now, mono_us, *roster, out);
+            }
+            Reply::Joined(Joined::Taken { .. }, _) => {
+                self.next_renew_us = now.mono_us + self.terms.retry_us;
+            }
+            Reply::Renewed(Some(roster)) => {
+                if self.wants_out && self.phase == Phase::In {
+                    self.phase = Phase::Leaving;
+                }
+                self.lease.granted(sent, now, &self.terms);
+                self.next_renew_us = mono_us + self.terms.renew_us;
+                self.learn(now, mono_us, *roster, out);
+            }
+            Reply::Renewed(None) if revived => {
+                self.lease.granted(sent, now, &self.terms);
+                self.next_renew_us = mono_us + self.terms.renew_us;
+            }
+            Reply::Joined(Joined::Dead, _) | Reply::Renewed(None) => {
+                self.lease.end();
+                self.own.clear();
+                self.phase = Phase::Over;
+                out.push(Effect::Lost);
+                return;
+            }
+            Reply::Looked(roster) => self.learn(now, mono_us, *roster, out),
+            _ => {
+                let again = now.mono_us + self.terms.retry_us;
+                self.next_renew_us = self.next_renew_us.max(again);
+                self.next_look_us = again;
+                return;
+            }
+        }
+        self.tick(now, out);
+    }
+
+    /// Takes in a roster that was asked for then.
+    fn learn(&mut self, now: Now, sent_us: i64, roster: Roster, out: &mut Vec<Effect>) {
+        self.next_look_us = now.mono_us + self.terms.look_us;
+        for row in &roster.shards {
+            self.learn_of(row, out);
+        }
+        let mut nodes: Vec<(Incarnation, String)> = Vec::new();
+        for node in &roster.nodes {
+            nodes.push((node.incarnation, node.version.clone()));
+            // The next look is right after the next lease is over.
+            let left_us = node.lease_until_us - roster.now_us;
+            if (1..self.terms.look_us).contains(&left_us) {
+                self.next_look_us = self.next_look_us.min(now.mono_us + left_us);
+            }
+        }
+        self.overdue.retain(|incarnation, (until_us, _)| {
+            let node = roster.node(*incarnation);
+            node.is_some_and(|it| it.lease_until_us == *until_us && it.is_overdue(roster.now_us))
+        });
+        let over = roster.nodes.iter().filter(|node| node.is_overdue(roster.now_us));
+        for node in over.filter(|node| node.incarnation != self.incarnation) {
+            let seen = (node.lease_until_us, now.mono_us);
+            let since_us = self.overdue.entry(node.incarnation).or_insert(seen).1;
+            let left_us = (since_us + self.terms.confirm_us - now.mono_us).max(1);
+            self.next_look_us = self.next_look_us.min(now.mono_us + left_us);
+        }
+        if nodes != self.nodes_seen {
+            self.nodes_seen = nodes;
+            self.same_since_us = now.mono_us;
+        }
+        (self.roster, self.roster_us) = (roster, sent_us);
+    }
+
+    /// What a row says of a shard that is ours, or was, or is to be.
+    fn learn_of(&mut self, row: &ShardRow, out: &mut Vec<Effect>) {
+        let mine = row.owner == Some(self.incarnation);
+        match self.own.get(&row.shard).map(|own| own.epoch()) {
+            Some(epoch) if row.epoch > epoch || (row.epoch == epoch && !mine) => {
+                let released = matches!(self.own.remove(&row.shard), Some(Own::Given { .. }));
+                self.gone.insert(row.shard, epoch);
+                if !released {
+                    out.push(Effect::Drop { shard: row.shard });
+                }
+                if mine {
+                    self.take((row.shard, row.epoch), out);
+                }
+            }
+            // A claim whose answer was lost; not one that was read before it was let go.
+            None if mine && self.gone.get(&row.shard).is_none_or(|gone| row.epoch > *gone) => {
+                self.take((row.shard, row.epoch), out);
+            }
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, (shard, epoch): (Shard, i64), out: &mut Vec<Effect>) {
+        let known = self.own.get(&shard).map(|own| own.epoch());
+        let gone = self.gone.get(&shard).copied();
+        if known.max(gone).is_none_or(|known| epoch > known) {
+            self.own.insert(shard, Own::Held { epoch });
+            out.push(Effect::Take { shard, epoch });
+        }
+    }
+
+    /// Begins to hand over what should be elsewhere.
+    fn move_on(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let leaving = self.phase == Phase::Leaving;
+        let settled = now.mono_us - self.same_since_us >= self.terms.settle_us;
+        if !leaving && !(settled && self.roster.is_calm()) {
+            return;
+        }
+        let under_way = self.own.values().filter(|own| !matches!(own, Own::Held { .. })).count();
+        let room = self.terms.hand_max.saturating_sub(under_way);
+        let elsewhere = |shard: &Shard| {
+            let home = self.roster.home(*shard).map(|node| node.incarnation);
+            home.filter(|home| *home != self.incarnation)
+        };
+        let held = self.own.iter().filter(|(_, own)| matches!(own, Own::Held { .. }));
+        let moves: Vec<(Shard, Option<Incarnation>)> = held
+            .map(|(shard, _)| (*shard, elsewhere(shard)))
+            .filter(|(_, heir)| leaving || heir.is_some())
+            .take(room)
+            .collect();
+        for (shard, heir) in moves {
+            self.give(now, shard, heir, out);
+        }
+    }
+
+    fn give(&mut self, now: Now, shard: Shard, heir: Option<Incarnation>, out: &mut Vec<Effect>) {
+        let Some(epoch) = self.holds(shard) else { return };
+        self.own.insert(shard, Own::Giving { epoch, heir, since_us: now.mono_us });
+        out.push(Effect::Give { shard, epoch });
+    }
+
+    /// Asks for the next change, where none is under way.
+    fn change(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.changing || self.phase == Phase::Out || now.mono_us < self.next_change_us {
+            return;
+        }
+        let given = self.own.iter().filter_map(|(shard, own)| match *own {
+            Own::Given { epoch, heir } => Some(Release { shard: *shard, epoch, heir }),
+            _ => None,
+        });
+        let given: Vec<Release> = given.collect();
+        let request = (!given.is_empty())
+            .then_some(Request::Release(given))
+            .or_else(|| self.burial(now))
+            .or_else(|| self.claims(now))
+            .or_else(|| {
+                (self.phase == Phase::Leaving && self.own.is_empty()).then_some(Request::Leave)
+            });
+        if let Some(request) = request {
+            self.changing = true;
+            out.push(Effect::Ask(request));
+        }
+    }
+
+    fn burial(&mut self, now: Now) -> Option<Request> {
+        if self.roster_us < self.read_after_us {
+            return None;
+        }
+        let confirm_us = self.terms.confirm_us;
+        let over = |(_, since_us): &(i64, i64)| now.mono_us - since_us >= confirm_us;
+        let who = self.overdue.iter().find(|(_, seen)| over(seen)).map(|(who, _)| *who)?;
+        // Whatever comes of it, it is looked at anew.
+        self.overdue.remove(&who);
+        Some(Request::Bury(who))
+    }
+
+    fn claims(&mut self, now: Now) -> Option<Request> {
+        let old = self.roster_us < self.read_after_us;
+        if old || self.phase != Phase::In || self.wants_out || !self.lease.holds(now, &self.terms) {
+            return None;
+        }
+        let free = self.roster.shards.iter().filter(|row| {
+            let known = self.own.contains_key(&row.shard);
+            let older = self.gone.get(&row.shard).is_some_and(|gone| row.epoch < *gone);
+            !known && !older && self.roster.is_claimable(row, self.incarnation)
+        });
+        let wanted: Vec<(Shard, i64)> = free.map(|row| (row.shard, row.epoch)).collect();
+        (!wanted.is_empty()).then_some(Request::Claim(wanted))
+    }
+}
