@@ -47,11 +47,12 @@ impl Register {
         Register { shards, ..Register::default() }
     }
 
-    /// A life begins. Done again, nothing changes. Two lives of one name do not live at a time: the older one has to
-    /// be over.
+    /// A life begins. Done again, it is a renewal: whoever asks counts from this question, though an earlier one was
+    /// heard. Two lives of one name do not live at a time: the older one has to be over.
     pub fn join(&mut self, who: &Joining, lease_us: i64, now_us: i64) -> Joined {
-        if let Some(known) = self.nodes.get(&who.incarnation) {
-            return if known.dead { Joined::Dead } else { Joined::Done };
+        if self.nodes.contains_key(&who.incarnation) {
+            let renewed = self.renew(who.incarnation, false, lease_us, now_us);
+            return if renewed { Joined::Done } else { Joined::Dead };
         }
         let named = self.nodes.values_mut().filter(|node| !node.dead && node.name == who.name);
         for node in named {

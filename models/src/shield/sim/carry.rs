@@ -210,8 +210,12 @@ impl World {
         let ages: Vec<i64> = batch.entries.iter().map(|_| n.now(self.t).mono_us - staged).collect();
         let current = self.store.epoch(budget);
         let fenced = !self.has(Bug::EpochIgnored);
+        let beyond = self.store.books_beyond(budget, &batch);
         let met = self.store.meet(budget, epoch, &batch, boot, self.t, fenced);
         if met == Met::Applied {
+            if beyond {
+                self.check.fail(format!("BG-1: a slice of budget {budget} books beyond its quota"));
+            }
             let owns = self.store.owner(budget) == Some(Incarnation(incarnation));
             let Self { check, store, t, .. } = self;
             check.applied(*t, &ages, budget, epoch, current, owns, &batch, store);

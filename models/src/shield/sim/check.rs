@@ -39,6 +39,8 @@ pub struct Check {
     /// `KIKI_SIM_TRACE=1`: print what is granted, booked and acknowledged.
     pub trace: bool,
     promises: BTreeMap<Op, Promise>,
+    /// Holds that ended without a booking: their purse has their money again.
+    over: HashSet<Op>,
     window: Reference,
     /// Facts that are durable but not acknowledged: slices that are out may not know of them.
     untold: HashMap<Op, (usize, Micros, Day)>,
@@ -85,6 +87,8 @@ impl Check {
                 "BG-1: campaign {campaign} was granted a hold after its pause was acknowledged"
             ));
         }
+        // A request that comes once more is a hold of its own, where the first was given back.
+        self.over.remove(&hold.id);
         let promise =
             Promise { campaign, amount: hold.amount, day: hold.day, until, life, kept_by: None };
         if self.promises.insert(hold.id, promise).is_some() {
@@ -139,6 +143,9 @@ impl Check {
             self.fail(format!("BG-2: hold {} expired to nothing after its notice", hold.id));
         }
         self.promises.remove(&hold.id);
+        if matches!(hold.state, HoldState::Expired | HoldState::Released) {
+            self.over.insert(hold.id);
+        }
     }
 
     pub fn kept(&mut self, hold: Op, node: usize) {
@@ -226,6 +233,10 @@ impl Check {
             }
         }
         let settled = entry.kind == Kind::Settle;
+        if let Some(hold) = entry.hold.filter(|hold| settled && self.over.contains(hold)) {
+            // Somebody else may hold the same money within the slice by now.
+            self.fail(format!("BG-1: hold {hold} had ended, and is booked within its slice"));
+        }
         if entry.kind == Kind::Late {
             self.late += 1;
         }

@@ -60,6 +60,10 @@ impl World {
 
     fn bid(&mut self) {
         let (campaign, node) = (1 + self.pick(BUDGETS - 1), self.pick(NODES));
+        self.bid_at(campaign, node);
+    }
+
+    fn bid_at(&mut self, campaign: usize, node: usize) {
         let ttl_us = self.between(SECOND / 2, self.limits.hold_ttl_max_us);
         let ask = Authorise {
             id: self.fresh(),
@@ -249,6 +253,10 @@ impl World {
                 let from = Asker::Client { op: crate::shield::hold::settle_op(hold) };
                 let message = Message::Ask { budget: campaign, ask, from };
                 self.send_to_owner(NODES_OUTSIDE, campaign, message);
+                // And it goes on to buy there: what the hold had is in other hands, or about to be.
+                for _ in 0..4 {
+                    self.bid_at(campaign, node);
+                }
             }
             _ => {}
         }

@@ -21,8 +21,8 @@ impl World {
                 self.jumped = true;
                 self.nodes[node].wall_offset = if self.chance(50) { 0 } else { jump };
             }
-            60..68 => self.move_one(),
-            68..75 => self.usurp(),
+            60..65 => self.move_one(),
+            65..75 => self.usurp(),
             75..78 => self.nodes[node].member.leave(),
             78..84 => self.store.down_until = self.t + self.between(SECOND / 10, 5 * SECOND),
             84..90 => {

@@ -143,6 +143,19 @@ impl Store {
         Met::Applied
     }
 
+    /// Whether a batch books more from a slice than is left of it, whether the slice outlives the batch or not.
+    pub fn books_beyond(&self, budget: usize, batch: &Batch) -> bool {
+        let slices = &self.cores[budget].slices;
+        let mut booked: BTreeMap<SliceId, Micros> = BTreeMap::new();
+        for (id, amount) in &batch.slice_settles {
+            *booked.entry(*id).or_default() += *amount;
+        }
+        booked.iter().any(|(id, amount)| {
+            // What is given back with the same batch may have been booked before.
+            slices.get(id).is_none_or(|slice| slice.settled + *amount > slice.quota)
+        })
+    }
+
     fn add(&mut self, budget: usize, entry: &Entry) {
         let sums = &mut self.sums[budget];
         match entry.kind {
