@@ -2,9 +2,10 @@
 //!
 //! One [`register::Register`] is the authority: rows in the database, changed by transactions. Every node has a
 //! [`member::Member`], which renews its lease there, claims the shards that it should own, hands over what others
-//! should, and knows at every moment whether it may still serve. What keeps the money right does not depend on
-//! any of it being on time: each write names the epoch of its shard, and an old epoch is refused (OW-1). Leases
-//! see to it that there is one owner to ask, and that nobody answers from memory that is out of date.
+//! should, and knows at every moment whether it may still serve. What a campaign books does not depend
+//! on any of it being on time: each write names the epoch of its shard, and an old epoch is refused (OW-1). Leases
+//! see to it that nobody answers from memory that is out of date: what an account's window counts of bookings
+//! elsewhere, what people allow, what a budget has left.
 
 pub mod lease;
 pub mod member;

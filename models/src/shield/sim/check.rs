@@ -319,11 +319,16 @@ impl Reference {
         let mut left = amount;
         // The account cancels the oldest that it has when it hears of the refund, and by then the
         // oldest of this moment may have left. The newest stay longest: nothing that a correct
-        // account does comes out lower than this.
-        for (_, entry, ..) in self.entries.iter_mut().rev() {
-            let cancelled = (*entry).min(left);
-            *entry -= cancelled;
-            left -= cancelled;
+        // account does comes out lower than this. Those that it knows first: of the others it may hear later,
+        // when they count in full.
+        for known in [true, false] {
+            for (_, entry, _, told) in self.entries.iter_mut().rev() {
+                if *told == known {
+                    let cancelled = (*entry).min(left);
+                    *entry -= cancelled;
+                    left -= cancelled;
+                }
+            }
         }
         self.credits.retain(|(at, ..)| t - at < 2 * WINDOW_US);
         self.credits.push((t, op, left));

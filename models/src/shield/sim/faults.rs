@@ -25,15 +25,15 @@ impl World {
             65..75 => self.usurp(),
             75..78 => self.nodes[node].member.leave(),
             78..84 => self.store.down_until = self.t + self.between(SECOND / 10, 5 * SECOND),
-            84..90 => {
+            84..88 => {
                 // Another database takes over, with another clock.
                 self.store.down_until = self.t + self.between(SECOND / 10, 2 * SECOND);
                 self.store.clock_us = self.between(-STORE_CLOCK_US, STORE_CLOCK_US);
             }
-            90..95 => {
+            88..96 => {
                 self.stranded = [false; NODES];
                 self.stranded[node] = self.chance(70);
-                if self.chance(50) {
+                if self.chance(75) {
                     // It is cut off from the database that takes over.
                     self.store.clock_us = self.between(-STORE_CLOCK_US, STORE_CLOCK_US);
                 }
@@ -91,10 +91,12 @@ impl World {
         self.member_effects(node, out);
     }
 
-    /// A budget gets another owner while the one that it has is well and knows nothing of it, as it would be if
-    /// clocks went wrong by more than any margin. Two may believe to own it then; the money has to be right.
+    /// A campaign gets another owner while the one that it has is well and knows nothing of it, as it would be if
+    /// clocks went wrong by more than any margin. Two believe to own it then; its money has to be right, as what an
+    /// authority gives is durable first. Of the account's window that is not so: what was booked elsewhere is
+    /// counted in memory, and one owner at a time is what leases are for.
     fn usurp(&mut self) {
-        let (budget, node) = (self.pick(BUDGETS), self.pick(NODES));
+        let (budget, node) = (1 + self.pick(BUDGETS - 1), self.pick(NODES));
         let me = Incarnation(self.nodes[node].incarnation);
         if self.nodes[node].up && self.store.owner(budget) != Some(me) {
             self.usurped.insert((budget, self.store.epoch(budget)));
