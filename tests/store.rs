@@ -3,6 +3,8 @@
 
 #[path = "store/backup.rs"]
 mod backup;
+#[path = "store/cluster.rs"]
+mod cluster;
 #[path = "store/commit.rs"]
 mod commit;
 #[path = "store/committer.rs"]

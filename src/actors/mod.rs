@@ -1,6 +1,7 @@
 //! Shells: supervision trees, mailboxes, timers, and effects carried out. Only [`kernel`] spawns
 //! actors.
 
+pub mod cluster;
 pub mod flow;
 pub mod kernel;
 pub mod shield;

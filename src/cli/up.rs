@@ -12,6 +12,7 @@ use super::config_args::ConfigArgs;
 use super::exit::{CliError, CliResult};
 use super::{fresh, front_door};
 use crate::access::Door;
+use crate::actors::cluster::{Cluster, ClusterSettings};
 use crate::actors::flow::{Flow, FlowTerms};
 use crate::actors::kernel::{KernelConfig, Registry};
 use crate::actors::shield::audit::{AuditTerms, AuditWitness};
@@ -24,12 +25,17 @@ use crate::api::shield::{App, Front, HttpTerms, TokenKeys};
 use crate::api::{admin, flow, health, value};
 use crate::config::{Config, Loaded, master_key, token_secret};
 use crate::connectors::redis::Redis;
+use crate::models::cluster::member::Identity;
+use crate::models::cluster::node::Roles;
+use crate::models::cluster::terms::ClusterTerms;
 use crate::models::shield::terms::WindowCap;
 use crate::store::{ServerLock, Store};
 use crate::telemetry::{self, Collector};
 
 /// How often the metrics' histograms are tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// Why a process ends whose node was given up by others.
+const LOST: &str = "the database was out of reach for longer than this node's lease, and another kiki has taken its place";
 /// After the order to stop, requests are still taken for a moment, so that whoever balances load can
 /// notice that this process is not ready.
 const LINGER: Duration = Duration::from_millis(100);
@@ -81,13 +87,18 @@ pub async fn run(args: UpArgs) -> CliResult {
     let door = Arc::new(door.with_witness(Arc::new(witness.clone())));
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let patience = config.server.request_timeout_ms.duration();
-    let shield = Shield::start(
+    let cluster = Cluster::start(&registry, store.clone(), node(&config))
+        .await
+        .map_err(|e| CliError::failed(format!("cluster: {e}")))?;
+    let placement = Arc::clone(cluster.placement());
+    let shield = Shield::start_on(
         &registry,
         store.clone(),
         terms(&config),
         master,
         config.store.committer(),
         patience,
+        Arc::clone(&placement),
     )
     .await
     .map_err(|e| CliError::failed(format!("syncshield: {e}")))?;
@@ -150,7 +161,11 @@ pub async fn run(args: UpArgs) -> CliResult {
     announce(&config, &shield, &door, began.elapsed());
     tracing::info!(port = config.server.grpc_addr().port(), "syncvalue: Online");
 
-    signal().await.map_err(CliError::failed)?;
+    tokio::select! {
+        signal = signal() => signal.map_err(CliError::failed)?,
+        // What is in memory is of a life that is over: the next start reads what is true.
+        () = placement.lost() => return Err(CliError::failed(LOST)),
+    }
     println!("stopping: finishing what runs");
     registry.end_event_streams();
     tokio::time::sleep(LINGER).await;
@@ -160,6 +175,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     flow.drain(config.server.drain_grace_ms.duration()).await;
     value.drain(config.server.drain_grace_ms.duration()).await;
     shield.drain(config.server.drain_grace_ms.duration()).await;
+    cluster.leave(config.server.drain_grace_ms.duration()).await;
     registry.shutdown(config.server.drain_grace_ms.duration()).await;
     let _ = end_export.send(true);
     while exporting.join_next().await.is_some() {}
@@ -168,6 +184,20 @@ pub async fn run(args: UpArgs) -> CliResult {
     drop(lock);
     println!("stopped");
     Ok(())
+}
+
+/// This process as a node: the only one of its store.
+fn node(config: &Config) -> ClusterSettings {
+    ClusterSettings {
+        terms: ClusterTerms::default(),
+        me: Identity {
+            name: "kiki".to_owned(),
+            address: config.server.shield_addr().to_string(),
+            roles: Roles::ALL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        data_dir: config.store.data_dir.clone(),
+    }
 }
 
 /// SyncShield's settings.

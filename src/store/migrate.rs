@@ -21,6 +21,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "fair_deliveries", include_str!("../../migrations/0004_fair_deliveries.sql")),
     (5, "value", include_str!("../../migrations/0005_value.sql")),
     (6, "flow", include_str!("../../migrations/0006_flow.sql")),
+    (7, "cluster", include_str!("../../migrations/0007_cluster.sql")),
 ];
 
 /// A migration that failed is tried again this often: it may have met another process's.

@@ -9,6 +9,7 @@
 mod backup;
 mod batch;
 mod batcher;
+mod cluster;
 mod commit;
 mod config;
 mod error;

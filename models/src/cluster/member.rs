@@ -212,6 +212,10 @@ impl Member {
         self.wants_out = wants_out;
     }
 
+    pub fn identity(&self) -> &Identity {
+        &self.me
+    }
+
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
     }

@@ -29,5 +29,5 @@ pub use forget::Forgets;
 pub use load::AccountTerms;
 pub use names::{ACCOUNT_BUDGET, BudgetName, NAME_CHARS_MAX, is_name};
 pub use service::{Shield, ShieldError};
-pub use shared::ShieldTerms;
+pub use shared::{ShieldTerms, now};
 pub use writes::{Rows, Writes, Written};

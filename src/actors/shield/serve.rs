@@ -109,6 +109,11 @@ impl BudgetActor {
                     live.with_purse(|p, at, out| p.recall(at, Lane::Account, slice, out));
                 }
             }
+            // What is booked elsewhere is counted in memory, and the answer frees what was held for it: of this one
+            // owner at a time may be asked, and one whose lease is over is none.
+            Msg::Notes { reply, .. } if !self.shared.placement.serves() => {
+                reply.send(Answer::NotOwner);
+            }
             Msg::Notes { notes, reply } => live.ask(Ask::Note(notes), Asker::Noted(reply)),
             Msg::Committed { generation, outcome } => {
                 if generation == live.generation {

@@ -19,9 +19,11 @@ use super::vault::Vault;
 use super::view::BudgetView;
 use super::webhooks::Hooks;
 use super::writes::Writes;
+use crate::actors::cluster::Placement;
 use crate::actors::kernel::{AskError, Entities, Registry, Reply, Service};
 use crate::clock;
 use crate::connectors::hook::HookClient;
+use crate::models::cluster::node::Incarnation;
 use crate::models::shield::ask::Order;
 use crate::models::shield::compliance::facts::{Facts, Settings};
 use crate::models::shield::compliance::period::Period;
@@ -74,7 +76,7 @@ pub struct Shield {
 type Result<T> = std::result::Result<T, ShieldError>;
 
 impl Shield {
-    /// Starts the service: takes every shard, makes sure of the default account, grows the tree.
+    /// Starts the service in a process that is alone with its store: every shard is taken for good, whoever had it.
     pub async fn start(
         registry: &Registry,
         store: Store,
@@ -83,16 +85,30 @@ impl Shield {
         committer: CommitterTerms,
         patience: Duration,
     ) -> std::result::Result<Shield, Box<dyn std::error::Error + Send + Sync>> {
+        let incarnation = Incarnation(rand::random());
+        let shards: Vec<i64> = (0..SHARDS).collect();
+        let epochs = store.acquire(&shards, &incarnation.to_string()).await?;
+        let placement = Placement::fixed(incarnation, &epochs);
+        Self::start_on(registry, store, terms, master, committer, patience, placement).await
+    }
+
+    /// Starts the service on a node: makes sure of the default account, grows the tree.
+    pub async fn start_on(
+        registry: &Registry,
+        store: Store,
+        terms: ShieldTerms,
+        master: MasterKey,
+        committer: CommitterTerms,
+        patience: Duration,
+        placement: Arc<Placement>,
+    ) -> std::result::Result<Shield, Box<dyn std::error::Error + Send + Sync>> {
         super::metrics::describe();
         super::audit::describe();
         super::webhooks::describe();
         let vault = Vault::open(&store, master).await?;
-        let incarnation: u64 = rand::random();
-        let shards: Vec<i64> = (0..SHARDS).collect();
-        let epochs = store.acquire(&shards, &format!("{incarnation:016x}")).await?;
         let paused = store.paused_by_restore().await?.is_some();
         let (committer, driver) = Committer::new(store.clone(), committer);
-        let shared = Shared::new(terms, store, committer, incarnation, epochs, paused, vault);
+        let shared = Shared::new(terms, store, committer, placement, paused, vault);
         let account = shared.terms.default_account.clone();
         if shared.store.account(&account).await?.is_none() {
             let currency = shared.terms.default_currency;
@@ -196,7 +212,8 @@ impl Shield {
 
     /// Whether requests can be answered: the tree stands and the store takes writes.
     pub fn ready(&self) -> bool {
-        self.service.ready() && super::committer::accepts(&self.shared)
+        let shared = &self.shared;
+        self.service.ready() && super::committer::accepts(shared) && shared.placement.serves()
     }
 
     pub fn service_ready(&self) -> bool {
@@ -225,6 +242,20 @@ impl Shield {
         }
     }
 
+    /// Asks a budget's actor for what only its owner may answer. A node whose lease is over is none, whatever
+    /// is in its memory.
+    async fn ask_owner<T: Send + 'static>(
+        &self,
+        name: &BudgetName,
+        make: impl FnOnce(Reply<Told<T>>) -> Msg,
+    ) -> Result<T> {
+        if !self.shared.placement.serves() {
+            return Err(ShieldError::Unavailable);
+        }
+        self.ask(name, make).await
+    }
+
+    /// The same of what is answered from the node's own slices and holds, for as long as those last.
     async fn ask<T: Send + 'static>(
         &self,
         name: &BudgetName,
@@ -293,7 +324,7 @@ impl Shield {
     }
 
     pub async fn spend(&self, name: &BudgetName, ask: SpendAsk) -> Result<Booked> {
-        self.ask(name, |reply| Msg::Spend { ask: Box::new(ask), reply }).await
+        self.ask_owner(name, |reply| Msg::Spend { ask: Box::new(ask), reply }).await
     }
 
     pub async fn order(
@@ -303,15 +334,15 @@ impl Shield {
         body: u64,
         order: Order,
     ) -> Result<Booked> {
-        self.ask(name, |reply| Msg::Order { op, body, order: Box::new(order), reply }).await
+        self.ask_owner(name, |reply| Msg::Order { op, body, order: Box::new(order), reply }).await
     }
 
     pub async fn budget(&self, name: &BudgetName) -> Result<Box<BudgetView>> {
-        self.ask(name, |reply| Msg::See { reply }).await
+        self.ask_owner(name, |reply| Msg::See { reply }).await
     }
 
     pub async fn account(&self, account: &str) -> Result<AccountSeen> {
-        self.ask(&BudgetName::account(account), |reply| Msg::SeeAccount { reply }).await
+        self.ask_owner(&BudgetName::account(account), |reply| Msg::SeeAccount { reply }).await
     }
 
     /// What one unit of a currency is in the account's own, by the newest rate that is not of a day to come;

@@ -1,6 +1,6 @@
 //! What all actors of SyncShield share: the store, the limits, the shards' epochs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -12,10 +12,12 @@ use super::forget::Memories;
 use super::person::{Handler, Persons, ShieldHoldings};
 use super::vault::Vault;
 use super::webhooks::{HookTerms, Post};
+use crate::actors::cluster::Placement;
 use crate::actors::flow::FlowHoldings;
 use crate::actors::kernel::Entities;
 use crate::actors::value::ValueHoldings;
 use crate::clock;
+use crate::models::cluster::shard::Shard;
 use crate::models::shield::entry::{HolderId, Now};
 use crate::models::shield::limits::Limits;
 use crate::models::shield::terms::WindowCap;
@@ -46,7 +48,7 @@ pub struct Shared {
     pub committer: Committer,
     /// Names this life of the process among holders of slices.
     pub incarnation: u64,
-    epochs: BTreeMap<i64, i64>,
+    pub placement: Arc<Placement>,
     holders: AtomicU64,
     /// Actors whose last life did not end in order.
     unclean: Mutex<HashMap<String, ()>>,
@@ -73,8 +75,7 @@ impl Shared {
         terms: ShieldTerms,
         store: Store,
         committer: Committer,
-        incarnation: u64,
-        epochs: BTreeMap<i64, i64>,
+        placement: Arc<Placement>,
         paused: bool,
         vault: Vault,
     ) -> Arc<Shared> {
@@ -83,8 +84,8 @@ impl Shared {
             terms,
             store,
             committer,
-            incarnation,
-            epochs,
+            incarnation: placement.incarnation().0,
+            placement,
             holders: AtomicU64::new(0),
             unclean: Mutex::default(),
             paused: AtomicBool::new(paused),
@@ -106,8 +107,9 @@ impl Shared {
         })
     }
 
+    /// The epoch to write a shard of SyncShield's with; one that is refused where it is not this node's.
     pub fn epoch(&self, shard: i64) -> i64 {
-        self.epochs.get(&shard).copied().unwrap_or(-1)
+        u16::try_from(shard).map_or(-1, |shard| self.placement.epoch(Shard(shard)))
     }
 
     /// A holder that never was: the next life of some purse.

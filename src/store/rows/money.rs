@@ -9,7 +9,7 @@ record! {
     pub struct ShardRow in "shard" key ["shard"] {
         /// Always `*`.
         pub account: String,
-        /// 0 to 255.
+        /// 0 to 767: 256 of each role.
         pub shard: i64,
         pub epoch: i64,
         pub owner: String,

@@ -1,0 +1,243 @@
+//! `/cluster/member`: keeps this node's lease, claims its shards, and hands them over.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{last_life, metrics, placement::Placement};
+use crate::actors::kernel::{Actor, Cx, Fault, Reply as Promise};
+use crate::actors::shield::now;
+use crate::clock;
+use crate::models::cluster::member::{Effect, Identity, Member, Phase, Reply, Request};
+use crate::models::cluster::register::Joined;
+use crate::models::cluster::terms::ClusterTerms;
+use crate::store::Store;
+
+/// How often the member looks whether something is due.
+const TICK: Duration = Duration::from_millis(100);
+
+pub struct MemberActor {
+    store: Store,
+    terms: ClusterTerms,
+    placement: Arc<Placement>,
+    data_dir: PathBuf,
+    member: Member,
+    /// What was said of the register's last refusal: said once.
+    waits: bool,
+    last_error: Option<String>,
+    leaving: Vec<Promise<()>>,
+}
+
+pub enum Msg {
+    Tick,
+    Answered(Request, Reply, Option<String>),
+    /// Everything that this node serves has come to its end: let it all go.
+    Leave(Promise<()>),
+}
+
+/// The member as operators see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct MemberView {
+    pub node: String,
+    pub incarnation: String,
+    pub phase: &'static str,
+    pub roles: String,
+    pub shards: usize,
+    /// How long the lease holds if nothing is heard.
+    pub lease_ms: i64,
+    pub nodes: usize,
+    pub last_error: Option<String>,
+}
+
+impl MemberActor {
+    pub fn new(
+        store: Store,
+        terms: ClusterTerms,
+        me: Identity,
+        placement: Arc<Placement>,
+        data_dir: PathBuf,
+    ) -> MemberActor {
+        let before = last_life::read(&data_dir);
+        let member = Member::new(terms.clone(), me, placement.incarnation(), before);
+        MemberActor {
+            store,
+            terms,
+            placement,
+            data_dir,
+            member,
+            waits: false,
+            last_error: None,
+            leaving: Vec::new(),
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>, cx: &mut Cx<Self>) {
+        for effect in effects {
+            match effect {
+                Effect::Ask(request) => self.ask(request, cx),
+                Effect::Take { shard, epoch } => {
+                    self.placement.set(shard, Some(epoch));
+                    metrics::taken();
+                }
+                // What serves it has come to its end before this node began to leave.
+                Effect::Give { shard, .. } => {
+                    self.placement.set(shard, None);
+                    let mut out = Vec::new();
+                    self.member.given(now(), shard, &mut out);
+                    self.carry_out(out, cx);
+                }
+                Effect::Drop { shard } => {
+                    self.placement.set(shard, None);
+                    metrics::dropped();
+                    tracing::warn!(%shard, "shard {shard} was taken by another node");
+                }
+                Effect::Lost => {
+                    self.placement.lose();
+                    tracing::error!(incarnation = %self.member.incarnation(),
+                        "this node's lease was over, and another node has ended its life: it may not serve any more");
+                }
+            }
+        }
+        let roster = Some(self.member.roster().clone());
+        self.placement.publish(self.member.until_us(), roster);
+    }
+
+    fn ask(&mut self, request: Request, cx: &mut Cx<Self>) {
+        let (store, lease_us) = (self.store.clone(), self.terms.lease_us);
+        let me = self.member.incarnation();
+        // A question about the lease that takes longer is asked anew, in good time.
+        let patience = Duration::from_micros((lease_us / 4).max(1).unsigned_abs());
+        let asked = request.clone();
+        let answer = async move {
+            let asking = async {
+                Ok::<Reply, crate::store::StoreError>(match &request {
+                    Request::Join(who) => {
+                        let (joined, roster) = store.join(who, lease_us).await?;
+                        Reply::Joined(joined, Box::new(roster))
+                    }
+                    Request::Renew { draining } => {
+                        Reply::Renewed(store.renew(me, *draining, lease_us).await?.map(Box::new))
+                    }
+                    Request::Look => Reply::Looked(Box::new(store.roster().await?)),
+                    Request::Bury(who) => {
+                        if store.bury(*who).await? {
+                            tracing::warn!(incarnation = %who, "the lease of node {who} is over: its shards are free");
+                        }
+                        Reply::Buried
+                    }
+                    Request::Claim(wanted) => Reply::Claimed(store.claim(me, wanted).await?),
+                    Request::Release(released) => {
+                        store.release(me, released).await?;
+                        Reply::Released
+                    }
+                    Request::Leave => {
+                        store.leave(me).await?;
+                        Reply::Left
+                    }
+                })
+            };
+            match tokio::time::timeout(patience, asking).await {
+                Ok(Ok(reply)) => (reply, None),
+                Ok(Err(error)) => (Reply::Failed, Some(error.to_string())),
+                Err(_) => (Reply::Failed, Some("no answer in time".to_owned())),
+            }
+        };
+        cx.pipe(answer, move |(reply, error)| Msg::Answered(asked, reply, error));
+    }
+
+    /// What came of joining, for whoever looks at the logs.
+    fn note(&mut self, reply: &Reply) {
+        match reply {
+            Reply::Joined(Joined::Done, _) => {
+                if let Err(error) = last_life::write(&self.data_dir, self.member.incarnation()) {
+                    // The next start waits for this life's lease, no more.
+                    tracing::warn!(%error, "this life of the node could not be noted");
+                }
+            }
+            Reply::Joined(Joined::Taken { .. }, roster) if !self.waits => {
+                self.waits = true;
+                let name = &self.member.identity().name;
+                let other = roster.nodes.iter().find(|node| node.name == *name);
+                let at = other.map(|node| node.address.clone()).unwrap_or_default();
+                tracing::warn!(node = %name, %at, "node {name} is there already, at {at}: waiting for its lease to end");
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Actor for MemberActor {
+    type Msg = Msg;
+    type View = MemberView;
+    const TYPE: &'static str = "member";
+
+    async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        // A life after a failure: what the one before held is told anew when it has joined.
+        cx.send_after(Duration::ZERO, Msg::Tick);
+        Ok(())
+    }
+
+    async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
+        let mut out = Vec::new();
+        match msg {
+            Msg::Tick => {
+                self.member.tick(now(), &mut out);
+                cx.send_after(TICK, Msg::Tick);
+            }
+            Msg::Answered(asked, reply, error) => {
+                if error.is_some() {
+                    metrics::failed();
+                    self.last_error = error;
+                }
+                self.note(&reply);
+                self.member.answered(now(), &asked, reply, &mut out);
+            }
+            Msg::Leave(done) => {
+                self.leaving.push(done);
+                self.member.leave();
+                self.member.tick(now(), &mut out);
+            }
+        }
+        self.carry_out(out, cx);
+        let lease_us = self.member.until_us().saturating_sub(clock::mono_us());
+        metrics::state(self.placement.owned(), lease_us.max(-1_000_000));
+        if matches!(self.member.phase(), Phase::Left | Phase::Over) {
+            self.leaving.drain(..).for_each(|done| done.send(()));
+        }
+        Ok(())
+    }
+
+    fn view(&self) -> MemberView {
+        let lease_us = self.member.until_us().saturating_sub(clock::mono_us());
+        MemberView {
+            node: self.member.identity().name.clone(),
+            incarnation: self.member.incarnation().to_string(),
+            phase: match self.member.phase() {
+                Phase::Out => "joining",
+                Phase::In => "in",
+                Phase::Leaving => "leaving",
+                Phase::Left => "left",
+                Phase::Over => "lost",
+            },
+            roles: self.member.identity().roles.to_string(),
+            shards: self.placement.owned(),
+            lease_ms: lease_us.max(0) / 1_000,
+            nodes: self.member.roster().nodes.len(),
+            last_error: self.last_error.clone(),
+        }
+    }
+
+    fn idle(&self) -> bool {
+        false
+    }
+
+    fn label(msg: &Msg) -> &'static str {
+        match msg {
+            Msg::Tick => "tick",
+            Msg::Answered(..) => "answered",
+            Msg::Leave(_) => "leave",
+        }
+    }
+}

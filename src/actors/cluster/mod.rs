@@ -1,0 +1,13 @@
+//! This process as a node: its lease, its shards, and what others may know of them. The rules are in
+//! `models/cluster/`, the register in the database is `store/cluster.rs`.
+
+mod last_life;
+mod member;
+mod metrics;
+mod placement;
+mod service;
+
+pub use member::MemberView;
+pub use metrics::describe;
+pub use placement::Placement;
+pub use service::{Cluster, ClusterError, ClusterSettings};

@@ -1,0 +1,111 @@
+//! The node as others use it: it joins before anything is served, and leaves when everything is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::member::{MemberActor, Msg};
+use super::placement::Placement;
+use crate::actors::kernel::{Handle, Registry, Service, SpawnError, Strategy, per_minute};
+use crate::models::cluster::member::Identity;
+use crate::models::cluster::node::Incarnation;
+use crate::models::cluster::shard::Shard;
+use crate::models::cluster::terms::ClusterTerms;
+use crate::store::Store;
+
+/// How long the shards of a node that has joined may be in coming.
+const CLAIMS: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Debug)]
+pub struct ClusterSettings {
+    pub terms: ClusterTerms,
+    pub me: Identity,
+    /// Where this node notes its life.
+    pub data_dir: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    #[error("{0}")]
+    Terms(&'static str),
+    #[error(
+        "the database does not answer, or node {0} is there already and its lease does not end"
+    )]
+    Refused(String),
+    #[error("this node was ended by another one before it had begun")]
+    Lost,
+}
+
+#[derive(Clone)]
+pub struct Cluster {
+    service: Arc<Service>,
+    member: Handle<Msg>,
+    placement: Arc<Placement>,
+}
+
+impl Cluster {
+    /// Joins, and waits for the shards that nobody else has.
+    ///
+    /// ```text
+    /// /cluster
+    /// └── member                 permanent: the lease, claims and hand-overs
+    /// ```
+    pub async fn start(
+        registry: &Registry,
+        store: Store,
+        settings: ClusterSettings,
+    ) -> Result<Cluster, ClusterError> {
+        let ClusterSettings { terms, me, data_dir } = settings;
+        if let Some(mistake) = terms.mistake() {
+            return Err(ClusterError::Terms(mistake));
+        }
+        super::metrics::describe();
+        let placement = Placement::new(Incarnation(rand::random()));
+        let service = registry.service("cluster").strategy(Strategy::OneForOne).start()?;
+        let (own, identity, lease_us) = (Arc::clone(&placement), me.clone(), terms.lease_us);
+        let member =
+            service.supervisor().child("member").intensity(10, per_minute()).start(move || {
+                let (store, terms, me) = (store.clone(), terms.clone(), identity.clone());
+                MemberActor::new(store, terms, me, Arc::clone(&own), data_dir.clone())
+            })?;
+        let cluster = Cluster { service: Arc::new(service), member, placement };
+        let lease = Duration::from_micros(lease_us.unsigned_abs());
+        let joined = |it: &Placement| it.serves() || it.is_lost();
+        if tokio::time::timeout(lease * 2, cluster.placement.wait_for(joined)).await.is_err() {
+            return Err(ClusterError::Refused(me.name));
+        }
+        let settled = |it: &Placement| it.is_lost() || has_its_own(it, &me);
+        let waited = tokio::time::timeout(CLAIMS, cluster.placement.wait_for(settled)).await;
+        if waited.is_err() || cluster.placement.is_lost() {
+            return Err(ClusterError::Lost);
+        }
+        Ok(cluster)
+    }
+
+    pub fn placement(&self) -> &Arc<Placement> {
+        &self.placement
+    }
+
+    /// Lets everything go, and leaves. Whatever served it has to have ended before.
+    pub async fn leave(&self, patience: Duration) {
+        if self.member.ask(patience, Msg::Leave).await.is_err() {
+            tracing::warn!("this node could not leave in time: its lease ends by itself");
+        }
+        self.service.drain(patience).await;
+    }
+}
+
+/// Whether no shard is left that this node could claim.
+fn has_its_own(placement: &Placement, me: &Identity) -> bool {
+    let roster = placement.roster();
+    let mut all = Shard::all(me.roles).peekable();
+    all.peek().is_none()
+        || all.all(|shard| {
+            placement.epoch(shard) >= 0
+                || roster
+                    .shard(shard)
+                    .is_some_and(|row| !roster.is_claimable(row, placement.incarnation()))
+        })
+}
