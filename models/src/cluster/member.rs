@@ -5,10 +5,12 @@
 //! under way at a time, and one change. An answer that never came is as good as a refusal: the next roster tells
 //! what has become of it.
 
+mod words;
+
 use std::collections::BTreeMap;
 
 use super::lease::{Lease, Sent};
-use super::node::{Incarnation, Roles};
+use super::node::Incarnation;
 use super::register::{Joined, Joining};
 use super::roster::{Roster, ShardRow};
 use super::shard::Shard;
@@ -16,81 +18,7 @@ use super::terms::ClusterTerms;
 use crate::shield::entry::Now;
 use crate::shield::limits::Bug;
 
-/// A node, whichever life of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    pub name: String,
-    pub address: String,
-    pub roles: Roles,
-    pub version: String,
-}
-
-/// A shard that is let go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Release {
-    pub shard: Shard,
-    pub epoch: i64,
-    pub heir: Option<Incarnation>,
-}
-
-/// Asked of the register.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
-    /// [`super::register::Register::join`], and the roster.
-    Join(Box<Joining>),
-    /// [`super::register::Register::renew`], and the roster.
-    Renew {
-        draining: bool,
-    },
-    /// The roster.
-    Look,
-    Bury(Incarnation),
-    Claim(Vec<(Shard, i64)>),
-    Release(Vec<Release>),
-    Leave,
-}
-
-impl Request {
-    /// Whether it is about the lease; else it changes something.
-    pub fn is_of_the_lease(&self) -> bool {
-        matches!(self, Request::Join(_) | Request::Renew { .. } | Request::Look)
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    Joined(Joined, Box<Roster>),
-    /// `None`: this life is over.
-    Renewed(Option<Box<Roster>>),
-    Looked(Box<Roster>),
-    Buried,
-    Claimed(Vec<(Shard, i64)>),
-    Released,
-    Left,
-    /// It could not be asked, or nobody knows what came of it.
-    Failed,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    Ask(Request),
-    /// The shard is ours: serve it.
-    Take {
-        shard: Shard,
-        epoch: i64,
-    },
-    /// Take in nothing more for this shard, bring what is under way to its end, then call [`Member::given`].
-    Give {
-        shard: Shard,
-        epoch: i64,
-    },
-    /// The shard is somebody else's: end what is there of it, now.
-    Drop {
-        shard: Shard,
-    },
-    /// This life is over: end everything that it serves. [`Member::reborn`] begins the next.
-    Lost,
-}
+pub use words::{Effect, Identity, Phase, Release, Reply, Request, Route};
 
 /// What this node knows of one of its shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,29 +45,6 @@ impl Own {
             Own::Held { epoch } | Own::Giving { epoch, .. } | Own::Given { epoch, .. } => epoch,
         }
     }
-}
-
-/// Who answers for a shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// This node, with this epoch.
-    Here(i64),
-    There(Incarnation),
-    /// Nobody at this moment: it is on its way from one to another, or its owner is gone.
-    Nobody,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Not in, or not any more.
-    Out,
-    In,
-    /// Hands everything over.
-    Leaving,
-    /// Has left.
-    Left,
-    /// Its life was ended by others.
-    Over,
 }
 
 #[derive(Debug)]
@@ -506,7 +411,7 @@ impl Member {
     fn move_on(&mut self, now: Now, out: &mut Vec<Effect>) {
         let leaving = self.phase == Phase::Leaving;
         let settled = now.mono_us - self.same_since_us >= self.terms.settle_us;
-        if !leaving && !(settled && self.roster.is_calm()) {
+        if !(leaving || settled && self.roster.is_calm()) {
             return;
         }
         let under_way = self.own.values().filter(|own| !matches!(own, Own::Held { .. })).count();
