@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use kiki::config::{
-    Config, DEFAULT_TOML, Environment, Loader, LogFormat, keys, show, token_secret,
+    Config, DEFAULT_TOML, Environment, Leases, Loader, LogFormat, keys, show, token_secret,
 };
 use kiki::models::shield::limits::Limits;
 use kiki::models::shield::money::Micros;
@@ -307,6 +307,7 @@ fn redis_telemetry_and_audit_variables_are_read() {
         ("OTEL_TRACES_SAMPLER_ARG", "0.25"),
         ("LOG_LEVEL", "DEBUG"),
         ("LOG_FORMAT", "json"),
+        ("CLUSTER_LEASES", "fast"),
         ("REDIS_POOL_SIZE", ""),
     ]);
     assert_eq!(config.redis.addr.split(), Some(("cache", 6379)));
@@ -316,6 +317,7 @@ fn redis_telemetry_and_audit_variables_are_read() {
     assert_eq!(config.telemetry.otlp_endpoint.as_str(), "http://collector:4317");
     assert_eq!(config.telemetry.sample_ratio.micros(), 250_000);
     assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.cluster.leases, Leases::Fast);
     let split = with(&[("REDIS_HOST", "cache"), ("REDIS_PORT", "6380")]);
     assert_eq!(split.redis.addr.as_str(), "cache:6380");
     assert_eq!(with(&[("REDIS_HOST", "cache")]).redis.addr.as_str(), "cache:6379");

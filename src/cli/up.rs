@@ -23,7 +23,7 @@ use crate::api::grpc::{self, GrpcTerms};
 use crate::api::server::{self, Listener, Speaks};
 use crate::api::shield::{App, Front, HttpTerms, TokenKeys};
 use crate::api::{admin, flow, health, value};
-use crate::config::{Config, Loaded, master_key, token_secret};
+use crate::config::{Config, Leases, Loaded, master_key, token_secret};
 use crate::connectors::redis::Redis;
 use crate::models::cluster::member::Identity;
 use crate::models::cluster::node::Roles;
@@ -189,7 +189,10 @@ pub async fn run(args: UpArgs) -> CliResult {
 /// This process as a node: the only one of its store.
 fn node(config: &Config) -> ClusterSettings {
     ClusterSettings {
-        terms: ClusterTerms::default(),
+        terms: match config.cluster.leases {
+            Leases::Default => ClusterTerms::default(),
+            Leases::Fast => ClusterTerms::fast(),
+        },
         me: Identity {
             name: "kiki".to_owned(),
             address: config.server.shield_addr().to_string(),

@@ -35,6 +35,8 @@ macro_rules! choices {
 choices! {
     /// How log lines are written.
     LogFormat "\"text\" or \"json\"" { Text = "text", Json = "json" }
+    /// How long a node's lease is.
+    Leases "\"default\" or \"fast\"" { Default = "default", Fast = "fast" }
     /// Whether clients show certificates.
     TlsClientAuth "\"none\", \"optional\" or \"required\"" {
         None = "none", Optional = "optional", Required = "required"

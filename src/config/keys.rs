@@ -8,9 +8,9 @@ use super::section::Key;
 use super::suggest::nearest;
 use super::values::Values;
 use super::{
-    audit::Audit, auth::Auth, chaos::Chaos, flow::Flow, kernel::Kernel, limits::Limits, log::Log,
-    mlflow::Mlflow, peers::Peers, redis::Redis, server::Server, shield::Shield, store::Store,
-    telemetry::Telemetry, value::Value, webhooks::Webhooks,
+    audit::Audit, auth::Auth, chaos::Chaos, cluster::Cluster, flow::Flow, kernel::Kernel,
+    limits::Limits, log::Log, mlflow::Mlflow, peers::Peers, redis::Redis, server::Server,
+    shield::Shield, store::Store, telemetry::Telemetry, value::Value, webhooks::Webhooks,
 };
 
 /// Declares the whole configuration: one line per section.
@@ -47,6 +47,7 @@ sections! {
     audit: Audit,
     peers: Peers,
     kernel: Kernel,
+    cluster: Cluster,
     chaos: Chaos,
     log: Log,
     telemetry: Telemetry,

@@ -117,12 +117,17 @@ impl Server {
     /// SIGTERM, and its exit status.
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal(rustix::process::Signal::TERM);
+        self.ended(STOPPED_WITHIN)
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self, within: Duration) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("a child") {
                 return status;
             }
-            assert!(began.elapsed() < STOPPED_WITHIN, "still runs: {}", self.said());
+            assert!(began.elapsed() < within, "still runs: {}", self.said());
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -405,7 +405,9 @@ async fn taking_shards_at_once_gives_each_owner_its_own_epoch(db: &Db) {
     epochs.sort_unstable();
     assert_eq!(epochs, (before + 1..=before + 10).collect::<Vec<_>>());
     let owners = a.shards().await.expect("a read");
-    assert!(owners.iter().all(|row| row.epoch == before + 10 && row.owner == owners[0].owner));
+    let mut owners = owners.iter().filter(|row| row.shard < 256);
+    let owner = owners.next().expect("a shard").owner.clone();
+    assert!(owners.all(|row| row.epoch == before + 10 && row.owner == owner));
 }
 
 async fn a_reload_under_an_old_epoch_is_fenced(db: &Db) {

@@ -166,7 +166,7 @@ async fn connections_that_rested_over_a_restart_of_the_server_cost_no_error() {
     let epoch = own(&store).await;
     let reads = (store.budget(ACCOUNT, "b"), store.account(ACCOUNT), store.shards());
     let (_, _, shards) = tokio::join!(reads.0, reads.1, reads.2);
-    assert_eq!(shards.expect("a read").len(), 256);
+    assert_eq!(shards.expect("a read").len(), 768);
     proxy.line.send_replace(Line::Down);
     tokio::time::sleep(Duration::from_millis(1200)).await;
     proxy.line.send_replace(Line::Up);

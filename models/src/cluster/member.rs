@@ -5,9 +5,11 @@
 //! under way at a time, and one change. An answer that never came is as good as a refusal: the next roster tells
 //! what has become of it.
 
+#[cfg(test)]
+mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::lease::{Lease, Sent};
 use super::node::Incarnation;
@@ -69,6 +71,8 @@ pub struct Member {
     /// When it was asked for.
     roster_us: i64,
     own: BTreeMap<Shard, Own>,
+    /// Shards that were handed here though they belong elsewhere: they stay for as long as the nodes are the same.
+    placed: BTreeSet<Shard>,
     /// The epochs with which shards were let go last: older news is of before.
     gone: BTreeMap<Shard, i64>,
     /// Leases that were seen to be over: which one, and since when on this node's clock.
@@ -102,6 +106,7 @@ impl Member {
             roster: Roster::default(),
             roster_us: i64::MIN,
             own: BTreeMap::new(),
+            placed: BTreeSet::new(),
             gone: BTreeMap::new(),
             overdue: BTreeMap::new(),
             nodes_seen: Vec::new(),
@@ -372,6 +377,7 @@ impl Member {
         if nodes != self.nodes_seen {
             self.nodes_seen = nodes;
             self.same_since_us = now.mono_us;
+            self.placed.clear();
         }
         (self.roster, self.roster_us) = (roster, sent_us);
     }
@@ -403,6 +409,11 @@ impl Member {
         let gone = self.gone.get(&shard).copied();
         if known.max(gone).is_none_or(|known| epoch > known) {
             self.own.insert(shard, Own::Held { epoch });
+            // As it was read before it was claimed.
+            let heir = self.roster.shard(shard).and_then(|row| row.heir);
+            if heir == Some(self.incarnation) {
+                self.placed.insert(shard);
+            }
             out.push(Effect::Take { shard, epoch });
         }
     }
@@ -423,7 +434,7 @@ impl Member {
         let held = self.own.iter().filter(|(_, own)| matches!(own, Own::Held { .. }));
         let moves: Vec<(Shard, Option<Incarnation>)> = held
             .map(|(shard, _)| (*shard, elsewhere(shard)))
-            .filter(|(_, heir)| leaving || heir.is_some())
+            .filter(|(shard, heir)| leaving || heir.is_some() && !self.placed.contains(shard))
             .take(room)
             .collect();
         for (shard, heir) in moves {

@@ -59,8 +59,8 @@ impl MemberActor {
         placement: Arc<Placement>,
         data_dir: PathBuf,
     ) -> MemberActor {
-        let before = last_life::read(&data_dir);
-        let member = Member::new(terms.clone(), me, placement.incarnation(), before);
+        let (incarnation, before) = (placement.incarnation(), placement.before());
+        let member = Member::new(terms.clone(), me, incarnation, before);
         MemberActor {
             store,
             terms,

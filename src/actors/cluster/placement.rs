@@ -17,6 +17,7 @@ const NONE: i64 = -1;
 
 pub struct Placement {
     incarnation: Incarnation,
+    ended: Ended,
     epochs: Box<[AtomicI64]>,
     /// Until when this node may serve, on its monotonic clock.
     until_us: AtomicI64,
@@ -26,10 +27,22 @@ pub struct Placement {
     changed: Notify,
 }
 
+/// Lives of which it is certain that their processes have ended. That a lease is over proves nothing: whoever
+/// stood still for long may wake, and grant from a slice to its end.
+enum Ended {
+    All,
+    This(Option<Incarnation>),
+}
+
 impl Placement {
-    pub(super) fn new(incarnation: Incarnation) -> Arc<Placement> {
+    pub(super) fn new(incarnation: Incarnation, before: Option<Incarnation>) -> Arc<Placement> {
+        Placement::of(incarnation, Ended::This(before))
+    }
+
+    fn of(incarnation: Incarnation, ended: Ended) -> Arc<Placement> {
         Arc::new(Placement {
             incarnation,
+            ended,
             epochs: (0..ALL).map(|_| AtomicI64::new(NONE)).collect(),
             until_us: AtomicI64::new(i64::MIN),
             lost: AtomicBool::new(false),
@@ -38,9 +51,9 @@ impl Placement {
         })
     }
 
-    /// Of a process that has taken these shards for good, and has no lease that could end.
+    /// Of a process that is alone with its store, has taken these shards for good, and has no lease that could end.
     pub fn fixed(incarnation: Incarnation, epochs: &BTreeMap<i64, i64>) -> Arc<Placement> {
-        let placement = Placement::new(incarnation);
+        let placement = Placement::of(incarnation, Ended::All);
         for (shard, epoch) in epochs {
             if let Some(own) = usize::try_from(*shard).ok().and_then(|at| placement.epochs.get(at))
             {
@@ -53,6 +66,22 @@ impl Placement {
 
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    /// Whether the process of an earlier life has certainly ended.
+    pub fn has_ended(&self, life: Incarnation) -> bool {
+        match self.ended {
+            Ended::All => life != self.incarnation,
+            Ended::This(before) => before == Some(life),
+        }
+    }
+
+    /// The last life of this node, as far as it is certain that it has ended.
+    pub(super) fn before(&self) -> Option<Incarnation> {
+        match self.ended {
+            Ended::All => None,
+            Ended::This(before) => before,
+        }
     }
 
     /// Whether this node may answer for anything at all: its lease holds.

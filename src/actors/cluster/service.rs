@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::last_life;
 use super::member::{MemberActor, Msg};
 use super::placement::Placement;
 use crate::actors::kernel::{Handle, Registry, Service, SpawnError, Strategy, per_minute};
@@ -62,7 +63,8 @@ impl Cluster {
             return Err(ClusterError::Terms(mistake));
         }
         super::metrics::describe();
-        let placement = Placement::new(Incarnation(rand::random()));
+        let before = last_life::read(&data_dir);
+        let placement = Placement::new(Incarnation(rand::random()), before);
         let service = registry.service("cluster").strategy(Strategy::OneForOne).start()?;
         let (own, identity, lease_us) = (Arc::clone(&placement), me.clone(), terms.lease_us);
         let member =

@@ -12,6 +12,7 @@ use super::rows;
 use super::shared::{Shared, now};
 use crate::actors::kernel::Fault;
 use crate::clock;
+use crate::models::cluster::node::Incarnation;
 use crate::models::shield::budget::{Budget, Core};
 use crate::models::shield::day::DaySpan;
 use crate::models::shield::effect::Note;
@@ -115,11 +116,14 @@ pub async fn revive(
         let mut slice = rows::slice_of(row, seen)?;
         let (incarnation, holder, _) = rows::holder_parts(&row.holder)
             .ok_or_else(|| Fault::new("stored holder is not understood"))?;
-        // A holder of another process is dead with it; a campaign's own purse is the one that loads.
-        let alive = incarnation == shared.incarnation
-            && (name.is_account() || me.is_some_and(|me| me == holder));
-        slice.sealed |= !alive;
-        slice.drained |= !alive;
+        // A campaign's own purse is the one that loads. One of a process that is not known to have ended may serve
+        // from its slice to the end.
+        let over = match incarnation == shared.incarnation {
+            true => !name.is_account() && me.is_none_or(|me| me != holder),
+            false => shared.placement.has_ended(Incarnation(incarnation)),
+        };
+        slice.sealed |= over;
+        slice.drained |= over;
         core.slices.insert(slice.id, slice);
     }
     let window = match core.terms.window {
