@@ -34,6 +34,8 @@ use crate::telemetry::{self, Collector};
 
 /// How often the metrics' histograms are tidied.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// How long an orderly end may take to give the lease back: where the database is away, the next start waits for it.
+const LEAVE: Duration = Duration::from_secs(2);
 /// Why a process ends whose node was given up by others.
 const LOST: &str = "the database was out of reach for longer than this node's lease, and another kiki has taken its place";
 /// After the order to stop, requests are still taken for a moment, so that whoever balances load can
@@ -87,9 +89,13 @@ pub async fn run(args: UpArgs) -> CliResult {
     let door = Arc::new(door.with_witness(Arc::new(witness.clone())));
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let patience = config.server.request_timeout_ms.duration();
-    let cluster = Cluster::start(&registry, store.clone(), node(&config))
-        .await
-        .map_err(|e| CliError::failed(format!("cluster: {e}")))?;
+    let cluster = tokio::select! {
+        cluster = Cluster::start(&registry, store.clone(), node(&config)) => {
+            cluster.map_err(|e| CliError::failed(format!("cluster: {e}")))?
+        }
+        // Whoever waits for another's lease can be told not to.
+        signal = signal() => return signal.map_err(CliError::failed),
+    };
     let placement = Arc::clone(cluster.placement());
     let shield = Shield::start_on(
         &registry,
@@ -175,7 +181,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     flow.drain(config.server.drain_grace_ms.duration()).await;
     value.drain(config.server.drain_grace_ms.duration()).await;
     shield.drain(config.server.drain_grace_ms.duration()).await;
-    cluster.leave(config.server.drain_grace_ms.duration()).await;
+    cluster.leave(LEAVE).await;
     registry.shutdown(config.server.drain_grace_ms.duration()).await;
     let _ = end_export.send(true);
     while exporting.join_next().await.is_some() {}

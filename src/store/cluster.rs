@@ -209,10 +209,7 @@ async fn join(
     let mut args = Args::default();
     args.text(&who.name)?;
     args.text(&who.before.map(|before| before.to_string()).unwrap_or_default())?;
-    let sql = format!(
-        "UPDATE node SET dead = 1 WHERE name = $1 AND dead = 0 \
-         AND (incarnation = $2 OR lease_until <= {clock})"
-    );
+    let sql = "UPDATE node SET dead = 1 WHERE name = $1 AND dead = 0 AND incarnation = $2";
     args.query(sql.into()).execute(&mut *conn).await?;
     let mut args = Args::default();
     for text in [&who.incarnation.to_string(), &who.name, &who.address] {

@@ -54,9 +54,12 @@ async fn the_register_in_sql_is_the_one_of_the_rules(db: &Db) {
     for step in 0..600 {
         at += 1;
         // Of those that began last, mostly: of the others few live.
-        let late = lives.len().saturating_sub(6);
-        let from = if dice.random_range(0..8) == 0 { 0 } else { late };
-        let life = lives[dice.random_range(from..lives.len())];
+        let living: Vec<u64> = plain.roster(at).nodes.iter().map(|it| it.incarnation.0).collect();
+        let life = match dice.random_range(0..4) {
+            0 => lives[dice.random_range(0..lives.len())],
+            _ if living.is_empty() => 0,
+            _ => living[dice.random_range(0..living.len())],
+        };
         let me = Incarnation(life);
         // A lease of no time is over at once.
         let lease_us = if dice.random_range(0..3) == 0 { 0 } else { HOUR };

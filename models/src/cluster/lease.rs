@@ -54,6 +54,11 @@ impl Lease {
         now.mono_us < self.until_us
     }
 
+    /// How often the clocks have told of a machine that stood still.
+    pub fn doubts(&self) -> u64 {
+        self.doubts
+    }
+
     /// Until when it holds, on the monotonic clock, if nothing else happens.
     pub fn until_us(&self) -> i64 {
         self.until_us

@@ -20,34 +20,8 @@ use super::terms::ClusterTerms;
 use crate::shield::entry::Now;
 use crate::shield::limits::Bug;
 
+use words::Own;
 pub use words::{Effect, Identity, Phase, Release, Reply, Request, Route};
-
-/// What this node knows of one of its shards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Own {
-    Held {
-        epoch: i64,
-    },
-    /// Coming to rest, for somebody.
-    Giving {
-        epoch: i64,
-        heir: Option<Incarnation>,
-        since_us: i64,
-    },
-    /// At rest, and not yet let go.
-    Given {
-        epoch: i64,
-        heir: Option<Incarnation>,
-    },
-}
-
-impl Own {
-    fn epoch(self) -> i64 {
-        match self {
-            Own::Held { epoch } | Own::Giving { epoch, .. } | Own::Given { epoch, .. } => epoch,
-        }
-    }
-}
 
 #[derive(Debug)]
 pub struct Member {
@@ -77,6 +51,8 @@ pub struct Member {
     gone: BTreeMap<Shard, i64>,
     /// Leases that were seen to be over: which one, and since when on this node's clock.
     overdue: BTreeMap<Incarnation, (i64, i64)>,
+    /// Since when the register has answered without a failure.
+    well_since_us: Option<i64>,
     /// The nodes as they were last, and since when they are so.
     nodes_seen: Vec<(Incarnation, String)>,
     same_since_us: i64,
@@ -109,6 +85,7 @@ impl Member {
             placed: BTreeSet::new(),
             gone: BTreeMap::new(),
             overdue: BTreeMap::new(),
+            well_since_us: None,
             nodes_seen: Vec::new(),
             same_since_us: 0,
         }
@@ -232,7 +209,12 @@ impl Member {
     }
 
     pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let doubts = self.lease.doubts();
         self.lease.holds(now, &self.terms);
+        if self.lease.doubts() != doubts {
+            // Whether it is over, a renewal tells.
+            self.next_renew_us = i64::MIN;
+        }
         if self.is_over() {
             return;
         }
@@ -308,6 +290,10 @@ impl Member {
         let Some(sent) = self.asking.take() else { return };
         let mono_us = sent.at.mono_us;
         let revived = self.terms.has(Bug::RenewalRevives);
+        match &reply {
+            Reply::Failed => self.well_since_us = None,
+            _ => _ = self.well_since_us.get_or_insert(now.mono_us),
+        }
         match reply {
             Reply::Joined(Joined::Done, roster) => {
                 self.phase = Phase::In;
@@ -315,8 +301,10 @@ impl Member {
                 self.next_renew_us = mono_us + self.terms.renew_us;
                 self.learn(now, mono_us, *roster, out);
             }
-            Reply::Joined(Joined::Taken { .. }, _) => {
+            Reply::Joined(Joined::Taken { .. }, roster) => {
                 self.next_renew_us = now.mono_us + self.terms.retry_us;
+                self.learn(now, mono_us, *roster, out);
+                self.change(now, out);
             }
             Reply::Renewed(Some(roster)) => {
                 if self.wants_out && self.phase == Phase::In {
@@ -351,8 +339,10 @@ impl Member {
     /// Takes in a roster that was asked for then.
     fn learn(&mut self, now: Now, sent_us: i64, roster: Roster, out: &mut Vec<Effect>) {
         self.next_look_us = now.mono_us + self.terms.look_us;
+        // What was asked for after the last change knows of it.
+        let newer = sent_us > self.read_after_us && !self.changing;
         for row in &roster.shards {
-            self.learn_of(row, out);
+            self.learn_of(row, newer, out);
         }
         let mut nodes: Vec<(Incarnation, String)> = Vec::new();
         for node in &roster.nodes {
@@ -383,10 +373,15 @@ impl Member {
     }
 
     /// What a row says of a shard that is ours, or was, or is to be.
-    fn learn_of(&mut self, row: &ShardRow, out: &mut Vec<Effect>) {
+    fn learn_of(&mut self, row: &ShardRow, newer: bool, out: &mut Vec<Effect>) {
         let mine = row.owner == Some(self.incarnation);
         match self.own.get(&row.shard).map(|own| own.epoch()) {
-            Some(epoch) if row.epoch > epoch || (row.epoch == epoch && !mine) => {
+            // A database that has lost what this node had written goes before this node's memory, too.
+            Some(epoch)
+                if row.epoch > epoch
+                    || (row.epoch == epoch && !mine)
+                    || (newer && row.epoch < epoch) =>
+            {
                 let released = matches!(self.own.remove(&row.shard), Some(Own::Given { .. }));
                 self.gone.insert(row.shard, epoch);
                 if !released {
@@ -450,7 +445,7 @@ impl Member {
 
     /// Asks for the next change, where none is under way.
     fn change(&mut self, now: Now, out: &mut Vec<Effect>) {
-        if self.changing || self.phase == Phase::Out || now.mono_us < self.next_change_us {
+        if self.changing || now.mono_us < self.next_change_us {
             return;
         }
         let given = self.own.iter().filter_map(|(shard, own)| match *own {
@@ -472,7 +467,8 @@ impl Member {
     }
 
     fn burial(&mut self, now: Now) -> Option<Request> {
-        if self.roster_us < self.read_after_us {
+        let well = self.well_since_us.is_some_and(|us| now.mono_us - us >= self.terms.calm_us());
+        if !well || self.roster_us < self.read_after_us {
             return None;
         }
         let confirm_us = self.terms.confirm_us;

@@ -1,5 +1,5 @@
 //! The authority on who lives and who owns what, as the rows in the database are: each function is one transaction.
-//! The database does the same in SQL (`store/cluster/`), and is compared with this by a test. Times are the
+//! The database does the same in SQL (`store/cluster.rs`), and is compared with this by a test. Times are the
 //! register's own, never a node's.
 
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ impl Register {
     }
 
     /// A life begins. Done again, it is a renewal: whoever asks counts from this question, though an earlier one was
-    /// heard. Two lives of one name do not live at a time: the older one has to be over.
+    /// heard. Two lives of one name do not live at a time: the older one has to have been ended.
     pub fn join(&mut self, who: &Joining, lease_us: i64, now_us: i64) -> Joined {
         if self.nodes.contains_key(&who.incarnation) {
             let renewed = self.renew(who.incarnation, false, lease_us, now_us);
@@ -56,8 +56,8 @@ impl Register {
         }
         let named = self.nodes.values_mut().filter(|node| !node.dead && node.name == who.name);
         for node in named {
-            let proven = who.before == Some(node.incarnation);
-            if !proven && !node.is_overdue(now_us) {
+            // Its lease may be over because the database was away: whether it is gone is found out by others' means.
+            if who.before != Some(node.incarnation) {
                 return Joined::Taken { until_us: node.lease_until_us };
             }
             node.dead = true;

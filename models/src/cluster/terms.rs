@@ -61,10 +61,21 @@ impl ClusterTerms {
             margin_us: SECOND / 2,
             look_us: SECOND / 4,
             confirm_us: SECOND / 4,
-            drift_max_us: SECOND / 4,
+            drift_max_us: 2 * SECOND / 5,
             settle_us: 3 * SECOND,
             ..ClusterTerms::default()
         }
+    }
+
+    /// How long a question about the lease may take: asked anew after it, there is time left.
+    pub fn patience_us(&self) -> i64 {
+        (self.lease_us - self.margin_us) / 2
+    }
+
+    /// How long the register has to have answered without a failure before a lease that is over says something of
+    /// its node: after the database was away, all that live have renewed by then.
+    pub fn calm_us(&self) -> i64 {
+        self.patience_us() + self.retry_us + self.confirm_us
     }
 
     /// What is wrong with it, if anything: a lease has to be renewed at least twice before it is over for its node.

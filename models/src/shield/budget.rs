@@ -233,7 +233,7 @@ impl Stage<'_> {
         // Slices that only wait for their last holds are many where bids are lost without a word:
         // they keep nobody from bidding, up to a bound of their own.
         let slices = self.core.slices.values();
-        let serving = slices.filter(|s| !s.drained && !s.sealed).count();
+        let serving = slices.filter(|s| s.may_serve(self.now.mono_us)).count();
         let drained_max = self.limits.slices_max.saturating_mul(DRAINED_PER_SERVING);
         if serving >= self.limits.slices_max || self.core.slices.len() - serving >= drained_max {
             return Err(Refusal::new(Reason::TooManyHolds));

@@ -59,7 +59,7 @@ impl MemberActor {
         placement: Arc<Placement>,
         data_dir: PathBuf,
     ) -> MemberActor {
-        let (incarnation, before) = (placement.incarnation(), placement.before());
+        let (incarnation, before) = (placement.incarnation(), placement.before().last().copied());
         let member = Member::new(terms.clone(), me, incarnation, before);
         MemberActor {
             store,
@@ -88,10 +88,11 @@ impl MemberActor {
                     self.member.given(now(), shard, &mut out);
                     self.carry_out(out, cx);
                 }
+                // Who serves it has it in memory as it was before: no part of this process may go on with that.
                 Effect::Drop { shard } => {
-                    self.placement.set(shard, None);
+                    self.placement.lose();
                     metrics::dropped();
-                    tracing::warn!(%shard, "shard {shard} was taken by another node");
+                    tracing::error!(%shard, "shard {shard} was taken by another server");
                 }
                 Effect::Lost => {
                     self.placement.lose();
@@ -100,15 +101,13 @@ impl MemberActor {
                 }
             }
         }
-        let roster = Some(self.member.roster().clone());
-        self.placement.publish(self.member.until_us(), roster);
     }
 
     fn ask(&mut self, request: Request, cx: &mut Cx<Self>) {
         let (store, lease_us) = (self.store.clone(), self.terms.lease_us);
         let me = self.member.incarnation();
         // A question about the lease that takes longer is asked anew, in good time.
-        let patience = Duration::from_micros((lease_us / 4).max(1).unsigned_abs());
+        let patience = Duration::from_micros(self.terms.patience_us().max(1).unsigned_abs());
         let asked = request.clone();
         let answer = async move {
             let asking = async {
@@ -151,7 +150,8 @@ impl MemberActor {
     fn note(&mut self, reply: &Reply) {
         match reply {
             Reply::Joined(Joined::Done, _) => {
-                if let Err(error) = last_life::write(&self.data_dir, self.member.incarnation()) {
+                let (before, life) = (self.placement.before(), self.member.incarnation());
+                if let Err(error) = last_life::note(&self.data_dir, before, life) {
                     // The next start waits for this life's lease, no more.
                     tracing::warn!(%error, "this life of the node could not be noted");
                 }
@@ -174,13 +174,15 @@ impl Actor for MemberActor {
     const TYPE: &'static str = "member";
 
     async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
-        // A life after a failure: what the one before held is told anew when it has joined.
+        // After a failure: what the member before this held is told anew when this has joined.
+        self.placement.clear();
         cx.send_after(Duration::ZERO, Msg::Tick);
         Ok(())
     }
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         let mut out = Vec::new();
+        let heard = matches!(msg, Msg::Answered(..));
         match msg {
             Msg::Tick => {
                 self.member.tick(now(), &mut out);
@@ -201,6 +203,8 @@ impl Actor for MemberActor {
             }
         }
         self.carry_out(out, cx);
+        let roster = heard.then(|| self.member.roster().clone());
+        self.placement.publish(self.member.until_us(), roster);
         let lease_us = self.member.until_us().saturating_sub(clock::mono_us());
         metrics::state(self.placement.owned(), lease_us.max(-1_000_000));
         if matches!(self.member.phase(), Phase::Left | Phase::Over) {

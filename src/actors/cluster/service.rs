@@ -32,9 +32,13 @@ pub enum ClusterError {
     #[error("{0}")]
     Terms(&'static str),
     #[error(
-        "the database does not answer, or node {0} is there already and its lease does not end"
+        "another server of this database, at {0}, is there already, and its lease does not end"
     )]
-    Refused(String),
+    Taken(String),
+    #[error("the database does not answer in time to join")]
+    Silent,
+    #[error("the database does not answer in time to claim shards")]
+    Slow,
     #[error("this node was ended by another one before it had begun")]
     Lost,
 }
@@ -64,7 +68,8 @@ impl Cluster {
         }
         super::metrics::describe();
         let before = last_life::read(&data_dir);
-        let placement = Placement::new(Incarnation(rand::random()), before);
+        let incarnation = Incarnation(rand::random());
+        let placement = Placement::new(incarnation, before, terms.drift_max_us);
         let service = registry.service("cluster").strategy(Strategy::OneForOne).start()?;
         let (own, identity, lease_us) = (Arc::clone(&placement), me.clone(), terms.lease_us);
         let member =
@@ -76,12 +81,18 @@ impl Cluster {
         let lease = Duration::from_micros(lease_us.unsigned_abs());
         let joined = |it: &Placement| it.serves() || it.is_lost();
         if tokio::time::timeout(lease * 2, cluster.placement.wait_for(joined)).await.is_err() {
-            return Err(ClusterError::Refused(me.name));
+            let roster = cluster.placement.roster();
+            let other = roster.nodes.iter().find(|node| node.name == me.name);
+            return Err(other
+                .map_or(ClusterError::Silent, |other| ClusterError::Taken(other.address.clone())));
         }
         let settled = |it: &Placement| it.is_lost() || has_its_own(it, &me);
         let waited = tokio::time::timeout(CLAIMS, cluster.placement.wait_for(settled)).await;
-        if waited.is_err() || cluster.placement.is_lost() {
+        if cluster.placement.is_lost() {
             return Err(ClusterError::Lost);
+        }
+        if waited.is_err() {
+            return Err(ClusterError::Slow);
         }
         Ok(cluster)
     }
@@ -92,7 +103,9 @@ impl Cluster {
 
     /// Lets everything go, and leaves. Whatever served it has to have ended before.
     pub async fn leave(&self, patience: Duration) {
-        if self.member.ask(patience, Msg::Leave).await.is_err() {
+        // Without the database there is nothing to give back: the lease is over by itself.
+        let left = self.placement.serves() && self.member.ask(patience, Msg::Leave).await.is_ok();
+        if !left {
             tracing::warn!("this node could not leave in time: its lease ends by itself");
         }
         self.service.drain(patience).await;

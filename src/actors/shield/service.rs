@@ -249,7 +249,7 @@ impl Shield {
         name: &BudgetName,
         make: impl FnOnce(Reply<Told<T>>) -> Msg,
     ) -> Result<T> {
-        if !self.shared.placement.serves() {
+        if !self.serves() {
             return Err(ShieldError::Unavailable);
         }
         self.ask(name, make).await
@@ -338,11 +338,24 @@ impl Shield {
     }
 
     pub async fn budget(&self, name: &BudgetName) -> Result<Box<BudgetView>> {
-        self.ask_owner(name, |reply| Msg::See { reply }).await
+        let seen = self.ask_owner(name, |reply| Msg::See { reply }).await?;
+        self.still(seen)
     }
 
     pub async fn account(&self, account: &str) -> Result<AccountSeen> {
-        self.ask_owner(&BudgetName::account(account), |reply| Msg::SeeAccount { reply }).await
+        let name = BudgetName::account(account);
+        let seen = self.ask_owner(&name, |reply| Msg::SeeAccount { reply }).await?;
+        self.still(seen)
+    }
+
+    /// What was seen in memory, where this node is still the one to say so: the look may have waited for long.
+    fn still<T>(&self, seen: T) -> Result<T> {
+        if self.serves() { Ok(seen) } else { Err(ShieldError::Unavailable) }
+    }
+
+    /// Whether this node may answer what only an owner may.
+    pub fn serves(&self) -> bool {
+        self.shared.placement.serves()
     }
 
     /// What one unit of a currency is in the account's own, by the newest rate that is not of a day to come;

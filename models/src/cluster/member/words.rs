@@ -103,3 +103,30 @@ pub enum Phase {
     /// Its life was ended by others.
     Over,
 }
+
+/// What this node knows of one of its shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    Held {
+        epoch: i64,
+    },
+    /// Coming to rest, for somebody.
+    Giving {
+        epoch: i64,
+        heir: Option<Incarnation>,
+        since_us: i64,
+    },
+    /// At rest, and not yet let go.
+    Given {
+        epoch: i64,
+        heir: Option<Incarnation>,
+    },
+}
+
+impl Own {
+    pub(super) fn epoch(self) -> i64 {
+        match self {
+            Own::Held { epoch } | Own::Giving { epoch, .. } | Own::Given { epoch, .. } => epoch,
+        }
+    }
+}

@@ -85,7 +85,8 @@ impl<'a> Seeing<'a> {
         let Some(Sees { known: Some(known), person, .. }) = sees else { return true };
         // Who has granted nothing has nothing to take back.
         let granted = known.granted.filter(|granted| !granted.is_empty());
-        granted.is_none_or(|granted| office.ltv.stands(*person, granted))
+        // A node whose lease is over may be the last to hear of a revocation.
+        granted.is_none_or(|granted| office.shield.serves() && office.ltv.stands(*person, granted))
     }
 
     /// What an account knew of the person, if it was asked.

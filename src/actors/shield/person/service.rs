@@ -91,9 +91,23 @@ impl People {
         Ok(self.entities()?.ask(&name.key(), self.patience, make).await??)
     }
 
+    /// The same of what only the person's one owner may answer: a node whose lease is over may be the last to
+    /// hear of a revocation.
+    async fn ask_owner<T: Send + 'static>(
+        &self,
+        name: &PersonName,
+        make: impl FnOnce(Reply<std::result::Result<T, Declined>>) -> Msg,
+    ) -> Result<T> {
+        let answer = self.ask(name, make).await?;
+        match self.shared.placement.serves() {
+            true => Ok(answer),
+            false => Err(PersonError::Unavailable),
+        }
+    }
+
     /// Where a customer stands.
     pub async fn look(&self, account: &str, customer: &str) -> Result<Seen> {
-        self.ask(&self.name(account, customer), |reply| Msg::Look { reply }).await
+        self.ask_owner(&self.name(account, customer), |reply| Msg::Look { reply }).await
     }
 
     /// CO-1: asked before something is sent to, or targeted at, a customer. What is answered holds
@@ -107,7 +121,7 @@ impl People {
         }
         let holder = self.shared.incarnation;
         let (allowed, generation, leased) =
-            self.ask(&name, |reply| Msg::Lease { holder, reply }).await?;
+            self.ask_owner(&name, |reply| Msg::Lease { holder, reply }).await?;
         if leased {
             let answer = Answer { allowed, generation, asked_us };
             let now = clock::mono_us();
@@ -121,7 +135,7 @@ impl People {
     pub async fn allowed(&self, account: &str, customer: &str) -> Result<KindSet> {
         let holder = self.shared.incarnation;
         let name = self.name(account, customer);
-        let (allowed, _, _) = self.ask(&name, |reply| Msg::Lease { holder, reply }).await?;
+        let (allowed, _, _) = self.ask_owner(&name, |reply| Msg::Lease { holder, reply }).await?;
         Ok(allowed)
     }
 
