@@ -52,6 +52,15 @@ fn start(folder: &tempfile::TempDir, name: &str, settings: &[String]) -> Server 
     Server::start(&folder.path().join(name), &settings)
 }
 
+/// The data directory of a stand-by: the secrets of the first server, and nothing else of it.
+fn beside(folder: &tempfile::TempDir, first: &Server, name: &str) {
+    let data = folder.path().join(name);
+    std::fs::create_dir(&data).expect("a folder");
+    for secret in ["master.key", "token.secret"] {
+        std::fs::copy(first.data.join(secret), data.join(secret)).expect("copied");
+    }
+}
+
 /// The member as operators see it, once it shows that it is in.
 async fn member(server: &Server) -> Value {
     let url = server.admin_url("/api/admin/actors/cluster/member");
@@ -77,8 +86,8 @@ async fn a_server_that_stood_still_is_replaced_and_ends_when_it_wakes() {
     assert_eq!(member(&first).await["nodes"], 1);
 
     // While the first lives, there is no second.
-    let folder_of_second = folder.path().join("second");
-    let refused = Server::start_at(&folder_of_second, first.offset + 11, &settings);
+    beside(&folder, &first, "second");
+    let refused = Server::start_at(&folder.path().join("second"), first.offset + 11, &settings);
     let refused = refused.err().expect("two servers on one database");
     let told = format!("another server of this database, at {}, is there", first.address());
     assert!(refused.said.contains(&told), "{refused:?}");
@@ -126,6 +135,7 @@ async fn who_is_killed_and_starts_on_its_own_data_waits_for_no_lease() {
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     // An orderly end leaves nothing to wait for, whoever comes next.
     assert!(server.terminate().success(), "{}", server.said());
+    beside(&folder, &server, "elsewhere");
     let began = Instant::now();
     let other = start(&folder, "elsewhere", &database.settings()[..1]);
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
