@@ -62,14 +62,14 @@ async fn the_register_in_sql_is_the_one_of_the_rules(db: &Db) {
         };
         let me = Incarnation(life);
         // A lease of no time is over at once.
-        let lease_us = if dice.random_range(0..3) == 0 { 0 } else { HOUR };
+        let lease_us = if dice.random_range(0..5) > 0 { 0 } else { HOUR };
         match dice.random_range(0..100) {
             0..20 => {
                 let again = dice.random_range(0..4) == 0;
                 let next = lives.len() as u64;
                 let incarnation = if again { life } else { next };
                 let before = (dice.random_range(0..2) == 0).then_some(life);
-                let who = joining(incarnation, dice.random_range(0..4), before);
+                let who = joining(incarnation, dice.random_range(0..8), before);
                 if !again {
                     lives.push(next);
                 }
