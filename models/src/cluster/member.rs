@@ -91,14 +91,6 @@ impl Member {
         }
     }
 
-    /// The next life of the same process: the one before is over.
-    pub fn reborn(&mut self, incarnation: Incarnation) {
-        let before = Some(self.incarnation);
-        let wants_out = self.wants_out;
-        *self = Member::new(self.terms.clone(), self.me.clone(), incarnation, before);
-        self.wants_out = wants_out;
-    }
-
     pub fn identity(&self) -> &Identity {
         &self.me
     }
@@ -201,11 +193,6 @@ impl Member {
             self.next_look_us = i64::MIN;
             out.push(Effect::Drop { shard });
         }
-    }
-
-    /// Somebody has heard that something changed.
-    pub fn look(&mut self) {
-        self.next_look_us = i64::MIN;
     }
 
     pub fn tick(&mut self, now: Now, out: &mut Vec<Effect>) {

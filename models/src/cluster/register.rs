@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+use super::member::{Release, Reply, Request};
 use super::node::{Incarnation, NodeRow, Roles};
 use super::roster::{Roster, ShardRow};
 use super::shard::Shard;
@@ -143,6 +145,37 @@ impl Register {
     pub fn leave(&mut self, me: Incarnation) {
         if let Some(node) = self.nodes.get_mut(&me) {
             node.dead = true;
+        }
+    }
+
+    /// What a member asks, as the transaction that the service makes of it.
+    #[cfg(test)]
+    pub fn meet(&mut self, me: Incarnation, asked: &Request, lease_us: i64, now_us: i64) -> Reply {
+        match asked {
+            Request::Join(who) => {
+                let joined = self.join(who, lease_us, now_us);
+                Reply::Joined(joined, Box::new(self.roster(now_us)))
+            }
+            Request::Renew { draining } => {
+                let renewed = self.renew(me, *draining, lease_us, now_us);
+                Reply::Renewed(renewed.then(|| Box::new(self.roster(now_us))))
+            }
+            Request::Look => Reply::Looked(Box::new(self.roster(now_us))),
+            Request::Bury(who) => {
+                self.bury(*who, now_us);
+                Reply::Buried
+            }
+            Request::Claim(wanted) => Reply::Claimed(self.claim(me, wanted, now_us)),
+            Request::Release(released) => {
+                for Release { shard, epoch, heir } in released {
+                    self.release(me, (*shard, *epoch), *heir, now_us);
+                }
+                Reply::Released
+            }
+            Request::Leave => {
+                self.leave(me);
+                Reply::Left
+            }
         }
     }
 

@@ -74,35 +74,8 @@ impl Town {
         if self.away {
             return Reply::Failed;
         }
-        let (me, now_us) = (self.members[at].incarnation(), self.t);
-        let lease_us = self.terms.lease_us;
-        let register = &mut self.register;
-        match request {
-            Request::Join(who) => {
-                let joined = register.join(who, lease_us, now_us);
-                Reply::Joined(joined, Box::new(register.roster(now_us)))
-            }
-            Request::Renew { draining } => {
-                let renewed = register.renew(me, *draining, lease_us, now_us);
-                Reply::Renewed(renewed.then(|| Box::new(register.roster(now_us))))
-            }
-            Request::Look => Reply::Looked(Box::new(register.roster(now_us))),
-            Request::Bury(who) => {
-                register.bury(*who, now_us);
-                Reply::Buried
-            }
-            Request::Claim(wanted) => Reply::Claimed(register.claim(me, wanted, now_us)),
-            Request::Release(released) => {
-                for Release { shard, epoch, heir } in released {
-                    assert!(register.release(me, (*shard, *epoch), *heir, now_us));
-                }
-                Reply::Released
-            }
-            Request::Leave => {
-                register.leave(me);
-                Reply::Left
-            }
-        }
+        let me = self.members[at].incarnation();
+        self.register.meet(me, request, self.terms.lease_us, self.t)
     }
 
     fn run(&mut self, us: i64) {

@@ -77,7 +77,7 @@ pub enum Effect {
     Drop {
         shard: Shard,
     },
-    /// This life is over: end everything that it serves. [`super::Member::reborn`] begins the next.
+    /// This life is over: end everything that it serves. Whoever goes on does so with a new incarnation.
     Lost,
 }
 

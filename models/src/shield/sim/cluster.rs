@@ -3,7 +3,7 @@
 use super::client::NODES_OUTSIDE;
 use super::store::shard;
 use super::world::{BUDGETS, Event, MS, Message, SECOND, World};
-use crate::cluster::member::{Effect, Phase, Release, Reply, Request, Route};
+use crate::cluster::member::{Effect, Phase, Reply, Request, Route};
 use crate::cluster::node::Incarnation;
 use crate::shield::effect::Effect as Money;
 
@@ -152,44 +152,14 @@ impl World {
         request: Box<Request>,
         answers: bool,
     ) {
-        let me = Incarnation(incarnation);
-        let lease_us = self.terms.lease_us;
         let now_us = self.t + self.store.clock_us;
-        let register = &mut self.store.register;
-        let reply = match &*request {
-            Request::Join(who) => {
-                let joined = register.join(who, lease_us, now_us);
-                Reply::Joined(joined, Box::new(register.roster(now_us)))
-            }
-            Request::Renew { draining } => {
-                let renewed = register.renew(me, *draining, lease_us, now_us);
-                Reply::Renewed(renewed.then(|| Box::new(register.roster(now_us))))
-            }
-            Request::Look => Reply::Looked(Box::new(register.roster(now_us))),
-            Request::Bury(who) => {
-                register.bury(*who, now_us);
-                Reply::Buried
-            }
-            Request::Claim(wanted) => {
-                let before: Vec<i64> = (0..BUDGETS).map(|b| self.store.epoch(b)).collect();
-                let taken = self.store.register.claim(me, wanted, now_us);
-                let after = (0..BUDGETS).map(|b| self.store.epoch(b));
-                if before.iter().zip(after).any(|(before, after)| after < *before) {
-                    self.check.fail("OW-1: an epoch has decreased".to_owned());
-                }
-                Reply::Claimed(taken)
-            }
-            Request::Release(released) => {
-                for Release { shard, epoch, heir } in released {
-                    register.release(me, (*shard, *epoch), *heir, now_us);
-                }
-                Reply::Released
-            }
-            Request::Leave => {
-                register.leave(me);
-                Reply::Left
-            }
-        };
+        let before: Vec<i64> = (0..BUDGETS).map(|b| self.store.epoch(b)).collect();
+        let me = Incarnation(incarnation);
+        let reply = self.store.register.meet(me, &request, self.terms.lease_us, now_us);
+        let after = (0..BUDGETS).map(|b| self.store.epoch(b));
+        if before.iter().zip(after).any(|(before, after)| after < *before) {
+            self.check.fail("OW-1: an epoch has decreased".to_owned());
+        }
         if answers {
             // Some answers are long on their way.
             let slow = !self.calm && self.chance(3);
