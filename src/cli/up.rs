@@ -89,12 +89,15 @@ pub async fn run(args: UpArgs) -> CliResult {
     let door = Arc::new(door.with_witness(Arc::new(witness.clone())));
     let registry = Registry::new(KernelConfig { chaos_enabled: config.chaos.enabled });
     let patience = config.server.request_timeout_ms.duration();
+    // Listened for once: between two listeners a signal would be nobody's.
+    let signal = signal();
+    tokio::pin!(signal);
     let cluster = tokio::select! {
         cluster = Cluster::start(&registry, store.clone(), node(&config)) => {
             cluster.map_err(|e| CliError::failed(format!("cluster: {e}")))?
         }
         // Whoever waits for another's lease can be told not to.
-        signal = signal() => return signal.map_err(CliError::failed),
+        told = &mut signal => return told.map_err(CliError::failed),
     };
     let placement = Arc::clone(cluster.placement());
     let shield = Shield::start_on(
@@ -168,7 +171,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     tracing::info!(port = config.server.grpc_addr().port(), "syncvalue: Online");
 
     tokio::select! {
-        signal = signal() => signal.map_err(CliError::failed)?,
+        told = &mut signal => told.map_err(CliError::failed)?,
         // What is in memory is of a life that is over: the next start reads what is true.
         () = placement.lost() => return Err(CliError::failed(LOST)),
     }
