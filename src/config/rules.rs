@@ -4,6 +4,7 @@ use super::choice::{AuthMode, TlsClientAuth};
 use super::keys::Config;
 use super::problem::{Problem, Source};
 use super::values::Values;
+use crate::models::cluster::node::{Roles, is_node_name};
 use crate::models::flow::auction::standing;
 use crate::models::flow::campaign::name::is_token;
 
@@ -57,8 +58,12 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
         let message = "must be https: whoever can write on the way could sign tokens";
         wrong("auth.oidc_jwks_url", message.to_owned());
     }
-    let (ports, offset) = (server.ports(), server.port_offset);
-    for (at, (key, port)) in ports.into_iter().enumerate() {
+    let mut ports = server.ports().to_vec();
+    if config.cluster.has_links() {
+        ports.push(("cluster.link_port", config.cluster.link_port));
+    }
+    let offset = server.port_offset;
+    for (at, (key, port)) in ports.iter().copied().enumerate() {
         if port.checked_add(offset).is_none() && set(key) {
             wrong(key, format!("{port} + server.port_offset {offset} is beyond 65535"));
         }
@@ -70,10 +75,11 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
     }
     let beyond =
         |(key, port): &(&'static str, u16)| !set(key) && port.checked_add(offset).is_none();
-    if let Some((key, port)) = ports.into_iter().filter(beyond).max_by_key(|(_, port)| *port) {
+    if let Some((key, port)) = ports.iter().copied().filter(beyond).max_by_key(|(_, port)| *port) {
         wrong("server.port_offset", format!("{offset} + {key} {port} is beyond 65535"));
     }
     tls(config, &set, &mut wrong);
+    cluster(config, &mut wrong);
     let store = &config.store;
     if store.data_dir.as_os_str().is_empty() {
         wrong("store.data_dir", "must not be empty".to_owned());
@@ -119,6 +125,36 @@ pub fn problems(config: &Config, values: &Values) -> Vec<Problem> {
         wrong("shield.token_secret", message);
     }
     found
+}
+
+/// A node that others could not tell from another, or that they could not reach.
+fn cluster(config: &Config, wrong: &mut impl FnMut(&str, String)) {
+    let cluster = &config.cluster;
+    if !is_node_name(&cluster.node) {
+        let message = "expected 1 to 63 of a-z, 0-9 and '-', neither first nor last a '-'";
+        wrong("cluster.node", message.to_owned());
+    }
+    match cluster.roles.parse::<Roles>() {
+        Ok(Roles::NONE) => wrong("cluster.roles", "a node opens at least one service".to_owned()),
+        Ok(_) => {}
+        Err(error) => wrong("cluster.roles", error.to_string()),
+    }
+    let files = [
+        ("cluster.ca_file", &cluster.ca_file),
+        ("cluster.cert_file", &cluster.cert_file),
+        ("cluster.key_file", &cluster.key_file),
+    ];
+    let named = |file: &std::path::Path| !file.as_os_str().is_empty();
+    let missing = files.iter().find(|(_, file)| !named(file));
+    let given = files.iter().find(|(_, file)| named(file));
+    if let (Some((missing, _)), Some((given, _))) = (missing, given) {
+        wrong(missing, format!("is needed beside {given}"));
+    }
+    if given.is_some() && config.store.database_url.is_empty() {
+        let message =
+            "nodes share a PostgreSQL: set store.database_url, or leave cluster's files empty";
+        wrong("cluster.ca_file", message.to_owned());
+    }
 }
 
 /// Files of TLS that are named without those that they need.

@@ -54,6 +54,14 @@ impl Role {
     }
 }
 
+/// A label of DNS in small letters: 1 to 63 of `a`–`z`, `0`–`9` and `-`, which is neither first nor last. So a
+/// certificate can name a node.
+pub fn is_node_name(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let edged = text.starts_with('-') || text.ends_with('-');
+    (1..=63).contains(&text.len()) && !edged && text.bytes().all(plain)
+}
+
 /// Roles of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Roles(u8);

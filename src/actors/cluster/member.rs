@@ -1,5 +1,6 @@
 //! `/cluster/member`: keeps this node's lease, claims its shards, and hands them over.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::actors::shield::now;
 use crate::clock;
 use crate::models::cluster::member::{Effect, Identity, Member, Phase, Reply, Request};
 use crate::models::cluster::register::Joined;
+use crate::models::cluster::shard::Shard;
 use crate::models::cluster::terms::ClusterTerms;
 use crate::store::Store;
 
@@ -28,11 +30,17 @@ pub struct MemberActor {
     waits: bool,
     last_error: Option<String>,
     leaving: Vec<Promise<()>>,
+    /// Shards whose last stay here is being ended, with the epoch of the next.
+    evicting: BTreeMap<Shard, Option<i64>>,
 }
 
 pub enum Msg {
     Tick,
     Answered(Request, Reply, Option<String>),
+    /// What was here of a shard has come to its end.
+    AtRest(Shard),
+    /// What was here of a shard that another node has is gone.
+    Evicted(Shard),
     /// Everything that this node serves has come to its end: let it all go.
     Leave(Promise<()>),
 }
@@ -70,6 +78,7 @@ impl MemberActor {
             waits: false,
             last_error: None,
             leaving: Vec::new(),
+            evicting: BTreeMap::new(),
         }
     }
 
@@ -78,21 +87,27 @@ impl MemberActor {
             match effect {
                 Effect::Ask(request) => self.ask(request, cx),
                 Effect::Take { shard, epoch } => {
-                    self.placement.set(shard, Some(epoch));
                     metrics::taken();
+                    match self.evicting.get_mut(&shard) {
+                        // Nothing of its last stay here may write with the new epoch.
+                        Some(next) => *next = Some(epoch),
+                        None => self.placement.set(shard, Some(epoch)),
+                    }
                 }
-                // What serves it has come to its end before this node began to leave.
                 Effect::Give { shard, .. } => {
-                    self.placement.set(shard, None);
-                    let mut out = Vec::new();
-                    self.member.given(now(), shard, &mut out);
-                    self.carry_out(out, cx);
+                    self.placement.close(shard);
+                    let leave = self.placement.tenants().leave(shard);
+                    cx.pipe(leave, move |()| Msg::AtRest(shard));
                 }
-                // Who serves it has it in memory as it was before: no part of this process may go on with that.
+                // What is written with its epoch is refused from here on; what is in memory of it ends.
                 Effect::Drop { shard } => {
-                    self.placement.lose();
+                    self.placement.set(shard, None);
                     metrics::dropped();
-                    tracing::error!(%shard, "shard {shard} was taken by another server");
+                    tracing::warn!(%shard, "shard {shard} was taken by another node, or did not come to rest in time");
+                    if self.evicting.insert(shard, None).is_none() {
+                        let evict = self.placement.tenants().evict(shard);
+                        cx.pipe(evict, move |()| Msg::Evicted(shard));
+                    }
                 }
                 Effect::Lost => {
                     self.placement.lose();
@@ -196,6 +211,15 @@ impl Actor for MemberActor {
                 self.note(&reply);
                 self.member.answered(now(), &asked, reply, &mut out);
             }
+            Msg::Evicted(shard) => {
+                if let Some(epoch) = self.evicting.remove(&shard).flatten() {
+                    self.placement.set(shard, Some(epoch));
+                }
+            }
+            Msg::AtRest(shard) => {
+                self.placement.set(shard, None);
+                self.member.given(now(), shard, &mut out);
+            }
             Msg::Leave(done) => {
                 self.leaving.push(done);
                 self.member.leave();
@@ -241,6 +265,8 @@ impl Actor for MemberActor {
         match msg {
             Msg::Tick => "tick",
             Msg::Answered(..) => "answered",
+            Msg::AtRest(_) => "at rest",
+            Msg::Evicted(_) => "evicted",
             Msg::Leave(_) => "leave",
         }
     }

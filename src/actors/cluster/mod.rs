@@ -1,13 +1,17 @@
 //! This process as a node: its lease, its shards, and what others may know of them. The rules are in
 //! `models/cluster/`, the register in the database is `store/cluster.rs`.
 
+pub mod detour;
 mod last_life;
+pub mod links;
 mod member;
 mod metrics;
 mod placement;
 mod service;
+mod tenants;
 
 pub use member::MemberView;
 pub use metrics::describe;
 pub use placement::Placement;
 pub use service::{Cluster, ClusterError, ClusterSettings};
+pub use tenants::{Tenant, Tenants};

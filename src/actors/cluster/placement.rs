@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::links::Links;
+use super::tenants::Tenants;
 use crate::clock;
+use crate::models::cluster::member::Route;
 use crate::models::cluster::node::{Incarnation, Role};
 use crate::models::cluster::roster::Roster;
 use crate::models::cluster::shard::{SHARDS, Shard};
@@ -27,6 +31,10 @@ pub struct Placement {
     /// How far the clocks were apart when the lease was looked at last.
     clocks_us: AtomicI64,
     epochs: Box<[AtomicI64]>,
+    /// Shards that take in nothing more: they are on their way to another node.
+    closing: Box<[AtomicBool]>,
+    tenants: Tenants,
+    links: OnceLock<Links>,
     /// Until when this node may serve, on its monotonic clock.
     until_us: AtomicI64,
     /// This life was ended by others.
@@ -58,6 +66,9 @@ impl Placement {
             drift_max_us,
             clocks_us: AtomicI64::new(apart_us()),
             epochs: (0..ALL).map(|_| AtomicI64::new(NONE)).collect(),
+            closing: (0..ALL).map(|_| AtomicBool::new(false)).collect(),
+            tenants: Tenants::default(),
+            links: OnceLock::new(),
             until_us: AtomicI64::new(i64::MIN),
             lost: AtomicBool::new(false),
             roster: Mutex::default(),
@@ -110,6 +121,60 @@ impl Placement {
         self.epochs.get(usize::from(shard.0)).map_or(NONE, |epoch| epoch.load(Relaxed))
     }
 
+    /// Whether this node takes in work for a shard: it owns it, and does not hand it over. The lease aside.
+    pub fn admits(&self, shard: Shard) -> bool {
+        let closing = self.closing.get(usize::from(shard.0));
+        self.epoch(shard) != NONE && !closing.is_some_and(|closing| closing.load(Relaxed))
+    }
+
+    /// Who is to be asked about a shard.
+    pub fn route(&self, shard: Shard) -> Route {
+        let epoch = self.epoch(shard);
+        if epoch != NONE {
+            return if self.admits(shard) { Route::Here(epoch) } else { Route::Nobody };
+        }
+        let roster = self.roster();
+        let owner = roster.shard(shard).and_then(|row| row.owner);
+        let owner = owner.filter(|owner| *owner != self.incarnation);
+        match owner.and_then(|owner| roster.node(owner)) {
+            Some(node) => Route::There(node.incarnation),
+            None => Route::Nobody,
+        }
+    }
+
+    /// Waits, for so long at most, until it can be said who is to be asked about a shard. What is on its way from
+    /// one node to another is there in a moment.
+    pub async fn whereabouts(&self, shard: Shard, patience: Duration) -> Route {
+        let known = |it: &Placement| it.is_lost() || it.route(shard) != Route::Nobody;
+        // Whoever waits no longer hears that nobody is there.
+        let _ = tokio::time::timeout(patience, self.wait_for(known)).await;
+        self.route(shard)
+    }
+
+    /// A shard that this node owns: the one asked for, or else any. What belongs to no one entity is written
+    /// under it.
+    pub fn some_of_mine(&self, shard: Shard) -> Option<Shard> {
+        let all = || Shard::all(crate::models::cluster::node::Roles::ALL);
+        std::iter::once(shard).chain(all()).find(|shard| self.admits(*shard))
+    }
+
+    /// Nodes beside this one that are not known to be dead.
+    pub fn others(&self) -> Vec<Incarnation> {
+        let roster = self.roster();
+        let living = roster.nodes.iter().filter(|node| !node.dead);
+        living.map(|node| node.incarnation).filter(|it| *it != self.incarnation).collect()
+    }
+
+    /// The ways to other nodes; a node that is alone has none.
+    pub fn links(&self) -> &Links {
+        self.links.get_or_init(Links::alone)
+    }
+
+    /// Whoever keeps something of a shard in memory.
+    pub fn tenants(&self) -> &Tenants {
+        &self.tenants
+    }
+
     /// How many shards are this node's.
     pub fn owned(&self) -> usize {
         self.epochs.iter().filter(|epoch| epoch.load(Relaxed) != NONE).count()
@@ -146,9 +211,24 @@ impl Placement {
         if self.is_lost() {
             return;
         }
-        if let Some(own) = self.epochs.get(usize::from(shard.0)) {
+        let at = usize::from(shard.0);
+        if let (Some(own), Some(closing)) = (self.epochs.get(at), self.closing.get(at)) {
+            closing.store(false, Relaxed);
             own.store(epoch.unwrap_or(NONE), Relaxed);
         }
+        self.changed.notify_waiters();
+    }
+
+    /// From here on nothing new is taken in for a shard; what is under way is written with its epoch.
+    pub(super) fn close(&self, shard: Shard) {
+        if let Some(closing) = self.closing.get(usize::from(shard.0)) {
+            closing.store(true, Relaxed);
+        }
+    }
+
+    pub(super) fn connect(&self, links: Links) {
+        // Once, before anything is served.
+        let _ = self.links.set(links);
     }
 
     pub(super) fn publish(&self, until_us: i64, roster: Option<Roster>) {
@@ -166,6 +246,7 @@ impl Placement {
     /// A member begins: what the one before it had is told anew.
     pub(super) fn clear(&self) {
         self.epochs.iter().for_each(|epoch| epoch.store(NONE, Relaxed));
+        self.closing.iter().for_each(|closing| closing.store(false, Relaxed));
     }
 
     pub(super) fn lose(&self) {

@@ -6,9 +6,14 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::models::cluster::node::Role;
+use crate::models::cluster::shard::Shard;
+
 /// The budget of an account itself: no campaign can have this name.
 pub const ACCOUNT_BUDGET: &str = "@account";
 pub const NAME_CHARS_MAX: usize = 128;
+/// What begins the names of rows that are a campaign's, though they are no budget: the longest first.
+const OF_CAMPAIGNS: [&str; 2] = ["@flow/pacer/", "@flow/"];
 
 /// An account, or a campaign of one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -55,13 +60,27 @@ impl BudgetName {
         }
     }
 
-    /// The shard that its rows are written under.
+    /// The shard that its rows are written under, and whose owner answers for it. A campaign has one of its own,
+    /// and what SyncFlow keeps of it is there, too; everything else of an account (its window, its people, their
+    /// requests and purchases, its models, its log) is in the account's own, so that what asks each other is in
+    /// one place.
     pub fn shard(&self) -> i64 {
+        let of = OF_CAMPAIGNS.iter().find_map(|of| self.budget.strip_prefix(of));
+        let place = match of {
+            Some(campaign) => campaign,
+            None if self.budget.starts_with('@') => ACCOUNT_BUDGET,
+            None => &self.budget,
+        };
         let mut hash = Sha256::new();
         hash.update(self.account.as_bytes());
         hash.update([0]);
-        hash.update(self.budget.as_bytes());
+        hash.update(place.as_bytes());
         i64::from(hash.finalize()[0])
+    }
+
+    /// The same, as nodes own it.
+    pub fn place(&self) -> Shard {
+        Shard::of(Role::Shield, u16::try_from(self.shard()).unwrap_or_default())
     }
 }
 
@@ -81,6 +100,13 @@ mod tests {
             assert_eq!(BudgetName::of_campaign_key(&name.key("default"), "default"), name);
         }
         assert!(!is_name(ACCOUNT_BUDGET) && !is_name("a:b") && !is_name("") && !is_name("a/b"));
+        let of = |budget: &str| BudgetName::campaign("acme", budget).shard();
+        assert_eq!(of("@flow/camp"), of("camp"));
+        assert_eq!(of("@flow/pacer/camp"), of("camp"));
+        assert_ne!(of("camp"), of(ACCOUNT_BUDGET));
+        for other in ["@person/1", "@person/2", "@ltv/1", "@dsr/9", "@audit", "@ltv/registry"] {
+            assert_eq!(of(other), of(ACCOUNT_BUDGET), "{other}");
+        }
         assert!(!is_name(".") && !is_name("..") && is_name(".a") && is_name("a.b."));
         assert!(!is_name(&"x".repeat(129)) && is_name("camp_001") && !is_name("caf\u{e9}"));
     }

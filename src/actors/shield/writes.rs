@@ -65,7 +65,8 @@ impl Writes {
         self.shared.committer.barrier().await;
     }
 
-    /// Writes all of it or nothing. `entity` names the one writer of these rows.
+    /// Writes all of it or nothing. `entity` names the one writer of these rows; where it does not begin with `@`,
+    /// every node has one of its own.
     pub async fn write(&self, account: &str, entity: &str, rows: impl Into<Rows>) -> Written {
         let Rows { puts, gone, events } = rows.into();
         let now = clock::wall_us();
@@ -80,7 +81,14 @@ impl Writes {
         });
         let outbox = outbox.collect();
         let name = BudgetName { account: account.into(), budget: entity.into() };
-        let shard = name.shard();
+        let shard = match entity.starts_with('@') {
+            true => name.shard(),
+            // A node's own notes: rows that no other node writes.
+            false => {
+                let own = self.shared.placement.some_of_mine(name.place());
+                own.map_or(-1, |own| i64::from(own.0))
+            }
+        };
         let (account, budget) = (account.to_owned(), entity.to_owned());
         let epoch = self.shared.epoch(shard);
         let write = Write { account, budget, shard, epoch, puts, gone, outbox, ..Write::default() };

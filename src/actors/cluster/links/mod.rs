@@ -1,0 +1,151 @@
+//! The ways to other nodes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::models::cluster::node::Incarnation;
+
+/// Why another node did not answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// There is no way to it at this moment, or there is no such node. It was not asked.
+    #[error("there is no way to that node")]
+    Away,
+    /// As many questions to it are open as may be. It was not asked.
+    #[error("too many questions to that node are open")]
+    Full,
+    /// It may have been asked, and it may have done it.
+    #[error("that node did not answer in time")]
+    Silent,
+    /// It knows no such question, or not this form of it.
+    #[error("that node does not understand the question: {0}")]
+    NotUnderstood(String),
+    /// It does not do it now. Nothing was done.
+    #[error("that node refuses: {0}")]
+    Refused(String),
+}
+
+impl LinkError {
+    /// Whether it is certain that nothing was done.
+    pub fn is_untouched(&self) -> bool {
+        !matches!(self, LinkError::Silent)
+    }
+}
+
+/// Answers one kind of question of other nodes. Bodies are bytes; [`Links::ask_for`] speaks JSON.
+pub trait Answers: Send + Sync {
+    fn answer(
+        &self,
+        from: Incarnation,
+        body: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>, LinkError>>;
+}
+
+impl<F> Answers for F
+where
+    F: Fn(Incarnation, Vec<u8>) -> BoxFuture<'static, Result<Vec<u8>, LinkError>> + Send + Sync,
+{
+    fn answer(
+        &self,
+        from: Incarnation,
+        body: Vec<u8>,
+    ) -> BoxFuture<'static, Result<Vec<u8>, LinkError>> {
+        self(from, body)
+    }
+}
+
+#[derive(Clone)]
+pub struct Links {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    answers: RwLock<BTreeMap<&'static str, Arc<dyn Answers>>>,
+}
+
+impl Links {
+    /// Of a node that has nobody beside it.
+    pub fn alone() -> Links {
+        Links { inner: Arc::default() }
+    }
+
+    /// From now on questions of this kind are answered by `who`.
+    pub fn answer(&self, kind: &'static str, who: Arc<dyn Answers>) {
+        let mut answers = self.inner.answers.write().unwrap_or_else(PoisonError::into_inner);
+        answers.insert(kind, who);
+    }
+
+    /// Asks another node.
+    ///
+    /// # Errors
+    /// See [`LinkError`]: all but one say that nothing was done.
+    pub async fn ask(
+        &self,
+        _to: Incarnation,
+        _kind: &'static str,
+        _body: Vec<u8>,
+        _patience: Duration,
+    ) -> Result<Vec<u8>, LinkError> {
+        Err(LinkError::Away)
+    }
+
+    /// Tells another node, which does not answer. What cannot be sent now is not sent.
+    ///
+    /// # Errors
+    /// It was not sent.
+    pub fn tell(
+        &self,
+        _to: Incarnation,
+        _kind: &'static str,
+        _body: Vec<u8>,
+    ) -> Result<(), LinkError> {
+        Err(LinkError::Away)
+    }
+
+    /// Asks in JSON, and reads the answer.
+    pub async fn ask_for<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        to: Incarnation,
+        kind: &'static str,
+        question: &Q,
+        patience: Duration,
+    ) -> Result<A, LinkError> {
+        let body = serde_json::to_vec(question).map_err(not_understood)?;
+        let answer = self.ask(to, kind, body, patience).await?;
+        // What it did is not known here.
+        serde_json::from_slice(&answer).map_err(|_| LinkError::Silent)
+    }
+
+    /// Answers in JSON.
+    pub fn answer_with<Q, A, F>(
+        &self,
+        kind: &'static str,
+        by: impl Fn(Incarnation, Q) -> F + Send + Sync + 'static,
+    ) where
+        Q: DeserializeOwned + Send + 'static,
+        A: Serialize + Send + 'static,
+        F: Future<Output = Result<A, LinkError>> + Send + 'static,
+    {
+        let by = Arc::new(by);
+        let answer = move |from: Incarnation, body: Vec<u8>| {
+            let by = Arc::clone(&by);
+            let work: BoxFuture<'static, Result<Vec<u8>, LinkError>> = Box::pin(async move {
+                let question = serde_json::from_slice(&body).map_err(not_understood)?;
+                let answer = by(from, question).await?;
+                serde_json::to_vec(&answer).map_err(|_| LinkError::Silent)
+            });
+            work
+        };
+        self.answer(kind, Arc::new(answer));
+    }
+}
+
+fn not_understood(error: serde_json::Error) -> LinkError {
+    LinkError::NotUnderstood(error.to_string())
+}
