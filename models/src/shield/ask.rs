@@ -1,5 +1,7 @@
 //! What an authority can be asked, and what it answers.
 
+use serde::{Deserialize, Serialize};
+
 use super::budget::{Core, Fact, Grant, Settlement};
 use super::effect::Note;
 use super::entry::{Entry, HolderId, Op, SliceId};
@@ -35,7 +37,9 @@ impl Order {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Nodes ask each other all of it but orders, which only the budget's own node is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ask {
     Take {
         slice: SliceId,
@@ -59,6 +63,7 @@ pub enum Ask {
     Spend(Box<Fact>),
     /// Booked in another budget of the account: it counts in this window.
     Note(Vec<Note>),
+    #[serde(skip)]
     Order {
         op: Op,
         body: u64,
@@ -78,7 +83,8 @@ impl Ask {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     Granted(Grant),
     Refused(Refusal),
@@ -92,11 +98,13 @@ pub enum Answer {
     },
     Noted,
     /// Durable; the state right after.
+    #[serde(skip)]
     Ordered {
         core: Box<Core>,
         created: bool,
     },
     /// The stored answer of an earlier request of the same key.
+    #[serde(skip)]
     OrderReplayed {
         status: u16,
         answer: String,
@@ -111,4 +119,52 @@ pub enum Answer {
     Unavailable,
     /// This node does not own the budget any more.
     NotOwner,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shield::entry::Day;
+
+    fn there_and_back<T>(it: &T)
+    where
+        T: Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
+    {
+        let text = serde_json::to_string(it).expect("can be written");
+        assert_eq!(serde_json::from_str::<T>(&text).expect("can be read"), *it, "{text}");
+    }
+
+    #[test]
+    fn what_nodes_ask_each_other_arrives_as_it_was_to_the_micro() {
+        let (slice, holder) = (SliceId(u64::MAX), HolderId(1));
+        let amount = Micros(9_007_199_254_740_993);
+        there_and_back(&Ask::Take { slice, holder, needed: amount, want: Micros(-1) });
+        there_and_back(&Ask::Return { slice, keep: Micros(1), booked: Micros::ZERO });
+        let op = Op(u128::MAX - 7);
+        there_and_back(&Ask::Note(vec![Note { slice: Some(slice), op, amount }]));
+        let settlement = Settlement {
+            hold: op,
+            op,
+            slice,
+            window_slice: slice,
+            amount,
+            window_amount: Micros(3),
+            day: Day(20_260_101),
+            confirmed: true,
+            again: false,
+            body: u64::MAX,
+            memo: Some("\"".to_owned()),
+        };
+        there_and_back(&Ask::Settle(Box::new(settlement)));
+        let grant = Grant { slice, quota: amount, day: Day(20_260_101), serves_us: 10_000_000 };
+        there_and_back(&Answer::Granted(grant));
+        there_and_back(&Answer::Busy);
+        there_and_back(&Answer::SliceGone(slice));
+    }
+
+    #[test]
+    fn an_order_does_not_travel() {
+        let order = Ask::Order { op: Op(1), body: 2, order: Box::new(Order::Pause) };
+        assert!(serde_json::to_string(&order).is_err());
+    }
 }

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 pub use super::core::Core;
 use super::day::DaySpan;
 use super::entry::{Day, Entry, HolderId, Kind, Now, Op, SliceId};
@@ -29,7 +31,7 @@ pub struct Budget {
 }
 
 /// What a settle asks to book.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
     pub hold: Op,
     pub op: Op,
@@ -58,7 +60,7 @@ impl Settlement {
 }
 
 /// A spend (or, negative, a refund) that happened elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     pub op: Op,
     pub amount: Micros,
@@ -68,7 +70,7 @@ pub struct Fact {
 }
 
 /// Capacity given to a holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
     pub slice: SliceId,
     /// The slice's whole quota, absolute: a repeated grant says the same.

@@ -1,5 +1,7 @@
 //! Everything that the money rules may do to the world. A new side effect is a new variant here.
 
+use serde::{Deserialize, Serialize};
+
 use super::ask::{Answer, Ask, Ticket};
 use super::budget::Core;
 use super::entry::{Entry, HolderId, Now, Op, SliceId};
@@ -34,7 +36,7 @@ pub struct Batch {
 }
 
 /// A booking that the account's window must hear of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     pub slice: Option<SliceId>,
     pub op: Op,
@@ -42,7 +44,8 @@ pub struct Note {
 }
 
 /// Which authority covers a hold: the campaign's own budget, or the account with its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Lane {
     Budget,
     Account,

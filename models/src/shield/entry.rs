@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::money::{Currency, Micros};
@@ -10,6 +11,19 @@ use super::money::{Currency, Micros};
 /// Names an operation once and for all: a hash of account, route and key. One operation, one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Op(pub u128);
+
+impl Serialize for Op {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Op {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Op, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(d)?;
+        Op::from_hex(&text).ok_or_else(|| D::Error::custom("an operation is 32 hexadecimal digits"))
+    }
+}
 
 impl Op {
     /// The first 128 bits of SHA-256 over the parts, each preceded by its length.
@@ -39,7 +53,7 @@ impl fmt::Display for Op {
 }
 
 /// Names a slice within its budget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SliceId(pub u64);
 
 impl fmt::Display for SliceId {
@@ -49,7 +63,7 @@ impl fmt::Display for SliceId {
 }
 
 /// One life of one holder of slices: a node's incarnation. A restart is another holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HolderId(pub u64);
 
 impl fmt::Display for HolderId {
@@ -65,7 +79,7 @@ impl fmt::Display for HolderId {
 pub struct Day(pub i32);
 
 /// Both clocks, read together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// Monotonic microseconds of this node's boot: decides every interval.
     pub mono_us: i64,
@@ -105,7 +119,7 @@ impl Kind {
 }
 
 /// One ledger row. `seq` is dense per budget, from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub seq: i64,
     pub op: Op,

@@ -1,10 +1,13 @@
 //! A hold: the most that one bid may cost, set aside until it is settled, released or over.
 
+use serde::{Deserialize, Serialize};
+
 use super::entry::{Day, Op, SliceId};
 use super::money::Micros;
 
 /// Where a hold stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HoldState {
     Open,
     /// A settle of this amount is on its way to the ledger; the hold waits for it and cannot expire.
@@ -30,7 +33,7 @@ impl HoldState {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     pub id: Op,
     pub amount: Micros,

@@ -92,7 +92,7 @@ impl Reason {
 }
 
 /// A refusal, and how much would have been granted instead.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     pub reason: Reason,
     /// The most that could be granted at this moment, in the currency of the cap.

@@ -1,5 +1,7 @@
 //! What a purse is asked, and what it answers.
 
+use serde::{Deserialize, Serialize};
+
 use crate::shield::budget::Settlement;
 use crate::shield::entry::{Entry, Now, Op};
 use crate::shield::hold::{Hold, settle_op};
@@ -27,7 +29,8 @@ impl Authorise {
 }
 
 /// Answers of the purse.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HoldAnswer {
     /// The hold stands. `replayed`: it stood before.
     Held {
