@@ -33,6 +33,8 @@ pub struct Placement {
     epochs: Box<[AtomicI64]>,
     /// Shards that take in nothing more: they are on their way to another node.
     closing: Box<[AtomicBool]>,
+    /// When each was taken, on this node's monotonic clock.
+    taken: Box<[AtomicI64]>,
     tenants: Tenants,
     links: OnceLock<Links>,
     /// Until when this node may serve, on its monotonic clock.
@@ -67,6 +69,7 @@ impl Placement {
             clocks_us: AtomicI64::new(apart_us()),
             epochs: (0..ALL).map(|_| AtomicI64::new(NONE)).collect(),
             closing: (0..ALL).map(|_| AtomicBool::new(false)).collect(),
+            taken: (0..ALL).map(|_| AtomicI64::new(i64::MIN)).collect(),
             tenants: Tenants::default(),
             links: OnceLock::new(),
             until_us: AtomicI64::new(i64::MIN),
@@ -127,6 +130,11 @@ impl Placement {
         self.epoch(shard) != NONE && !closing.is_some_and(|closing| closing.load(Relaxed))
     }
 
+    /// When a shard was taken, on this node's monotonic clock; long ago, where nobody else can have had it.
+    pub fn taken_us(&self, shard: Shard) -> i64 {
+        self.taken.get(usize::from(shard.0)).map_or(i64::MIN, |taken| taken.load(Relaxed))
+    }
+
     /// Who is to be asked about a shard.
     pub fn route(&self, shard: Shard) -> Route {
         let epoch = self.epoch(shard);
@@ -156,6 +164,12 @@ impl Placement {
     pub fn some_of_mine(&self, shard: Shard) -> Option<Shard> {
         let all = || Shard::all(crate::models::cluster::node::Roles::ALL);
         std::iter::once(shard).chain(all()).find(|shard| self.admits(*shard))
+    }
+
+    /// Whether no other node is known.
+    pub fn is_alone(&self) -> bool {
+        let roster = self.roster();
+        !roster.nodes.iter().any(|node| !node.dead && node.incarnation != self.incarnation)
     }
 
     /// Nodes beside this one that are not known to be dead.
@@ -212,8 +226,13 @@ impl Placement {
             return;
         }
         let at = usize::from(shard.0);
-        if let (Some(own), Some(closing)) = (self.epochs.get(at), self.closing.get(at)) {
+        if let (Some(own), Some(closing), Some(taken)) =
+            (self.epochs.get(at), self.closing.get(at), self.taken.get(at))
+        {
             closing.store(false, Relaxed);
+            if epoch.is_some_and(|epoch| epoch != own.load(Relaxed)) {
+                taken.store(clock::mono_us(), Relaxed);
+            }
             own.store(epoch.unwrap_or(NONE), Relaxed);
         }
         self.changed.notify_waiters();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::audit::Feed;
+use super::far::{Asked, Home};
 use super::load;
 use super::message::{Loaded, Msg, Seek, Told, Wish};
 use super::names::BudgetName;
@@ -46,6 +47,8 @@ pub enum Asker {
     Reply(Reply<Told<Booked>>),
     Settle(Reply<Told<HoldFate>>, Box<Hold>),
     OwnLane(SliceId),
+    AccountLane(SliceId),
+    Far(Reply<Asked>),
     Book(Op),
     Purse { key: String, holder: HolderId, slice: SliceId },
     Noted(Reply<Answer>),
@@ -82,8 +85,8 @@ pub struct Live {
     /// The last holds that were released before they were journaled: for who releases them again.
     pub released: VecDeque<Hold>,
     pub journal_due_us: i64,
-    /// Keys of the purses that hold slices of this account.
-    pub holders: HashMap<HolderId, String>,
+    /// Where the purses are that hold slices of this budget.
+    pub holders: HashMap<HolderId, Home>,
     pub stored_terms: Option<Arc<Terms>>,
     pub tickets: u64,
     /// Times that the account is being told of bookings just now.
@@ -94,6 +97,12 @@ pub struct Live {
     pub traced: Vec<(u64, Trace)>,
     pub generation: u64,
     pub ticking: bool,
+    /// Another node owns the budget: there is only a purse here, and what the authority was when it was read.
+    pub guest: bool,
+    /// Of a budget that another node owns: what was left of it when its authority said so last.
+    pub left: Option<Micros>,
+    /// Questions to authorities on other nodes, on their way.
+    pub outward: VecDeque<(u64, BudgetName, Ask)>,
     pub last_error: Option<String>,
 }
 
@@ -110,6 +119,8 @@ pub struct BudgetActor {
     pub state: State,
     /// The last life ended in disorder, and the account has not been told everything since.
     pub unclean: bool,
+    /// The purse of this life's time as a guest, which goes on when the budget comes to this node.
+    kept: Option<Purse>,
 }
 
 /// A budget as operators see it in the actor's view.
@@ -149,7 +160,54 @@ struct LiveView {
 impl BudgetActor {
     pub fn new(shared: Arc<Shared>, name: BudgetName) -> BudgetActor {
         let key = name.key(&shared.terms.default_account).into_owned();
-        BudgetActor { shared, name, key, state: State::Failed("not loaded".into()), unclean: false }
+        BudgetActor {
+            shared,
+            name,
+            key,
+            state: State::Failed("not loaded".into()),
+            unclean: false,
+            kept: None,
+        }
+    }
+
+    /// Whether this node owns the budget.
+    pub(super) fn is_here(&self) -> bool {
+        self.shared.placement.epoch(self.name.place()) >= 0
+    }
+
+    /// Brings this life in line with where the budget is. `false`: it is over.
+    async fn settle_in(&mut self, cx: &mut Cx<Self>) -> bool {
+        let State::Live(live) = &mut self.state else { return true };
+        match (live.guest, self.shared.placement.epoch(self.name.place()) >= 0) {
+            (true, true) => {
+                // It came to this node: what is held here goes on, beside the authority.
+                let me = live.purse.holder();
+                let load = load::load(Arc::clone(&self.shared), self.name.clone(), false, Some(me));
+                match load.await {
+                    Ok(loaded) => self.come_home(loaded),
+                    Err(fault) => live.last_error = Some(fault.to_string()),
+                }
+                true
+            }
+            // It went to another node.
+            (false, false) => {
+                cx.stop();
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// The authority begins beside a purse that was here before it, with whom that purse has asked elsewhere.
+    fn come_home(&mut self, loaded: Option<Box<Loaded>>) {
+        let Some(loaded) = loaded else { return };
+        let State::Live(live) = &mut self.state else { return };
+        live.authority = Authority::new(loaded.budget, self.shared.terms.limits.clone());
+        live.holders = loaded.holders;
+        live.stored_terms = loaded.stored.then(|| Arc::clone(&live.authority.budget().core.terms));
+        (live.guest, live.left) = (false, None);
+        // The owner before this one may have died between a booking and telling the account of it.
+        live.retell();
     }
 
     fn come_alive(&mut self, loaded: Option<Box<Loaded>>) {
@@ -158,8 +216,11 @@ impl BudgetActor {
             return;
         };
         let Loaded { budget, account_currency, rate, holders, stored } = *loaded;
+        let guest = !self.is_here();
         let limits = self.shared.terms.limits.clone();
-        let mut purse = Purse::new(self.shared.next_holder(), Rate::ONE, limits.clone());
+        let kept = self.kept.take();
+        let mut purse = kept
+            .unwrap_or_else(|| Purse::new(self.shared.next_holder(), Rate::ONE, limits.clone()));
         purse.set_rate(rate.unwrap_or(Rate::ONE));
         let stored_terms = stored.then(|| Arc::clone(&budget.core.terms));
         self.state = State::Live(Box::new(Live {
@@ -187,8 +248,14 @@ impl BudgetActor {
             rate_day: now().wall_us.div_euclid(DAY_US),
             generation: 0,
             ticking: false,
+            guest,
+            left: None,
+            outward: VecDeque::new(),
             last_error: None,
         }));
+        if guest {
+            return;
+        }
         if self.unclean
             && let State::Live(live) = &mut self.state
         {
@@ -213,7 +280,12 @@ impl BudgetActor {
     }
 
     async fn read(&mut self, cx: &mut Cx<Self>) {
-        match load::load(Arc::clone(&self.shared), self.name.clone(), self.unclean).await {
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        if !self.is_here() && self.name.is_account() {
+            self.state = State::Failed("it is on another node".to_owned());
+            return cx.stop();
+        }
+        match load::load(shared, name, self.unclean, None).await {
             Ok(loaded) => self.come_alive(loaded),
             Err(fault) => self.fail(cx, fault),
         }
@@ -231,7 +303,7 @@ impl BudgetActor {
         cx.pipe(
             async move {
                 tokio::time::sleep(LOAD_AGAIN).await;
-                load::load(shared, name, unclean).await
+                load::load(shared, name, unclean, None).await
             },
             Msg::Loaded,
         );
@@ -248,12 +320,14 @@ impl BudgetActor {
             Msg::Settle { reply, .. }
             | Msg::Release { reply, .. }
             | Msg::Notice { reply, .. }
+            | Msg::Near { reply, .. }
             | Msg::FindHold { reply, .. } => reply.send(told(absent)),
             Msg::Spend { reply, .. } | Msg::Order { reply, .. } => reply.send(told(absent)),
             Msg::See { reply } => reply.send(told(absent)),
             Msg::SeeAccount { reply } => reply.send(told(absent)),
             Msg::RatesChanged { reply } => reply.send(told(absent)),
             Msg::Notes { reply, .. } => reply.send(Answer::Unavailable),
+            Msg::Ask { reply, .. } => reply.send(Asked::of(Answer::NotOwner)),
             // Asked again by whoever waits for it, or news for a budget that is not here.
             _ => {}
         }
@@ -288,6 +362,10 @@ impl Actor for BudgetActor {
                 self.fail(cx, fault);
             }
         }
+        if !self.settle_in(cx).await {
+            self.turn_away(msg);
+            return Ok(());
+        }
         if let State::Live(_) = self.state {
             self.serve(msg, cx);
             self.carry_out(cx)?;
@@ -315,7 +393,10 @@ impl Actor for BudgetActor {
         let (state, detail, error) = match &self.state {
             State::Failed(why) => ("unavailable", None, Some(why.clone())),
             State::Absent => ("absent", None, None),
-            State::Live(live) => ("live", Some(live.view()), live.last_error.clone()),
+            State::Live(live) => {
+                let state = if live.guest { "guest" } else { "live" };
+                (state, Some(live.view()), live.last_error.clone())
+            }
         };
         ActorView {
             account: self.name.account.to_string(),
@@ -349,6 +430,10 @@ impl Actor for BudgetActor {
             Msg::Lane { .. } => "Lane",
             Msg::LaneAnswer { .. } => "LaneAnswer",
             Msg::Recall { .. } => "Recall",
+            Msg::Ask { .. } => "Ask",
+            Msg::Answered { .. } => "Answered",
+            Msg::Near { .. } => "Near",
+            Msg::Sought(_) => "Sought",
             Msg::Notes { .. } => "Notes",
             Msg::RatesChanged { .. } => "RatesChanged",
             Msg::Committed { .. } => "Committed",
@@ -392,6 +477,14 @@ impl Live {
     pub fn ask(&mut self, ask: Ask, asker: Asker) {
         let ticket = self.ticket();
         self.askers.insert(ticket.0, asker);
+        if self.guest {
+            let own = BudgetName {
+                account: Arc::clone(&self.feed.account),
+                budget: Arc::clone(&self.budget),
+            };
+            self.outward.push_back((ticket.0, own, ask));
+            return;
+        }
         if let Some(trace) = spans::parent()
             && self.traced.len() < TRACED_MAX
         {
@@ -415,8 +508,12 @@ impl Live {
         proof: Option<Box<Hold>>,
         reply: Reply<Told<HoldFate>>,
     ) {
-        let ticket = self.ticket();
-        let seek = Box::new(Seek { hold, wish, proof, reply });
+        self.seek_for(Seek { hold, wish, proof, near: false, reply });
+    }
+
+    pub fn seek_for(&mut self, seek: Seek) {
+        let (ticket, hold, wish) = (self.ticket(), seek.hold, seek.wish);
+        let seek = Box::new(seek);
         match wish {
             Wish::Settle(amount) => {
                 self.hold_askers.insert(ticket.0, HoldAsker::Seek(seek));
@@ -443,8 +540,13 @@ impl Live {
     }
 
     pub fn remaining(&self) -> Micros {
+        self.left.unwrap_or_else(|| self.left_here()) - self.purse.held()
+    }
+
+    /// What the authority here has left, holds aside.
+    pub fn left_here(&self) -> Micros {
         let core = &self.authority.budget().core;
-        core.funded + core.refunded - core.settled - core.facts - self.purse.held()
+        core.funded + core.refunded - core.settled - core.facts
     }
 
     fn view(&self) -> LiveView {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::budget::{Asker, BudgetActor, HoldAsker, Live, State};
+use super::far::{self, Asked};
 use super::load;
-use super::message::{HoldFate, Msg, Told, Wish};
+use super::message::{HoldFate, Msg, Told};
 use super::metrics as m;
 use super::names::BudgetName;
 use super::rows;
@@ -16,7 +17,7 @@ use super::serve::booked;
 use super::shared::{Shared, now};
 use super::view;
 use crate::actors::kernel::{Cx, Fault};
-use crate::models::shield::ask::{Answer, Ticket};
+use crate::models::shield::ask::{Answer, Ask, Ticket};
 use crate::models::shield::authority::Phase;
 use crate::models::shield::effect::{Batch, Effect, Lane, Note};
 use crate::models::shield::entry::{HolderId, Op, SliceId};
@@ -26,6 +27,8 @@ use crate::telemetry::spans::Open;
 
 /// Longest patience with an account that does not count what was booked. The ledger has it.
 const TELL_TRIES_MAX: u32 = 20;
+/// How long one of those may take.
+const TELL_PATIENCE: Duration = Duration::from_secs(15);
 /// Effects in a stop that wait for the store or the account; a few suffice.
 const WIND_UP_ROUNDS_MAX: usize = 64;
 /// Longest wait, in a stop, for a commit that is under way.
@@ -47,6 +50,7 @@ impl BudgetActor {
                 other => self.carry_simple(other),
             }
         }
+        self.ask_outward(cx);
         self.journal(cx);
         self.keep_time(cx);
         Ok(())
@@ -58,9 +62,7 @@ impl BudgetActor {
         match effect {
             Effect::Reply(ticket, answer) => {
                 live.traced.retain(|(waiting, _)| *waiting != ticket.0);
-                if let Some(asker) = live.askers.remove(&ticket.0) {
-                    self.reply(asker, answer);
-                }
+                self.answered(ticket.0, answer);
             }
             Effect::Hold(ticket, answer) => match live.hold_askers.remove(&ticket.0) {
                 Some(HoldAsker::Authorise(reply)) => live.authorise_answered(answer, reply),
@@ -75,6 +77,15 @@ impl BudgetActor {
                 }
             }
             Effect::Ask { lane: Lane::Account, ask } => {
+                let account = BudgetName::account(&self.name.account);
+                if self.shared.placement.epoch(account.place()) < 0 {
+                    if let Some(slice) = Live::lane_slice(&ask) {
+                        let ticket = live.ticket();
+                        live.askers.insert(ticket.0, Asker::AccountLane(slice));
+                        live.outward.push_back((ticket.0, account, ask));
+                    }
+                    return;
+                }
                 let (holder, ask) = (live.purse.holder(), Box::new(ask));
                 let msg = Msg::Lane { key: self.key.clone(), holder, ask };
                 if let Some(accounts) = self.shared.accounts.get()
@@ -95,9 +106,22 @@ impl BudgetActor {
         }
     }
 
+    /// Whoever has asked is answered.
+    pub(super) fn answered(&mut self, ticket: u64, answer: Answer) {
+        let State::Live(live) = &mut self.state else { return };
+        if let Some(asker) = live.askers.remove(&ticket) {
+            self.reply(asker, answer);
+        }
+    }
+
     fn reply(&mut self, asker: Asker, answer: Answer) {
         let State::Live(live) = &mut self.state else { return };
         match asker {
+            Asker::Far(reply) => {
+                m::booked(&answer);
+                reply.send(Asked { answer, left: Some(live.left_here()) });
+            }
+            Asker::AccountLane(slice) => live.answered(Lane::Account, slice, answer),
             Asker::Reply(reply) => {
                 m::booked(&answer);
                 reply.send(Told::Done(booked(answer, &self.name)));
@@ -138,10 +162,9 @@ impl BudgetActor {
         let State::Live(live) = &mut self.state else { return };
         if holder == live.purse.holder() {
             live.with_purse(|p, at, out| p.recall(at, Lane::Budget, slice, out));
-        } else if let (Some(key), Some(budgets)) =
-            (live.holders.get(&holder), self.shared.budgets.get())
-        {
-            budgets.tell_if_active(key, Msg::Recall { holder, slice });
+        } else if let Some(home) = live.holders.get(&holder) {
+            let lane = if self.name.is_account() { Lane::Account } else { Lane::Budget };
+            far::recall(&self.shared, home, lane, holder, slice);
         }
     }
 
@@ -151,9 +174,9 @@ impl BudgetActor {
         let keep = live.stored_terms.as_ref().is_some_and(|t| Arc::ptr_eq(t, &batch.core.terms))
             && batch.expected_version > 0;
         let (shared, holders, key) = (&self.shared, &live.holders, &self.key);
-        let name = |holder: HolderId| {
-            let key = holders.get(&holder).unwrap_or(key);
-            rows::holder_text(shared.incarnation, holder, key)
+        let name = |holder: HolderId| match holders.get(&holder) {
+            Some(home) => rows::holder_text(home.node, holder, &home.key),
+            None => rows::holder_text(shared.incarnation, holder, key),
         };
         let mut write = rows::write_of(&self.name, shard, shared.epoch(shard), batch, keep, name)?;
         if !keep {
@@ -230,15 +253,10 @@ impl BudgetActor {
     fn look_further(&mut self, ticket: Ticket, cx: &mut Cx<Self>) {
         let State::Live(live) = &mut self.state else { return };
         match live.hold_askers.remove(&ticket.0) {
-            // Of what is not in memory there is nothing to keep: whoever tells it books it late (rule 1).
-            Some(HoldAsker::Seek(seek)) if matches!(seek.wish, Wish::Notice(_)) => {
+            Some(HoldAsker::Seek(seek)) if seek.near => {
                 seek.reply.send(Told::Done(HoldFate::Answer(HoldAnswer::Unknown)));
             }
-            Some(HoldAsker::Seek(seek)) => {
-                let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
-                let look = load::find_hold(shared, account, seek.hold);
-                cx.pipe(look, move |found| Msg::Resolved { seek, found: found.map(Box::new) });
-            }
+            Some(HoldAsker::Seek(seek)) => self.seek_outward(seek, cx),
             Some(HoldAsker::Authorise(reply)) => {
                 live.authorise_answered(HoldAnswer::Unknown, reply);
             }
@@ -316,7 +334,12 @@ impl BudgetActor {
                 other => self.carry_simple(other),
             }
         }
+        finished &= self.ask_outward_here().await;
         while let Some((write, _)) = self.journal_write(i64::MAX) {
+            if self.is_guest() {
+                finished &= far::journal(&self.shared, &self.name, write.holds).await;
+                continue;
+            }
             let Ok(outcome) = self.shared.committer.submit(write) else {
                 m::journal_lost();
                 break;
@@ -382,18 +405,13 @@ fn unknown() -> Outcome {
 
 /// Tells the account of bookings until it has counted them. Whether it has.
 async fn tell_account(shared: &Shared, account: &str, notes: Vec<Note>) -> bool {
-    let Some(accounts) = shared.accounts.get() else { return false };
+    let name = BudgetName::account(account);
     for attempt in 1..=TELL_TRIES_MAX {
-        let mine = notes.clone();
-        let asked = accounts
-            .ask(account, Duration::from_secs(15), |reply| Msg::Notes { notes: mine, reply })
-            .await;
-        match asked {
-            Ok(Answer::Noted) => return true,
-            Ok(_) | Err(_) => {
-                tokio::time::sleep(Duration::from_millis(50 * u64::from(attempt))).await
-            }
+        let asked = far::ask(shared, &name, Ask::Note(notes.clone()), None, TELL_PATIENCE).await;
+        if asked.answer == Answer::Noted {
+            return true;
         }
+        tokio::time::sleep(Duration::from_millis(50 * u64::from(attempt))).await
     }
     m::untold();
     tracing::error!(%account, "account {account} could not be told of {} bookings yet", notes.len());

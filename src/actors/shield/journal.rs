@@ -19,7 +19,7 @@ const JOURNAL_AFTER_US: i64 = 500_000;
 const JOURNAL_EVERY_US: i64 = 250_000;
 
 /// Holds that were given to the journal; those that have ended as they ended.
-type Sent = Vec<(Op, Option<Hold>)>;
+pub(super) type Sent = Vec<(Op, Option<Hold>)>;
 
 impl BudgetActor {
     /// Writes holds that have stood for a while; what cannot be written now is written later.
@@ -31,6 +31,9 @@ impl BudgetActor {
         }
         live.journal_due_us = at.mono_us + JOURNAL_EVERY_US;
         let Some((write, sent)) = self.journal_write(at.mono_us) else { return };
+        if self.is_guest() {
+            return self.journal_outward(write.holds, sent, cx);
+        }
         let State::Live(live) = &mut self.state else { return };
         match self.shared.committer.submit(write) {
             Ok(outcome) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::far::Home;
 use super::message::{Found, Loaded};
 use super::names::BudgetName;
 use super::rows;
@@ -41,11 +42,12 @@ pub struct AccountTerms {
 const LAST_LIFE_MAX: Duration = Duration::from_secs(15);
 
 /// Reads a budget whole. `None`: there is no such campaign, or no such account. `unclean`: its last
-/// life did not end in order, and what it wrote may still be on its way.
+/// life did not end in order, and what it wrote may still be on its way. `me`: the purse that was here before.
 pub async fn load(
     shared: Arc<Shared>,
     name: BudgetName,
     unclean: bool,
+    me: Option<HolderId>,
 ) -> Result<Option<Box<Loaded>>, Fault> {
     if unclean && timeout(LAST_LIFE_MAX, shared.committer.barrier()).await.is_err() {
         return Err(Fault::new("what the last life wrote is still on its way"));
@@ -61,7 +63,7 @@ pub async fn load(
             window: Window::default(),
         },
         (Some(loaded), _) => {
-            revive(&shared, &name, Some(&account), &loaded.budget, &loaded.slices, None).await?
+            revive(&shared, &name, Some(&account), &loaded.budget, &loaded.slices, me).await?
         }
     };
     let rate = match name.is_account() {
@@ -69,21 +71,18 @@ pub async fn load(
         false => rate(&shared, &name.account, budget.core.terms.currency, account_currency).await?,
     };
     let holders = match &stored {
-        Some(loaded) if name.is_account() => holders(&shared, &loaded.slices),
-        _ => HashMap::new(),
+        Some(loaded) => holders(&loaded.slices),
+        None => HashMap::new(),
     };
     let stored = stored.is_some();
     Ok(Some(Box::new(Loaded { budget, account_currency, rate, holders, stored })))
 }
 
-/// The purses of this process that hold slices of an account, by the keys of their actors: whoever
-/// loads the account can recall from them.
-fn holders(shared: &Shared, slices: &[SliceRow]) -> HashMap<HolderId, String> {
+/// The purses that hold slices of a budget, with their nodes and the keys of their actors: whoever loads the budget
+/// can recall from them.
+fn holders(slices: &[SliceRow]) -> HashMap<HolderId, Home> {
     let parts = slices.iter().filter_map(|row| rows::holder_parts(&row.holder));
-    parts
-        .filter(|(incarnation, ..)| *incarnation == shared.incarnation)
-        .map(|(_, holder, key)| (holder, key.to_owned()))
-        .collect()
+    parts.map(|(node, holder, key)| (holder, Home { node, key: key.to_owned() })).collect()
 }
 
 /// The state behind a doubt, as it was read again; `me` is the purse that lives on through it.

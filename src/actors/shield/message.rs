@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actors::kernel::{Fault, Reply};
 use crate::models::shield::ask::{Answer, Ask, Order, Ticket};
 use crate::models::shield::budget::Budget;
-use crate::models::shield::effect::Note;
+use crate::models::shield::effect::{Lane, Note};
 use crate::models::shield::entry::{Entry, HolderId, Op, SliceId};
 use crate::models::shield::hold::Hold;
 use crate::models::shield::money::{Currency, Micros, Rate};
@@ -13,6 +15,7 @@ use crate::models::shield::purse::{Authorise, HoldAnswer};
 use crate::models::shield::refusal::Reason;
 use crate::store::{Outcome, Reloaded};
 
+use super::far::{Asked, Home};
 use super::view::{Allocation, BudgetView};
 
 /// The answer to a request for a budget.
@@ -34,7 +37,8 @@ pub struct Authorised {
 }
 
 /// The answer to a settle, a release or a look at a hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HoldFate {
     Answer(HoldAnswer),
     /// Over before: as the journal or the ledger has it.
@@ -141,8 +145,26 @@ pub enum Msg {
         answer: Box<Answer>,
     },
     Recall {
+        lane: Lane,
         holder: HolderId,
         slice: SliceId,
+    },
+    /// Another node's purse asks this authority, or tells it what was booked.
+    Ask {
+        ask: Box<Ask>,
+        holder: Option<(HolderId, Home)>,
+        reply: Reply<Asked>,
+    },
+    /// An authority on another node has answered.
+    Answered {
+        ticket: u64,
+        asked: Asked,
+    },
+    /// Another node looks for a hold that its own purse does not know.
+    Near {
+        hold: Op,
+        wish: Wish,
+        reply: Reply<Told<HoldFate>>,
     },
     /// Campaigns tell their account what was booked.
     Notes {
@@ -174,6 +196,8 @@ pub enum Msg {
         then: Vec<(Ticket, Answer)>,
         ops: Vec<Op>,
     },
+    /// Nobody else has the hold that was looked for, or nobody could say; nothing: it was found, and answered.
+    Sought(Option<(Box<Seek>, Result<(), Fault>)>),
     Resolved {
         seek: Box<Seek>,
         found: Result<Box<Found>, Fault>,
@@ -188,10 +212,13 @@ pub struct Seek {
     pub hold: Op,
     pub wish: Wish,
     pub proof: Option<Box<Hold>>,
+    /// What this node's purse does not know is looked for no further.
+    pub near: bool,
     pub reply: Reply<Told<HoldFate>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Wish {
     Settle(Micros),
     Release,
@@ -211,8 +238,8 @@ pub struct Loaded {
     pub budget: Budget,
     pub account_currency: Currency,
     pub rate: Option<Rate>,
-    /// Keys of the purses that hold slices of it, where it is an account.
-    pub holders: HashMap<HolderId, String>,
+    /// Where the purses are that hold slices of it.
+    pub holders: HashMap<HolderId, Home>,
     pub stored: bool,
 }
 

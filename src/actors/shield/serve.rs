@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::{Asker, BudgetActor, DAY_US, HoldAsker, Live, State, TICK};
+use super::far::{Asked, Home};
 use super::load;
 use super::message::{
     AccountSeen, Authorised, Booked, Found, HoldFate, Msg, Seek, SpendAsk, Told, Wish,
@@ -16,7 +17,7 @@ use crate::models::shield::ask::{Answer, Ask, Order};
 use crate::models::shield::authority::{CommitOutcome, Found as Known};
 use crate::models::shield::budget::Fact;
 use crate::models::shield::effect::Lane;
-use crate::models::shield::entry::{Entry, Op, SliceId};
+use crate::models::shield::entry::{Entry, HolderId, Op, SliceId};
 use crate::models::shield::hold::{Hold, HoldState};
 use crate::models::shield::money::{Micros, Rate};
 use crate::models::shield::purse::{HoldAnswer, settlement};
@@ -77,6 +78,10 @@ impl BudgetActor {
                 live.seek(hold, Wish::Notice(price), None, reply);
             }
             Msg::FindHold { hold, reply } => live.seek(hold, Wish::Look, None, reply),
+            Msg::Spend { reply, .. } | Msg::Order { reply, .. } if live.guest => {
+                reply.send(Told::Unavailable);
+            }
+            Msg::See { reply } if live.guest => reply.send(Told::Unavailable),
             Msg::Spend { ask, reply } => live.spend(*ask, reply),
             Msg::Order { op, body, order, reply } => {
                 live.order(op, body, *order, reply);
@@ -91,12 +96,8 @@ impl BudgetActor {
             Msg::SeeAccount { reply } => reply.send(Told::Done(live.see_account())),
             Msg::Lane { key, holder, ask } => {
                 let Some(slice) = Live::lane_slice(&ask) else { return };
-                live.holders.insert(holder, key.clone());
-                if live.holders.len() > HOLDERS_MIN + 2 * live.authority.budget().core.slices.len()
-                {
-                    // Purses that ended without a word.
-                    live.forget_holders(holder);
-                }
+                let node = self.shared.incarnation;
+                live.holds_a_slice(holder, Home { node, key: key.clone() });
                 live.ask(*ask, Asker::Purse { key, holder, slice });
             }
             Msg::LaneAnswer { holder, slice, answer } => {
@@ -104,11 +105,29 @@ impl BudgetActor {
                     live.answered(Lane::Account, slice, *answer);
                 }
             }
-            Msg::Recall { holder, slice } => {
+            Msg::Recall { lane, holder, slice } => {
                 if holder == live.purse.holder() {
-                    live.with_purse(|p, at, out| p.recall(at, Lane::Account, slice, out));
+                    live.with_purse(|p, at, out| p.recall(at, lane, slice, out));
                 }
             }
+            Msg::Ask { reply, .. } if live.guest || !self.shared.placement.serves() => {
+                reply.send(Asked::of(Answer::NotOwner));
+            }
+            Msg::Ask { ask, holder, reply } => {
+                if let Some((holder, home)) = holder {
+                    live.holds_a_slice(holder, home);
+                }
+                live.ask(*ask, Asker::Far(reply));
+            }
+            Msg::Answered { ticket, asked } => {
+                live.left = asked.left.or(live.left);
+                self.answered(ticket, asked.answer);
+            }
+            Msg::Near { hold, wish, reply } => {
+                live.seek_for(Seek { hold, wish, proof: None, near: true, reply });
+            }
+            Msg::Sought(Some((seek, found))) => self.sought(seek, found, cx),
+            Msg::Sought(None) => {}
             // What is booked elsewhere is counted in memory, and the answer frees what was held for it: of this one
             // owner at a time may be asked, and one whose lease is over is none.
             Msg::Notes { reply, .. } if !self.shared.placement.serves() => {
@@ -169,7 +188,9 @@ impl BudgetActor {
             Msg::Tick => {
                 live.ticking = false;
                 let mut out = Vec::new();
-                live.authority.tick(live.at, &mut out);
+                if !live.guest {
+                    live.authority.tick(live.at, &mut out);
+                }
                 live.effects.extend(out);
                 live.with_purse(|p, at, out| p.tick(at, out));
             }
@@ -260,6 +281,15 @@ impl BudgetActor {
 }
 
 impl Live {
+    /// A purse has a slice of this budget, or is about to.
+    fn holds_a_slice(&mut self, holder: HolderId, home: Home) {
+        self.holders.insert(holder, home);
+        if self.holders.len() > HOLDERS_MIN + 2 * self.authority.budget().core.slices.len() {
+            // Purses that ended without a word.
+            self.forget_holders(holder);
+        }
+    }
+
     fn spend(&mut self, ask: SpendAsk, reply: Reply<Told<Booked>>) {
         let currency = self.authority.budget().core.terms.currency;
         if ask.currency.is_some_and(|c| c != currency) {
@@ -340,7 +370,7 @@ impl Live {
 
     /// Decides about a hold that the purse does not know, by what ledger, journal and token say.
     fn resolved(&mut self, seek: Seek, found: Result<Found, Fault>) {
-        let Seek { hold: id, wish, proof, reply } = seek;
+        let Seek { hold: id, wish, proof, reply, .. } = seek;
         let found = match found {
             Ok(found) => found,
             Err(fault) => {

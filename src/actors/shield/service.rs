@@ -2,18 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::audit::{Audit, Turning};
 use super::compliance::FactsError;
 use super::corrections::Corrections;
 use super::dsr::Requests;
+use super::far;
 use super::forget::Forgets;
 use super::load::{self, AccountTerms};
 use super::message::{AccountSeen, Authorised, Booked, HoldFate, Msg, SpendAsk, Told};
 use super::names::BudgetName;
 use super::person::{Handler, Hears, People};
 use super::shared::{Shared, ShieldTerms};
+use super::tenant::ShieldTenant;
 use super::tree;
 use super::vault::Vault;
 use super::view::BudgetView;
@@ -73,6 +75,9 @@ pub struct Shield {
     patience: Duration,
 }
 
+/// How long a first start may wait for the node that makes the default account.
+const FIRST_ACCOUNT: Duration = Duration::from_secs(20);
+
 type Result<T> = std::result::Result<T, ShieldError>;
 
 impl Shield {
@@ -110,15 +115,19 @@ impl Shield {
         let (committer, driver) = Committer::new(store.clone(), committer);
         let shared = Shared::new(terms, store, committer, placement, paused, vault);
         let account = shared.terms.default_account.clone();
-        if shared.store.account(&account).await?.is_none() {
-            let currency = shared.terms.default_currency;
-            // Another server may have made it in this moment: then it is there as well.
-            put_account(&shared, &account, currency, None).await?;
-        }
+        make_sure(&shared, &account).await?;
         let hooks = shared.terms.webhooks;
         let client = HookClient::new(hooks.allow_private, hooks.patience)?;
         let service = tree::grow(registry, &shared, driver, client)?;
+        far::serve(&shared);
+        People::serve(&shared, patience);
+        shared.placement.tenants().add(Arc::new(ShieldTenant(Arc::downgrade(&shared))));
         Ok(Shield { shared, service: Arc::new(service), patience })
+    }
+
+    /// What this node may write and answer for.
+    pub fn placement(&self) -> &Arc<Placement> {
+        &self.shared.placement
     }
 
     pub fn terms(&self) -> &ShieldTerms {
@@ -249,7 +258,7 @@ impl Shield {
         name: &BudgetName,
         make: impl FnOnce(Reply<Told<T>>) -> Msg,
     ) -> Result<T> {
-        if !self.serves() {
+        if !self.serves() || !self.shared.admits(name.place()) {
             return Err(ShieldError::Unavailable);
         }
         self.ask(name, make).await
@@ -379,6 +388,9 @@ impl Shield {
         if self.shared.store.account(account).await?.is_some() {
             return Ok(false);
         }
+        if !self.shared.admits_account(account) {
+            return Err(ShieldError::Unavailable);
+        }
         put_account(&self.shared, account, currency, window_cap).await
     }
 
@@ -409,6 +421,22 @@ impl Shield {
         self.service.drain(patience).await;
         self.shared.committer.close();
     }
+}
+
+/// Sees that there is the default account: the node that owns its shard makes it, others wait for that.
+async fn make_sure(shared: &Shared, account: &str) -> Result<()> {
+    let (began, home) = (Instant::now(), BudgetName::account(account).place());
+    while shared.store.account(account).await?.is_none() {
+        if shared.placement.admits(home) {
+            // Another server may have made it in this moment: then it is there as well.
+            put_account(shared, account, shared.terms.default_currency, None).await?;
+        } else if began.elapsed() > FIRST_ACCOUNT {
+            return Err(ShieldError::Unavailable);
+        } else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    Ok(())
 }
 
 /// Makes an account. `false`: there is one of this name, as the store alone can tell for certain.

@@ -9,10 +9,11 @@ use super::budget::BudgetActor;
 use super::corrections::Desk;
 use super::dsr::Dsrs;
 use super::forget::Memories;
+use super::names::BudgetName;
 use super::person::{Handler, Persons, ShieldHoldings};
 use super::vault::Vault;
 use super::webhooks::{HookTerms, Post};
-use crate::actors::cluster::Placement;
+use crate::actors::cluster::{Placement, detour};
 use crate::actors::flow::FlowHoldings;
 use crate::actors::kernel::Entities;
 use crate::actors::value::ValueHoldings;
@@ -22,6 +23,9 @@ use crate::models::shield::entry::{HolderId, Now};
 use crate::models::shield::limits::Limits;
 use crate::models::shield::terms::WindowCap;
 use crate::store::{Committer, Store};
+
+/// What belongs to no account is where this would be: no account has this name.
+const INSTALLATION: &str = "*";
 
 /// Settings of SyncShield.
 #[derive(Clone, Debug)]
@@ -110,6 +114,26 @@ impl Shared {
     /// The epoch to write a shard of SyncShield's with; one that is refused where it is not this node's.
     pub fn epoch(&self, shard: i64) -> i64 {
         u16::try_from(shard).map_or(-1, |shard| self.placement.epoch(Shard(shard)))
+    }
+
+    /// Whether this node answers for what is in a shard. Where it does not, the request that asked for it is to be
+    /// answered elsewhere.
+    pub fn admits(&self, shard: Shard) -> bool {
+        let here = self.placement.admits(shard);
+        if !here {
+            detour::want(shard);
+        }
+        here
+    }
+
+    /// The same of what an account has beside its campaigns.
+    pub fn admits_account(&self, account: &str) -> bool {
+        self.admits(BudgetName::account(account).place())
+    }
+
+    /// Whether this node does what is done once for the whole installation.
+    pub fn is_first(&self) -> bool {
+        self.placement.serves() && self.placement.admits(BudgetName::account(INSTALLATION).place())
     }
 
     /// A holder that never was: the next life of some purse.

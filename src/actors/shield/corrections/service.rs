@@ -78,7 +78,10 @@ impl Corrections {
         Corrections { shared, patience }
     }
 
-    fn actor(&self) -> Result<&Handle<Msg>> {
+    fn actor(&self, account: &str) -> Result<&Handle<Msg>> {
+        if !self.shared.admits_account(account) {
+            return Err(CorrectionError::Unavailable);
+        }
         self.shared.corrections.actor.get().ok_or(CorrectionError::Unavailable)
     }
 
@@ -118,7 +121,7 @@ impl Corrections {
                 at: now,
             })
         });
-        let asked = self.actor()?.ask(self.patience, |reply| Msg::Propose {
+        let asked = self.actor(&account)?.ask(self.patience, |reply| Msg::Propose {
             correction: Box::new(correction.clone()),
             operation,
             reply,
@@ -184,9 +187,9 @@ impl Corrections {
         verdict: Verdict,
         who: Arc<str>,
     ) -> Result<Correction> {
-        let (account, id) = (account.to_owned(), id.to_owned());
+        let (actor, account, id) = (self.actor(account)?, account.to_owned(), id.to_owned());
         let make = |reply| Msg::Decide { account, id, verdict, who, reply };
-        match self.actor()?.ask(self.patience, make).await? {
+        match actor.ask(self.patience, make).await? {
             Decided::Saved(correction) => Ok(*correction),
             Decided::NotDecided(why) => Err(why.into()),
             Decided::Absent => Err(CorrectionError::Absent),

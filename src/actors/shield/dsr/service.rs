@@ -124,7 +124,10 @@ impl Requests {
         Requests { shared, people, patience }
     }
 
-    fn entities(&self) -> Result<&Entities<DsrActor>> {
+    fn entities(&self, account: &str) -> Result<&Entities<DsrActor>> {
+        if !self.shared.admits_account(account) {
+            return Err(RequestError::Unavailable);
+        }
         self.shared.dsrs.entities.get().ok_or(RequestError::Unavailable)
     }
 
@@ -191,7 +194,7 @@ impl Requests {
             _ => return Err(RequestError::Unanswered),
         }
         let key = format!("{}:{id}", asking.account);
-        if let Err(refused) = self.entities()?.tell(&key, Msg::Wake) {
+        if let Err(refused) = self.entities(&asking.account)?.tell(&key, Msg::Wake) {
             tracing::debug!(request = id, ?refused, "the request is taken up within a minute");
         }
         Ok((request, false))
@@ -231,14 +234,14 @@ impl Requests {
     /// A request as it is now.
     pub async fn see(&self, account: &str, id: &str) -> Result<Request> {
         let key = format!("{account}:{id}");
-        let seen = self.entities()?.ask(&key, self.patience, Msg::See).await?;
+        let seen = self.entities(account)?.ask(&key, self.patience, Msg::See).await?;
         Ok(self.opened(seen.ok_or(RequestError::Absent)?).await)
     }
 
     /// A request once nothing is left to do at once.
     pub async fn settled(&self, account: &str, id: &str) -> Result<Request> {
         let key = format!("{account}:{id}");
-        let seen = self.entities()?.ask(&key, self.patience, Msg::Settled).await?;
+        let seen = self.entities(account)?.ask(&key, self.patience, Msg::Settled).await?;
         Ok(self.opened(seen.ok_or(RequestError::Absent)?).await)
     }
 
@@ -269,7 +272,7 @@ impl Requests {
             return Err(Refusal::Reason.into());
         }
         let key = format!("{account}:{id}");
-        let seen = self.entities()?.ask(&key, self.patience, Msg::See).await?;
+        let seen = self.entities(account)?.ask(&key, self.patience, Msg::See).await?;
         let person = seen.ok_or(RequestError::Absent)?.person;
         let plain = serde_json::json!({ "reason": text }).to_string();
         let doing = Doing::Seal { purpose: WORDS, plain };
@@ -307,7 +310,7 @@ impl Requests {
         };
         let (key, actor) = (format!("{account}:{id}"), actor.into());
         let decided = self
-            .entities()?
+            .entities(account)?
             .ask(&key, self.patience, |reply| Msg::Decide { command, actor, reply })
             .await?;
         match decided {

@@ -96,6 +96,10 @@ impl PersonActor {
             stopped = self.is_being_erased(&row.person).await?;
         }
         let now = clock::mono_us();
+        // whoever owned the person before may have leased answers
+        let taken_us = self.shared.placement.taken_us(BudgetName::account(account).place());
+        let unclean_us = if self.shared.begins(&self.path()) { now } else { i64::MIN };
+        let unknown_until_us = unclean_us.max(taken_us).saturating_add(TTL_US);
         // a life that ended in disorder has forgotten what this node was told
         self.shared.persons.cache(|c| c.recall(self.name.number(), consents.seq(), now));
         self.shared.persons.changed(self.name.number());
@@ -103,7 +107,7 @@ impl PersonActor {
             row,
             key,
             consents,
-            leases: Leases::new(if self.shared.begins(&self.path()) { now + TTL_US } else { 0 }),
+            leases: Leases::new(unknown_until_us),
             waiting: HashMap::new(),
             tickets: 0,
             stopped,

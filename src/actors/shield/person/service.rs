@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use super::holdings::Subject;
 use super::{Changed, Declined, Doing, Done, Msg, PersonName, Seen};
+use crate::actors::cluster::links::LinkError;
 use crate::actors::kernel::{AskError, Entities, Reply};
+use crate::actors::shield::names::BudgetName;
 use crate::actors::shield::person::PersonActor;
 use crate::actors::shield::shared::Shared;
 use crate::clock;
+use crate::models::cluster::member::Route;
+use crate::models::cluster::node::Incarnation;
 use crate::models::shield::consent::cache::Answer;
 use crate::models::shield::consent::change::{Change, Command, Refusal};
 use crate::models::shield::consent::kind::{Kind, KindSet};
@@ -53,6 +57,13 @@ impl From<Declined> for PersonError {
 
 type Result<T> = std::result::Result<T, PersonError>;
 
+/// What is allowed, of which generation, and whether it may be kept.
+type Leased = (KindSet, u64, bool);
+
+const LEASE: &str = "shield.lease";
+/// How long a person that is between two nodes is waited for.
+const BETWEEN: Duration = Duration::from_secs(1);
+
 /// May something be done with this person?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
@@ -88,6 +99,9 @@ impl People {
         name: &PersonName,
         make: impl FnOnce(Reply<std::result::Result<T, Declined>>) -> Msg,
     ) -> Result<T> {
+        if !self.shared.admits_account(&name.account) {
+            return Err(PersonError::Unavailable);
+        }
         Ok(self.entities()?.ask(&name.key(), self.patience, make).await??)
     }
 
@@ -119,9 +133,7 @@ impl People {
         if let Some(allowed) = known {
             return Ok(Asked { allowed, cached: true });
         }
-        let holder = self.shared.incarnation;
-        let (allowed, generation, leased) =
-            self.ask_owner(&name, |reply| Msg::Lease { holder, reply }).await?;
+        let (allowed, generation, leased) = self.lease(&name).await?;
         if leased {
             let answer = Answer { allowed, generation, asked_us };
             let now = clock::mono_us();
@@ -133,10 +145,50 @@ impl People {
     /// All that a customer allows now, as the person's own actor says. Who keeps it for longer than two seconds
     /// is one of those that [hear](super::Hears) of changes.
     pub async fn allowed(&self, account: &str, customer: &str) -> Result<KindSet> {
-        let holder = self.shared.incarnation;
-        let name = self.name(account, customer);
-        let (allowed, _, _) = self.ask_owner(&name, |reply| Msg::Lease { holder, reply }).await?;
+        let (allowed, _, _) = self.lease(&self.name(account, customer)).await?;
         Ok(allowed)
+    }
+
+    /// What a person allows, to be kept for a moment, from wherever the person is.
+    async fn lease(&self, name: &PersonName) -> Result<Leased> {
+        let placement = &self.shared.placement;
+        let home = BudgetName::account(&name.account).place();
+        match placement.whereabouts(home, BETWEEN.min(self.patience)).await {
+            Route::Here(_) => {
+                let holder = self.shared.incarnation;
+                self.ask_owner(name, |reply| Msg::Lease { holder, reply }).await
+            }
+            Route::There(node) => {
+                let key = name.key();
+                let asked = placement.links().ask_for(node, LEASE, &key, self.patience);
+                let answer: Result<(Vec<Kind>, u64, bool)> = asked.await.map_err(|error| {
+                    tracing::debug!(%error, %node, "what a person allows is not known now");
+                    PersonError::Unavailable
+                });
+                let (allowed, generation, leased) = answer?;
+                Ok((allowed.into_iter().collect(), generation, leased))
+            }
+            Route::Nobody => Err(PersonError::Unavailable),
+        }
+    }
+
+    /// Answers what other nodes ask of people here. A lease is counted from before it was asked for, on the asking
+    /// node's clock, and here from its answer: what is on the way makes it shorter there.
+    pub(in crate::actors::shield) fn serve(shared: &Arc<Shared>, patience: Duration) {
+        let weak = Arc::downgrade(shared);
+        shared.placement.links().answer_with(LEASE, move |from: Incarnation, key: String| {
+            let shared = weak.upgrade();
+            async move {
+                let refused = |why: &str| LinkError::Refused(why.to_owned());
+                let shared = shared.ok_or_else(|| refused("the service has ended"))?;
+                let people = People::new(shared, patience);
+                let (name, holder) = (PersonName::of_key(&key), from.0);
+                let leased = people.ask_owner(&name, |reply| Msg::Lease { holder, reply }).await;
+                let (allowed, generation, leased) =
+                    leased.map_err(|error| refused(&error.to_string()))?;
+                Ok((allowed.iter().collect::<Vec<Kind>>(), generation, leased))
+            }
+        });
     }
 
     /// Changes what a customer allows. A revocation is answered when no node goes by an older

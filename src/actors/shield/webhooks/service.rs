@@ -82,12 +82,15 @@ impl Hooks {
         Hooks { shared, patience }
     }
 
-    fn actor(&self) -> Result<&Handle<Msg>> {
+    fn actor(&self, account: &str) -> Result<&Handle<Msg>> {
+        if !self.shared.admits_account(account) {
+            return Err(HookError::Unavailable);
+        }
         self.shared.webhooks.actor.get().ok_or(HookError::Unavailable)
     }
 
-    async fn tell(&self, make: impl FnOnce(Reply<Kept>) -> Msg) -> Result<()> {
-        match self.actor()?.ask(self.patience, make).await? {
+    async fn tell(&self, account: &str, make: impl FnOnce(Reply<Kept>) -> Msg) -> Result<()> {
+        match self.actor(account)?.ask(self.patience, make).await? {
             Kept::Saved => Ok(()),
             Kept::Full => Err(HookError::Full),
             Kept::Unavailable => Err(HookError::Unavailable),
@@ -119,7 +122,7 @@ impl Hooks {
             version: 1,
         };
         let put = Box::new(row.clone());
-        self.tell(|reply| Msg::Put { row: put, reply }).await?;
+        self.tell(account, |reply| Msg::Put { row: put, reply }).await?;
         Ok((row, shown))
     }
 
@@ -144,8 +147,8 @@ impl Hooks {
     /// Deletes it, with what is on its way to it.
     pub async fn delete(&self, account: &str, webhook: &str) -> Result<()> {
         self.row(account, webhook).await?;
-        let (account, webhook) = (account.to_owned(), webhook.to_owned());
-        self.tell(|reply| Msg::Delete { account, webhook, reply }).await
+        let (of, webhook) = (account.to_owned(), webhook.to_owned());
+        self.tell(account, |reply| Msg::Delete { account: of, webhook, reply }).await
     }
 
     /// A new secret, given this once; the one before it lives for a day more.
@@ -161,16 +164,17 @@ impl Hooks {
         let sealed = sealed(master, (account, webhook), &live)?;
         let row = WebhookRow { sealed, updated_at: now, version: row.version + 1, ..row };
         let put = Box::new(row.clone());
-        self.tell(|reply| Msg::Put { row: put, reply }).await?;
+        self.tell(account, |reply| Msg::Put { row: put, reply }).await?;
         Ok((row, shown))
     }
 
     /// Sends a ping, whatever events it wants. Gives the event's id.
     pub async fn test(&self, account: &str, webhook: &str) -> Result<String> {
         self.row(account, webhook).await?;
-        let (account, webhook) = (account.to_owned(), webhook.to_owned());
+        let (actor, account, webhook) =
+            (self.actor(account)?, account.to_owned(), webhook.to_owned());
         let make = |reply| Msg::Ping { account, webhook, reply };
-        match self.actor()?.ask(self.patience, make).await? {
+        match actor.ask(self.patience, make).await? {
             Pinged::Sent(event) => Ok(event),
             Pinged::Waits => Err(HookError::PingWaits),
             Pinged::Unavailable => Err(HookError::Unavailable),
