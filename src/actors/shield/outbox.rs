@@ -60,6 +60,8 @@ impl Actor for OutboxActor {
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         match msg {
+            // Once for all nodes: what is told twice in between is told at least once.
+            Msg::Look if !self.shared.is_first() => cx.send_after(EVERY, Msg::Look),
             Msg::Look => {
                 let shared = Arc::clone(&self.shared);
                 cx.pipe(async move { Ok(shared.store.outbox_pending(PAGE).await?) }, Msg::Read);

@@ -121,6 +121,8 @@ impl Shield {
         let service = tree::grow(registry, &shared, driver, client)?;
         far::serve(&shared);
         People::serve(&shared, patience);
+        super::audit::serve(&shared);
+        super::corrections::serve(&shared);
         shared.placement.tenants().add(Arc::new(ShieldTenant(Arc::downgrade(&shared))));
         Ok(Shield { shared, service: Arc::new(service), patience })
     }

@@ -83,7 +83,7 @@ impl Shared {
         paused: bool,
         vault: Vault,
     ) -> Arc<Shared> {
-        let audit = Audit::new(terms.audit.clone());
+        let audit = Audit::new(terms.audit.clone(), Arc::clone(&placement));
         Arc::new(Shared {
             terms,
             store,

@@ -1,6 +1,7 @@
 //! `/shield/auditor`: sees that logs are written, signed, copied, and dropped when their time is
 //! over.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,8 +13,9 @@ use super::copy::Files;
 use super::copying::{Copied, copy};
 use super::log::Msg as LogMsg;
 use super::patrol::{Round, patrol};
-use super::{PENDING_AGE_US, metrics, spool};
+use super::{PENDING_AGE_US, away, metrics, spool};
 use crate::actors::kernel::{Actor, Cx, Fault};
+use crate::actors::shield::names::BudgetName;
 use crate::actors::shield::shared::Shared;
 use crate::clock;
 use crate::models::shield::audit::month::Month;
@@ -39,6 +41,8 @@ pub struct AuditorActor {
     ticks: u64,
     files: Option<Files>,
     copying: bool,
+    /// Accounts for whose log on another node something is on its way.
+    away: BTreeSet<Arc<str>>,
     /// Records that were put aside are on their way.
     sending: bool,
     /// The next verification of all logs; none while one runs.
@@ -76,6 +80,7 @@ pub enum Msg {
     Tick,
     Copied(Box<Copied>),
     Sent(io::Result<u64>),
+    SentAway(Arc<str>),
     Patrolled(Box<Round>),
 }
 
@@ -86,15 +91,42 @@ impl AuditorActor {
         // not with everything else that a start does, and soon enough for who restarts daily
         let soon = FIRST_VERIFY.min(shared.audit.verify_every);
         let verify_at = Some(Instant::now() + soon);
-        AuditorActor { shared, ticks: 0, files: None, copying, sending, verify_at, counted, view }
+        let away = BTreeSet::new();
+        AuditorActor {
+            shared,
+            ticks: 0,
+            files: None,
+            copying,
+            away,
+            sending,
+            verify_at,
+            counted,
+            view,
+        }
     }
 
+    /// Tells an account's log, if it is here: the auditor beside another log tells that one.
     fn tell(&self, account: &str, msg: LogMsg) {
+        if !self.is_here(account) {
+            return;
+        }
         // a log that is busy is told again in the next round
         if let Some(logs) = self.shared.audit.logs.get()
             && let Err(refused) = logs.tell(account, msg)
         {
             tracing::debug!(account, ?refused, "the log of {account} is busy");
+        }
+    }
+
+    fn is_here(&self, account: &str) -> bool {
+        self.shared.placement.admits(BudgetName::account(account).place())
+    }
+
+    /// What waits for a log on another node goes there, one message at a time.
+    fn send_away(&mut self, account: Arc<str>, cx: &mut Cx<Self>) {
+        if self.away.insert(Arc::clone(&account)) {
+            let (shared, own) = (Arc::clone(&self.shared), Arc::clone(&account));
+            cx.pipe(away::send(shared, own, false), move |()| Msg::SentAway(account));
         }
     }
 
@@ -113,7 +145,10 @@ impl AuditorActor {
 
     async fn look(&mut self, cx: &mut Cx<Self>) -> Result<(), StoreError> {
         for account in self.shared.audit.feeds.waiting() {
-            self.tell(&account, LogMsg::Look);
+            match self.is_here(&account) {
+                true => self.tell(&account, LogMsg::Look),
+                false => self.send_away(account, cx),
+            }
         }
         let ticks = self.ticks;
         let first = ticks == 0;
@@ -121,6 +156,7 @@ impl AuditorActor {
         if first {
             let mut all = Vec::new();
             self.every_log(|account| all.push(Arc::from(account))).await?;
+            all.retain(|account: &Arc<str>| self.is_here(account));
             self.shared.audit.dirty(all.iter().cloned());
             self.shared.audit.unsigned(all);
         }
@@ -305,9 +341,18 @@ impl Actor for AuditorActor {
             }
             Msg::Copied(copied) => self.copied(*copied),
             Msg::Sent(sent) => self.sent(sent),
+            Msg::SentAway(account) => _ = self.away.remove(&account),
             Msg::Patrolled(round) => self.patrolled(*round),
         }
         Ok(())
+    }
+
+    async fn stopping(&mut self, _cx: &mut Cx<Self>) {
+        for account in self.shared.audit.feeds.waiting_at_all() {
+            if !self.is_here(&account) {
+                away::send(Arc::clone(&self.shared), account, true).await;
+            }
+        }
     }
 
     fn view(&self) -> View {

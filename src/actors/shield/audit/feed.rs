@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::gathering::Gathering;
+use serde::{Deserialize, Serialize};
+
+use super::gathering::{Count, Gathering};
 use crate::clock;
 use crate::models::shield::entry::Entry;
 use crate::models::shield::refusal::Reason;
@@ -39,7 +41,7 @@ pub struct Booked {
 }
 
 /// Alike refusals.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denied {
     /// The campaign, or nothing where too many were refused to tell them apart.
     pub budget: Option<Arc<str>>,
@@ -50,7 +52,8 @@ pub struct Denied {
 }
 
 /// What is counted together at the front door and where consents are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Turning {
     /// A caller was not let.
     Access,
@@ -61,7 +64,7 @@ pub enum Turning {
 }
 
 /// Alike answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Turned {
     pub turning: Turning,
     pub actor: Arc<str>,
@@ -73,6 +76,11 @@ pub struct Turned {
 
 type DeniedKey = (Option<Arc<str>>, Reason);
 type TurnedKey = (Turning, Arc<str>, String, String);
+
+/// The kind of those that are too many to tell apart.
+fn too_many((turning, ..): TurnedKey) -> TurnedKey {
+    (turning, "many".into(), String::new(), "too many kinds".to_owned())
+}
 
 /// What waits for one account's log.
 pub struct Feed {
@@ -129,9 +137,30 @@ impl Feed {
     ) {
         let mut turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = (turning, Arc::clone(actor), subject, reason);
-        turned.add(kind, at_us, clock::mono_us(), |(turning, ..)| {
-            (turning, "many".into(), String::new(), "too many kinds".to_owned())
-        });
+        turned.add(kind, at_us, clock::mono_us(), too_many);
+    }
+
+    /// What was taken and could not be told, or was taken on another node.
+    pub fn again(&self, booked: Vec<Booked>, denied: Vec<Denied>, turned: Vec<Turned>) {
+        let now_us = clock::mono_us();
+        {
+            let mut gathering = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+            for Denied { budget, reason, count, first_us } in denied {
+                let count = Count { count, first_us };
+                gathering.add_all((budget, reason), count, now_us, |(_, reason)| (None, reason));
+            }
+        }
+        {
+            let mut gathering = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
+            for Turned { turning, actor, subject, reason, count, first_us } in turned {
+                let (kind, count) = ((turning, actor, subject, reason), Count { count, first_us });
+                gathering.add_all(kind, count, now_us, too_many);
+            }
+        }
+        if !booked.is_empty() {
+            self.booked.lock().unwrap_or_else(PoisonError::into_inner).extend(booked);
+            self.waits.store(true, Ordering::Release);
+        }
     }
 
     /// Answers of which to tell now; `all`: those that only wait for their minute, too.
@@ -170,6 +199,13 @@ impl Feed {
         std::mem::take(&mut *self.booked.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether there is anything that was not told yet.
+    fn holds(&self) -> bool {
+        self.waits.load(Ordering::Acquire)
+            || !self.denied.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+            || !self.turned.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Whether there is something to tell now.
     pub fn waits(&self) -> bool {
         let now_us = clock::mono_us();
@@ -196,6 +232,12 @@ impl Feeds {
             .entry(Arc::clone(account))
             .or_insert_with(|| Arc::new(Feed::new(Arc::clone(account))));
         Arc::clone(feed)
+    }
+
+    /// The accounts for whose logs something waits, if only for its minute.
+    pub fn waiting_at_all(&self) -> Vec<Arc<str>> {
+        let feeds = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        feeds.values().filter(|feed| feed.holds()).map(|feed| Arc::clone(&feed.account)).collect()
     }
 
     /// The accounts for whose logs something waits.

@@ -33,12 +33,24 @@ impl<K: Hash + Eq + Clone> Gathering<K> {
 
     /// One more of this kind, at `at_us` wall time. `rest` makes the kind of those that are too many.
     pub fn add(&mut self, kind: K, at_us: i64, now_us: i64, rest: impl FnOnce(K) -> K) {
+        self.add_all(kind, Count { count: 1, first_us: at_us }, now_us, rest);
+    }
+
+    /// So many more of this kind, that were counted elsewhere.
+    pub fn add_all(&mut self, kind: K, all: Count, now_us: i64, rest: impl FnOnce(K) -> K) {
         let known = self.waiting.contains_key(&kind) || self.resting.contains_key(&kind);
         let kinds = self.waiting.len() + self.resting.len();
         let kind = if known || kinds < self.kinds_max { kind } else { rest(kind) };
         let due_us = self.resting.get(&kind).copied().unwrap_or(now_us);
         self.due_us = self.due_us.min(due_us);
-        self.waiting.entry(kind).or_insert(Count { count: 0, first_us: at_us }).count += 1;
+        let first = Count { count: 0, first_us: all.first_us };
+        let waiting = self.waiting.entry(kind).or_insert(first);
+        waiting.count = waiting.count.saturating_add(all.count);
+        waiting.first_us = waiting.first_us.min(all.first_us);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Whether something is to be told now.

@@ -7,6 +7,7 @@
 //! what a log does not take in time can be put aside in a file (`spool`), from where it is appended.
 
 mod auditor;
+mod away;
 mod copy;
 mod copying;
 mod exported;
@@ -32,6 +33,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use auditor::AuditorActor;
+pub use away::serve;
 pub use copy::{COPY_FILE, HEADS_FILE};
 pub use exported::{Exported, heads_of, look_through};
 pub use feed::{Feed, Feeds, Turning, leave_out};
@@ -44,7 +46,9 @@ pub use tail::{add_lines, sync_dir};
 pub use verify::{VerifyError, verify, verify_kept};
 pub use witness::AuditWitness;
 
+use crate::actors::cluster::{Placement, detour};
 use crate::actors::kernel::{AskError, Entities};
+use crate::actors::shield::names::BudgetName;
 use crate::models::shield::audit::record::Record;
 use crate::store::{AuditPendingRow, Outcome, StoreError};
 
@@ -86,6 +90,7 @@ pub struct Audit {
     pub dir: PathBuf,
     pub retention_us: i64,
     pub verify_every: Duration,
+    placement: Arc<Placement>,
     /// Logs with something to copy, and with something to sign.
     dirty: Mutex<BTreeSet<Arc<str>>>,
     unsigned: Mutex<BTreeSet<Arc<str>>>,
@@ -97,7 +102,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    pub fn new(terms: AuditTerms) -> Audit {
+    pub fn new(terms: AuditTerms, placement: Arc<Placement>) -> Audit {
         Audit {
             feeds: Feeds::default(),
             logs: OnceLock::new(),
@@ -105,6 +110,7 @@ impl Audit {
             dir: terms.dir,
             retention_us: terms.retention_us,
             verify_every: terms.verify_every,
+            placement,
             dirty: Mutex::default(),
             unsigned: Mutex::default(),
             exported: Mutex::default(),
@@ -134,6 +140,9 @@ impl Audit {
         lines: Vec<String>,
         patience: Duration,
     ) -> Result<Appended, AppendError> {
+        if let Some(done) = away::append(&self.placement, account, &lines, patience).await {
+            return done;
+        }
         let asked = self.logs()?.ask(account, patience, |reply| Msg::Append { lines, reply });
         asked.await.map_err(AppendError::Unanswered)?
     }
@@ -152,12 +161,20 @@ impl Audit {
 
     /// Answered when all that was booked, refused or appended before is durable in the log.
     pub async fn flush(&self, account: &str, patience: Duration) -> Result<Appended, AppendError> {
+        if let Some(done) = away::flush(&self.placement, account, patience).await {
+            return done;
+        }
         let asked = self.logs()?.ask(account, patience, Msg::Flush).await;
         asked.map_err(AppendError::Unanswered)?
     }
 
     /// Signs all that a log has, soon.
     pub fn sign(&self, account: &str) -> Result<(), AppendError> {
+        let home = BudgetName::account(account).place();
+        if !self.placement.admits(home) {
+            detour::want(home);
+            return Err(AppendError::NotStarted);
+        }
         let told = self.logs()?.tell(account, Msg::Sign { all: true });
         told.map_err(|_| AppendError::Unanswered(AskError::Overloaded { retry_after_ms: 1_000 }))
     }
@@ -165,7 +182,9 @@ impl Audit {
     /// Records that are in the store as pending are on their way into the log. A log that is busy
     /// is told again by the auditor.
     pub fn kick(&self, account: &str, rows: Vec<(String, String)>) {
-        if let Ok(logs) = self.logs()
+        // Elsewhere the log finds them by itself.
+        if self.placement.admits(BudgetName::account(account).place())
+            && let Ok(logs) = self.logs()
             && let Err(refused) = logs.tell(account, Msg::Pending(rows))
         {
             tracing::debug!(account, ?refused, "the log of {account} is busy");

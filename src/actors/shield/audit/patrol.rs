@@ -46,7 +46,9 @@ pub async fn patrol(shared: &Shared) -> Round {
                 return round;
             }
         };
-        for row in &rows {
+        // Each log is verified by the node that writes it.
+        let here = |account: &str| shared.placement.admits(BudgetName::account(account).place());
+        for row in rows.iter().filter(|row| here(&row.account)) {
             if let Err(error) = one(shared, &row.account, &mut round).await {
                 round.error = Some(format!("{}: {error}", row.account));
             }

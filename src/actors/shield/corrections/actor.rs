@@ -5,20 +5,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::row::{parse, record, row};
+use crate::actors::cluster::links::LinkError;
 use crate::actors::kernel::{Actor, AskError, Cx, Fault, Reply};
 use crate::actors::shield::audit::pending;
 use crate::actors::shield::message::{Booked, Msg as BudgetMsg, SpendAsk, Told};
 use crate::actors::shield::names::BudgetName;
 use crate::actors::shield::shared::Shared;
 use crate::clock;
+use crate::models::cluster::member::Route;
 use crate::models::shield::ask::Answer;
 use crate::models::shield::correction::{Correction, NotDecided, Origins, Status};
-use crate::store::{Found, OperationRow, OutboxRow, Outcome, Write};
+use crate::store::{CorrectionRow, Found, OperationRow, OutboxRow, Outcome, Write};
 
 const EVERY: Duration = Duration::from_secs(60);
+const SPEND: &str = "shield.correction";
+/// How long a budget that is between two nodes is waited for.
+const BETWEEN: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(500);
 const PAGE: u32 = 256;
 /// How long a booking may take.
@@ -77,6 +82,8 @@ pub enum Decided {
 }
 
 /// What became of a booking.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fate {
     Booked(i64),
     /// The rules will never book it.
@@ -282,6 +289,9 @@ impl CorrectionsActor {
             }
         };
         let mut unreadable = Vec::new();
+        let placement = &self.shared.placement;
+        let here = |account: &str| placement.admits(BudgetName::account(account).place());
+        let rows: Vec<_> = rows.into_iter().filter(|row| here(&row.account)).collect();
         for row in rows {
             let name = format!("{}/{}", row.account, row.correction);
             match parse(row) {
@@ -305,9 +315,38 @@ impl CorrectionsActor {
     }
 }
 
-/// Books it under its own operation: the ledger has it once, however often this runs.
+/// Books it where its budget is.
 async fn spend(shared: &Shared, c: &Correction) -> Fate {
     let name = BudgetName { account: c.account.as_str().into(), budget: c.budget.as_str().into() };
+    match shared.placement.whereabouts(name.place(), BETWEEN).await {
+        Route::Here(_) => spend_here(shared, c).await,
+        Route::There(node) => {
+            let asked = shared.placement.links().ask_for(node, SPEND, &row(c), PATIENCE).await;
+            asked.unwrap_or_else(|error| Fate::Later(error.to_string()))
+        }
+        Route::Nobody => Fate::Later("its budget is on its way to another node".to_owned()),
+    }
+}
+
+/// Books corrections of budgets that are here for accounts whose home is elsewhere.
+pub fn serve(shared: &Arc<Shared>) {
+    let weak = Arc::downgrade(shared);
+    shared.placement.links().answer_with(SPEND, move |_, row: CorrectionRow| {
+        let shared = weak.upgrade();
+        async move {
+            let gone = || LinkError::Refused("the service has ended".to_owned());
+            let correction = parse(row).map_err(|why| LinkError::NotUnderstood(why.to_string()))?;
+            Ok(spend_here(&*shared.ok_or_else(gone)?, &correction).await)
+        }
+    });
+}
+
+/// Books it under its own operation: the ledger has it once, however often this runs.
+async fn spend_here(shared: &Shared, c: &Correction) -> Fate {
+    let name = BudgetName { account: c.account.as_str().into(), budget: c.budget.as_str().into() };
+    if !shared.placement.serves() || !shared.placement.admits(name.place()) {
+        return Fate::Later("its budget is not here".to_owned());
+    }
     let entities = if name.is_account() { &shared.accounts } else { &shared.budgets };
     let Some(entities) = entities.get() else { return Fate::Later("not started yet".to_owned()) };
     let ask = SpendAsk {

@@ -6,7 +6,7 @@ mod service;
 
 use std::sync::OnceLock;
 
-pub use actor::{CorrectionsActor, Msg};
+pub use actor::{CorrectionsActor, Msg, serve};
 pub use row::parse;
 pub use service::{CorrectionError, Corrections, Proposal};
 

@@ -164,7 +164,9 @@ impl PrivacyActor {
         let now = clock::wall_us();
         loop {
             let rows = self.shared.store.dsrs_open((&after.0, &after.1), PAGE).await?;
-            for row in &rows {
+            let here =
+                |account: &str| self.shared.placement.admits(BudgetName::account(account).place());
+            for row in rows.iter().filter(|row| here(&row.account)) {
                 open += 1;
                 overdue += u64::from(row.due_at < now);
                 let key = format!("{}:{}", row.account, row.dsr);
@@ -199,6 +201,9 @@ impl PrivacyActor {
     async fn prune(&mut self) -> Result<(), StoreError> {
         let old = clock::wall_us() - PACKAGE_DAYS * DAY_US;
         for row in self.shared.store.dsr_packages_before(old, PAGE).await? {
+            if !self.shared.placement.admits(BudgetName::account(&row.account).place()) {
+                continue;
+            }
             let budget = format!("@dsr/{}", row.dsr);
             let name =
                 BudgetName { account: row.account.as_str().into(), budget: budget.as_str().into() };

@@ -183,7 +183,11 @@ impl HooksActor {
     fn waiting(&mut self, waiting: Vec<(Hook, i64)>, cx: &mut Cx<Self>) {
         self.after = behind(&waiting, ACCOUNTS as usize);
         let now = clock::wall_us();
-        let due = waiting.into_iter().filter(|(_, at)| *at <= now).map(|(hook, _)| hook);
+        // Those of other accounts are sent by the nodes of these.
+        let placement = &self.shared.placement;
+        let here = |hook: &Hook| placement.admits(BudgetName::account(&hook.0).place());
+        let due = waiting.into_iter().filter(|(hook, at)| *at <= now && here(hook));
+        let due = due.map(|(hook, _)| hook);
         let turns =
             turns(due.collect(), &self.slots, &self.rests, clock::mono_us(), rand::random::<u64>);
         if turns.is_empty() {
@@ -321,6 +325,10 @@ impl HooksActor {
         }
         self.rests.forget(now_us);
         self.show_rests();
+        if !self.shared.is_first() {
+            self.prune_due_us = now_us + PRUNE_EVERY_US;
+            return;
+        }
         let now = clock::wall_us();
         // The last attempt is made at the very end; what is still there long after it had no turn.
         let schedule = self.shared.terms.webhooks.schedule;
