@@ -5,6 +5,7 @@ pub mod admin;
 pub mod body;
 pub mod docs;
 pub mod flow;
+pub mod forward;
 pub mod gate;
 pub mod grpc;
 pub mod health;

@@ -65,6 +65,7 @@ codes! {
     Overloaded "overloaded" TOO_MANY_REQUESTS "wait as long as Retry-After says",
     Busy "busy" SERVICE_UNAVAILABLE "as many requests are handled as may be; wait as long as Retry-After says",
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "nothing is confirmed; repeat the same request, with the same Idempotency-Key, after Retry-After",
+    NotReached "not_reached" SERVICE_UNAVAILABLE "nothing was done: its node is not there now; repeat the same request after Retry-After",
     Unanswered "unanswered" SERVICE_UNAVAILABLE "the outcome is not known; repeat with the same Idempotency-Key",
     Timeout "timeout" REQUEST_TIMEOUT "send the request faster",
     Internal "internal" INTERNAL_SERVER_ERROR "this is a defect; report it with the request id",

@@ -5,6 +5,6 @@ mod guard;
 mod local;
 pub mod routes;
 
-pub use caller::{Arrived, account_for, caller, may_use};
+pub use caller::{Arrived, Call, account_for, caller, may_use};
 pub use guard::{Guard, GuardLayer};
 pub use routes::{Listener, Needs, Rule};

@@ -15,6 +15,7 @@ use utoipa::OpenApi;
 
 use super::access::{GuardLayer, Listener};
 use super::docs::{self, Proofs};
+use super::forward::ForwardLayer;
 use super::gate::{self, Gate};
 use super::problem::ProblemBody;
 use super::shield::{HttpTerms, with_fallbacks};
@@ -126,5 +127,8 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
     let docs = docs::pages::<Doc, _>(Listener::Flow, open);
     // The first is the outermost; as one layer they cost one box for a request.
     let around = ServiceBuilder::new().layer(gate).layer(guard);
-    with_fallbacks(routes.merge(docs)).layer(around).with_state(app)
+    let placement = Arc::clone(app.flow.shield().placement());
+    let routes = with_fallbacks(routes.merge(docs)).with_state(app);
+    let forward = ForwardLayer::new(&placement, Listener::Flow, &routes);
+    routes.layer(around.layer(forward))
 }

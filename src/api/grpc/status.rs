@@ -33,7 +33,7 @@ pub fn grpc_code(code: Code) -> Grpc {
         Code::InProgress | Code::Stale => Grpc::Aborted,
         Code::Unauthenticated => Grpc::Unauthenticated,
         Code::Forbidden | Code::ChaosDisabled => Grpc::PermissionDenied,
-        Code::Busy | Code::StoreUnavailable => Grpc::Unavailable,
+        Code::Busy | Code::NotReached | Code::StoreUnavailable => Grpc::Unavailable,
         Code::Unanswered | Code::Timeout => Grpc::DeadlineExceeded,
         Code::Internal => Grpc::Internal,
     }

@@ -28,6 +28,7 @@ use utoipa::OpenApi;
 
 use super::access::{GuardLayer, Listener};
 use super::docs::{self, Proofs};
+use super::forward::ForwardLayer;
 use super::gate::{self, Gate};
 use super::problem::{Code, Problem, ProblemBody};
 use crate::actors::shield::Shield;
@@ -240,9 +241,11 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
     let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Shield);
     // The first is the outermost; as one layer they cost one box for a request.
     let around = ServiceBuilder::new().layer(gate).layer(guard);
-    with_fallbacks(router.merge(docs::pages::<Doc, _>(Listener::Shield, open)))
-        .layer(around)
-        .with_state(app)
+    let routes = router.merge(docs::pages::<Doc, _>(Listener::Shield, open));
+    let placement = Arc::clone(app.shield.placement());
+    let routes = with_fallbacks(routes).with_state(app);
+    let forward = ForwardLayer::new(&placement, Listener::Shield, &routes);
+    routes.layer(around.layer(forward))
 }
 
 /// What every listener of the process tells: whether it can serve, and its metrics.

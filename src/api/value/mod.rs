@@ -19,6 +19,7 @@ use utoipa::OpenApi;
 
 use super::access::{GuardLayer, Listener};
 use super::docs::{self, Proofs};
+use super::forward::ForwardLayer;
 use super::gate::{self, Gate};
 use super::problem::{Code, Problem, ProblemBody};
 use super::shield::{HttpTerms, with_fallbacks};
@@ -148,16 +149,20 @@ pub fn router(app: Arc<App>, terms: HttpTerms, import_time_max: Duration) -> Rou
         .route("/ready", get(info::ready))
         .route("/metrics", get(info::metrics));
     let imports = Router::new().route("/api/v1/ltv/transactions", post(transactions::import));
+    let docs = docs::pages::<Doc, _>(Listener::Value, open);
+    let routes = with_fallbacks(routes.merge(docs));
+    let placement = Arc::clone(app.value.shield().placement());
+    let inner = routes.clone().merge(imports.clone()).with_state(Arc::clone(&app));
+    let forward = ForwardLayer::new(&placement, Listener::Value, &inner);
     let around = |time_max: Duration| {
         let gate = Gate::new("syncvalue", terms.running_max, time_max);
         let gate = axum::middleware::from_fn_with_state(gate, gate::pass);
         let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Value);
         // The first is the outermost; as one layer they cost one box for a request.
-        ServiceBuilder::new().layer(gate).layer(guard)
+        ServiceBuilder::new().layer(gate).layer(guard).layer(forward.clone())
     };
-    let docs = docs::pages::<Doc, _>(Listener::Value, open);
     let other_method =
         || async { Problem::new(Code::MethodNotAllowed, "this path does not take this method") };
     let imports = imports.method_not_allowed_fallback(other_method).layer(around(import_time_max));
-    with_fallbacks(routes.merge(docs)).layer(around(terms.time_max)).merge(imports).with_state(app)
+    routes.layer(around(terms.time_max)).merge(imports).with_state(app)
 }

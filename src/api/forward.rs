@@ -1,0 +1,422 @@
+//! Requests that another node is to answer. A handler that meets something which is not here says so (`detour`)
+//! and gives up; the whole request then goes to its owner over the link of the nodes, with who sent it, and the
+//! answer comes back as it is. While a shard is between two nodes its requests wait, bounded in number and time.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response as HttpResponse, Uri, header,
+};
+use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
+use http_body_util::BodyExt;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tower::{Layer, Service, ServiceExt};
+
+use super::access::{Call, Listener, caller};
+use super::problem::{Code, Problem};
+use crate::actors::cluster::links::LinkError;
+use crate::actors::cluster::{Placement, detour};
+use crate::models::access::{Identity, LimitClass, Role, Scopes};
+use crate::models::cluster::member::Route;
+use crate::models::cluster::node::Incarnation;
+use crate::models::cluster::shard::Shard;
+
+/// Bytes of a body that are kept so that the request can be sent on. What is larger is handled here or not at all.
+const KEPT_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of an answer that comes from another node.
+const ANSWER_MAX: usize = 12 * 1024 * 1024;
+/// Requests that are on their way to other nodes, or wait for one, at a time.
+const AWAY_MAX: usize = 4_096;
+/// How long a body may take to arrive.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
+/// How long a request may be on its way, waits included.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// The least that is left to the node that answers.
+const WORTH_IT: Duration = Duration::from_millis(20);
+/// Between two attempts where the nodes do not agree yet on who owns a shard.
+const AGAIN: Duration = Duration::from_millis(20);
+/// What the answering node says where it is not the one, either.
+const MOVED: HeaderName = HeaderName::from_static("x-kiki-moved");
+
+/// A request as it travels, before the bytes of its body.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    method: String,
+    uri: String,
+    headers: Vec<(String, Vec<u8>)>,
+    who: Who,
+}
+
+/// Who sent it, as the node found out that took it.
+#[derive(Serialize, Deserialize)]
+struct Who {
+    name: String,
+    role: Role,
+    scopes: Scopes,
+    ends_at_us: Option<i64>,
+}
+
+/// An answer as it travels, before the bytes of its body.
+#[derive(Serialize, Deserialize)]
+struct Answered {
+    status: u16,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+fn kind(listener: Listener) -> Option<&'static str> {
+    match listener {
+        Listener::Shield => Some("http.shield"),
+        Listener::Value => Some("http.value"),
+        Listener::Flow => Some("http.flow"),
+        Listener::Admin => Some("http.admin"),
+        Listener::Health | Listener::Grpc => None,
+    }
+}
+
+/// Puts [`Forward`] around the routes of a listener, and answers what other nodes send to them.
+#[derive(Clone)]
+pub struct ForwardLayer {
+    placement: Arc<Placement>,
+    listener: Listener,
+    places: Arc<Semaphore>,
+}
+
+impl ForwardLayer {
+    /// `routes` are those of the listener without anything around them.
+    pub fn new(placement: &Arc<Placement>, listener: Listener, routes: &Router) -> ForwardLayer {
+        if let Some(kind) = kind(listener) {
+            let routes = routes.clone();
+            let answer = move |_: Incarnation, body: Vec<u8>| {
+                let routes = routes.clone();
+                let work: BoxFuture<'static, Result<Vec<u8>, LinkError>> =
+                    Box::pin(answer(routes, body));
+                work
+            };
+            placement.links().answer(kind, Arc::new(answer));
+        }
+        let places = Arc::new(Semaphore::new(AWAY_MAX));
+        ForwardLayer { placement: Arc::clone(placement), listener, places }
+    }
+}
+
+impl<S> Layer<S> for ForwardLayer {
+    type Service = Forward<S>;
+
+    fn layer(&self, inner: S) -> Forward<S> {
+        Forward { inner, layer: self.clone() }
+    }
+}
+
+#[derive(Clone)]
+pub struct Forward<S> {
+    inner: S,
+    layer: ForwardLayer,
+}
+
+impl<S> Service<Request> for Forward<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future =
+        futures_util::future::Either<S::Future, BoxFuture<'static, Result<Response, Infallible>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        use futures_util::future::Either;
+        if self.layer.placement.is_alone() {
+            return Either::Left(self.inner.call(request));
+        }
+        let spare = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, spare);
+        let layer = self.layer.clone();
+        Either::Right(Box::pin(async move { Ok(layer.pass(inner, request).await) }))
+    }
+}
+
+/// A request that can be sent once more: here, or to another node.
+struct Kept {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Kept {
+    /// Whether it does no more when it is done twice.
+    fn may_be_repeated(&self) -> bool {
+        self.method.is_safe() || self.headers.contains_key("idempotency-key")
+    }
+}
+
+impl ForwardLayer {
+    async fn pass<S>(&self, mut inner: S, request: Request) -> Response
+    where
+        S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    {
+        let began = Instant::now();
+        let (parts, body) = request.into_parts();
+        // What is too large to be kept says so beforehand, or is a stream: it is handled here alone.
+        let size = body.size_hint().upper();
+        if size.is_none_or(|size| size > KEPT_MAX as u64) {
+            let Ok(answer) = inner.call(Request::from_parts(parts, body)).await;
+            return answer;
+        }
+        let read = tokio::time::timeout(ARRIVES_WITHIN, axum::body::to_bytes(body, KEPT_MAX)).await;
+        let body = match read {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => {
+                return Problem::new(Code::MalformedBody, "the body could not be read")
+                    .into_response();
+            }
+            Err(_) => {
+                return Problem::new(Code::Timeout, "the body did not arrive in time")
+                    .into_response();
+            }
+        };
+        let kept = Kept {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            headers: parts.headers.clone(),
+            body: body.clone(),
+        };
+        let own = parts.clone();
+        let (mut answer, mut wanted) =
+            here(&mut inner, Request::from_parts(parts, body.into())).await;
+        let Some(mut shard) = wanted else { return answer };
+        let Ok(_place) = self.places.try_acquire() else {
+            return away("too many requests wait for other nodes");
+        };
+        loop {
+            let left = PATIENCE.saturating_sub(began.elapsed());
+            if left < WORTH_IT {
+                return away("the node that owns it could not be reached in time");
+            }
+            match self.placement.whereabouts(shard, left).await {
+                Route::Here(_) => {
+                    let again = Request::from_parts(own.clone(), kept.body.clone().into());
+                    (answer, wanted) = here(&mut inner, again).await;
+                    match wanted {
+                        None => return answer,
+                        Some(other) => shard = other,
+                    }
+                }
+                Route::There(node) => match self.send(node, &kept, left).await {
+                    Ok(Some(answer)) => return answer,
+                    // It has it no more, or not yet.
+                    Ok(None) => {}
+                    Err(error) if error.is_untouched() => {
+                        tracing::debug!(%error, %node, %shard, "a request waits for its node");
+                    }
+                    // An order without a key may be done already.
+                    Err(_) if kept.may_be_repeated() => {}
+                    Err(error) => {
+                        tracing::warn!(%error, %node, path = kept.uri.path(), "a request was sent to its node, which does not answer");
+                        return Problem::new(
+                            Code::Unanswered,
+                            "the node that owns it does not answer: it may be done",
+                        )
+                        .into_response();
+                    }
+                },
+                Route::Nobody => return away("nobody owns it at this moment"),
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// `None`: it is not the one that answers.
+    async fn send(
+        &self,
+        node: Incarnation,
+        kept: &Kept,
+        left: Duration,
+    ) -> Result<Option<Response>, LinkError> {
+        let Some(kind) = kind(self.listener) else { return Err(LinkError::Away) };
+        let who = caller();
+        let head = Head {
+            method: kept.method.as_str().to_owned(),
+            uri: kept.uri.to_string(),
+            headers: listed(&kept.headers),
+            who: Who {
+                name: who.name.to_string(),
+                role: who.role,
+                scopes: (*who.scopes).clone(),
+                ends_at_us: who.ends_at_us,
+            },
+        };
+        let body = joined(&head, &kept.body)?;
+        let answer = self.placement.links().ask(node, kind, body, left).await?;
+        let (Answered { status, headers }, body) =
+            parted::<Answered>(&answer).map_err(|_| LinkError::Silent)?;
+        let mut response = HttpResponse::new(Body::from(body.to_vec()));
+        *response.status_mut() =
+            axum::http::StatusCode::from_u16(status).map_err(|_| LinkError::Silent)?;
+        *response.headers_mut() = read(headers);
+        match response.headers().contains_key(MOVED) {
+            true => Ok(None),
+            false => Ok(Some(response)),
+        }
+    }
+}
+
+/// Runs a handler here, and tells what it wanted that is not here.
+async fn here<S>(inner: &mut S, request: Request) -> (Response, Option<Shard>)
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+{
+    let work = inner.clone().oneshot(request);
+    detour::watched(async move {
+        let Ok(answer) = work.await;
+        (answer, detour::wanted())
+    })
+    .await
+}
+
+/// Answers what another node sends.
+async fn answer(routes: Router, body: Vec<u8>) -> Result<Vec<u8>, LinkError> {
+    let not_understood = |why: &str| LinkError::NotUnderstood(why.to_owned());
+    let (head, body) = parted::<Head>(&body)?;
+    let method =
+        Method::from_bytes(head.method.as_bytes()).map_err(|_| not_understood("method"))?;
+    let uri: Uri = head.uri.parse().map_err(|_| not_understood("address"))?;
+    let mut request = Request::new(Body::from(body.to_vec()));
+    (*request.method_mut(), *request.uri_mut()) = (method, uri);
+    *request.headers_mut() = read(head.headers);
+    let who = Identity {
+        name: head.who.name.into(),
+        role: head.who.role,
+        scopes: Arc::new(head.who.scopes),
+        // Counted where it came in.
+        class: LimitClass::Address,
+        ends_at_us: head.who.ends_at_us,
+    };
+    let mut routes = routes;
+    let (answer, wanted) = Call::of(Arc::new(who)).scope(here(&mut routes, request)).await;
+    let (parts, body) = answer.into_parts();
+    let mut headers = listed(&parts.headers);
+    if wanted.is_some() {
+        let moved = Answered { status: 503, headers: vec![(MOVED.to_string(), b"1".to_vec())] };
+        return joined(&moved, &[]);
+    }
+    let body = http_body_util::Limited::new(body, ANSWER_MAX).collect().await;
+    let Ok(body) = body else {
+        headers.clear();
+        return joined(
+            &Answered { status: 502, headers },
+            b"the answer is too large to be passed on",
+        );
+    };
+    joined(&Answered { status: parts.status.as_u16(), headers }, &body.to_bytes())
+}
+
+fn away(why: &str) -> Response {
+    Problem::new(Code::NotReached, why).into_response()
+}
+
+/// Headers of the message, not of the connection it came by.
+fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    const OF_CONNECTIONS: [HeaderName; 6] = [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::CONTENT_LENGTH,
+        header::UPGRADE,
+        header::AUTHORIZATION,
+        header::TE,
+    ];
+    let of_message = headers.iter().filter(|(name, _)| !OF_CONNECTIONS.contains(name));
+    of_message.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
+}
+
+fn read(headers: Vec<(String, Vec<u8>)>) -> HeaderMap {
+    let mut read = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(&value))
+        {
+            read.append(name, value);
+        }
+    }
+    read
+}
+
+/// A head in JSON with its length before it, and a body behind it.
+fn joined(head: &impl Serialize, body: &[u8]) -> Result<Vec<u8>, LinkError> {
+    let head = serde_json::to_vec(head).map_err(|e| LinkError::NotUnderstood(e.to_string()))?;
+    let length = u32::try_from(head.len()).map_err(|e| LinkError::NotUnderstood(e.to_string()))?;
+    let mut all = Vec::with_capacity(4 + head.len() + body.len());
+    all.extend(length.to_be_bytes());
+    all.extend(head);
+    all.extend_from_slice(body);
+    Ok(all)
+}
+
+fn parted<'a, T: Deserialize<'a>>(all: &'a [u8]) -> Result<(T, &'a [u8]), LinkError> {
+    let short = || LinkError::NotUnderstood("it is cut off".to_owned());
+    let (length, rest) = all.split_first_chunk::<4>().ok_or_else(short)?;
+    let length = u32::from_be_bytes(*length) as usize;
+    let (head, body) = rest.split_at_checked(length).ok_or_else(short)?;
+    let head = serde_json::from_slice(head).map_err(|e| LinkError::NotUnderstood(e.to_string()))?;
+    Ok((head, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> Head {
+        Head {
+            method: "POST".into(),
+            uri: "/a/{b}?c=d".into(),
+            headers: vec![("x-a".into(), vec![0xff, b'b'])],
+            who: Who {
+                name: "key:1".into(),
+                role: Role::Viewer,
+                scopes: Scopes::parse(["shield:acme"]).expect("scopes"),
+                ends_at_us: Some(7),
+            },
+        }
+    }
+
+    #[test]
+    fn a_request_arrives_as_it_was_sent_and_one_that_is_cut_off_is_refused() {
+        let sent = joined(&head(), b"body").expect("joined");
+        let (there, body) = parted::<Head>(&sent).expect("parted");
+        assert_eq!((there.uri, body), (head().uri, &b"body"[..]));
+        assert_eq!(there.headers, head().headers);
+        assert_eq!(there.who.scopes, head().who.scopes);
+        let whole = sent.len() - 4;
+        for cut in 0..whole {
+            assert!(parted::<Head>(&sent[..cut]).is_err(), "{cut}");
+        }
+        assert!(parted::<Head>(&[0xff; 64]).is_err());
+    }
+
+    #[test]
+    fn what_proves_somebody_and_what_is_of_the_connection_stays_behind() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer secret"),
+            ("content-length", "4"),
+            ("connection", "close"),
+            ("idempotency-key", "k"),
+            ("traceparent", "t"),
+        ] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let names: Vec<String> = listed(&headers).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["idempotency-key", "traceparent"]);
+    }
+}
