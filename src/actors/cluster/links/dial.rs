@@ -1,5 +1,6 @@
 //! The way to one other node: dialled, kept, and dialled anew.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,9 +13,9 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tonic::Streaming;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response, Uri};
+use tonic::{Status, Streaming};
 
 use super::line::Line;
 use super::peer::Peer;
@@ -96,9 +97,9 @@ impl Dialler {
         let (line, outgoing) = Line::new(self.me.hello());
         let mut client =
             LinkClient::with_origin(Origin(send), origin).max_decoding_message_size(FRAME_MAX);
-        let answer = client.join(outgoing).await.map_err(|status| status.message().to_owned())?;
+        let answer = client.join(outgoing).await.map_err(said)?;
         let mut frames = answer.into_inner();
-        let first = frames.message().await.map_err(|status| status.message().to_owned())?;
+        let first = frames.message().await.map_err(said)?;
         let Some(Kind::Hello(hello)) = first.and_then(|first| first.kind) else {
             return Err("it has said no hello".to_owned());
         };
@@ -135,7 +136,7 @@ async fn carry(peer: &Peer, link: Link) -> String {
                     _ => {}
                 },
                 Ok(None) => return "it has ended the link".to_owned(),
-                Err(status) => return status.message().to_owned(),
+                Err(status) => return said(status),
             },
             _ = look.tick() => {
                 if ear.listen() >= QUIET_MAX {
@@ -150,7 +151,7 @@ async fn carry(peer: &Peer, link: Link) -> String {
     }
 }
 
-fn told(error: impl std::error::Error) -> String {
+fn told(error: impl Error) -> String {
     let mut told = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -158,6 +159,14 @@ fn told(error: impl std::error::Error) -> String {
         source = cause.source();
     }
     told
+}
+
+/// What the other side says, or what has become of the connection.
+fn said(status: Status) -> String {
+    match status.source() {
+        Some(cause) => told(cause),
+        None => status.message().to_owned(),
+    }
 }
 
 /// One connection, as the generated client takes it.

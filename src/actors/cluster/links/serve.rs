@@ -51,7 +51,8 @@ pub async fn serve(listener: Arc<TcpListener>, tls: Tls, reception: Arc<Receptio
                         match timeout(HELLO_WITHIN, shake).await {
                             Ok(Ok(shaken)) => Some(shaken),
                             Ok(Err(error)) => {
-                                tracing::warn!(%addr, %error, "{addr} is no node: {error}");
+                                // Strangers must not fill the log; a node of this cluster says itself why it is not let in.
+                                tracing::debug!(%addr, %error, "{addr} is no node: {error}");
                                 None
                             }
                             Err(_) => {

@@ -201,7 +201,7 @@ impl Guest {
                 Ok(())
             }
             Some(Kind::Probe(probe)) => {
-                self.delay.probed(probe.sent_us);
+                self.delay.probed(clock::mono_us(), probe.sent_us);
                 self.send(Kind::Echo(Echo { sent_us: probe.sent_us }))
             }
             // Of a newer release, or not for whoever answers.
@@ -224,7 +224,7 @@ impl Guest {
             return Err(Status::permission_denied("it is no node any more"));
         }
         let id = ask.id;
-        let late_us = self.delay.of(ask.sent_us).unsigned_abs();
+        let late_us = self.delay.of(clock::mono_us(), ask.sent_us).unsigned_abs();
         let left = Duration::from_millis(ask.left_ms.into());
         let left = left.saturating_sub(Duration::from_micros(late_us));
         if left.is_zero() {
@@ -314,8 +314,8 @@ struct Delay {
 impl Delay {
     /// Clocks go at different speeds: what was the least is forgotten after a while. By probes and not by time: a
     /// machine that stood still must not have forgotten.
-    fn probed(&mut self, sent_us: i64) {
-        self.of(sent_us);
+    fn probed(&mut self, now_us: i64, sent_us: i64) {
+        self.of(now_us, sent_us);
         self.probes += 1;
         if self.probes >= PROBES_KEPT {
             self.probes = 0;
@@ -324,14 +324,46 @@ impl Delay {
     }
 
     /// By how much a frame is late; 0 where it does not tell.
-    fn of(&mut self, sent_us: i64) -> i64 {
+    fn of(&mut self, now_us: i64, sent_us: i64) -> i64 {
         if sent_us == 0 {
             return 0;
         }
-        let apart_us = clock::mono_us().saturating_sub(sent_us);
+        let apart_us = now_us.saturating_sub(sent_us);
         let newest = self.least_us[0].map_or(apart_us, |least| least.min(apart_us));
         self.least_us[0] = Some(newest);
         let least_us = self.least_us[1].map_or(newest, |least| least.min(newest));
         apart_us.saturating_sub(least_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_late_by_what_it_took_longer_than_the_fastest() {
+        // The other side's clock is 5 s behind, and the way takes 200 us.
+        let mut delay = Delay::default();
+        let sent = |at: i64| at - 5_000_000;
+        assert_eq!(delay.of(1_000_200, sent(1_000_000)), 0);
+        assert_eq!(delay.of(2_000_900, sent(2_000_000)), 700);
+        // This side stood still for ten seconds.
+        assert_eq!(delay.of(13_000_200, sent(3_000_000)), 10_000_000);
+        delay.probed(13_000_300, sent(3_500_000));
+        assert_eq!(delay.of(13_000_400, sent(4_000_000)), 9_000_200);
+        assert_eq!(delay.of(14_000_200, sent(14_000_000)), 0);
+        // A release that does not tell is never late.
+        assert_eq!(delay.of(99_000_000, 0), 0);
+    }
+
+    #[test]
+    fn clocks_that_go_at_different_speeds_make_nothing_late_for_long() {
+        let mut delay = Delay::default();
+        // 1 ms a probe apart.
+        for n in 1..100 {
+            let late = delay.of(n * 501_000, n * 500_000);
+            assert!(late <= 33_000, "{late}");
+            delay.probed(n * 501_000, n * 500_000);
+        }
     }
 }

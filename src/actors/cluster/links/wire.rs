@@ -187,3 +187,35 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Heard<S> {
         self.inner.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_answered_is_what_is_read() {
+        let answers = [
+            Ok(b"done".to_vec()),
+            Err(LinkError::NotUnderstood("what".to_owned())),
+            Err(LinkError::Refused("no".to_owned())),
+            Err(LinkError::Full),
+            Err(LinkError::Away),
+            Err(LinkError::Silent),
+        ];
+        for answer in answers {
+            let Some(Kind::Answer(told)) = answered(7, answer.clone()).kind else {
+                panic!("no answer");
+            };
+            assert_eq!(told.id, 7);
+            assert_eq!(read_answer(told), answer);
+        }
+        let Some(Kind::Answer(told)) = late(1).kind else { panic!("no answer") };
+        assert!(read_answer(told).is_err_and(|error| error.is_untouched()));
+    }
+
+    #[test]
+    fn a_status_without_a_word_may_mean_that_it_was_done() {
+        let newer = Answer { id: 1, status: 99, body: b"?".to_vec(), reason: String::new() };
+        assert_eq!(read_answer(newer), Err(LinkError::Silent));
+    }
+}
