@@ -1,5 +1,6 @@
 //! `kiki up`: every service in one process.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use super::config_args::ConfigArgs;
 use super::exit::{CliError, CliResult};
 use super::{fresh, front_door};
 use crate::access::Door;
-use crate::actors::cluster::{Cluster, ClusterSettings};
+use crate::actors::cluster::{Cluster, ClusterSettings, LinkSettings};
 use crate::actors::flow::{Flow, FlowTerms};
 use crate::actors::kernel::{KernelConfig, Registry};
 use crate::actors::shield::audit::{AuditTerms, AuditWitness};
@@ -195,21 +196,42 @@ pub async fn run(args: UpArgs) -> CliResult {
     Ok(())
 }
 
-/// This process as a node: the only one of its store.
+/// This process as a node: with links one among others, else the only one of its store.
 fn node(config: &Config) -> ClusterSettings {
+    let links = links(config);
+    let address = links.as_ref().map(|links| links.advertise.clone());
     ClusterSettings {
         terms: match config.cluster.leases {
             Leases::Default => ClusterTerms::default(),
             Leases::Fast => ClusterTerms::fast(),
         },
         me: Identity {
-            name: "kiki".to_owned(),
-            address: config.server.shield_addr().to_string(),
+            name: config.cluster.node.clone(),
+            address: address.unwrap_or_else(|| config.server.shield_addr().to_string()),
             roles: Roles::ALL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         data_dir: config.store.data_dir.clone(),
+        links,
     }
+}
+
+/// What links need, where this node speaks with others.
+fn links(config: &Config) -> Option<LinkSettings> {
+    let (cluster, server) = (&config.cluster, &config.server);
+    let listen = SocketAddr::new(server.bind, cluster.link_port.saturating_add(server.port_offset));
+    let advertise = match cluster.advertise.is_empty() {
+        true => listen.to_string(),
+        false => cluster.advertise.as_str().to_owned(),
+    };
+    cluster.has_links().then(|| LinkSettings {
+        listen,
+        advertise,
+        node: cluster.node.clone(),
+        ca_file: cluster.ca_file.clone(),
+        cert_file: cluster.cert_file.clone(),
+        key_file: cluster.key_file.clone(),
+    })
 }
 
 /// SyncShield's settings.

@@ -10,6 +10,7 @@ mod placement;
 mod service;
 mod tenants;
 
+pub use links::{LinkSettings, LinkView, Links};
 pub use member::MemberView;
 pub use metrics::describe;
 pub use placement::Placement;

@@ -92,6 +92,14 @@ impl Placement {
         placement
     }
 
+    /// What the register says from now on, for one that is [fixed](Placement::fixed): no member tells it. Others keep
+    /// to what their member has read.
+    pub fn show(&self, roster: Roster) {
+        if matches!(self.ended, Ended::All) {
+            self.publish(i64::MAX, Some(roster));
+        }
+    }
+
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
     }

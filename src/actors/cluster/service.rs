@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::last_life;
+use super::links::{LinkSettings, Links, LinksError};
 use super::member::{MemberActor, Msg};
 use super::placement::Placement;
 use crate::actors::kernel::{Handle, Registry, Service, SpawnError, Strategy, per_minute};
@@ -23,12 +24,16 @@ pub struct ClusterSettings {
     pub me: Identity,
     /// Where this node notes its life.
     pub data_dir: PathBuf,
+    /// What it needs to speak with others; without, it is alone.
+    pub links: Option<LinkSettings>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     #[error(transparent)]
     Spawn(#[from] SpawnError),
+    #[error("links: {0}")]
+    Links(#[from] LinksError),
     #[error("{0}")]
     Terms(&'static str),
     #[error(
@@ -55,6 +60,7 @@ impl Cluster {
     ///
     /// ```text
     /// /cluster
+    /// ├── links                  permanent: the ways to other nodes, where there are any
     /// └── member                 permanent: the lease, claims and hand-overs
     /// ```
     pub async fn start(
@@ -62,7 +68,7 @@ impl Cluster {
         store: Store,
         settings: ClusterSettings,
     ) -> Result<Cluster, ClusterError> {
-        let ClusterSettings { terms, me, data_dir } = settings;
+        let ClusterSettings { terms, me, data_dir, links } = settings;
         if let Some(mistake) = terms.mistake() {
             return Err(ClusterError::Terms(mistake));
         }
@@ -71,6 +77,11 @@ impl Cluster {
         let incarnation = Incarnation(rand::random());
         let placement = Placement::new(incarnation, before, terms.drift_max_us);
         let service = registry.service("cluster").strategy(Strategy::OneForOne).start()?;
+        // First: what is started first ends last, and a node that leaves is asked by others until it has.
+        match links {
+            Some(links) => _ = Links::open(service.supervisor(), links, &placement).await?,
+            None => placement.connect(Links::alone()),
+        }
         let (own, identity, lease_us) = (Arc::clone(&placement), me.clone(), terms.lease_us);
         let member =
             service.supervisor().child("member").intensity(10, per_minute()).start(move || {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub use error::TlsError;
 use loaded::Loaded;
@@ -82,6 +82,22 @@ impl Tls {
         let mut config = (*self.0.current.load().config).clone();
         config.alpn_protocols = vec![b"h2".to_vec()];
         TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// What a new connection to another server is made with: it is shown the same certificate, and has to show one
+    /// of the same authorities. gRPC.
+    ///
+    /// # Errors
+    /// No authority is named, or TLS cannot be set up.
+    pub fn connector_of_http2(&self) -> Result<TlsConnector, TlsError> {
+        let mut config = self.0.current.load().client()?.ok_or(TlsError::NoAuthority)?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    /// Whether the certificate in use has this name.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.0.current.load().dns_names.iter().any(|own| own == name)
     }
 
     /// Whether both are one: clones share their certificates.

@@ -1,14 +1,32 @@
 //! The ways to other nodes.
+//!
+//! Each node keeps one connection to each other one, and asks over its own: TLS, in which both show a certificate of
+//! the cluster's authority, and HTTP/2 with one stream of frames (`proto/kiki/cluster/v1/link.proto`). `dial` keeps
+//! them, `serve` and `session` take those of others, `actor` follows the register.
+
+mod actor;
+mod dial;
+mod line;
+mod peer;
+mod serve;
+mod session;
+mod wire;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::models::cluster::node::Incarnation;
+
+pub use actor::{LinkSettings, LinksError};
+use peer::Peer;
+pub use peer::{LinkState, LinkView};
 
 /// Why another node did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,12 +85,47 @@ pub struct Links {
 #[derive(Default)]
 struct Inner {
     answers: RwLock<BTreeMap<&'static str, Arc<dyn Answers>>>,
+    peers: ArcSwap<Table>,
+    address: Option<SocketAddr>,
 }
+
+/// Other nodes that there is a way to, or is to be.
+type Table = BTreeMap<Incarnation, Arc<Peer>>;
 
 impl Links {
     /// Of a node that has nobody beside it.
     pub fn alone() -> Links {
         Links { inner: Arc::default() }
+    }
+
+    /// Of a node that takes links there.
+    fn at(address: SocketAddr) -> Links {
+        Links { inner: Arc::new(Inner { address: Some(address), ..Inner::default() }) }
+    }
+
+    /// Where links are taken; `None` for a node that is alone.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.inner.address
+    }
+
+    /// The way to each other node, as operators see it.
+    pub fn seen(&self) -> Vec<LinkView> {
+        self.inner.peers.load().values().map(|peer| peer.view()).collect()
+    }
+
+    /// From now on these are the other nodes.
+    fn show(&self, peers: Table) {
+        self.inner.peers.store(Arc::new(peers));
+    }
+
+    /// Who answers a kind of question.
+    fn answers_of(&self, kind: &str) -> Option<(&'static str, Arc<dyn Answers>)> {
+        let answers = self.inner.answers.read().unwrap_or_else(PoisonError::into_inner);
+        answers.get_key_value(kind).map(|(kind, who)| (*kind, Arc::clone(who)))
+    }
+
+    fn peer(&self, to: Incarnation) -> Result<Arc<Peer>, LinkError> {
+        self.inner.peers.load().get(&to).cloned().ok_or(LinkError::Away)
     }
 
     /// From now on questions of this kind are answered by `who`.
@@ -87,12 +140,12 @@ impl Links {
     /// See [`LinkError`]: all but one say that nothing was done.
     pub async fn ask(
         &self,
-        _to: Incarnation,
-        _kind: &'static str,
-        _body: Vec<u8>,
-        _patience: Duration,
+        to: Incarnation,
+        kind: &'static str,
+        body: Vec<u8>,
+        patience: Duration,
     ) -> Result<Vec<u8>, LinkError> {
-        Err(LinkError::Away)
+        self.peer(to)?.ask(kind, body, patience).await
     }
 
     /// Tells another node, which does not answer. What cannot be sent now is not sent.
@@ -101,11 +154,11 @@ impl Links {
     /// It was not sent.
     pub fn tell(
         &self,
-        _to: Incarnation,
-        _kind: &'static str,
-        _body: Vec<u8>,
+        to: Incarnation,
+        kind: &'static str,
+        body: Vec<u8>,
     ) -> Result<(), LinkError> {
-        Err(LinkError::Away)
+        self.peer(to)?.tell(kind, body)
     }
 
     /// Asks in JSON, and reads the answer.

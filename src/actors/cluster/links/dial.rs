@@ -1,0 +1,188 @@
+//! The way to one other node: dialled, kept, and dialled anew.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response, Uri};
+use tonic::{Status, Streaming};
+
+use super::line::Line;
+use super::peer::Peer;
+use super::wire::v1::Frame;
+use super::wire::v1::link_client::LinkClient;
+use super::wire::{
+    Ear, FRAME_MAX, HELLO_WITHIN, Heard, Kind, Me, WINDOW, is_understood, read_answer,
+};
+use crate::api::tls::Tls;
+use crate::clock;
+
+/// How often a link is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+/// A probe goes with every second look: each 500 ms.
+const LOOKS_A_PROBE: u32 = 2;
+/// Looks in a row that hear nothing: 2 s. Then the other side is away.
+const QUIET_MAX: u32 = 8;
+/// The wait before the next attempt doubles between these.
+const WAIT_MIN: Duration = Duration::from_millis(50);
+const WAIT_MAX: Duration = Duration::from_secs(2);
+
+#[derive(Clone)]
+pub struct Dialler {
+    pub me: Me,
+    pub tls: Tls,
+}
+
+/// A link that stands: both have said hello.
+struct Link {
+    line: Arc<Line>,
+    frames: Streaming<Frame>,
+    ear: Ear,
+    /// Carries the connection, and ends it.
+    _carrier: JoinSet<()>,
+}
+
+impl Dialler {
+    /// Keeps a link to a node, for as long as it is not told to end.
+    pub async fn keep(self, peer: Arc<Peer>) {
+        let mut wait = WAIT_MIN;
+        loop {
+            let error = match timeout(HELLO_WITHIN, self.dial(&peer)).await {
+                Ok(Ok(link)) => {
+                    wait = WAIT_MIN;
+                    carry(&peer, link).await
+                }
+                Ok(Err(error)) => error,
+                Err(_) => "it does not answer in time".to_owned(),
+            };
+            peer.failed(error);
+            // Half of it by chance: nodes that lost each other at once do not come back at once.
+            sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
+            wait = (wait * 2).min(WAIT_MAX);
+        }
+    }
+
+    async fn dial(&self, peer: &Peer) -> Result<Link, String> {
+        let stream = TcpStream::connect(&peer.address).await.map_err(told)?;
+        stream.set_nodelay(true).map_err(told)?;
+        let stream = Heard::new(stream);
+        let ear = stream.ear();
+        let name = ServerName::try_from(peer.name.clone()).map_err(told)?;
+        let connector = self.tls.connector_of_http2().map_err(told)?;
+        let stream = connector.connect(name, stream).await.map_err(told)?;
+        let (send, connection) = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(told)?;
+        let mut carrier = JoinSet::new();
+        carrier.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a link's connection has ended");
+            }
+        });
+        let origin = Uri::try_from(format!("https://{}", peer.name)).map_err(told)?;
+        let (line, outgoing) = Line::new(self.me.hello());
+        let mut client =
+            LinkClient::with_origin(Origin(send), origin).max_decoding_message_size(FRAME_MAX);
+        let answer = client.join(outgoing).await.map_err(said)?;
+        let mut frames = answer.into_inner();
+        let first = frames.message().await.map_err(said)?;
+        let Some(Kind::Hello(hello)) = first.and_then(|first| first.kind) else {
+            return Err("it has said no hello".to_owned());
+        };
+        if !is_understood(hello.protocol) {
+            return Err(format!("it speaks protocol {}, which is not known here", hello.protocol));
+        }
+        if hello.node != peer.name || hello.incarnation != peer.incarnation.0 {
+            return Err(format!("another life of it is there, {:016x}", hello.incarnation));
+        }
+        Ok(Link { line, frames, ear, _carrier: carrier })
+    }
+}
+
+/// Lets answers in until the link has ended, and says why it did.
+async fn carry(peer: &Peer, link: Link) -> String {
+    let Link { line, mut frames, mut ear, _carrier } = link;
+    let standing = peer.stands(line);
+    let (node, address) = (&peer.name, &peer.address);
+    tracing::info!(%node, %address, "there is a link to node {node}");
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = 0u32;
+    loop {
+        tokio::select! {
+            frame = frames.message() => match frame {
+                Ok(Some(frame)) => match frame.kind {
+                    Some(Kind::Answer(answer)) => {
+                        standing.line.answered(answer.id, read_answer(answer));
+                    }
+                    Some(Kind::Echo(echo)) => {
+                        peer.measured(clock::mono_us().saturating_sub(echo.sent_us).max(0));
+                    }
+                    // Of a newer release, or not for whoever asks.
+                    _ => {}
+                },
+                Ok(None) => return "it has ended the link".to_owned(),
+                Err(status) => return said(status),
+            },
+            _ = look.tick() => {
+                if ear.listen() >= QUIET_MAX {
+                    return "nothing is heard of it".to_owned();
+                }
+                if looks.is_multiple_of(LOOKS_A_PROBE) {
+                    standing.line.probe();
+                }
+                looks = looks.wrapping_add(1);
+            }
+        }
+    }
+}
+
+fn told(error: impl Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        told = format!("{told}: {cause}");
+        source = cause.source();
+    }
+    told
+}
+
+/// What the other side says, or what has become of the connection.
+fn said(status: Status) -> String {
+    match status.source() {
+        Some(cause) => told(cause),
+        None => status.message().to_owned(),
+    }
+}
+
+/// One connection, as the generated client takes it.
+#[derive(Clone)]
+struct Origin(SendRequest<Body>);
+
+impl tower::Service<Request<Body>> for Origin {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = BoxFuture<'static, Result<Response<Incoming>, hyper::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}

@@ -1,0 +1,184 @@
+//! Another node, as this one sees it: the way to it, and what is known of that way.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use serde::Serialize;
+
+use super::LinkError;
+use super::line::Line;
+use crate::actors::cluster::metrics;
+use crate::clock;
+use crate::models::cluster::node::{Incarnation, NodeRow};
+
+/// One life of another node.
+pub struct Peer {
+    pub name: String,
+    pub incarnation: Incarnation,
+    pub address: String,
+    line: ArcSwapOption<Line>,
+    asks: AtomicU64,
+    failures: AtomicU64,
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    state: LinkState,
+    since_us: i64,
+    rtt_us: Option<i64>,
+    smoothed_us: Option<i64>,
+    last_error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkState {
+    /// It was not reached yet.
+    Dialling,
+    Up,
+    /// It was reached, or should have been, and is not.
+    Away,
+}
+
+/// The way to another node, as operators see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct LinkView {
+    pub node: String,
+    pub incarnation: String,
+    pub address: String,
+    pub state: LinkState,
+    /// Since when it is so, in microseconds since 1970-01-01 UTC.
+    pub since_us: i64,
+    /// From a probe to its echo, the last time.
+    pub rtt_us: Option<i64>,
+    /// The same, smoothed over the last eight.
+    pub rtt_smoothed_us: Option<i64>,
+    /// Questions without an answer yet.
+    pub in_flight: usize,
+    pub asks: u64,
+    /// Questions that were not asked, or not answered in time.
+    pub failures: u64,
+    pub last_error: Option<String>,
+}
+
+impl Peer {
+    pub fn new(row: &NodeRow) -> Peer {
+        Peer {
+            name: row.name.clone(),
+            incarnation: row.incarnation,
+            address: row.address.clone(),
+            line: ArcSwapOption::empty(),
+            asks: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            seen: Mutex::new(Seen {
+                state: LinkState::Dialling,
+                since_us: clock::wall_us(),
+                rtt_us: None,
+                smoothed_us: None,
+                last_error: None,
+            }),
+        }
+    }
+
+    /// Whether the register says the same of it.
+    pub fn is(&self, row: &NodeRow) -> bool {
+        self.incarnation == row.incarnation && self.address == row.address && self.name == row.name
+    }
+
+    pub async fn ask(
+        &self,
+        kind: &str,
+        body: Vec<u8>,
+        patience: Duration,
+    ) -> Result<Vec<u8>, LinkError> {
+        self.asks.fetch_add(1, Relaxed);
+        metrics::link_asked();
+        let answer = match self.line.load_full() {
+            Some(line) => line.ask(kind, body, patience).await,
+            None => Err(LinkError::Away),
+        };
+        if let Err(LinkError::Away | LinkError::Full | LinkError::Silent) = answer {
+            self.failures.fetch_add(1, Relaxed);
+            metrics::link_failed();
+        }
+        answer
+    }
+
+    pub fn tell(&self, kind: &str, body: Vec<u8>) -> Result<(), LinkError> {
+        self.line.load().as_ref().ok_or(LinkError::Away)?.tell(kind, body)
+    }
+
+    /// From now on it is asked over this line, until that is given back.
+    pub fn stands(&self, line: Arc<Line>) -> Standing<'_> {
+        self.line.store(Some(Arc::clone(&line)));
+        self.turn(LinkState::Up);
+        Standing { peer: self, line }
+    }
+
+    /// It is not reached, or was lost.
+    pub fn failed(&self, error: String) {
+        let mut seen = self.seen();
+        if seen.last_error.as_ref() != Some(&error) {
+            let (node, address) = (&self.name, &self.address);
+            tracing::warn!(%node, %address, %error, "there is no link to node {node}: {error}");
+            seen.last_error = Some(error);
+        }
+        drop(seen);
+        self.turn(LinkState::Away);
+    }
+
+    pub fn measured(&self, rtt_us: i64) {
+        metrics::link_rtt(rtt_us);
+        let mut seen = self.seen();
+        seen.rtt_us = Some(rtt_us);
+        seen.smoothed_us = Some(seen.smoothed_us.map_or(rtt_us, |it| it + (rtt_us - it) / 8));
+    }
+
+    pub fn view(&self) -> LinkView {
+        let in_flight = self.line.load().as_ref().map_or(0, |line| line.in_flight());
+        let seen = self.seen();
+        LinkView {
+            node: self.name.clone(),
+            incarnation: self.incarnation.to_string(),
+            address: self.address.clone(),
+            state: seen.state,
+            since_us: seen.since_us,
+            rtt_us: seen.rtt_us,
+            rtt_smoothed_us: seen.smoothed_us,
+            in_flight,
+            asks: self.asks.load(Relaxed),
+            failures: self.failures.load(Relaxed),
+            last_error: seen.last_error.clone(),
+        }
+    }
+
+    fn turn(&self, state: LinkState) {
+        let mut seen = self.seen();
+        if seen.state != state {
+            (seen.state, seen.since_us) = (state, clock::wall_us());
+        }
+        if state == LinkState::Up {
+            seen.last_error = None;
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A line that is in use. However its task ends, nobody waits on it afterwards.
+pub struct Standing<'a> {
+    peer: &'a Peer,
+    pub line: Arc<Line>,
+}
+
+impl Drop for Standing<'_> {
+    fn drop(&mut self) {
+        self.peer.line.store(None);
+        self.line.end();
+        self.peer.turn(LinkState::Away);
+    }
+}
