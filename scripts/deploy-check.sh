@@ -159,7 +159,7 @@ fi
 step "haproxy"
 # With addresses: who looks names up that are not there waits for answers.
 bounded env KIKI_NODE_1=127.0.0.1 KIKI_NODE_2=127.0.0.2 KIKI_NODE_3=127.0.0.3 KIKI_NODE_3_SHIELD=127.0.0.3:9081 \
-    KIKI_LB_SHIELD_PORT=18081 KIKI_LB_SOCKET="$work/socket" haproxy -c -q -f deploy/haproxy.cfg >"$work/said" 2>&1 ||
+    KIKI_LB_SHIELD_PORT=18081 KIKI_LB_SOCKET="$work/socket" haproxy -c -q -dW -f deploy/haproxy.cfg >"$work/said" 2>&1 ||
     { cat "$work/said" >&2; die "deploy/haproxy.cfg is not good"; }
 if [ -s "$work/said" ]; then
     cat "$work/said" >&2
