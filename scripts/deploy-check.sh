@@ -90,7 +90,9 @@ else
     compose=("$(cache_dir)/docker-compose-2/docker-compose")
 fi
 # Neither a .env nor a variable of whoever runs this has a say.
-compose() { bounded env -i PATH="$PATH" HOME="$HOME" "$@" "${compose[@]}" --env-file /dev/null -f docker-compose.yml "${asked[@]}"; }
+compose() {
+    bounded env -i PATH="$PATH" HOME="$HOME" "$@" "${compose[@]}" --env-file /dev/null -f docker-compose.yml "${asked[@]}"
+}
 secrets=(POSTGRES_PASSWORD=checked "KIKI_TOKEN_SECRET=$(printf 'checked.%.0s' 1 2 3 4)"
     "KIKI_MASTER_KEY=$(printf '0123456789abcdef%.0s' 1 2 3 4)")
 asked=(config --quiet)
@@ -129,9 +131,10 @@ for name, service in services.items():
     environment = service["environment"]
     if name != environment["KIKI_NODE"]:
         wrong.append(f"{name}: it calls itself {environment['KIKI_NODE']}")
-    for key, end in [("CLUSTER_ADVERTISE", f"{name}:7940"), ("CLUSTER_CERT_FILE", f"/{name}.pem"), ("CLUSTER_KEY_FILE", f"/{name}.key")]:
-        if not environment[f"KIKI_{key}"].endswith(end):
-            wrong.append(f"{name}: KIKI_{key} is another's")
+    own = {"ADVERTISE": f"{name}:7940", "CERT_FILE": f"/certs/{name}.pem", "KEY_FILE": f"/certs/{name}.key"}
+    for key, value in own.items():
+        if environment[f"KIKI_CLUSTER_{key}"] != value:
+            wrong.append(f"{name}: KIKI_CLUSTER_{key} is another's")
     if f"--node={name}" not in services["certificates"]["command"]:
         wrong.append(f"{name}: nobody makes its certificate")
     (work / f"{name}.env").write_text("".join(f"{k}={v}\n" for k, v in environment.items() if v))
@@ -168,10 +171,12 @@ fi
 
 step "nginx"
 # It wants to know the nodes' addresses, and to write into folders of its own.
+folders=
+for kind in client_body proxy fastcgi uwsgi scgi; do folders+="${kind}_temp_path $work/$kind; "; done
 sed -e 's/server node-\([123]\):/server 127.0.0.\1:/' -e "s#^pid .*#pid $work/nginx.pid;#" \
-    -e "s#^http {#&\n    client_body_temp_path $work/body; proxy_temp_path $work/proxy; fastcgi_temp_path $work/fastcgi; uwsgi_temp_path $work/uwsgi; scgi_temp_path $work/scgi;#" \
-    deploy/nginx.conf >"$work/nginx.conf"
-bounded nginx -e stderr -t -q -c "$work/nginx.conf" >"$work/said" 2>&1 || { cat "$work/said" >&2; die "deploy/nginx.conf is not good"; }
+    -e "s#^http {#& $folders#" deploy/nginx.conf >"$work/nginx.conf"
+bounded nginx -e stderr -t -q -c "$work/nginx.conf" >"$work/said" 2>&1 ||
+    { cat "$work/said" >&2; die "deploy/nginx.conf is not good"; }
 if [ -s "$work/said" ]; then
     cat "$work/said" >&2
     die "nginx has something to say about deploy/nginx.conf"
