@@ -42,8 +42,11 @@ defaults
     option httpchk
     http-check send meth GET uri /ready ver HTTP/1.1 hdr Host localhost
     http-check expect status 200
-    default-server check inter 500ms fall 2 rise 1 slowstart 5s maxconn 4096
+    default-server inter 500ms fall 2 rise 1 slowstart 5s maxconn 4096
 ";
+
+const CHANNELS: &str = "    timeout client 1h\n    timeout http-keep-alive 1h\n";
+const CHANNELS_BACK: &str = "    http-reuse safe\n    timeout server 1h\n";
 
 /// Bodies of purchases are read for as long as value.import_timeout_s says, which is an hour.
 const IMPORTS: &str =
@@ -52,46 +55,33 @@ const IMPORTS: &str =
 /// Its configuration.
 fn settings(front: &Ports, nodes: &[Node]) -> String {
     let mut out = SETTINGS.to_owned();
-    // Writing to a String cannot fail.
-    let mut section = |text: String| out.push_str(&text);
-    for (name, port) in front.served() {
-        let more = match name {
-            "grpc" => {
-                section(format!("\nfrontend {name}\n    bind 127.0.0.1:{port} proto h2\n"));
-                "    timeout client 1h\n    timeout http-keep-alive 1h\n"
-            }
-            _ => {
-                section(format!("\nfrontend {name}\n    bind 127.0.0.1:{port}\n"));
-                if name == "value" { IMPORTS } else { "" }
-            }
-        };
-        section(format!("{more}    default_backend {name}\n"));
-        let at = front.served().iter().position(|(other, _)| *other == name).unwrap_or_default();
+    for (at, (name, port)) in front.served().into_iter().enumerate() {
         // A channel of gRPC may be silent for long; its node is asked at the health port, which speaks HTTP/1.
-        let (more, end) = match name {
-            "grpc" => ("    http-reuse safe\n    timeout server 1h\n", "proto h2 track health/"),
-            _ => ("", ""),
+        let (bind, of_front, of_back, end) = match name {
+            "grpc" => (" proto h2", CHANNELS, CHANNELS_BACK, "proto h2 track health/"),
+            "value" => ("", IMPORTS, "", "check"),
+            _ => ("", "", "", "check"),
         };
-        section(format!("\nbackend {name}\n{more}{}", servers(nodes, at, end)));
+        out += &format!("\nfrontend {name}\n    bind 127.0.0.1:{port}{bind}\n{of_front}");
+        out += &format!("    default_backend {name}\n\nbackend {name}\n{of_back}");
+        out += &servers(nodes, at, end);
         if name == "value" {
-            let servers = servers(nodes, at, "track value/");
-            section(format!("\nbackend value_import\n    timeout server 3700s\n{servers}"));
+            out += "\nbackend value_import\n    timeout server 3700s\n";
+            out += &servers(nodes, at, "track value/");
         }
     }
     out
 }
 
-/// The lines of a backend's servers: the port at this place of each node. What ends with a slash is followed by
-/// the node's name.
+/// The lines of a backend's servers: the port at this place of each node, which is asked itself or tracks the
+/// server of the same name in another backend: what ends with a slash is followed by the node's name.
 fn servers(nodes: &[Node], at: usize, end: &str) -> String {
     let mut out = String::new();
     for Node { name, ports, .. } in nodes {
         let (_, port) = ports.served()[at];
+        let whom = if end.ends_with('/') { name } else { "" };
         // Writing to a String cannot fail.
-        let _ = match end.is_empty() {
-            true => writeln!(out, "    server {name} 127.0.0.1:{port}"),
-            false => writeln!(out, "    server {name} 127.0.0.1:{port} {end}{name}"),
-        };
+        let _ = writeln!(out, "    server {name} 127.0.0.1:{port} {end}{whom}");
     }
     out
 }
@@ -141,7 +131,7 @@ mod tests {
             let backend = text.split(&format!("\nbackend {name}\n")).nth(1).unwrap();
             let backend = backend.split("\n\n").next().unwrap();
             for n in [1, 2] {
-                let server = format!("server node-{n} 127.0.0.1:{}", port + 100 * n);
+                let server = format!("server node-{n} 127.0.0.1:{} ", port + 100 * n);
                 assert!(backend.contains(&server), "{name}: {backend}");
             }
         }

@@ -32,6 +32,8 @@ pub struct Id(usize);
 struct One {
     name: String,
     log: PathBuf,
+    /// Where its own words begin in the log.
+    from: u64,
     pid: Pid,
     process: Child,
     /// Its end, once it has been seen. Until then its id is nobody else's.
@@ -59,6 +61,7 @@ impl Children {
     pub fn start(&mut self, name: &str, mut command: Command, log: &Path) -> Result<Id, CliError> {
         let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(log);
         let output = opened.map_err(|error| named(log, error))?;
+        let from = output.metadata().map_err(|error| named(log, error))?.len();
         let also = output.try_clone().map_err(|error| named(log, error))?;
         command.stdin(Stdio::null()).stdout(output).stderr(also).process_group(0);
         let program = command.get_program().to_owned();
@@ -66,7 +69,7 @@ impl Children {
         let id = Id(self.all.len());
         let pid = Pid::from_child(&process);
         let (name, log) = (name.to_owned(), log.to_owned());
-        self.all.push(One { name, log, pid, process, ended: None });
+        self.all.push(One { name, log, from, pid, process, ended: None });
         let told = self.told.clone();
         let waiting = std::thread::Builder::new().name(format!("child {pid}")).spawn(move || {
             // It is not taken from the system's list here: its id stays its own until it is seen below.
@@ -196,7 +199,7 @@ impl Children {
 
     fn complaint(&self, id: Id, what: &str) -> CliError {
         let one = &self.all[id.0];
-        let said = match tail(&one.log) {
+        let said = match tail(&one.log, one.from) {
             Ok(lines) if lines.is_empty() => "it said nothing".to_owned(),
             Ok(lines) => format!("the end of {}:\n{lines}", one.log.display()),
             Err(error) => format!("{}: {error}", one.log.display()),
@@ -223,11 +226,11 @@ fn gone_is_fine(told: rustix::io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// The last lines of a file.
-fn tail(path: &Path) -> io::Result<String> {
+/// The last lines of a file, not before there.
+fn tail(path: &Path, from: u64) -> io::Result<String> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
-    file.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES)))?;
+    file.seek(SeekFrom::Start(size.saturating_sub(TAIL_BYTES).max(from)))?;
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);

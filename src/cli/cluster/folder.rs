@@ -1,8 +1,8 @@
 //! The folder of a cluster on one machine.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::super::exit::CliError;
@@ -33,7 +33,11 @@ impl Folder {
                 std::env::temp_dir().join(name)
             }
         };
-        let made = DirBuilder::new().recursive(given.is_some()).mode(mode).create(&path);
+        let is_new = !path.exists();
+        let made = DirBuilder::new().recursive(given.is_some()).mode(0o700).create(&path);
+        // Said again: what is made gets less than it was made with.
+        let let_through = || fs::set_permissions(&path, Permissions::from_mode(mode));
+        let made = made.and_then(|()| if is_new { let_through() } else { Ok(()) });
         made.map_err(|error| named(&path, error))?;
         let mut opening = OpenOptions::new();
         opening.write(true).create(true).truncate(false).mode(0o600);
