@@ -41,7 +41,7 @@ pub struct CertsArgs {
     #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
     days: u16,
 
-    /// Make certificates anew that are there already
+    /// Make certificates anew that are there already, for the hosts that are named now
     #[arg(long)]
     renew: bool,
 }

@@ -131,7 +131,8 @@ mod tests {
     fn what_is_missing_is_named_with_its_package() {
         let folder = tempfile::tempdir().unwrap();
         let nowhere = folder.path().join("none");
-        let refused = find_in(&[nowhere.clone()], &nowhere, Some("x:y:1:1::/:\n")).unwrap_err();
+        let refused =
+            find_in(std::slice::from_ref(&nowhere), &nowhere, Some("x:y:1:1::/:\n")).unwrap_err();
         assert_eq!(refused.code, 2);
         for package in ["install postgresql", "install haproxy", "user postgres or nobody"] {
             assert!(refused.message.contains(package), "{}", refused.message);
@@ -150,12 +151,12 @@ mod tests {
             program(&versions.join(version).join("bin"), "initdb");
             program(&versions.join(version).join("bin"), "postgres");
         }
-        let found = find_in(&[bin.clone()], &versions, None).unwrap();
+        let found = find_in(std::slice::from_ref(&bin), &versions, None).unwrap();
         assert_eq!(found.postgres, versions.join("17/bin/postgres"));
         assert_eq!((found.redis, found.postgres_user), (None, None));
         program(&bin, "postgres");
         program(&bin, "redis-server");
-        let found = find_in(&[bin.clone()], &versions, None).unwrap();
+        let found = find_in(std::slice::from_ref(&bin), &versions, None).unwrap();
         assert_eq!(found.initdb, bin.join("initdb"));
         assert_eq!(found.redis, Some(bin.join("redis-server")));
         fs::set_permissions(bin.join("haproxy"), fs::Permissions::from_mode(0o644)).unwrap();
