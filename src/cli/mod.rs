@@ -6,6 +6,7 @@
 mod admin;
 mod audit;
 mod certificates;
+mod cluster;
 mod completions;
 mod config;
 mod config_args;
@@ -16,6 +17,7 @@ mod flow;
 mod format;
 mod fresh;
 mod front_door;
+mod health;
 mod keys;
 mod ltv;
 mod replay;
@@ -54,6 +56,8 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(up::UpArgs),
+    Cluster(cluster::ClusterCommand),
+    Health(health::HealthArgs),
     Config(config::ConfigCommand),
     Admin(admin::AdminCommand),
     Keys(keys::KeysCommand),
@@ -71,6 +75,8 @@ enum Command {
 fn dispatch(command: Command) -> CliResult {
     match command {
         Command::Up(args) => exit::block_on(up::run(args))?,
+        Command::Cluster(args) => cluster::run(args),
+        Command::Health(args) => exit::block_on(health::run(args))?,
         Command::Config(args) => config::run(args),
         Command::Admin(args) => exit::block_on(admin::run(args))?,
         Command::Keys(args) => exit::block_on(keys::run(args))?,

@@ -1,0 +1,267 @@
+//! `kiki cluster certs`: certificates with which nodes prove themselves to each other.
+
+use std::fs::DirBuilder;
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rcgen::KeyPair;
+use rustls::pki_types::ServerName;
+use zeroize::Zeroizing;
+
+use super::super::exit::{CliError, CliResult};
+use super::super::files::named;
+use super::authority::{self, Authority};
+use super::private;
+use crate::actors::shield::view::rfc3339;
+use crate::models::cluster::node::is_node_name;
+
+/// Make a certificate authority and the certificates of nodes
+///
+/// For development and for closed networks: whoever has DIR/ca.key can make a node of the cluster.
+/// Keep it where no node runs. Makes the authority (ca.pem, ca.key, good for ten years) unless it is
+/// there, then NAME.pem and NAME.key for every --node, all readable by their owner alone. A
+/// certificate that is there stays as it is, unless --renew is given: then the node's key and the
+/// authority stay, and the certificate is made anew. A running node reads it by itself.
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "Examples:\n  kiki cluster certs --dir certs --node node-1 --node node-2 --node node-3\n  kiki cluster certs --dir certs --node node-1=kiki-1.internal,10.0.0.5 --days 90\n  kiki cluster certs --dir certs --node node-1 --renew"
+)]
+pub struct CertsArgs {
+    /// The folder of the authority and of the certificates; it is made where there is none
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+
+    /// A node's name, alone or with the hosts that the certificate names too, as in node-1=kiki-1,10.0.0.5 (repeatable)
+    #[arg(long = "node", value_name = "NAME", value_parser = NodeNames::parse)]
+    nodes: Vec<NodeNames>,
+
+    /// Days that certificates of nodes are good
+    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: u16,
+
+    /// Make certificates anew that are there already, for the hosts that are named now
+    #[arg(long)]
+    renew: bool,
+}
+
+/// The names in one node's certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeNames {
+    pub name: String,
+    pub hosts: Vec<String>,
+}
+
+impl NodeNames {
+    fn parse(text: &str) -> Result<NodeNames, String> {
+        let (name, hosts) = text.split_once('=').unwrap_or((text, ""));
+        if !is_node_name(name) {
+            return Err(
+                "expected a name of 1 to 63 of a-z, 0-9 and \"-\", which is neither first nor last"
+                    .to_owned(),
+            );
+        }
+        if name == "ca" {
+            return Err("ca.pem is the authority's: call the node something else".to_owned());
+        }
+        let hosts: Vec<String> = hosts
+            .split(',')
+            .map(str::trim)
+            .filter(|host| !host.is_empty())
+            .map(str::to_owned)
+            .collect();
+        match hosts.iter().find(|host| ServerName::try_from(host.as_str()).is_err()) {
+            Some(host) => Err(format!("{host}: expected the name or the address of a host")),
+            None => Ok(NodeNames { name: name.to_owned(), hosts }),
+        }
+    }
+}
+
+/// What became of one node's files.
+struct Issued {
+    cert_file: PathBuf,
+    key_file: PathBuf,
+    /// Whether the certificate is new.
+    is_new: bool,
+    ends_us: i64,
+}
+
+/// Runs the command.
+pub fn run(args: &CertsArgs) -> CliResult {
+    let dir = std::path::absolute(&args.dir).map_err(|error| named(&args.dir, error))?;
+    folder(&dir)?;
+    let authority = Authority::open_or_make(&dir)?;
+    let mut out = io::stdout().lock();
+    let (ca, key) = (authority.ca_file.display(), authority.key_file.display());
+    match authority.is_new {
+        true => writeln!(out, "wrote {ca} and {key}: an authority of its own")?,
+        false => writeln!(out, "kept {ca}")?,
+    }
+    let mut lines = String::new();
+    for node in &args.nodes {
+        let issued = issue(&authority, &dir, node, args.days, args.renew)?;
+        let (cert, key) = (issued.cert_file.display(), issued.key_file.display());
+        let until = rfc3339(issued.ends_us);
+        match issued.is_new {
+            true => writeln!(out, "wrote {cert} and {key}: good until {until}")?,
+            false => writeln!(out, "kept {cert}: good until {until} (--renew makes a new one)")?,
+        }
+        lines += &format!("\nThe configuration of {}:\n", node.name);
+        lines += &settings(&authority, node, &issued);
+    }
+    out.write_all(lines.as_bytes())?;
+    Ok(())
+}
+
+/// The certificates of these nodes, made where they are not there or where less than a month of them is left.
+pub fn provide(dir: &Path, names: &[String], days: u16) -> Result<(), CliError> {
+    const SOON_US: i64 = 30 * 86_400_000_000;
+    folder(dir)?;
+    let authority = Authority::open_or_make(dir)?;
+    for name in names {
+        let node = NodeNames { name: name.clone(), hosts: Vec::new() };
+        let issued = issue(&authority, dir, &node, days, false)?;
+        if issued.ends_us < crate::clock::wall_us().saturating_add(SOON_US) {
+            issue(&authority, dir, &node, days, true)?;
+        }
+    }
+    Ok(())
+}
+
+fn folder(dir: &Path) -> Result<(), CliError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| named(dir, error))
+}
+
+/// Makes a node's certificate, unless it is there and is to stay.
+fn issue(
+    authority: &Authority,
+    dir: &Path,
+    node: &NodeNames,
+    days: u16,
+    renew: bool,
+) -> Result<Issued, CliError> {
+    let cert_file = dir.join(format!("{}.pem", node.name));
+    let key_file = dir.join(format!("{}.key", node.name));
+    let ends =
+        |pem: &str| authority::ends_us(pem).ok_or_else(|| named(&cert_file, "is no certificate"));
+    let own = private::read(&key_file)?;
+    let there = private::read(&cert_file)?;
+    if let Some(pem) = there.as_ref().filter(|_| !renew) {
+        if own.is_none() {
+            return Err(named(&key_file, "is missing: --renew makes it and its certificate"));
+        }
+        let ends_us = ends(pem)?;
+        return Ok(Issued { cert_file, key_file, is_new: false, ends_us });
+    }
+    // One file changes and not two: whoever reads them meanwhile has a pair that fits.
+    let (key, is_new_key) = match own {
+        Some(text) => (KeyPair::from_pem(&text).map_err(|e| named(&key_file, e))?, false),
+        None => (KeyPair::generate().map_err(CliError::failed)?, true),
+    };
+    let pem = authority.issue(&node.name, &node.hosts, &key, days)?;
+    if is_new_key {
+        private::put_new(&key_file, &Zeroizing::new(key.serialize_pem()))?;
+    }
+    match there.is_some() {
+        true => private::put(&cert_file, &pem)?,
+        false => private::put_new(&cert_file, &pem)?,
+    }
+    let ends_us = ends(&pem)?;
+    Ok(Issued { cert_file, key_file, is_new: true, ends_us })
+}
+
+/// The lines of a configuration that use these files.
+fn settings(authority: &Authority, node: &NodeNames, issued: &Issued) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let path = |path: &Path| quoted(&path.to_string_lossy());
+    format!(
+        "[cluster]\nnode = {}\nca_file = {}\ncert_file = {}\nkey_file = {}\n",
+        quoted(&node.name),
+        path(&authority.ca_file),
+        path(&issued.cert_file),
+        path(&issued.key_file)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
+
+    use super::*;
+    use crate::api::tls::x509;
+
+    fn args(dir: &Path, nodes: &[&str], renew: bool) -> CertsArgs {
+        let nodes = nodes.iter().map(|text| NodeNames::parse(text).unwrap()).collect();
+        CertsArgs { dir: dir.to_owned(), nodes, days: 30, renew }
+    }
+
+    fn text(dir: &Path, name: &str) -> String {
+        std::fs::read_to_string(dir.join(name)).unwrap()
+    }
+
+    #[test]
+    fn names_of_nodes_are_read_with_their_hosts() {
+        let read = NodeNames::parse("node-1=kiki-1.internal, 10.0.0.5,::1").unwrap();
+        assert_eq!(read.name, "node-1");
+        assert_eq!(read.hosts, ["kiki-1.internal", "10.0.0.5", "::1"]);
+        assert_eq!(NodeNames::parse("b").unwrap().hosts, Vec::<String>::new());
+        for bad in ["", "-a", "Node", "a.b", "../a", "ca", "a=b/c", "a=b c", "=b"] {
+            assert!(NodeNames::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn certificates_name_their_node_and_are_never_overwritten_unasked() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("certs");
+        run(&args(&dir, &["node-1=kiki-1", "node-2"], false)).unwrap();
+        for name in ["ca.pem", "ca.key", "node-1.pem", "node-1.key", "node-2.pem", "node-2.key"] {
+            let mode = std::fs::metadata(dir.join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+        let first = text(&dir, "node-1.pem");
+        let der = CertificateDer::from_pem_slice(first.as_bytes()).unwrap();
+        let facts = x509::read(&der).unwrap();
+        assert_eq!(facts.common_name.as_deref(), Some("node-1"));
+        assert_eq!(facts.dns_names, ["node-1", "kiki-1"]);
+        let days = (facts.not_after_us - crate::clock::wall_us()) / 86_400_000_000;
+        assert!((29..=30).contains(&days), "{days}");
+
+        let (ca, key) = (text(&dir, "ca.pem"), text(&dir, "node-1.key"));
+        run(&args(&dir, &["node-1", "node-3"], false)).unwrap();
+        assert_eq!(text(&dir, "node-1.pem"), first);
+        run(&args(&dir, &["node-1"], true)).unwrap();
+        assert_ne!(text(&dir, "node-1.pem"), first);
+        assert_eq!((text(&dir, "ca.pem"), text(&dir, "node-1.key")), (ca, key));
+    }
+
+    #[test]
+    fn a_certificate_without_its_key_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        run(&args(dir, &["a"], false)).unwrap();
+        std::fs::remove_file(dir.join("a.key")).unwrap();
+        let refused = run(&args(dir, &["a"], false)).unwrap_err();
+        assert!(refused.message.contains("a.key: is missing"), "{}", refused.message);
+        run(&args(dir, &["a"], true)).unwrap();
+        run(&args(dir, &["a"], false)).unwrap();
+    }
+
+    #[test]
+    fn the_printed_lines_are_a_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let authority = Authority::open_or_make(dir).unwrap();
+        let node = NodeNames::parse("node-1").unwrap();
+        let issued = issue(&authority, dir, &node, 30, false).unwrap();
+        let file = dir.join("kiki.toml");
+        std::fs::write(&file, settings(&authority, &node, &issued)).unwrap();
+        let loaded = crate::config::Loader::new().file(Some(&file)).load().unwrap();
+        assert_eq!(loaded.config.cluster.node, "node-1");
+        assert_eq!(loaded.config.cluster.cert_file, dir.join("node-1.pem"));
+    }
+}

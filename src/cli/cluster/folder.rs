@@ -1,0 +1,107 @@
+//! The folder of a cluster on one machine.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::super::exit::CliError;
+use super::super::files::named;
+
+/// Everything that a cluster has, for as long as this lives.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// Removed at the end.
+    passing: bool,
+    /// Nobody else runs a cluster in it.
+    _lock: File,
+}
+
+impl Folder {
+    /// This folder, or a new one that is removed at the end. Where root makes it, others can go through it
+    /// and not look into it: PostgreSQL runs as somebody else.
+    ///
+    /// # Errors
+    /// It cannot be made, or a cluster runs in it.
+    pub fn open(given: Option<&Path>) -> Result<Folder, CliError> {
+        let mode = if rustix::process::geteuid().is_root() { 0o711 } else { 0o700 };
+        let path = match given {
+            Some(path) => std::path::absolute(path).map_err(|error| named(path, error))?,
+            None => {
+                let name = format!("kiki-cluster-{}", uuid::Uuid::now_v7().simple());
+                std::env::temp_dir().join(name)
+            }
+        };
+        let is_new = !path.exists();
+        let made = DirBuilder::new().recursive(given.is_some()).mode(0o700).create(&path);
+        // Said again: what is made gets less than it was made with.
+        let let_through = || fs::set_permissions(&path, Permissions::from_mode(mode));
+        let made = made.and_then(|()| if is_new { let_through() } else { Ok(()) });
+        made.map_err(|error| named(&path, error))?;
+        let mut opening = OpenOptions::new();
+        opening.write(true).create(true).truncate(false).mode(0o600);
+        let lock = opening.open(path.join("cluster.lock")).map_err(|error| named(&path, error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Folder { path, passing: given.is_none(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                Err(CliError::usage(format!("{}: a cluster runs in this folder", path.display())))
+            }
+            Err(TryLockError::Error(error)) => Err(named(&path, error)),
+        }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path in it.
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// A folder in it, made where there is none, for its owner alone.
+    pub fn within(&self, name: &str) -> Result<PathBuf, CliError> {
+        let path = self.path.join(name);
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.map_err(|error| named(&path, error))?;
+        Ok(path)
+    }
+
+    /// Whether it is removed at the end.
+    pub fn is_passing(&self) -> bool {
+        self.passing
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if self.passing
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            // Standard error is where it would be told that this cannot be told.
+            let _ = writeln!(io::stderr(), "{}: cannot be removed: {error}", self.path.display());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_cluster_and_a_passing_one_is_removed() {
+        let given = tempfile::tempdir().unwrap();
+        let held = Folder::open(Some(given.path())).unwrap();
+        assert_eq!(Folder::open(Some(given.path())).unwrap_err().code, 2);
+        drop(held);
+        drop(Folder::open(Some(given.path())).unwrap());
+        assert!(given.path().exists());
+
+        let passing = Folder::open(None).unwrap();
+        let path = passing.path().to_owned();
+        passing.within("node-1").unwrap();
+        drop(passing);
+        assert!(!path.exists());
+    }
+}
