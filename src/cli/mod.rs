@@ -20,6 +20,7 @@ mod front_door;
 mod health;
 mod keys;
 mod ltv;
+mod node;
 mod replay;
 mod server_args;
 mod tls_args;
@@ -56,6 +57,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Up(up::UpArgs),
+    Node(node::NodeArgs),
     Cluster(cluster::ClusterCommand),
     Health(health::HealthArgs),
     Config(config::ConfigCommand),
@@ -75,6 +77,7 @@ enum Command {
 fn dispatch(command: Command) -> CliResult {
     match command {
         Command::Up(args) => exit::block_on(up::run(args))?,
+        Command::Node(args) => exit::block_on(node::run(args))?,
         Command::Cluster(args) => cluster::run(args),
         Command::Health(args) => exit::block_on(health::run(args))?,
         Command::Config(args) => config::run(args),

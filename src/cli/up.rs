@@ -27,7 +27,7 @@ use crate::api::{admin, flow, health, value};
 use crate::config::{Config, Leases, Loaded, master_key, token_secret};
 use crate::connectors::redis::Redis;
 use crate::models::cluster::member::Identity;
-use crate::models::cluster::node::Roles;
+use crate::models::cluster::node::{Role, Roles};
 use crate::models::cluster::terms::ClusterTerms;
 use crate::models::shield::terms::WindowCap;
 use crate::store::{ServerLock, Store};
@@ -42,6 +42,8 @@ const LOST: &str = "the database was out of reach for longer than this node's le
 /// After the order to stop, requests are still taken for a moment, so that whoever balances load can
 /// notice that this process is not ready.
 const LINGER: Duration = Duration::from_millis(100);
+/// How long a node may take to hand its shards over to others.
+const HAND_OVER: Duration = Duration::from_secs(20);
 
 /// Start every service in one process
 ///
@@ -59,8 +61,13 @@ pub struct UpArgs {
 
 /// Runs until it is told to stop.
 pub async fn run(args: UpArgs) -> CliResult {
-    let began = Instant::now();
     let Loaded { config, warnings, .. } = args.config.load()?;
+    serve(config, warnings).await
+}
+
+/// Runs every service of this process until it is told to stop.
+pub async fn serve(config: Config, warnings: Vec<String>) -> CliResult {
+    let began = Instant::now();
     telemetry::init_logging(&config.log).map_err(CliError::failed)?;
     for warning in &warnings {
         tracing::warn!("{warning}");
@@ -177,11 +184,19 @@ pub async fn run(args: UpArgs) -> CliResult {
         () = placement.lost() => return Err(CliError::failed(LOST)),
     }
     println!("stopping: finishing what runs");
+    placement.begin_leaving();
     registry.end_event_streams();
-    tokio::time::sleep(LINGER).await;
+    let among_others = config.cluster.has_links();
+    let linger = if among_others { config.server.drain_linger_ms.duration() } else { LINGER };
+    tokio::time::sleep(linger).await;
     // Nobody is left to be told when every listener has ended by itself.
     let _ = stop.send(true);
     while tasks.join_next().await.is_some() {}
+    if among_others {
+        // What is here of each shard comes to rest, and another node takes it up: until then this one answers
+        // for it over its links.
+        cluster.hand_over(HAND_OVER).await;
+    }
     flow.drain(config.server.drain_grace_ms.duration()).await;
     value.drain(config.server.drain_grace_ms.duration()).await;
     shield.drain(config.server.drain_grace_ms.duration()).await;
@@ -207,7 +222,10 @@ fn node(config: &Config) -> ClusterSettings {
         },
         me: Identity {
             name: config.cluster.node.clone(),
-            address: address.unwrap_or_else(|| config.server.shield_addr().to_string()),
+            // That it is no address of links tells others that this node speaks with nobody.
+            address: address.unwrap_or_else(|| {
+                format!("{}://{}", config.server.scheme(), config.server.shield_addr())
+            }),
             roles: Roles::ALL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
@@ -320,26 +338,32 @@ pub fn flow_terms(config: &Config, secret: &[u8]) -> Result<FlowTerms, CliError>
     })
 }
 
-/// Every socket, bound before anything is promised.
+/// Every socket, bound before anything is promised. A node opens the ports of its roles; that of gRPC is there for
+/// SyncValue and SyncFlow.
 struct Listeners {
-    shield: Listener,
+    shield: Option<Listener>,
     health: Listener,
     admin: Listener,
-    value: Listener,
-    flow: Listener,
-    grpc: Listener,
+    value: Option<Listener>,
+    flow: Option<Listener>,
+    grpc: Option<Listener>,
 }
 
 impl Listeners {
     async fn bind(config: &Config) -> Result<Listeners, CliError> {
         let bind = async |addr| server::bind(addr).await.map_err(CliError::failed);
+        let opens = config.cluster.opens();
+        let bind_for = async |roles: &[Role], addr| match roles.iter().any(|r| opens.has(*r)) {
+            true => bind(addr).await.map(Some),
+            false => Ok(None),
+        };
         Ok(Listeners {
-            shield: bind(config.server.shield_addr()).await?,
+            shield: bind_for(&[Role::Shield], config.server.shield_addr()).await?,
             health: bind(config.server.health_addr()).await?,
             admin: bind(config.server.admin_addr()).await?,
-            value: bind(config.server.value_addr()).await?,
-            flow: bind(config.server.flow_addr()).await?,
-            grpc: bind(config.server.grpc_addr()).await?,
+            value: bind_for(&[Role::Value], config.server.value_addr()).await?,
+            flow: bind_for(&[Role::Flow], config.server.flow_addr()).await?,
+            grpc: bind_for(&[Role::Value, Role::Flow], config.server.grpc_addr()).await?,
         })
     }
 
@@ -378,13 +402,20 @@ impl Listeners {
         let flows = flow::router(Arc::new(flow::App::new(flows.clone(), app)), http);
         let routers = [
             (self.shield, tls(), Speaks::Http1, shield),
-            (self.health, certificates.health(), Speaks::Http1, health::router(Arc::clone(app))),
-            (self.admin, tls(), Speaks::Http1, admin),
+            (
+                Some(self.health),
+                certificates.health(),
+                Speaks::Http1,
+                health::router(Arc::clone(app)),
+            ),
+            (Some(self.admin), tls(), Speaks::Http1, admin),
             (self.value, tls(), Speaks::Http1, values),
             (self.flow, tls(), Speaks::Http1, flows),
             (self.grpc, tls(), Speaks::Http2, calls),
         ];
         for (listener, tls, speaks, router) in routers {
+            // Other nodes send to routes of services whose ports this one does not open, too.
+            let Some(listener) = listener else { continue };
             let spoken = (speaks, router);
             tasks.spawn(server::serve(listener, spoken, tls, head, grace, stopped.clone()));
         }
@@ -400,10 +431,21 @@ fn announce(config: &Config, shield: &Shield, door: &Door, took: Duration) {
     };
     println!("kiki {}", env!("CARGO_PKG_VERSION"));
     let scheme = server.scheme();
-    println!("  syncshield  {scheme}://{}   (docs at /docs)", server.shield_addr());
-    println!("  syncvalue   {scheme}://{}   (docs at /docs)", server.value_addr());
-    println!("  syncflow    {scheme}://{}   (docs at /docs)", server.flow_addr());
-    println!("  grpc        {}", server.grpc_addr());
+    let opens = config.cluster.opens();
+    let open = |role: Role, name: &str, addr: SocketAddr| {
+        if opens.has(role) {
+            println!("  {name:<10}  {scheme}://{addr}   (docs at /docs)");
+        }
+    };
+    open(Role::Shield, "syncshield", server.shield_addr());
+    open(Role::Value, "syncvalue", server.value_addr());
+    open(Role::Flow, "syncflow", server.flow_addr());
+    if opens.has(Role::Value) || opens.has(Role::Flow) {
+        println!("  grpc        {}", server.grpc_addr());
+    }
+    if let Some(links) = links(config) {
+        println!("  node        {}, reached by others at {}", links.node, links.advertise);
+    }
     println!("  health      {scheme}://{}/health", server.health_addr());
     println!("  admin       {scheme}://{}   (docs at /docs)", server.admin_addr());
     println!("  store       {store}");

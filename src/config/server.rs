@@ -39,6 +39,8 @@ section! {
         concurrency_max: usize ["1" "1000000"];
         /// Time that requests have to finish after a stop was asked for.
         drain_grace_ms: Millis ["0" "600000"];
+        /// Time that a node that was told to stop still serves.
+        drain_linger_ms: Millis ["0" "600000"];
         /// The server's certificate and those up to its authority; empty for plain HTTP.
         tls_cert_file: PathBuf;
         /// The private key of that certificate.

@@ -41,6 +41,7 @@ pub struct Placement {
     until_us: AtomicI64,
     /// This life was ended by others.
     lost: AtomicBool,
+    leaving: AtomicBool,
     roster: Mutex<Arc<Roster>>,
     changed: Notify,
 }
@@ -74,6 +75,7 @@ impl Placement {
             links: OnceLock::new(),
             until_us: AtomicI64::new(i64::MIN),
             lost: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             roster: Mutex::default(),
             changed: Notify::new(),
         })
@@ -205,6 +207,15 @@ impl Placement {
     /// The register as it was read last.
     pub fn roster(&self) -> Arc<Roster> {
         Arc::clone(&self.roster.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// This node was told to stop: it answers on, and says that it is not ready.
+    pub fn begin_leaving(&self) {
+        self.leaving.store(true, Relaxed);
+    }
+
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
     }
 
     pub fn is_lost(&self) -> bool {

@@ -40,6 +40,11 @@ pub enum ClusterError {
         "another server of this database, at {0}, is there already, and its lease does not end"
     )]
     Taken(String),
+    #[error(
+        "another server of this database, at {0}, does not speak with this one: nodes of a cluster all need links \
+         (cluster.ca_file, cluster.cert_file, cluster.key_file)"
+    )]
+    Stranger(String),
     #[error("the database does not answer in time to join")]
     Silent,
     #[error("the database does not answer in time to claim shards")]
@@ -78,6 +83,7 @@ impl Cluster {
         let placement = Placement::new(incarnation, before, terms.drift_max_us);
         let service = registry.service("cluster").strategy(Strategy::OneForOne).start()?;
         // First: what is started first ends last, and a node that leaves is asked by others until it has.
+        let speaks = links.is_some();
         match links {
             Some(links) => _ = Links::open(service.supervisor(), links, &placement).await?,
             None => placement.connect(Links::alone()),
@@ -97,6 +103,7 @@ impl Cluster {
             return Err(other
                 .map_or(ClusterError::Silent, |other| ClusterError::Taken(other.address.clone())));
         }
+        cluster.make_sure_of_the_others(speaks, lease + lease / 5).await?;
         let settled = |it: &Placement| it.is_lost() || has_its_own(it, &me);
         let waited = tokio::time::timeout(CLAIMS, cluster.placement.wait_for(settled)).await;
         if cluster.placement.is_lost() {
@@ -108,8 +115,36 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Nodes that do not speak with each other must not share a database: each would own what the other cannot
+    /// reach. One that is gone is waited for, but not so long that shards are handed over to balance.
+    async fn make_sure_of_the_others(
+        &self,
+        speaks: bool,
+        patience: Duration,
+    ) -> Result<(), ClusterError> {
+        let stranger = |placement: &Placement| {
+            let (roster, me) = (placement.roster(), placement.incarnation());
+            let others = roster.nodes.iter().filter(|node| !node.dead && node.incarnation != me);
+            let mut strange = others.filter(|node| !speaks || node.address.contains("://"));
+            strange.next().map(|node| node.address.clone())
+        };
+        let alone = |it: &Placement| it.is_lost() || stranger(it).is_none();
+        if tokio::time::timeout(patience, self.placement.wait_for(alone)).await.is_ok() {
+            return Ok(());
+        }
+        self.hand_over(Duration::from_secs(2)).await;
+        Err(ClusterError::Stranger(stranger(&self.placement).unwrap_or_default()))
+    }
+
     pub fn placement(&self) -> &Arc<Placement> {
         &self.placement
+    }
+
+    /// Hands all shards over to other nodes, while what serves them is still there, and leaves.
+    pub async fn hand_over(&self, patience: Duration) {
+        if self.placement.serves() && self.member.ask(patience, Msg::Leave).await.is_err() {
+            tracing::warn!("not every shard could be handed over in time");
+        }
     }
 
     /// Lets everything go, and leaves. Whatever served it has to have ended before.

@@ -224,7 +224,9 @@ impl Shield {
     /// Whether requests can be answered: the tree stands and the store takes writes.
     pub fn ready(&self) -> bool {
         let shared = &self.shared;
-        self.service.ready() && super::committer::accepts(shared) && shared.placement.serves()
+        let placement = &shared.placement;
+        let stays = placement.serves() && !placement.is_leaving();
+        self.service.ready() && super::committer::accepts(shared) && stays
     }
 
     pub fn service_ready(&self) -> bool {
