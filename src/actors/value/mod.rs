@@ -10,6 +10,7 @@ mod loaded;
 mod memory;
 pub mod metrics;
 mod mlflow;
+mod nodes;
 mod pool;
 mod predict;
 mod predictor;
