@@ -1,7 +1,7 @@
 //! What all actors of SyncValue share.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::cache::Cache;

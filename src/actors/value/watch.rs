@@ -10,10 +10,13 @@ use serde_json::json;
 
 use super::loaded::{Loaded, Serving};
 use super::metrics;
+use super::nodes::Homes;
+use super::nodes::samples::Samples;
 use super::shared::Shared;
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
 use crate::actors::shield::{Rows, Written};
 use crate::clock;
+use crate::models::cluster::shard::Shard;
 use crate::models::value::drift::watch::{Signal, Watch, WatchReport, WatchTerms};
 use crate::store::{LtvDriftRow, Put, StoreError};
 
@@ -23,6 +26,7 @@ pub const ERROR: &str = "error";
 const VERSIONS_MAX: usize = 1_024;
 /// After the store did not answer, samples do not ask it again for so long.
 const STORE_REST_US: i64 = 1_000_000;
+const SEND_EVERY: Duration = Duration::from_secs(2);
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// How often the windows are compared with their references.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
@@ -48,6 +52,14 @@ pub enum Msg {
     },
     Compare,
     Save,
+    /// Samples of accounts that are at home elsewhere go there.
+    Send,
+    /// The accounts of a shard go to another node; what is known of them is saved, unless it is there already.
+    Leave {
+        home: Shard,
+        save: bool,
+        reply: Reply<()>,
+    },
     /// What is known of a version. `None`: the store did not answer.
     Report {
         account: Arc<str>,
@@ -122,6 +134,10 @@ pub struct View {
 pub struct WatchActor {
     shared: Arc<Shared>,
     versions: HashMap<Name, OfVersion>,
+    /// Where accounts are at home, of those that were asked for.
+    homes: Homes,
+    /// Of accounts that are at home elsewhere.
+    samples: Samples,
     /// Samples do not ask the store before (monotonic).
     store_rests_until_us: i64,
     view: View,
@@ -154,7 +170,8 @@ fn role(serving: &Serving, model: &str) -> Option<Role> {
 impl WatchActor {
     pub fn new(shared: Arc<Shared>) -> WatchActor {
         let (versions, view) = (HashMap::new(), View::default());
-        WatchActor { shared, versions, store_rests_until_us: 0, view }
+        let (homes, samples) = (Homes::default(), Samples::default());
+        WatchActor { shared, versions, homes, samples, store_rests_until_us: 0, view }
     }
 
     /// The watches of a version, read from the store at their first use.
@@ -206,11 +223,15 @@ impl WatchActor {
         Some(of)
     }
 
-    async fn observe(&mut self, loaded: &Loaded, features: &[f64]) {
+    async fn observe(&mut self, loaded: &Loaded, features: Vec<f64>) {
+        if !self.shared.is_here(self.homes.of(&loaded.account)) {
+            self.view.dropped += u64::from(!self.samples.add(loaded, features));
+            return;
+        }
         let name = (Arc::clone(&loaded.account), Arc::clone(&loaded.id));
         let Some(of) = self.sampled(&name).await else { return };
         let mut fired = Vec::new();
-        for (feature, value) in loaded.model.features().iter().zip(features) {
+        for (feature, value) in loaded.model.features().iter().zip(&features) {
             if !of.features.contains_key(feature.name) {
                 let Ok(watch) = Watch::new(&feature.values, WatchTerms::default()) else {
                     continue;
@@ -322,6 +343,15 @@ impl WatchActor {
         }
     }
 
+    /// Lets go of the accounts of a shard: what is here of them may not be saved later.
+    async fn leave(&mut self, home: Shard, save: bool) {
+        if save {
+            self.save().await;
+        }
+        let WatchActor { versions, homes, .. } = self;
+        versions.retain(|(account, _), _| homes.of(account) != home);
+    }
+
     async fn save(&mut self) {
         let now = clock::wall_us();
         let mut failed = None;
@@ -361,12 +391,13 @@ impl Actor for WatchActor {
     async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
         cx.send_after(SAVE_EVERY, Msg::Save);
         cx.send_after(COMPARE_EVERY, Msg::Compare);
+        cx.send_after(SEND_EVERY, Msg::Send);
         Ok(())
     }
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         match msg {
-            Msg::Observe { loaded, features } => self.observe(&loaded, &features).await,
+            Msg::Observe { loaded, features } => self.observe(&loaded, features).await,
             Msg::Erred { account, model, predicted, actual } => {
                 self.erred((account, model), predicted, actual).await;
             }
@@ -377,6 +408,14 @@ impl Actor for WatchActor {
             Msg::Save => {
                 self.save().await;
                 cx.send_after(SAVE_EVERY, Msg::Save);
+            }
+            Msg::Send => {
+                self.samples.send(&self.shared);
+                cx.send_after(SEND_EVERY, Msg::Send);
+            }
+            Msg::Leave { home, save, reply } => {
+                self.leave(home, save).await;
+                reply.send(());
             }
             Msg::Report { account, model, reply } => {
                 let report = |(feature, watch): (&String, &Watch)| {
@@ -414,6 +453,8 @@ impl Actor for WatchActor {
             Msg::Erred { .. } => "Erred",
             Msg::Compare => "Compare",
             Msg::Save => "Save",
+            Msg::Send => "Send",
+            Msg::Leave { .. } => "Leave",
             Msg::Report { .. } => "Report",
         }
     }

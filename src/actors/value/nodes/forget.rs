@@ -57,9 +57,10 @@ pub fn tell(shared: &Arc<Shared>, lookup: &str) {
 pub async fn everywhere(shared: &Shared, lookup: &str) {
     let placement = shared.placement();
     let lookups = [lookup];
-    let asking = placement.others().into_iter().map(|other| {
-        placement.links().ask_for::<_, ()>(other, KIND, &lookups, PATIENCE)
-    });
+    let asking = placement
+        .others()
+        .into_iter()
+        .map(|other| placement.links().ask_for::<_, ()>(other, KIND, &lookups, PATIENCE));
     let asked = join_all(asking).await;
     if asked.iter().any(Result::is_err) {
         // Whoever was not reached keeps an answer no longer than this.

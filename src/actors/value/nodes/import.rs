@@ -292,9 +292,8 @@ mod tests {
 
     fn sizes(of: &[(&str, usize)], how: How) -> Vec<Vec<(usize, usize, usize)>> {
         let of = of.iter().map(|(name, many)| ((*name).to_owned(), rows(0, *many))).collect();
-        let part = |(place, (_, rows)): &(Place, OfCustomer)| {
-            (place.customer, place.before, rows.len())
-        };
+        let part =
+            |(place, (_, rows)): &(Place, OfCustomer)| (place.customer, place.before, rows.len());
         messages(of, how).iter().map(|message| message.iter().map(part).collect()).collect()
     }
 
@@ -318,7 +317,8 @@ mod tests {
     #[test]
     fn answers_of_parts_are_those_of_their_customers() {
         let place = |customer, before| Place { customer, before };
-        let imported = |new, at| Imported { new, known: 1, not_taken: vec![(at, NotTaken::Differs)] };
+        let imported =
+            |new, at| Imported { new, known: 1, not_taken: vec![(at, NotTaken::Differs)] };
         let mut done: Vec<Result<Imported>> = (0..4).map(|_| Ok(Imported::default())).collect();
         let refused = Refusal::Overloaded { retry_after_ms: 7 };
         add(&mut done, &[place(0, 0), place(1, 0)], vec![Ok(imported(3, 2)), Err(refused)]);
@@ -338,8 +338,7 @@ mod tests {
         let text = serde_json::to_vec(&question).expect("written");
         let read: Question = serde_json::from_slice(&text).expect("read");
         assert_eq!((read.account, read.how, read.of), (question.account, How::Take, question.of));
-        let imported =
-            Imported { new: 1, known: 2, not_taken: vec![(3, NotTaken::CurrencyMix)] };
+        let imported = Imported { new: 1, known: 2, not_taken: vec![(3, NotTaken::CurrencyMix)] };
         let answers: Vec<Answer> = vec![Ok(imported), Err(Refusal::Erased)];
         let text = serde_json::to_vec(&answers).expect("written");
         assert_eq!(serde_json::from_slice::<Vec<Answer>>(&text).expect("read"), answers);
