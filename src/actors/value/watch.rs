@@ -118,6 +118,8 @@ struct OfVersion {
     told: HashMap<String, i64>,
     changed: bool,
     used_us: i64,
+    /// Of the account's shard, when it was read: in another one somebody else may have gone on with it.
+    epoch: i64,
 }
 
 #[derive(Clone, Default, Serialize)]
@@ -174,8 +176,18 @@ impl WatchActor {
         WatchActor { shared, versions, homes, samples, store_rests_until_us: 0, view }
     }
 
+    /// Lets go of what is known of a version from another stay of its account here: the epoch of this one.
+    fn at_home(&mut self, name: &Name) -> i64 {
+        let epoch = self.shared.placement().epoch(self.homes.of(&name.0));
+        if self.versions.get(name).is_some_and(|of| of.epoch != epoch) {
+            self.versions.remove(name);
+        }
+        epoch
+    }
+
     /// The watches of a version, read from the store at their first use.
     async fn version(&mut self, name: &Name) -> Result<&mut OfVersion, StoreError> {
+        let epoch = self.at_home(name);
         if !self.versions.contains_key(name) {
             if self.versions.len() >= VERSIONS_MAX {
                 self.save().await;
@@ -184,7 +196,7 @@ impl WatchActor {
                     self.versions.remove(&oldest);
                 }
             }
-            let mut of = OfVersion::default();
+            let mut of = OfVersion { epoch, ..OfVersion::default() };
             for row in self.shared.writes.store().ltv_drift(&name.0, &name.1).await? {
                 match serde_json::from_str::<Watch>(&row.state) {
                     Ok(watch) => drop(of.features.insert(row.feature, watch)),
@@ -205,6 +217,7 @@ impl WatchActor {
     /// for it.
     async fn sampled(&mut self, name: &Name) -> Option<&mut OfVersion> {
         let now = clock::mono_us();
+        self.at_home(name);
         if !self.versions.contains_key(name) {
             if now < self.store_rests_until_us {
                 self.view.dropped += 1;
@@ -355,7 +368,12 @@ impl WatchActor {
     async fn save(&mut self) {
         let now = clock::wall_us();
         let mut failed = None;
-        for ((account, model), of) in self.versions.iter_mut().filter(|(_, of)| of.changed) {
+        let WatchActor { shared, versions, homes, .. } = self;
+        for ((account, model), of) in versions.iter_mut().filter(|(_, of)| of.changed) {
+            if of.epoch != shared.placement().epoch(homes.of(account)) {
+                // The account went, and came back perhaps: this is of before.
+                continue;
+            }
             let mut puts: Vec<Put> = Vec::new();
             for (feature, watch) in &of.features {
                 let report = FeatureReport::of(feature, &watch.report());
@@ -373,7 +391,7 @@ impl WatchActor {
                     updated_at: now,
                 }));
             }
-            let written = self.shared.writes.write(account, "@ltv/drift", puts).await;
+            let written = shared.writes.write(account, "@ltv/drift", puts).await;
             match written {
                 Written::Done => of.changed = false,
                 other => failed = Some(format!("watches of {model}: {other:?}")),

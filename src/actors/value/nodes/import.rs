@@ -242,8 +242,9 @@ pub async fn keep(shared: &Shared, row: LtvImportRow) -> Result<()> {
     if shared.is_here(home) {
         return keep_here(shared, row).await;
     }
-    match ask_home::<_, ()>(shared, home, (KEEP, &row), shared.terms.call_patience).await {
-        Ok(Asked::Answered(())) => Ok(()),
+    match ask_home::<_, bool>(shared, home, (KEEP, &row), shared.terms.call_patience).await {
+        Ok(Asked::Answered(true)) => Ok(()),
+        Ok(Asked::Answered(false)) => Err(ValueError::Unavailable),
         Ok(Asked::Here) => keep_here(shared, row).await,
         Err(error) => {
             tracing::warn!(%error, "the answer to an import is not kept: {error}");
@@ -261,15 +262,15 @@ async fn keep_here(shared: &Shared, row: LtvImportRow) -> Result<()> {
     }
 }
 
+/// Another node has the answer to an import: whether it is kept.
 pub async fn asked_to_keep(
     shared: Arc<Shared>,
     row: LtvImportRow,
-) -> std::result::Result<(), LinkError> {
+) -> std::result::Result<bool, LinkError> {
     if !shared.is_here(home_of(&row.account)) {
         return Err(not_here());
     }
-    let failed = |error: ValueError| LinkError::Refused(error.to_string());
-    keep_here(&shared, row).await.map_err(failed)
+    Ok(keep_here(&shared, row).await.is_ok())
 }
 
 #[cfg(test)]
