@@ -187,6 +187,7 @@ impl Value {
         let answer = self.ask_pool(asked, loaded, &history, keep).await?;
         if answer.model.is_some() {
             let question = asked.question(loaded, &history);
+            self.shared.far.learn(&answer.forecast);
             // others may know of a purchase of which this node was not told: the account's home shares answers
             if let Some(epoch) = of.1.filter(|_| !history.purchases.is_empty()) {
                 let (shared, stamp) = (Arc::clone(&self.shared), found.stamp);

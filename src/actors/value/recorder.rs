@@ -353,6 +353,8 @@ impl Actor for RecorderActor {
 
     async fn stopping(&mut self, _cx: &mut Cx<Self>) {
         self.flush().await;
+        // There is no time to send them.
+        metrics::forecasts("dropped", self.away.len() as u64);
     }
 
     fn view(&self) -> View {
