@@ -21,8 +21,9 @@ use crate::models::value::registry::version::{Version, VersionId};
 use crate::store::LtvExperimentRow;
 
 pub const KIND: &str = "value.promoted";
-/// Who has an older answer at hand waits no longer for the store.
+/// Who knows what was so a moment ago waits no longer for the store.
 const PATIENCE: Duration = Duration::from_millis(500);
+const IN_USE_US: i64 = 60_000_000;
 /// After the store did not answer, what is known counts for so long before it is asked again.
 const REST_US: i64 = 250_000;
 
@@ -106,7 +107,8 @@ async fn read(
     home: Shard,
     known: Option<Arc<Standing>>,
 ) -> Result<Arc<Serving>> {
-    let patience = if known.is_some() { PATIENCE } else { shared.terms.call_patience };
+    let in_use = known.as_ref().is_some_and(|known| is_in_use(known.source, clock::mono_us()));
+    let patience = if in_use { PATIENCE } else { shared.terms.call_patience };
     let reading = shared.elsewhere.following.of(&account);
     let guard = match Arc::clone(&reading).try_lock_owned() {
         Ok(guard) => guard,
@@ -138,6 +140,14 @@ async fn read(
     }
 }
 
+/// Whether it was read not long ago: what is older is worth a longer wait for what is so now.
+fn is_in_use(source: Source, now_us: i64) -> bool {
+    match source {
+        Source::Registry(_) => false,
+        Source::Store { until_us } => now_us < until_us.saturating_add(IN_USE_US),
+    }
+}
+
 /// Without the store, what was known last.
 fn or_known(known: Option<Arc<Standing>>) -> Result<Arc<Serving>> {
     known.map(|known| Arc::clone(&known.serving)).ok_or(ValueError::Unavailable)
@@ -166,7 +176,10 @@ async fn refresh(
             tracing::warn!(%account, %fault, "who answers for {account} could not be read: {fault}");
             // What was read in part is read anew.
             *guard = None;
-            let Some(known) = known else { return Err(ValueError::Unavailable) };
+            let Some(known) = known else {
+                shared.elsewhere.following.remove(&account);
+                return Err(ValueError::Unavailable);
+            };
             let source = until(REST_US, clock::mono_us());
             shared.roster.put(&account, home, Arc::clone(&known), source);
             Ok(known)
