@@ -6,6 +6,8 @@ mod access;
 mod asked;
 #[path = "value/bad_input.rs"]
 mod bad_input;
+#[path = "value/elsewhere.rs"]
+mod elsewhere;
 #[path = "value/erasure.rs"]
 mod erasure;
 #[path = "value/experiments.rs"]

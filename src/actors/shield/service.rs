@@ -140,6 +140,10 @@ impl Shield {
         &self.shared.store
     }
 
+    pub fn placement(&self) -> &Arc<Placement> {
+        &self.shared.placement
+    }
+
     pub fn audit(&self) -> &Audit {
         &self.shared.audit
     }

@@ -1,5 +1,6 @@
 //! What was answered about customers a moment ago, on this node: bounded, over after a while, gone
-//! with the customer's next purchase. Keys are keyed hashes: nobody can be read out of it.
+//! with the customer's next purchase. Keys are keyed hashes: nobody can be read out of it. What is kept while the
+//! account is at home here is of that epoch of its shard; elsewhere it is kept for a moment, as others may know more.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use smallvec::SmallVec;
 
 use super::answer::History;
+use super::nodes::KEPT_US;
 use crate::models::value::forecast::answer::Forecast;
 use crate::models::value::forecast::hint::Hint;
 use crate::models::value::log::day::Day;
@@ -40,6 +42,8 @@ struct Kept {
 struct Entry {
     history: Arc<History>,
     answers: SmallVec<[Kept; 2]>,
+    /// Of the account's shard, where this node has it.
+    epoch: Option<i64>,
     until_us: i64,
 }
 
@@ -96,10 +100,11 @@ impl Cache {
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The history, if it is known, and the answer that `question` makes of it, if that is.
+    /// The history, if it is known, and the answer that `question` makes of it, if that is. `epoch`: that of the
+    /// account's shard, where this node has it.
     pub fn look(
         &self,
-        key: u128,
+        (key, epoch): (u128, Option<i64>),
         now_us: i64,
         explained: bool,
         question: impl FnOnce(&History) -> Option<Question>,
@@ -107,7 +112,8 @@ impl Cache {
         let shard = self.shard(key);
         let stamp = shard.forgotten;
         let shared = shard.believes_others(key, now_us);
-        let entry = shard.entries.get(&key).filter(|entry| now_us < entry.until_us);
+        let fits = |entry: &&Entry| now_us < entry.until_us && entry.epoch == epoch;
+        let entry = shard.entries.get(&key).filter(fits);
         let Some(entry) = entry else {
             self.misses.fetch_add(1, Ordering::Relaxed);
             return Found { history: None, forecast: None, stamp, shared };
@@ -125,7 +131,7 @@ impl Cache {
     /// Keeps an answer, unless something was forgotten since the look.
     pub fn put(
         &self,
-        key: u128,
+        (key, epoch): (u128, Option<i64>),
         (stamp, now_us): (u64, i64),
         history: &Arc<History>,
         answer: Option<(Question, Arc<Forecast>, bool)>,
@@ -145,13 +151,17 @@ impl Cache {
                 shard.entries.remove(&victim);
             }
         }
+        // Whoever the customer's actor is with may not have reached this node.
+        let ttl_us = if epoch.is_some() { self.ttl_us } else { self.ttl_us.min(KEPT_US) };
         let fresh = || Entry {
             history: Arc::clone(history),
             answers: SmallVec::new(),
-            until_us: now_us.saturating_add(self.ttl_us),
+            epoch,
+            until_us: now_us.saturating_add(ttl_us),
         };
         let entry = shard.entries.entry(key).or_insert_with(fresh);
-        if now_us >= entry.until_us || !Arc::ptr_eq(&entry.history, history) {
+        let other = entry.epoch != epoch || !Arc::ptr_eq(&entry.history, history);
+        if now_us >= entry.until_us || other {
             *entry = fresh();
         }
         let Some((question, forecast, explained)) = answer else { return };
@@ -199,6 +209,9 @@ mod tests {
     use super::*;
     use crate::models::value::forecast::heuristic::heuristic;
 
+    /// The epoch of the account's shard.
+    const HERE: Option<i64> = Some(1);
+
     fn question(model: &str) -> Question {
         let as_of = Day::new(0).expect("a day");
         Question { model: model.into(), horizon_days: 90, as_of, hint: Hint::NONE }
@@ -207,11 +220,12 @@ mod tests {
     fn keep(cache: &Cache, key: u128, stamp: u64, now_us: i64, explained: bool) {
         let history = Arc::new(History::default());
         let forecast = Arc::new(heuristic(&Hint::NONE, 90));
-        cache.put(key, (stamp, now_us), &history, Some((question("a"), forecast, explained)));
+        let kept = Some((question("a"), forecast, explained));
+        cache.put((key, HERE), (stamp, now_us), &history, kept);
     }
 
     fn knows(cache: &Cache, key: u128, now_us: i64, explained: bool) -> bool {
-        cache.look(key, now_us, explained, |_| Some(question("a"))).forecast.is_some()
+        cache.look((key, HERE), now_us, explained, |_| Some(question("a"))).forecast.is_some()
     }
 
     #[test]
@@ -221,7 +235,7 @@ mod tests {
         assert!(knows(&cache, 1, 999, false));
         assert!(!knows(&cache, 1, 1_000, false), "its time is over");
         assert!(!knows(&cache, 1, 10, true), "it explains nothing");
-        assert!(cache.look(1, 10, false, |_| Some(question("b"))).forecast.is_none());
+        assert!(cache.look((1, HERE), 10, false, |_| Some(question("b"))).forecast.is_none());
         keep(&cache, 2, 0, 0, true);
         assert!(knows(&cache, 2, 10, false), "an explained answer is one");
     }
@@ -229,12 +243,12 @@ mod tests {
     #[test]
     fn what_was_asked_before_a_purchase_is_not_kept_after_it() {
         let cache = Cache::new(100, 1_000);
-        let stamp = cache.look(1, 0, false, |_| None).stamp;
+        let stamp = cache.look((1, HERE), 0, false, |_| None).stamp;
         cache.forget(1, 0);
         assert!(!cache.is_current(1, stamp));
         keep(&cache, 1, stamp, 0, false);
         assert!(!knows(&cache, 1, 1, false));
-        let stamp = cache.look(1, 0, false, |_| None).stamp;
+        let stamp = cache.look((1, HERE), 0, false, |_| None).stamp;
         keep(&cache, 1, stamp, 0, false);
         assert!(knows(&cache, 1, 1, false));
         cache.forget(1, 0);
@@ -242,9 +256,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_is_of_one_stay_of_the_account_and_elsewhere_for_a_moment() {
+        let cache = Cache::new(100, 10 * KEPT_US);
+        let knows = |epoch: Option<i64>, now_us| {
+            cache.look((1, epoch), now_us, false, |_| Some(question("a"))).forecast.is_some()
+        };
+        keep(&cache, 1, 0, 0, false);
+        assert!(knows(HERE, 2 * KEPT_US) && !knows(None, 1), "it went");
+        assert!(!knows(Some(2), 1), "it was away");
+        let (history, forecast) = (Arc::default(), Arc::new(heuristic(&Hint::NONE, 90)));
+        cache.put((1, None), (0, 0), &history, Some((question("a"), forecast, false)));
+        assert!(knows(None, KEPT_US - 1) && !knows(None, KEPT_US) && !knows(HERE, 1));
+    }
+
+    #[test]
     fn other_nodes_are_not_believed_until_what_they_may_know_is_over() {
         let cache = Cache::new(100, 1_000);
-        let believes = |key: u128, now_us| cache.look(key, now_us, false, |_| None).shared;
+        let believes = |key: u128, now_us| cache.look((key, HERE), now_us, false, |_| None).shared;
         assert!(believes(1, 0));
         cache.forget(1, 0);
         assert!(!believes(1, 1_000 + ON_ITS_WAY_US - 1) && believes(2, 0));

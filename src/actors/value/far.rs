@@ -101,6 +101,14 @@ impl Far {
         })
     }
 
+    /// What inputs are called in a forecast that was made here: without that, none of others is understood.
+    pub fn learn(&self, forecast: &Forecast) {
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.len() < NAMES_MAX {
+            names.extend(forecast.contributions.iter().map(|c| c.name));
+        }
+    }
+
     /// Tells others, without waiting for it, and takes it back where it is not `current` any more: a
     /// purchase may have come meanwhile, and have been told before this was.
     pub fn put_soon(
@@ -110,12 +118,6 @@ impl Far {
         forecast: &Forecast,
         current: impl Fn() -> bool + Send + 'static,
     ) {
-        {
-            let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            if names.len() < NAMES_MAX {
-                names.extend(forecast.contributions.iter().map(|c| c.name));
-            }
-        }
         if !self.is_there() {
             return;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use super::shared::Shared;
-use super::{customer, recorder};
+use super::{customer, nodes, recorder};
 use crate::actors::shield::Forgets;
 use crate::actors::shield::person::PersonName;
 use crate::clock;
@@ -75,6 +75,7 @@ async fn let_go(shared: &Shared, person: &Arc<str>, of: &Erasing) -> Result<(), 
         done.map_err(|error| format!("the customer's actor: {error}"))?;
     }
     shared.cache.forget(of.name.number(), clock::mono_us());
+    nodes::forget::everywhere(shared, &of.name.lookup).await;
     match shared.far.erase(&of.name.lookup).await {
         Ok(()) => Ok(()),
         // what was shared before the erasure began is over by itself, and nothing was shared since

@@ -10,11 +10,14 @@ use super::cache::Question;
 use super::customer;
 use super::loaded::{Loaded, Serving};
 use super::metrics::{self, Look};
+use super::nodes;
 use super::predictor::Job;
 use super::service::{Result, Value, ValueError};
 use super::shared::today;
+use crate::actors::kernel::Reply;
 use crate::actors::shield::person::PersonName;
 use crate::clock;
+use crate::models::cluster::shard::Shard;
 use crate::models::value::forecast::answer::Forecast;
 use crate::models::value::forecast::heuristic::heuristic;
 use crate::models::value::forecast::hint::Hint;
@@ -106,7 +109,7 @@ impl Value {
     /// There is no such account, or nobody can say whether there is.
     pub async fn predict(&self, account: &str, ask: &Ask) -> Result<Answer> {
         let began_us = clock::mono_us();
-        let serving = self.serving(account).await?;
+        let (serving, home) = nodes::follow::serving(&self.shared, account).await?;
         let (loaded, arm, shadow) = serving.choose(&ask.customer);
         let horizon_days = ask.horizon_days.unwrap_or(self.shared.terms.horizon_days);
         let asked = Asked { ask, began_us, horizon_days, as_of: today(), arm };
@@ -118,7 +121,7 @@ impl Value {
                 };
                 self.ask_pool(&asked, loaded, &history, None).await
             }
-            None => self.of_customer(&asked, account, (loaded, shadow)).await,
+            None => self.of_customer(&asked, (account, home), (loaded, shadow)).await,
         }
     }
 
@@ -138,14 +141,15 @@ impl Value {
     async fn of_customer(
         &self,
         asked: &Asked<'_>,
-        account: &str,
+        (account, home): (&str, Shard),
         (loaded, shadow): (Option<&Arc<Loaded>>, Option<&Arc<Loaded>>),
     ) -> Result<Answer> {
         let name = self.shared.shield.people().name(account, &asked.ask.customer);
         let (key, explain) = (name.number(), asked.ask.explain);
         let cache = &self.shared.cache;
         let question = |history: &History| loaded.map(|loaded| asked.question(loaded, history));
-        let found = cache.look(key, asked.began_us, explain, question);
+        let of = (key, self.shared.epoch(home));
+        let found = cache.look(of, asked.began_us, explain, question);
         if let Some(forecast) = found.forecast {
             metrics::looked(Look::Hit);
             return Ok(asked.answer(forecast, loaded, true));
@@ -169,27 +173,31 @@ impl Value {
         metrics::looked(Look::Miss);
         let history = match found.history {
             Some(history) => history,
-            None => match self.history(&name).await {
+            None => match self.history(&name, home).await {
                 Ok(history) => history,
                 Err(ValueError::UnknownAccount) => return Err(ValueError::UnknownAccount),
                 Err(error) => return Ok(asked.fallback(None, why_unknown(&error))),
             },
         };
         let Some(loaded) = loaded else {
-            cache.put(key, (found.stamp, asked.began_us), &history, None);
+            cache.put(of, (found.stamp, asked.began_us), &history, None);
             return Ok(asked.fallback(Some(&history), "no_model"));
         };
         let keep = history.person.as_ref().map(|_| metrics::arm_name(asked.arm));
         let answer = self.ask_pool(asked, loaded, &history, keep).await?;
         if answer.model.is_some() {
             let question = asked.question(loaded, &history);
-            if !history.purchases.is_empty() {
+            self.shared.far.learn(&answer.forecast);
+            // others may know of a purchase of which this node was not told: the account's home shares answers
+            if let Some(epoch) = of.1.filter(|_| !history.purchases.is_empty()) {
                 let (shared, stamp) = (Arc::clone(&self.shared), found.stamp);
-                let current = move || shared.cache.is_current(key, stamp);
+                let current = move || {
+                    shared.cache.is_current(key, stamp) && shared.epoch(home) == Some(epoch)
+                };
                 self.shared.far.put_soon(&name.lookup, &question, &answer.forecast, current);
             }
             let kept = Some((question, Arc::clone(&answer.forecast), explain));
-            cache.put(key, (found.stamp, asked.began_us), &history, kept);
+            cache.put(of, (found.stamp, asked.began_us), &history, kept);
         }
         if let Some(shadow) = shadow.filter(|_| history.person.is_some())
             && self.shared.pool.depth() <= SHADOW_DEPTH_MAX
@@ -213,18 +221,36 @@ impl Value {
         }
     }
 
-    async fn history(&self, name: &PersonName) -> Result<Arc<History>> {
+    /// Purchases of a customer: from its actor, or where the account is at home elsewhere, from the store.
+    async fn history(&self, name: &PersonName, home: Shard) -> Result<Arc<History>> {
         let patience = self.shared.terms.patience.max(std::time::Duration::from_secs(1));
         let look = |reply| customer::Msg::Look { reply };
-        Ok(self.customers()?.ask(&name.key(), patience, look).await??)
+        if let Some(history) = self.ask_customer(name, home, patience, look).await {
+            return history;
+        }
+        Ok(nodes::reads::known(&self.shared, name, patience).await?.history)
+    }
+
+    /// Asks a customer's actor; nothing where the account is at home elsewhere.
+    pub(super) async fn ask_customer<T: Send + 'static>(
+        &self,
+        name: &PersonName,
+        home: Shard,
+        patience: std::time::Duration,
+        make: impl FnOnce(Reply<std::result::Result<T, customer::Declined>>) -> customer::Msg,
+    ) -> Option<Result<T>> {
+        if !self.shared.is_here(home) {
+            return None;
+        }
+        let asking = async { Ok(self.customers()?.ask(&name.key(), patience, make).await??) };
+        let answer: Result<T> = asking.await;
+        // An account that goes takes its customers along.
+        (answer.is_ok() || self.shared.is_here(home)).then_some(answer)
     }
 
     /// Who answers for an account.
     pub async fn serving(&self, account: &str) -> Result<Arc<Serving>> {
-        if let Some(serving) = self.shared.roster.of(account) {
-            return Ok(serving);
-        }
-        self.load(account).await?;
-        self.shared.roster.of(account).ok_or(ValueError::Unavailable)
+        let (serving, _) = nodes::follow::serving(&self.shared, account).await?;
+        Ok(serving)
     }
 }

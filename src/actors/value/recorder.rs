@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::loaded::Loaded;
+use super::nodes::{Homes, forecasts};
 use super::shared::{Shared, today};
 use super::{metrics, watch};
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
@@ -52,7 +53,11 @@ pub struct Made {
 
 pub enum Msg {
     Made(Box<Made>),
+    /// Forecasts that other nodes made about people of accounts that are at home here.
+    Told(Vec<LtvForecastRow>),
     Flush,
+    /// These were not taken where their accounts are at home.
+    Sent(Vec<LtvForecastRow>),
     /// Look for what is due.
     Look,
     /// The same now, for whoever asks: how many were closed.
@@ -78,6 +83,10 @@ pub struct View {
 pub struct RecorderActor {
     shared: Arc<Shared>,
     waiting: Vec<LtvForecastRow>,
+    /// Those of accounts that are at home elsewhere.
+    away: Vec<LtvForecastRow>,
+    /// Some of them are on their way.
+    sending: bool,
     /// Who was erased a moment ago, until when (monotonic).
     gone: HashMap<Arc<str>, i64>,
     known: Known,
@@ -143,6 +152,8 @@ impl RecorderActor {
         RecorderActor {
             shared,
             waiting: Vec::new(),
+            away: Vec::new(),
+            sending: false,
             gone: HashMap::new(),
             known: Known::default(),
             view: View::default(),
@@ -154,16 +165,59 @@ impl RecorderActor {
         if !self.known.add(&row, KNOWN_MAX) {
             return;
         }
-        if self.waiting.len() < WAITING_MAX {
+        if self.waiting.len() + self.away.len() < WAITING_MAX {
             self.waiting.push(row);
             return;
         }
-        self.known.remove(&row);
+        self.drop_one(&row);
+    }
+
+    fn drop_one(&mut self, row: &LtvForecastRow) {
+        self.known.remove(row);
         self.view.dropped += 1;
         metrics::forecasts("dropped", 1);
     }
 
+    /// Those of people who were erased are not kept, whoever made them.
+    fn told(&mut self, rows: Vec<LtvForecastRow>) {
+        let gone = |row: &LtvForecastRow| self.gone.contains_key(row.person.as_str());
+        let rows: Vec<LtvForecastRow> = rows.into_iter().filter(|row| !gone(row)).collect();
+        rows.into_iter().for_each(|row| self.keep(row));
+    }
+
+    /// Accounts come and go between a forecast and its writing.
+    fn sort(&mut self) {
+        let mut homes = Homes::default();
+        let all = self.waiting.drain(..).chain(self.away.drain(..));
+        let here = |row: &LtvForecastRow| self.shared.is_here(homes.of(&row.account));
+        (self.waiting, self.away) = all.collect::<Vec<_>>().into_iter().partition(here);
+    }
+
+    /// Sends some of those that are not written here, where none are on their way.
+    fn send(&mut self, cx: &mut Cx<Self>) {
+        if self.sending || self.away.is_empty() {
+            return;
+        }
+        let some = self.away.len().min(OF_WRITE);
+        let rows = self.away.drain(..some).collect();
+        self.sending = true;
+        cx.pipe(forecasts::send(Arc::clone(&self.shared), rows), Msg::Sent);
+    }
+
+    /// What was not taken is sent again, where there is room.
+    fn sent(&mut self, back: Vec<LtvForecastRow>) {
+        self.sending = false;
+        for row in back {
+            if self.waiting.len() + self.away.len() < WAITING_MAX {
+                self.away.push(row);
+            } else {
+                self.drop_one(&row);
+            }
+        }
+    }
+
     async fn flush(&mut self) {
+        self.sort();
         while !self.waiting.is_empty() {
             let rows = &self.waiting[..self.waiting.len().min(OF_WRITE)];
             match self.shared.writes.store().ltv_forecasts_put(rows).await {
@@ -188,7 +242,11 @@ impl RecorderActor {
         let grace = i64::from(self.shared.terms.outcome_grace_days);
         let day = i64::from(today().number());
         let mut rows = store.ltv_forecasts_due(day - grace).await?;
-        let full = rows.len() == FULL_PAGE;
+        let mut full = rows.len() == FULL_PAGE;
+        let mut homes = Homes::default();
+        rows.retain(|row| self.shared.is_here(homes.of(&row.account)));
+        // Where all are of others, those close them: there is nothing to do at once.
+        full &= !rows.is_empty();
         for row in &mut rows {
             let who = (row.account.as_str(), row.person.as_str());
             row.actual = Some(store.ltv_spent(who, row.made_day, row.due_day).await?);
@@ -200,7 +258,9 @@ impl RecorderActor {
         }
         metrics::forecasts("closed", closed);
         self.view.closed += closed;
-        let pruned = self.prune().await;
+        // One node is enough to delete what is old: the one that has the default account.
+        let prunes = self.shared.is_here(homes.of(&self.shared.terms.default_account));
+        let pruned = if prunes { self.prune().await } else { 0 };
         if let Some(watch) = self.shared.watch.get() {
             for row in rows {
                 let (Some(actual), model) = (row.actual, row.model) else { continue };
@@ -255,8 +315,11 @@ impl Actor for RecorderActor {
         match msg {
             Msg::Made(made) if self.gone.contains_key(&made.person) => {}
             Msg::Made(made) => self.keep(made.row()),
+            Msg::Told(rows) => self.told(rows),
+            Msg::Sent(back) => self.sent(back),
             Msg::Flush => {
                 self.flush().await;
+                self.send(cx);
                 cx.send_after(FLUSH_EVERY, Msg::Flush);
             }
             Msg::Look => {
@@ -279,16 +342,19 @@ impl Actor for RecorderActor {
             }
             Msg::Forget { person, reply } => {
                 self.waiting.retain(|row| *row.person != *person);
+                self.away.retain(|row| *row.person != *person);
                 self.gone.insert(person, clock::mono_us() + GONE_US);
                 reply.send(());
             }
         }
-        self.view.waiting = self.waiting.len();
+        self.view.waiting = self.waiting.len() + self.away.len();
         Ok(())
     }
 
     async fn stopping(&mut self, _cx: &mut Cx<Self>) {
         self.flush().await;
+        // There is no time to send them.
+        metrics::forecasts("dropped", self.away.len() as u64);
     }
 
     fn view(&self) -> View {
@@ -302,7 +368,9 @@ impl Actor for RecorderActor {
     fn label(msg: &Msg) -> &'static str {
         match msg {
             Msg::Made(_) => "Made",
+            Msg::Told(_) => "Told",
             Msg::Flush => "Flush",
+            Msg::Sent(_) => "Sent",
             Msg::Look => "Look",
             Msg::Close { .. } => "Close",
             Msg::Forget { .. } => "Forget",

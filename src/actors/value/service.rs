@@ -11,19 +11,23 @@ use super::fit::{self, FitOrder, FitView};
 use super::loaded::Roster;
 use super::memory::Forgetting;
 use super::metrics;
+use super::nodes::import::{self, How, OfCustomer};
+use super::nodes::{self, Leaving, reads};
 use super::registry::{self, RegistryActor, Seen};
-use super::shared::{Shared, ValueTerms};
+use super::shared::{Shared, ValueTerms, home_of};
 use super::watch::{self, FeatureReport};
 use super::{recorder, tree};
+use crate::actors::cluster::detour;
 use crate::actors::kernel::{AskError, Entities, Registry, Reply, Service};
 use crate::actors::shield::Shield;
 use crate::connectors::mlflow::Mlflow;
 use crate::connectors::redis::Redis;
 use crate::models::breaker::BreakerState;
+use crate::models::cluster::shard::Shard;
 use crate::models::value::registry::command::{Command, Entry, Reason};
 use crate::models::value::split::Share;
 use crate::store::{
-    ForecastCounts, LtvExperimentRow, LtvForecastRow, LtvImportRow, LtvModelRow, Put, StoreError,
+    ForecastCounts, LtvExperimentRow, LtvForecastRow, LtvImportRow, LtvModelRow, StoreError,
 };
 
 /// Why a call got no answer from the rules.
@@ -127,6 +131,7 @@ impl Value {
             far: Far::new(redis, terms.cache_ttl),
             pool: Default::default(),
             runs: Default::default(),
+            elsewhere: Default::default(),
             customers: Default::default(),
             registries: Default::default(),
             fitter: Default::default(),
@@ -140,10 +145,12 @@ impl Value {
             Mlflow::new(&shared.terms.mlflow).map_err(|error| format!("mlflow: {error}"))?;
         let service = tree::grow(registry, &shared, mlflow.map(Arc::new))?;
         shared.shield.remembers(Arc::new(Forgetting(Arc::downgrade(&shared))));
+        shared.placement().tenants().add(Arc::new(Leaving(Arc::downgrade(&shared))));
+        nodes::listen(&shared);
         let value = Value { shared, service: Arc::new(service) };
         // Who answers for the account of most calls is known before the first of them.
         let account = value.shared.terms.default_account.clone();
-        if let Err(error) = value.load(&account).await {
+        if let Err(error) = value.serving(&account).await {
             tracing::warn!(%error, account, "the models of {account} are loaded when they are asked for");
         }
         Ok(value)
@@ -166,13 +173,30 @@ impl Value {
         account: &str,
         make: impl FnOnce(Reply<std::result::Result<T, registry::Declined>>) -> registry::Msg,
     ) -> Result<T> {
+        let home = self.at_home(account)?;
         let registries: &Entities<RegistryActor> =
             self.shared.registries.get().ok_or(ValueError::Unavailable)?;
-        Ok(registries.ask(account, self.shared.terms.call_patience, make).await??)
+        let asked = registries.ask(account, self.shared.terms.call_patience, make).await;
+        let answer = asked.map_err(ValueError::from).and_then(|done| Ok(done?));
+        self.still(home, answer)
     }
 
-    pub(super) async fn load(&self, account: &str) -> Result<()> {
-        self.ask_registry(account, |reply| registry::Msg::Load { reply }).await
+    /// Asks for what only the account's home may do: a request that needs it is answered there.
+    fn at_home(&self, account: &str) -> Result<Shard> {
+        let home = home_of(account);
+        if self.shared.is_here(home) {
+            return Ok(home);
+        }
+        detour::want(home);
+        Err(ValueError::Unavailable)
+    }
+
+    /// What came of asking at home. Where the account went meanwhile, its new home is asked.
+    fn still<T>(&self, home: Shard, answer: Result<T>) -> Result<T> {
+        if matches!(answer, Err(ValueError::Unavailable)) && !self.shared.is_here(home) {
+            detour::want(home);
+        }
+        answer
     }
 
     /// Takes purchases of a customer; those that are there already are counted.
@@ -185,47 +209,29 @@ impl Value {
         customer: &str,
         rows: Vec<NewPurchase>,
     ) -> Result<Imported> {
-        let name = self.shared.shield.people().name(account, customer);
-        let customer: Arc<str> = customer.into();
-        let mut all = Imported::default();
-        let mut rows = rows.into_iter().peekable();
-        let mut taken = 0;
-        while rows.peek().is_some() {
-            let part: Vec<NewPurchase> = rows.by_ref().take(customer::ROWS_MAX).collect();
-            let (many, customer) = (part.len(), Arc::clone(&customer));
-            let make = |reply| customer::Msg::Import { customer, rows: part, reply };
-            let patience = self.shared.terms.call_patience;
-            let done = self.customers()?.ask(&name.key(), patience, make).await??;
-            all.new += done.new;
-            all.known += done.known;
-            all.not_taken.extend(done.not_taken.iter().map(|(at, why)| (at + taken, *why)));
-            taken += many;
-        }
-        Ok(all)
+        let of = vec![(customer.to_owned(), rows)];
+        self.import_all(account, of).await.pop().unwrap_or(Err(ValueError::Unanswered))
     }
 
-    /// What would become of an import of all these purchases of a customer; nothing is taken.
-    ///
-    /// # Errors
-    /// Nobody can say.
-    pub async fn check(
-        &self,
-        account: &str,
-        customer: &str,
-        rows: Vec<NewPurchase>,
-    ) -> Result<Imported> {
-        let name = self.shared.shield.people().name(account, customer);
-        let patience = self.shared.terms.call_patience;
-        let make = |reply| customer::Msg::Check { rows, reply };
-        Ok(self.customers()?.ask(&name.key(), patience, make).await??)
+    /// The same of many customers: what became of each one's purchases, in their order.
+    pub async fn import_all(&self, account: &str, of: Vec<OfCustomer>) -> Vec<Result<Imported>> {
+        import::all(&self.shared, account, of, How::Take).await
+    }
+
+    /// What would become of an import of all these purchases of these customers; nothing is taken.
+    pub async fn check_all(&self, account: &str, of: Vec<OfCustomer>) -> Vec<Result<Imported>> {
+        import::all(&self.shared, account, of, How::Check).await
     }
 
     /// What is known of a customer.
     pub async fn customer(&self, account: &str, customer: &str) -> Result<CustomerSeen> {
         let name = self.shared.shield.people().name(account, customer);
         let patience = self.shared.terms.call_patience;
-        let make = |reply| customer::Msg::See { reply };
-        Ok(self.customers()?.ask(&name.key(), patience, make).await??)
+        let see = |reply| customer::Msg::See { reply };
+        if let Some(seen) = self.ask_customer(&name, home_of(account), patience, see).await {
+            return seen;
+        }
+        Ok(reads::known(&self.shared, &name, patience).await?.seen())
     }
 
     /// The answer that was given to an import with this key.
@@ -235,12 +241,7 @@ impl Value {
 
     /// Keeps the answer to an import.
     pub async fn keep_import(&self, row: LtvImportRow) -> Result<()> {
-        let account = row.account.clone();
-        let entity = format!("@ltv/import/{}", row.import);
-        match self.shared.writes.write(&account, &entity, vec![Put::from(row)]).await {
-            crate::actors::shield::Written::Done => Ok(()),
-            _ => Err(ValueError::Unavailable),
-        }
+        import::keep(&self.shared, row).await
     }
 
     /// The registry of an account.
@@ -305,7 +306,7 @@ impl Value {
         Ok((counts, store.ltv_forecasts_closed((account, model), limit).await?))
     }
 
-    /// Compares forecasts that are due with what came true, now: how many.
+    /// Compares forecasts that are due with what came true, now, those of accounts that are at home here: how many.
     pub async fn close_forecasts(&self) -> Result<u64> {
         let recorder = self.shared.recorder.get().ok_or(ValueError::Unavailable)?;
         let patience = self.shared.terms.call_patience;
@@ -318,11 +319,13 @@ impl Value {
 
     /// Orders a fit.
     pub async fn fit(&self, order: FitOrder) -> Result<FitView> {
+        self.at_home(&order.account)?;
         let (order, patience) = (Box::new(order), self.shared.terms.call_patience);
         Ok(self.fitter()?.ask(patience, |reply| fit::Msg::Fit { order, reply }).await??)
     }
 
     pub async fn cancel_fit(&self, account: &str, id: &str) -> Result<FitView> {
+        self.at_home(account)?;
         let (account, id) = (account.into(), id.to_owned());
         let make = |reply| fit::Msg::Cancel { account, id, reply };
         Ok(self.fitter()?.ask(self.shared.terms.call_patience, make).await??)
@@ -330,6 +333,7 @@ impl Value {
 
     /// Fits of an account, the newest first.
     pub async fn fits(&self, account: &str) -> Result<Vec<FitView>> {
+        self.at_home(account)?;
         let account = account.into();
         let make = |reply| fit::Msg::List { account, reply };
         Ok(self.fitter()?.ask(self.shared.terms.call_patience, make).await?)
@@ -337,6 +341,7 @@ impl Value {
 
     /// Whether inputs and errors of a version are still what they were.
     pub async fn drift(&self, account: &str, model: &str) -> Result<Vec<FeatureReport>> {
+        self.at_home(account)?;
         let watch = self.shared.watch.get().ok_or(ValueError::Unavailable)?;
         let (account, model) = (account.into(), model.into());
         let make = |reply| watch::Msg::Report { account, model, reply };

@@ -1,7 +1,7 @@
 //! What all actors of SyncValue share.
 
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::cache::Cache;
@@ -10,13 +10,16 @@ use super::far::Far;
 use super::loaded::Roster;
 use super::memory::Memory;
 use super::mlflow::Runs;
+use super::nodes::Elsewhere;
 use super::pool::Pool;
 use super::registry::RegistryActor;
 use super::{fit, recorder, watch};
+use crate::actors::cluster::Placement;
 use crate::actors::kernel::{Entities, Handle};
-use crate::actors::shield::{Shield, Writes};
+use crate::actors::shield::{BudgetName, Shield, Writes};
 use crate::clock;
 use crate::config;
+use crate::models::cluster::shard::Shard;
 use crate::models::value::log::day::Day;
 use crate::models::value::registry::compare::Tolerance;
 
@@ -61,12 +64,34 @@ pub struct Shared {
     pub far: Far,
     pub pool: Pool,
     pub runs: Runs,
+    pub elsewhere: Elsewhere,
     pub customers: OnceLock<Entities<CustomerActor>>,
     pub registries: OnceLock<Entities<RegistryActor>>,
     pub fitter: OnceLock<Handle<fit::Msg>>,
     pub recorder: OnceLock<Handle<recorder::Msg>>,
     pub watch: OnceLock<Handle<watch::Msg>>,
     pub draining: AtomicBool,
+}
+
+/// The shard that everything of an account is in: customers, registry, forecasts, drift.
+pub fn home_of(account: &str) -> Shard {
+    BudgetName::account(account).place()
+}
+
+impl Shared {
+    pub fn placement(&self) -> &Arc<Placement> {
+        self.shield.placement()
+    }
+
+    /// The epoch of a shard that this node takes work in for.
+    pub fn epoch(&self, home: Shard) -> Option<i64> {
+        let placement = self.placement();
+        placement.admits(home).then(|| placement.epoch(home))
+    }
+
+    pub fn is_here(&self, home: Shard) -> bool {
+        self.placement().admits(home)
+    }
 }
 
 const DAY_US: i64 = 86_400_000_000;

@@ -10,10 +10,13 @@ use serde_json::json;
 
 use super::loaded::{Loaded, Serving};
 use super::metrics;
+use super::nodes::Homes;
+use super::nodes::samples::Samples;
 use super::shared::Shared;
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
 use crate::actors::shield::{Rows, Written};
 use crate::clock;
+use crate::models::cluster::shard::Shard;
 use crate::models::value::drift::watch::{Signal, Watch, WatchReport, WatchTerms};
 use crate::store::{LtvDriftRow, Put, StoreError};
 
@@ -23,6 +26,7 @@ pub const ERROR: &str = "error";
 const VERSIONS_MAX: usize = 1_024;
 /// After the store did not answer, samples do not ask it again for so long.
 const STORE_REST_US: i64 = 1_000_000;
+const SEND_EVERY: Duration = Duration::from_secs(2);
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// How often the windows are compared with their references.
 const COMPARE_EVERY: Duration = Duration::from_secs(10);
@@ -48,6 +52,14 @@ pub enum Msg {
     },
     Compare,
     Save,
+    /// Samples of accounts that are at home elsewhere go there.
+    Send,
+    /// The accounts of a shard go to another node; what is known of them is saved, unless it is there already.
+    Leave {
+        home: Shard,
+        save: bool,
+        reply: Reply<()>,
+    },
     /// What is known of a version. `None`: the store did not answer.
     Report {
         account: Arc<str>,
@@ -106,6 +118,8 @@ struct OfVersion {
     told: HashMap<String, i64>,
     changed: bool,
     used_us: i64,
+    /// Of the account's shard, when it was read: in another one somebody else may have gone on with it.
+    epoch: i64,
 }
 
 #[derive(Clone, Default, Serialize)]
@@ -122,6 +136,10 @@ pub struct View {
 pub struct WatchActor {
     shared: Arc<Shared>,
     versions: HashMap<Name, OfVersion>,
+    /// Where accounts are at home, of those that were asked for.
+    homes: Homes,
+    /// Of accounts that are at home elsewhere.
+    samples: Samples,
     /// Samples do not ask the store before (monotonic).
     store_rests_until_us: i64,
     view: View,
@@ -154,11 +172,22 @@ fn role(serving: &Serving, model: &str) -> Option<Role> {
 impl WatchActor {
     pub fn new(shared: Arc<Shared>) -> WatchActor {
         let (versions, view) = (HashMap::new(), View::default());
-        WatchActor { shared, versions, store_rests_until_us: 0, view }
+        let (homes, samples) = (Homes::default(), Samples::default());
+        WatchActor { shared, versions, homes, samples, store_rests_until_us: 0, view }
+    }
+
+    /// Lets go of what is known of a version from another stay of its account here: the epoch of this one.
+    fn at_home(&mut self, name: &Name) -> i64 {
+        let epoch = self.shared.placement().epoch(self.homes.of(&name.0));
+        if self.versions.get(name).is_some_and(|of| of.epoch != epoch) {
+            self.versions.remove(name);
+        }
+        epoch
     }
 
     /// The watches of a version, read from the store at their first use.
     async fn version(&mut self, name: &Name) -> Result<&mut OfVersion, StoreError> {
+        let epoch = self.at_home(name);
         if !self.versions.contains_key(name) {
             if self.versions.len() >= VERSIONS_MAX {
                 self.save().await;
@@ -167,7 +196,7 @@ impl WatchActor {
                     self.versions.remove(&oldest);
                 }
             }
-            let mut of = OfVersion::default();
+            let mut of = OfVersion { epoch, ..OfVersion::default() };
             for row in self.shared.writes.store().ltv_drift(&name.0, &name.1).await? {
                 match serde_json::from_str::<Watch>(&row.state) {
                     Ok(watch) => drop(of.features.insert(row.feature, watch)),
@@ -188,6 +217,7 @@ impl WatchActor {
     /// for it.
     async fn sampled(&mut self, name: &Name) -> Option<&mut OfVersion> {
         let now = clock::mono_us();
+        self.at_home(name);
         if !self.versions.contains_key(name) {
             if now < self.store_rests_until_us {
                 self.view.dropped += 1;
@@ -206,11 +236,15 @@ impl WatchActor {
         Some(of)
     }
 
-    async fn observe(&mut self, loaded: &Loaded, features: &[f64]) {
+    async fn observe(&mut self, loaded: &Loaded, features: Vec<f64>) {
+        if !self.shared.is_here(self.homes.of(&loaded.account)) {
+            self.view.dropped += u64::from(!self.samples.add(loaded, features));
+            return;
+        }
         let name = (Arc::clone(&loaded.account), Arc::clone(&loaded.id));
         let Some(of) = self.sampled(&name).await else { return };
         let mut fired = Vec::new();
-        for (feature, value) in loaded.model.features().iter().zip(features) {
+        for (feature, value) in loaded.model.features().iter().zip(&features) {
             if !of.features.contains_key(feature.name) {
                 let Ok(watch) = Watch::new(&feature.values, WatchTerms::default()) else {
                     continue;
@@ -322,10 +356,24 @@ impl WatchActor {
         }
     }
 
+    /// Lets go of the accounts of a shard: what is here of them may not be saved later.
+    async fn leave(&mut self, home: Shard, save: bool) {
+        if save {
+            self.save().await;
+        }
+        let WatchActor { versions, homes, .. } = self;
+        versions.retain(|(account, _), _| homes.of(account) != home);
+    }
+
     async fn save(&mut self) {
         let now = clock::wall_us();
         let mut failed = None;
-        for ((account, model), of) in self.versions.iter_mut().filter(|(_, of)| of.changed) {
+        let WatchActor { shared, versions, homes, .. } = self;
+        for ((account, model), of) in versions.iter_mut().filter(|(_, of)| of.changed) {
+            if of.epoch != shared.placement().epoch(homes.of(account)) {
+                // The account went, and came back perhaps: this is of before.
+                continue;
+            }
             let mut puts: Vec<Put> = Vec::new();
             for (feature, watch) in &of.features {
                 let report = FeatureReport::of(feature, &watch.report());
@@ -343,7 +391,7 @@ impl WatchActor {
                     updated_at: now,
                 }));
             }
-            let written = self.shared.writes.write(account, "@ltv/drift", puts).await;
+            let written = shared.writes.write(account, "@ltv/drift", puts).await;
             match written {
                 Written::Done => of.changed = false,
                 other => failed = Some(format!("watches of {model}: {other:?}")),
@@ -361,12 +409,13 @@ impl Actor for WatchActor {
     async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
         cx.send_after(SAVE_EVERY, Msg::Save);
         cx.send_after(COMPARE_EVERY, Msg::Compare);
+        cx.send_after(SEND_EVERY, Msg::Send);
         Ok(())
     }
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         match msg {
-            Msg::Observe { loaded, features } => self.observe(&loaded, &features).await,
+            Msg::Observe { loaded, features } => self.observe(&loaded, features).await,
             Msg::Erred { account, model, predicted, actual } => {
                 self.erred((account, model), predicted, actual).await;
             }
@@ -377,6 +426,14 @@ impl Actor for WatchActor {
             Msg::Save => {
                 self.save().await;
                 cx.send_after(SAVE_EVERY, Msg::Save);
+            }
+            Msg::Send => {
+                self.samples.send(&self.shared);
+                cx.send_after(SEND_EVERY, Msg::Send);
+            }
+            Msg::Leave { home, save, reply } => {
+                self.leave(home, save).await;
+                reply.send(());
             }
             Msg::Report { account, model, reply } => {
                 let report = |(feature, watch): (&String, &Watch)| {
@@ -414,6 +471,8 @@ impl Actor for WatchActor {
             Msg::Erred { .. } => "Erred",
             Msg::Compare => "Compare",
             Msg::Save => "Save",
+            Msg::Send => "Send",
+            Msg::Leave { .. } => "Leave",
             Msg::Report { .. } => "Report",
         }
     }

@@ -4,17 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::view::CustomerView;
-use super::{Declined, Imported, Msg, NewPurchase, NotTaken, PURCHASES_MAX, PurchaseId, Seen};
+use super::{
+    Declined, Imported, Known, Msg, NewPurchase, NotTaken, PURCHASES_MAX, PurchaseId, known,
+};
 use crate::actors::kernel::{Actor, Cx, Fault};
 use crate::actors::shield::Written;
 use crate::actors::shield::person::{PersonError, PersonName};
 use crate::actors::value::answer::History;
-use crate::actors::value::metrics;
-use crate::actors::value::shared::{Shared, day_of};
+use crate::actors::value::shared::{Shared, home_of};
+use crate::actors::value::{metrics, nodes};
 use crate::clock;
-use crate::models::shield::money::Currency;
+use crate::models::cluster::shard::Shard;
 use crate::models::value::forecast::customer::{Purchase, merged};
-use crate::store::{LtvCustomerRow, LtvPurchaseRow, PAGE_MAX, Put};
+use crate::store::{LtvCustomerRow, LtvPurchaseRow, Put};
 
 /// Purchases in a commit.
 const OF_COMMIT: usize = 256;
@@ -22,61 +24,57 @@ const OF_COMMIT: usize = 256;
 pub struct CustomerActor {
     name: PersonName,
     shared: Arc<Shared>,
-    live: Option<Live>,
-}
-
-struct Live {
-    currency: Currency,
-    history: Arc<History>,
-    row: Option<LtvCustomerRow>,
-    /// Day and amount of each purchase by its id.
-    ids: HashMap<PurchaseId, (i32, i64)>,
+    /// Where the account is at home, and the epoch in which what is in memory was read.
+    home: Shard,
+    epoch: i64,
+    live: Option<Known>,
 }
 
 impl CustomerActor {
     pub fn new(shared: Arc<Shared>, key: &str) -> CustomerActor {
-        CustomerActor { name: PersonName::of_key(key), shared, live: None }
+        let name = PersonName::of_key(key);
+        let home = home_of(&name.account);
+        CustomerActor { name, shared, home, epoch: i64::MIN, live: None }
     }
 
     fn entity(&self) -> String {
         format!("@ltv/{}", self.name.lookup)
     }
 
-    async fn load(&self) -> Result<Option<Live>, Fault> {
-        self.shared.writes.barrier().await;
-        let (account, store) = (&*self.name.account, self.shared.writes.store());
-        let Some(row) = store.account(account).await? else { return Ok(None) };
-        let currency = row.currency.parse()?;
-        let person = store.person_by_lookup(account, &self.name.lookup).await?;
-        let nobody = Live { currency, history: Arc::default(), row: None, ids: HashMap::new() };
-        let Some(person) = person else { return Ok(Some(nobody)) };
-        let row = store.ltv_customer(account, &person.person).await?;
-        let (mut ids, mut purchases) = (HashMap::new(), Vec::new());
-        let mut after = String::new();
-        while row.is_some() {
-            let rows = store.ltv_purchases((account, &person.person), &after, PAGE_MAX).await?;
-            for row in &rows {
-                let (id, day) = (PurchaseId::parse(&row.purchase), day_of(row.day));
-                let (Some(id), Some(day)) = (id, day) else {
-                    return Err(Fault::new(format!("purchase {} is none", row.purchase)));
-                };
-                ids.insert(id, (day.number(), row.amount));
-                purchases.push(Purchase { day, micros: row.amount });
-            }
-            match rows.last() {
-                Some(last) if rows.len() == PAGE_MAX as usize => after.clone_from(&last.purchase),
-                _ => break,
-            }
+    /// Makes sure that what is in memory is of this stay of the account on this node. Refused: there is no such
+    /// account, or it is not at home here.
+    async fn ready(&mut self) -> Result<Result<(), Declined>, Fault> {
+        // What had begun before the shard was closed is worked on to its end.
+        if self.live.is_some() && self.epoch == self.shared.placement().epoch(self.home) {
+            return Ok(Ok(()));
         }
-        let person: Arc<str> = person.person.into();
-        self.shared.memory.learn(&person, &self.name.key());
-        let person = Some(person);
-        let history = Arc::new(History { person, purchases: merged(purchases) });
-        Ok(Some(Live { history, row, ids, ..nobody }))
+        self.unlearn();
+        self.live = None;
+        let Some(epoch) = self.shared.epoch(self.home) else {
+            return Ok(Err(Declined::Unavailable));
+        };
+        self.epoch = epoch;
+        self.live = Box::pin(self.load()).await?;
+        Ok(if self.live.is_some() { Ok(()) } else { Err(Declined::UnknownAccount) })
+    }
+
+    async fn load(&self) -> Result<Option<Known>, Fault> {
+        self.shared.writes.barrier().await;
+        let known = known(&self.shared, &self.name).await?;
+        if let Some(person) = known.as_ref().and_then(|known| known.history.person.as_ref()) {
+            self.shared.memory.learn(person, &self.name.key());
+        }
+        Ok(known)
+    }
+
+    fn unlearn(&self) {
+        if let Some(person) = self.live.as_ref().and_then(|live| live.history.person.as_ref()) {
+            self.shared.memory.unlearn(person);
+        }
     }
 
     /// Sorts what came into new and known; the new ones are not taken yet.
-    fn sift(live: &Live, rows: Vec<NewPurchase>, done: &mut Imported) -> Vec<NewPurchase> {
+    fn sift(live: &Known, rows: Vec<NewPurchase>, done: &mut Imported) -> Vec<NewPurchase> {
         let mut fresh: Vec<NewPurchase> = Vec::new();
         let mut seen: HashMap<PurchaseId, (i32, i64)> = HashMap::new();
         for (place, row) in rows.into_iter().enumerate() {
@@ -149,6 +147,7 @@ impl CustomerActor {
     /// Nothing that was answered before is given again.
     async fn forget_answers(&self) {
         self.shared.cache.forget(self.name.number(), clock::mono_us());
+        nodes::forget::tell(&self.shared, &self.name.lookup);
         self.shared.far.forget(&self.name.lookup).await;
     }
 
@@ -224,15 +223,22 @@ impl Actor for CustomerActor {
     const TYPE: &'static str = "ltv_customer";
 
     async fn started(&mut self, _cx: &mut Cx<Self>) -> Result<(), Fault> {
-        self.live = Box::pin(self.load()).await?;
-        Ok(())
+        // Whether it was refused is for whoever asks.
+        self.ready().await.map(drop)
     }
 
     // What is rarely done is boxed: an actor that rests keeps the memory of its largest future.
     async fn handle(&mut self, msg: Msg, _cx: &mut Cx<Self>) -> Result<(), Fault> {
-        if self.live.is_none() {
-            // the account may have been made since
-            self.live = Box::pin(self.load()).await?;
+        // the account may have been made since
+        if let Err(declined) = self.ready().await? {
+            match msg {
+                Msg::Look { reply } => reply.send(Err(declined)),
+                Msg::See { reply } => reply.send(Err(declined)),
+                Msg::Import { reply, .. } | Msg::Check { reply, .. } => reply.send(Err(declined)),
+                // nothing of anybody is here
+                Msg::Forget { reply, .. } => reply.send(()),
+            }
+            return Ok(());
         }
         match msg {
             Msg::Look { reply } => {
@@ -240,12 +246,7 @@ impl Actor for CustomerActor {
                 reply.send(history.ok_or(Declined::UnknownAccount));
             }
             Msg::See { reply } => {
-                let seen = self.live.as_ref().map(|live| Seen {
-                    history: Arc::clone(&live.history),
-                    purchases: live.ids.len() as u64,
-                    total: live.row.as_ref().map_or(0, |row| row.total),
-                    currency: live.currency,
-                });
+                let seen = self.live.as_ref().map(Known::seen);
                 reply.send(seen.ok_or(Declined::UnknownAccount));
             }
             Msg::Import { customer, rows, reply } => {
@@ -277,9 +278,7 @@ impl Actor for CustomerActor {
     }
 
     async fn stopping(&mut self, _cx: &mut Cx<Self>) {
-        if let Some(person) = self.live.as_ref().and_then(|live| live.history.person.as_ref()) {
-            self.shared.memory.unlearn(person);
-        }
+        self.unlearn();
     }
 
     fn view(&self) -> CustomerView {

@@ -6,8 +6,25 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 /// The id of a purchase within its customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(into = "String", try_from = "String")]
 pub struct PurchaseId(pub u128);
+
+impl From<PurchaseId> for String {
+    fn from(id: PurchaseId) -> String {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for PurchaseId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<PurchaseId, &'static str> {
+        PurchaseId::parse(&text).ok_or("is no id of a purchase")
+    }
+}
 
 impl fmt::Display for PurchaseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

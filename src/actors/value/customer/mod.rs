@@ -3,13 +3,17 @@
 
 mod actor;
 mod imports;
+mod load;
 mod view;
 
 use std::sync::Arc;
 
 pub use actor::CustomerActor;
 pub use imports::{ALIKE_MAX, NeedsKey, PurchaseId, Source};
+pub use load::{Known, known};
 pub use view::CustomerView;
+
+use serde::{Deserialize, Serialize};
 
 use super::answer::History;
 use crate::actors::kernel::Reply;
@@ -24,7 +28,7 @@ pub const ROWS_MAX: usize = 4_096;
 pub const REFERENCE_BYTES_MAX: usize = 128;
 
 /// A purchase to be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewPurchase {
     pub id: PurchaseId,
     pub reference: Option<String>,
@@ -36,7 +40,7 @@ pub struct NewPurchase {
 }
 
 /// Why a purchase was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum NotTaken {
     #[error("is in another currency than the account's")]
     CurrencyMix,
@@ -47,13 +51,22 @@ pub enum NotTaken {
 }
 
 /// What became of an import.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Imported {
     pub new: u64,
     /// They were there already.
     pub known: u64,
     /// By their place in the message.
     pub not_taken: Vec<(usize, NotTaken)>,
+}
+
+impl Imported {
+    /// Adds what became of a part that has so many purchases before it.
+    pub fn add(&mut self, part: Imported, before: usize) {
+        self.new += part.new;
+        self.known += part.known;
+        self.not_taken.extend(part.not_taken.into_iter().map(|(at, why)| (at + before, why)));
+    }
 }
 
 /// Why a customer's actor did not do something.

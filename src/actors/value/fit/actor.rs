@@ -14,8 +14,9 @@ use super::{
 use crate::actors::kernel::{Actor, Cx, Fault};
 use crate::actors::shield::view::rfc3339;
 use crate::actors::value::metrics;
-use crate::actors::value::shared::Shared;
+use crate::actors::value::shared::{Shared, home_of};
 use crate::clock;
+use crate::models::cluster::shard::Shard;
 
 /// While a fit runs its progress is shown this often.
 const TICK: Duration = Duration::from_millis(500);
@@ -61,6 +62,9 @@ pub struct FitterActor {
     /// In the order in which they were asked for.
     fits: VecDeque<Fit>,
 }
+
+/// Why a fit of an account ended that is at home elsewhere meanwhile.
+const GIVEN_UP: &str = "the account went to another node: order the fit again";
 
 /// Fits that operators see.
 const SHOWN_MAX: usize = 16;
@@ -115,6 +119,23 @@ impl FitterActor {
         }
     }
 
+    /// One that runs ends at its next step; should it come to its end before, the account's registry does not
+    /// take it here any more.
+    fn give_up(&mut self, home: Shard) {
+        let open = |fit: &&mut Fit| matches!(fit.state, FitState::Queued | FitState::Running);
+        let of = |fit: &&mut Fit| open(fit) && home_of(&fit.order.account) == home;
+        for fit in self.fits.iter_mut().filter(of) {
+            fit.error = Some(GIVEN_UP.to_owned());
+            match fit.state {
+                FitState::Running => fit.progress.cancel(),
+                _ => {
+                    (fit.state, fit.ended_at) = (FitState::Cancelled, Some(clock::wall_us()));
+                    metrics::fit("cancelled");
+                }
+            }
+        }
+    }
+
     fn cancel(&mut self, account: &str, id: &str) -> Result<FitView, NotTaken> {
         let of = |fit: &&mut Fit| fit.id == id && *fit.order.account == *account;
         let fit = self.fits.iter_mut().find(of).ok_or(NotTaken::Unknown)?;
@@ -160,6 +181,10 @@ impl Actor for FitterActor {
                 reply.send(fit.map(Fit::view).ok_or(NotTaken::Unknown));
             }
             Msg::Cancel { account, id, reply } => reply.send(self.cancel(&account, &id)),
+            Msg::GiveUp { home, reply } => {
+                self.give_up(home);
+                reply.send(());
+            }
             Msg::List { account, reply } => {
                 let of = |fit: &&Fit| fit.order.account == account;
                 reply.send(self.fits.iter().rev().filter(of).map(Fit::view).collect());
@@ -197,6 +222,7 @@ impl Actor for FitterActor {
             Msg::Fit { .. } => "Fit",
             Msg::Cancel { .. } => "Cancel",
             Msg::List { .. } => "List",
+            Msg::GiveUp { .. } => "GiveUp",
             Msg::Ended { .. } => "Ended",
             Msg::Tick => "Tick",
         }

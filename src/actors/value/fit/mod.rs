@@ -16,6 +16,7 @@ use serde::Serialize;
 pub use actor::FitterActor;
 
 use crate::actors::kernel::Reply;
+use crate::models::cluster::shard::Shard;
 use crate::models::value::forecast::model::ValueModel;
 use crate::models::value::log::day::Day;
 use crate::models::value::registry::command::Reason;
@@ -152,6 +153,11 @@ pub enum Msg {
     List {
         account: Arc<str>,
         reply: Reply<Vec<FitView>>,
+    },
+    /// The accounts of a shard go to another node: their fits are given up, as at the end of the service.
+    GiveUp {
+        home: Shard,
+        reply: Reply<()>,
     },
     Ended {
         id: String,

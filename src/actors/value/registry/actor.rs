@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::{Declined, Msg, Seen, View, load};
 use crate::actors::kernel::{Actor, Cx, Fault};
-use crate::actors::value::loaded::Loaded;
-use crate::actors::value::shared::Shared;
+use crate::actors::value::loaded::{Loaded, Source};
+use crate::actors::value::shared::{Shared, home_of};
+use crate::models::cluster::shard::Shard;
 use crate::models::shield::money::Currency;
 use crate::models::value::registry::state::Registry;
 use crate::models::value::registry::version::VersionId;
@@ -15,6 +16,9 @@ use crate::store::LtvExperimentRow;
 pub struct RegistryActor {
     pub(super) account: Arc<str>,
     pub(super) shared: Arc<Shared>,
+    /// Where the account is at home, and the epoch in which what is in memory was read.
+    pub(super) home: Shard,
+    pub(super) epoch: i64,
     live: Option<Live>,
 }
 
@@ -28,7 +32,30 @@ pub(super) struct Live {
 
 impl RegistryActor {
     pub fn new(shared: Arc<Shared>, account: &str) -> RegistryActor {
-        RegistryActor { account: account.into(), shared, live: None }
+        let (home, epoch) = (home_of(account), i64::MIN);
+        RegistryActor { account: account.into(), shared, home, epoch, live: None }
+    }
+
+    /// Makes sure that what is in memory is of this stay of the account on this node. Refused: there is no
+    /// such account, or it is not at home here.
+    async fn ready(&mut self) -> Result<Result<(), Declined>, Fault> {
+        // What had begun before the shard was closed is worked on to its end.
+        if self.live.is_some() && self.epoch == self.shared.placement().epoch(self.home) {
+            return Ok(Ok(()));
+        }
+        self.live = None;
+        let Some(epoch) = self.shared.epoch(self.home) else {
+            return Ok(Err(Declined::Unavailable));
+        };
+        self.epoch = epoch;
+        self.load().await?;
+        Ok(if self.live.is_some() { Ok(()) } else { Err(Declined::UnknownAccount) })
+    }
+
+    /// Whether who answers is known from this registry as it is now.
+    fn is_published(&self) -> bool {
+        let standing = self.shared.roster.standing(&self.account);
+        standing.is_some_and(|(_, of)| of.source == Source::Registry(self.epoch))
     }
 
     pub(super) fn live(&mut self) -> Result<&mut Live, Fault> {
@@ -54,29 +81,32 @@ impl Actor for RegistryActor {
     const TYPE: &'static str = "ltv_registry";
 
     async fn started(&mut self, _cx: &mut Cx<Self>) -> Result<(), Fault> {
-        self.load().await
+        // Whether it was refused is for whoever asks.
+        self.ready().await.map(drop)
     }
 
     async fn handle(&mut self, msg: Msg, _cx: &mut Cx<Self>) -> Result<(), Fault> {
-        if self.live.is_none() {
-            // the account may have been made since
-            self.load().await?;
-        }
-        if self.live.is_none() {
-            let unknown = Declined::UnknownAccount;
+        // The account may have been made since.
+        if let Err(declined) = self.ready().await? {
             match msg {
-                Msg::Load { reply } => reply.send(Err(unknown)),
-                Msg::See { reply } => reply.send(Err(unknown)),
-                Msg::Register { reply, .. } => reply.send(Err(unknown)),
-                Msg::Order { reply, .. } => reply.send(Err(unknown)),
+                Msg::Load { reply } => reply.send(Err(declined)),
+                Msg::See { reply } => reply.send(Err(declined)),
+                Msg::Register { reply, .. } => reply.send(Err(declined)),
+                Msg::Order { reply, .. } => reply.send(Err(declined)),
                 Msg::Experiment { reply, .. } | Msg::EndExperiment { reply } => {
-                    reply.send(Err(unknown));
+                    reply.send(Err(declined));
                 }
             }
             return Ok(());
         }
         match msg {
-            Msg::Load { reply } => reply.send(Ok(())),
+            Msg::Load { reply } => {
+                // What was read while the account was elsewhere may have come later.
+                if !self.is_published() {
+                    self.publish().await?;
+                }
+                reply.send(Ok(()));
+            }
             Msg::See { reply } => {
                 let live = self.live()?;
                 let experiment = live.experiment.clone();

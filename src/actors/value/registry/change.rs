@@ -11,12 +11,12 @@ use super::{Declined, load};
 use crate::actors::kernel::Fault;
 use crate::actors::shield::{Rows, Written};
 use crate::actors::value::fit::Fitted;
-use crate::actors::value::loaded::{Loaded, Running, Serving};
-use crate::actors::value::metrics;
+use crate::actors::value::loaded::{Loaded, Serving, Source};
+use crate::actors::value::{metrics, nodes};
 use crate::clock;
 use crate::models::value::registry::command::{Command, Entry, Event, Reason};
 use crate::models::value::registry::version::VersionId;
-use crate::models::value::split::{Experiment, Share};
+use crate::models::value::split::Share;
 use crate::store::{LtvExperimentRow, LtvModelPartRow, LtvModelRow, LtvRegistryRow, Put};
 
 /// Bytes of a part of a model.
@@ -47,9 +47,7 @@ impl RegistryActor {
     /// A version that answers already: it serves on while this actor is not in memory, and what was
     /// counted of it goes on with it.
     fn serves(&self, id: &VersionId) -> Option<Arc<Loaded>> {
-        let (serving, id) = (self.shared.roster.of(&self.account)?, id.to_string());
-        let mut all = [&serving.champion, &serving.challenger].into_iter().flatten();
-        all.find(|loaded| *loaded.id == *id).cloned()
+        self.shared.roster.of(&self.account)?.find(&id.to_string()).cloned()
     }
 
     /// A version in memory: one that is there already, or the stored one.
@@ -86,17 +84,19 @@ impl RegistryActor {
                 Err(declined) => tracing::error!(account = %self.account, "{declined}"),
             }
         }
-        let [champion, challenger] = of;
+        let ([champion, challenger], tried) = (of, challenger);
         let live = self.live()?;
-        let running = live.experiment.as_ref().and_then(|row| {
-            let share =
-                u32::try_from(row.share).ok().and_then(|share| Share::try_from(share).ok())?;
-            let split = Experiment { salt: row.experiment.clone(), challenger: share };
-            Some(Running { split, shadow: row.shadow != 0 })
-        });
+        let running = load::running(live.experiment.as_ref(), tried.as_ref());
         let serving = Serving { currency: live.currency, champion, challenger, running };
-        self.shared.roster.put(&self.account, serving);
+        let source = Source::Registry(self.epoch);
+        self.shared.roster.put(&self.account, self.home, Arc::new(serving), source);
         Ok(())
+    }
+
+    /// The same after a change, which other nodes are told of.
+    async fn changed(&mut self) -> Result<(), Fault> {
+        nodes::follow::tell(&self.shared, &self.account);
+        self.publish().await
     }
 
     pub(super) async fn register(
@@ -173,7 +173,7 @@ impl RegistryActor {
         if challenge {
             live.models.insert(id, Arc::new(loaded));
         }
-        self.publish().await?;
+        self.changed().await?;
         Ok(Ok(entries))
     }
 
@@ -219,7 +219,7 @@ impl RegistryActor {
         if ended.is_some() {
             live.experiment = None;
         }
-        self.publish().await?;
+        self.changed().await?;
         if let Some(kind) = counted {
             metrics::promotion(kind);
             self.shared.runs.changed(&self.account, &entry);
@@ -266,7 +266,7 @@ impl RegistryActor {
             return Ok(Err(declined));
         }
         self.live()?.experiment = Some(row.clone());
-        self.publish().await?;
+        self.changed().await?;
         Ok(Ok(row))
     }
 
@@ -281,7 +281,7 @@ impl RegistryActor {
             return Ok(Err(declined));
         }
         self.live()?.experiment = None;
-        self.publish().await?;
+        self.changed().await?;
         Ok(Ok(row))
     }
 }

@@ -8,17 +8,25 @@ use sha2::{Digest, Sha256};
 
 use super::Declined;
 use crate::actors::kernel::Fault;
-use crate::actors::value::loaded::Loaded;
+use crate::actors::value::loaded::{Loaded, Running};
 use crate::actors::value::shared::Shared;
 use crate::models::value::forecast::model::ValueModel;
 use crate::models::value::registry::command::Entry;
 use crate::models::value::registry::state::Registry;
 use crate::models::value::registry::version::VersionId;
-use crate::store::{PAGE_MAX, StoreError};
+use crate::models::value::split::{Experiment, Share};
+use crate::store::{LtvExperimentRow, PAGE_MAX, StoreError};
 
 /// What the stored history adds up to.
 pub async fn registry(shared: &Shared, account: &str) -> Result<Registry, Fault> {
     let mut registry = Registry::new();
+    more(shared, account, &mut registry).await?;
+    Ok(registry)
+}
+
+/// Adds what was stored since; whether that is anything.
+pub async fn more(shared: &Shared, account: &str, registry: &mut Registry) -> Result<bool, Fault> {
+    let before = registry.history().len();
     loop {
         let after = registry.history().len() as i64;
         let rows = shared.writes.store().ltv_registry(account, after).await?;
@@ -26,9 +34,17 @@ pub async fn registry(shared: &Shared, account: &str) -> Result<Registry, Fault>
             registry.apply(serde_json::from_str::<Entry>(&row.entry)?)?;
         }
         if rows.len() < PAGE_MAX as usize {
-            return Ok(registry);
+            return Ok(registry.history().len() > before);
         }
     }
+}
+
+/// The experiment that runs with this challenger.
+pub fn running(row: Option<&LtvExperimentRow>, challenger: Option<&VersionId>) -> Option<Running> {
+    let row = row.filter(|row| challenger.is_some_and(|id| id.to_string() == row.challenger))?;
+    let share = u32::try_from(row.share).ok().and_then(|share| Share::try_from(share).ok())?;
+    let split = Experiment { salt: row.experiment.clone(), challenger: share };
+    Some(Running { split, shadow: row.shadow != 0 })
 }
 
 /// Lower-case hex of SHA-256.

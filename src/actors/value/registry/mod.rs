@@ -3,7 +3,7 @@
 
 mod actor;
 mod change;
-mod load;
+pub(super) mod load;
 
 use std::sync::Arc;
 

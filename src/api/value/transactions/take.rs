@@ -3,19 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use super::{ImportBody, Terms};
-use crate::actors::value::Value;
 use crate::actors::value::customer::NewPurchase;
+use crate::actors::value::{OfCustomer, Value};
 use crate::api::problem::{Code, Problem};
 use crate::api::value::{App, common};
 use crate::clock;
 use crate::store::LtvImportRow;
-
-/// Customers that are written at a time.
-const AT_A_TIME: usize = 128;
 
 /// A purchase of somebody, with its line.
 #[derive(Clone)]
@@ -25,22 +21,22 @@ pub struct Line {
     pub purchase: NewPurchase,
 }
 
-/// Lines of one customer, in their order.
-type OfCustomer = (String, Vec<(u64, NewPurchase)>);
-
-fn by_customer(lines: Vec<Line>) -> Vec<OfCustomer> {
-    let mut order: Vec<OfCustomer> = Vec::new();
+/// Customers with their purchases, and beside them the lines of those, in their order.
+fn by_customer(lines: Vec<Line>) -> (Vec<OfCustomer>, Vec<Vec<u64>>) {
+    let (mut order, mut numbers): (Vec<OfCustomer>, Vec<Vec<u64>>) = Default::default();
     let mut places: HashMap<String, usize> = HashMap::new();
     for Line { line, customer, purchase } in lines {
         let place = *places.entry(customer).or_insert_with_key(|customer| {
             order.push((customer.clone(), Vec::new()));
+            numbers.push(Vec::new());
             order.len() - 1
         });
-        if let Some((_, rows)) = order.get_mut(place) {
-            rows.push((line, purchase));
+        if let (Some((_, rows)), Some(numbers)) = (order.get_mut(place), numbers.get_mut(place)) {
+            rows.push(purchase);
+            numbers.push(line);
         }
     }
-    order
+    (order, numbers)
 }
 
 /// Asks the customers of all lines what they would not take, before anything is: lets through what is
@@ -58,13 +54,9 @@ pub async fn all_or_nothing(
     if done.rejected > 0 {
         return Err(done.refused());
     }
-    let checking = by_customer(lines.to_vec()).into_iter().map(async |(customer, rows)| {
-        let (lines, rows): (Vec<u64>, Vec<NewPurchase>) = rows.into_iter().unzip();
-        (lines, value.check(account, &customer, rows).await)
-    });
-    let mut checking = stream::iter(checking).buffer_unordered(AT_A_TIME);
+    let (of, lines) = by_customer(lines.to_vec());
     let mut wrong = Vec::new();
-    while let Some((lines, checked)) = checking.next().await {
+    for (lines, checked) in lines.iter().zip(value.check_all(account, of).await) {
         for (at, why) in checked.map_err(common::failed)?.not_taken {
             wrong.push((lines.get(at).copied().unwrap_or(0), why));
         }
@@ -86,13 +78,9 @@ pub async fn take(
     lines: Vec<Line>,
     done: &mut ImportBody,
 ) -> Result<(), Problem> {
-    let importing = by_customer(lines).into_iter().map(async |(customer, rows)| {
-        let (lines, rows): (Vec<u64>, Vec<NewPurchase>) = rows.into_iter().unzip();
-        (lines, value.import(account, &customer, rows).await)
-    });
-    let mut importing = stream::iter(importing).buffer_unordered(AT_A_TIME);
+    let (of, lines) = by_customer(lines);
     let mut failed = None;
-    while let Some((lines, imported)) = importing.next().await {
+    for (lines, imported) in lines.iter().zip(value.import_all(account, of).await) {
         match imported {
             Ok(imported) => {
                 done.imported += imported.new;
