@@ -368,7 +368,7 @@ impl Value {
 
     /// Whether questions can be answered. Without a store, or without a model, the rule of thumb is.
     pub fn ready(&self) -> bool {
-        self.service.ready()
+        self.service.ready() && !self.shared.shield.placement().is_leaving()
     }
 
     /// Answers what is asked, gives fits up, and ends.
