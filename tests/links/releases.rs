@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kiki::actors::cluster::links::v1::frame::Kind;
-use kiki::actors::cluster::links::v1::link_client::LinkClient;
+use kiki::actors::cluster::links::v1::link_service_client::LinkServiceClient;
 use kiki::actors::cluster::links::v1::{Answer, Ask, Frame, Hello, Probe, Status};
 use kiki::api::tls::{ClientAuth, Tls, TlsTerms};
 use rustls::pki_types::ServerName;
@@ -73,7 +73,7 @@ async fn begin(office: &Office, a: &Node, first: Frame) -> Result<Raw, tonic::St
     let (send, sent) = mpsc::channel(64);
     send.send(first).await.expect("room");
     let uri = "https://a".parse().expect("a URI");
-    let mut client = LinkClient::with_origin(Origin(origin), uri);
+    let mut client = LinkServiceClient::with_origin(Origin(origin), uri);
     let answer = client.join(ReceiverStream::new(sent)).await?;
     Ok(Raw { send, frames: answer.into_inner() })
 }

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::wire::v1::link_server;
+use super::wire::v1::link_service_server::LinkService;
 use super::wire::v1::{Ask, Echo, Frame, Hello, Tell};
 use super::wire::{
     ASKS_MAX, Ear, HELLO_WITHIN, Kind, Me, answered, frame, is_understood, lanes, late,
@@ -92,7 +92,7 @@ impl Session {
 }
 
 #[tonic::async_trait]
-impl link_server::Link for Session {
+impl LinkService for Session {
     type JoinStream = BoxStream<'static, Sent>;
 
     async fn join(
