@@ -2,6 +2,8 @@
 
 #[path = "links/identity.rs"]
 mod identity;
+#[path = "links/releases.rs"]
+mod releases;
 #[path = "links/support.rs"]
 mod support;
 

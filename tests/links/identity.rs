@@ -65,7 +65,8 @@ async fn a_node_that_leaves_the_register_is_not_answered_any_more() {
     echo(&b.links);
     meet(&[&a, &b]).await;
     b.told(&[&b.row]);
-    assert!(a.links.ask(b.id(), "echo", vec![1], SOON).await.is_err());
+    let refused = a.links.ask(b.id(), "echo", vec![1], SOON).await;
+    assert!(matches!(refused, Err(LinkError::Refused(_))), "{refused:?}");
     a.until(&b.row, LinkState::Away).await;
     assert!(b.links.seen().is_empty());
 }

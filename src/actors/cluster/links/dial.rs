@@ -20,7 +20,7 @@ use tonic::{Status, Streaming};
 use super::line::Line;
 use super::peer::Peer;
 use super::wire::v1::Frame;
-use super::wire::v1::link_client::LinkClient;
+use super::wire::v1::link_service_client::LinkServiceClient;
 use super::wire::{
     Ear, FRAME_MAX, HELLO_WITHIN, Heard, Kind, Me, WINDOW, is_understood, read_answer,
 };
@@ -95,8 +95,8 @@ impl Dialler {
         });
         let origin = Uri::try_from(format!("https://{}", peer.name)).map_err(told)?;
         let (line, outgoing) = Line::new(self.me.hello());
-        let mut client =
-            LinkClient::with_origin(Origin(send), origin).max_decoding_message_size(FRAME_MAX);
+        let mut client = LinkServiceClient::with_origin(Origin(send), origin)
+            .max_decoding_message_size(FRAME_MAX);
         let answer = client.join(outgoing).await.map_err(said)?;
         let mut frames = answer.into_inner();
         let first = frames.message().await.map_err(said)?;

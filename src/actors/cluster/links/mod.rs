@@ -27,6 +27,8 @@ use crate::models::cluster::node::Incarnation;
 pub use actor::{LinkSettings, LinksError};
 use peer::Peer;
 pub use peer::{LinkState, LinkView};
+/// What goes over a link.
+pub use wire::v1;
 
 /// Why another node did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

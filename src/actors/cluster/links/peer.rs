@@ -13,6 +13,9 @@ use crate::actors::cluster::metrics;
 use crate::clock;
 use crate::models::cluster::node::{Incarnation, NodeRow};
 
+/// A node that joins is let in when the others have read the register anew: until then nothing is told of it.
+const KNOWN_AFTER_US: i64 = 5_000_000;
+
 /// One life of another node.
 pub struct Peer {
     pub name: String,
@@ -21,6 +24,7 @@ pub struct Peer {
     line: ArcSwapOption<Line>,
     asks: AtomicU64,
     failures: AtomicU64,
+    begun_us: i64,
     seen: Mutex<Seen>,
 }
 
@@ -30,6 +34,8 @@ struct Seen {
     rtt_us: Option<i64>,
     smoothed_us: Option<i64>,
     last_error: Option<String>,
+    /// What the log was told last.
+    told: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -72,12 +78,14 @@ impl Peer {
             line: ArcSwapOption::empty(),
             asks: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            begun_us: clock::mono_us(),
             seen: Mutex::new(Seen {
                 state: LinkState::Dialling,
                 since_us: clock::wall_us(),
                 rtt_us: None,
                 smoothed_us: None,
                 last_error: None,
+                told: None,
             }),
         }
     }
@@ -120,11 +128,13 @@ impl Peer {
     /// It is not reached, or was lost.
     pub fn failed(&self, error: String) {
         let mut seen = self.seen();
-        if seen.last_error.as_ref() != Some(&error) {
+        let is_known = clock::mono_us().saturating_sub(self.begun_us) > KNOWN_AFTER_US;
+        if is_known && seen.told.as_ref() != Some(&error) {
             let (node, address) = (&self.name, &self.address);
             tracing::warn!(%node, %address, %error, "there is no link to node {node}: {error}");
-            seen.last_error = Some(error);
+            seen.told = Some(error.clone());
         }
+        seen.last_error = Some(error);
         drop(seen);
         self.turn(LinkState::Away);
     }
@@ -160,7 +170,7 @@ impl Peer {
             (seen.state, seen.since_us) = (state, clock::wall_us());
         }
         if state == LinkState::Up {
-            seen.last_error = None;
+            (seen.last_error, seen.told) = (None, None);
         }
     }
 

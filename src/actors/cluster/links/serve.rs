@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
 
 use super::session::{Reception, Session};
-use super::wire::v1::link_server::LinkServer;
+use super::wire::v1::link_service_server::LinkServiceServer;
 use super::wire::{Ear, FRAME_MAX, HELLO_WITHIN, Heard, WINDOW};
 use crate::api::tls::{Tls, x509};
 
@@ -96,7 +96,7 @@ async fn converse(shaken: Shaken, reception: Arc<Reception>) {
     let Shaken { stream, names, ear } = shaken;
     let session = Session::new(reception, names, ear);
     let admitted = session.admitted();
-    let service = LinkServer::new(session).max_decoding_message_size(FRAME_MAX);
+    let service = LinkServiceServer::new(session).max_decoding_message_size(FRAME_MAX);
     let serving = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)

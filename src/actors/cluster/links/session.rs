@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::wire::v1::link_server;
+use super::wire::v1::link_service_server::LinkService;
 use super::wire::v1::{Ask, Echo, Frame, Hello, Tell};
 use super::wire::{
     ASKS_MAX, Ear, HELLO_WITHIN, Kind, Me, answered, frame, is_understood, lanes, late,
@@ -92,7 +92,7 @@ impl Session {
 }
 
 #[tonic::async_trait]
-impl link_server::Link for Session {
+impl LinkService for Session {
     type JoinStream = BoxStream<'static, Sent>;
 
     async fn join(
@@ -220,10 +220,12 @@ impl Guest {
     }
 
     fn asked(&mut self, ask: Ask) -> Result<(), Status> {
-        if !self.is_known() {
-            return Err(Status::permission_denied("it is no node any more"));
-        }
         let id = ask.id;
+        if !self.is_known() {
+            // The next look ends the link; whoever asks is told that nothing was done.
+            let reason = "it is no node any more".to_owned();
+            return self.say(answered(id, Err(LinkError::Refused(reason))));
+        }
         let late_us = self.delay.of(clock::mono_us(), ask.sent_us).unsigned_abs();
         let left = Duration::from_millis(ask.left_ms.into());
         let left = left.saturating_sub(Duration::from_micros(late_us));

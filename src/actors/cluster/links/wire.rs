@@ -67,12 +67,12 @@ pub fn answered(id: u64, answer: Result<Vec<u8>, LinkError>) -> Frame {
     let (status, body, reason) = match answer {
         Ok(body) if body.len() <= BODY_MAX => (Status::Done, body, String::new()),
         // It was done, and cannot be told.
-        Ok(_) => (Status::Unknown, Vec::new(), "the answer is too large".to_owned()),
+        Ok(_) => (Status::Unspecified, Vec::new(), "the answer is too large".to_owned()),
         Err(LinkError::NotUnderstood(reason)) => (Status::NotUnderstood, Vec::new(), reason),
         Err(LinkError::Refused(reason)) => (Status::Refused, Vec::new(), reason),
         Err(LinkError::Full) => (Status::Full, Vec::new(), String::new()),
         Err(LinkError::Away) => (Status::Away, Vec::new(), String::new()),
-        Err(LinkError::Silent) => (Status::Unknown, Vec::new(), String::new()),
+        Err(LinkError::Silent) => (Status::Unspecified, Vec::new(), String::new()),
     };
     frame(Kind::Answer(Answer { id, status: status.into(), body, reason }))
 }
@@ -87,7 +87,7 @@ pub fn read_answer(answer: Answer) -> Result<Vec<u8>, LinkError> {
         Status::Full => Err(LinkError::Full),
         Status::Away => Err(LinkError::Away),
         // Also what a newer release answers, and this one has no word for.
-        Status::Unknown => Err(LinkError::Silent),
+        Status::Unspecified => Err(LinkError::Silent),
     }
 }
 
