@@ -127,6 +127,19 @@ impl Shield {
         Ok(Shield { shared, service: Arc::new(service), patience })
     }
 
+    /// What this node may write and answer for.
+    pub fn placement(&self) -> &Arc<Placement> {
+        &self.shared.placement
+    }
+
+    pub fn terms(&self) -> &ShieldTerms {
+        &self.shared.terms
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
     pub fn audit(&self) -> &Audit {
         &self.shared.audit
     }
