@@ -89,6 +89,8 @@ pub struct Names<'a> {
 pub struct Seat<'a> {
     pub seat: Option<&'a str>,
     pub bids: &'a [Bid<'a>],
+    /// Bids that were written elsewhere, each as [`Bid::json`] has it. They stand behind the others.
+    pub written: &'a [&'a str],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,12 +110,16 @@ impl Response<'_> {
         }
         let mut json = Json::new(out);
         json.open(b'{').member("id", self.id);
-        if self.seats.iter().any(|seat| !seat.bids.is_empty()) {
+        let bids = |seat: &&Seat<'_>| !seat.bids.is_empty() || !seat.written.is_empty();
+        if self.seats.iter().any(|seat| bids(&seat)) {
             json.key("seatbid").open(b'[');
-            for seat in self.seats.iter().filter(|seat| !seat.bids.is_empty()) {
+            for seat in self.seats.iter().filter(bids) {
                 json.open(b'{').key("bid").open(b'[');
                 for bid in seat.bids {
                     bid.write(&mut json);
+                }
+                for bid in seat.written {
+                    json.raw(bid);
                 }
                 json.close(b']').optional("seat", seat.seat).close(b'}');
             }
@@ -125,6 +131,17 @@ impl Response<'_> {
 }
 
 impl<'a> Bid<'a> {
+    /// The bid alone, for an answer that is written elsewhere.
+    ///
+    /// # Errors
+    /// It is unfit.
+    pub fn json(&self) -> Result<Vec<u8>, Unfit> {
+        self.check()?;
+        let mut out = Vec::with_capacity(2_048);
+        self.write(&mut Json::new(&mut out));
+        Ok(out)
+    }
+
     fn check(&self) -> Result<(), Unfit> {
         if self.id.is_empty() || self.impression.is_empty() {
             return Err(Unfit::NoId);
@@ -230,7 +247,7 @@ mod tests {
     }
 
     fn written(bids: &[Bid<'_>]) -> Result<serde_json::Value, Unfit> {
-        let seats = [Seat { seat: Some("kiki"), bids }, Seat::default()];
+        let seats = [Seat { seat: Some("kiki"), bids, written: &[] }, Seat::default()];
         let response = Response { id: "r", bidid: None, currency: Currency::USD, seats: &seats };
         let mut out = Vec::new();
         let written = response.write(&mut out);
@@ -275,6 +292,23 @@ mod tests {
             ]}],
         });
         assert_eq!(written(&[bid(), full]), Ok(expected));
+    }
+
+    #[test]
+    fn what_was_written_elsewhere_stands_in_the_answer_as_it_would_have_here() {
+        let (one, two) = (bid(), Bid { id: "2", cpm: Micros(5_000_000), ..bid() });
+        let json = two.json().expect("fit");
+        let json = std::str::from_utf8(&json).expect("text");
+        let answer = |seats: &[Seat<'_>]| {
+            let response = Response { id: "r", bidid: None, currency: Currency::USD, seats };
+            let mut out = Vec::new();
+            response.write(&mut out).map(|()| out)
+        };
+        let here = answer(&[Seat { seat: Some("s"), bids: &[one, two], written: &[] }]);
+        assert_eq!(answer(&[Seat { seat: Some("s"), bids: &[one], written: &[json] }]), here);
+        let alone = answer(&[Seat { seat: Some("s"), bids: &[], written: &[json] }]);
+        assert_eq!(alone, answer(&[Seat { seat: Some("s"), bids: &[two], written: &[] }]));
+        assert_eq!(Bid { cpm: Micros(0), ..bid() }.json(), Err(Unfit::NoPrice));
     }
 
     #[test]
