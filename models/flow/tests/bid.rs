@@ -156,7 +156,7 @@ fn answer(auction: &Auction<'_>, won: &[(usize, Bid)], world: &World, keys: &Key
         },
     );
     let bids: Vec<response::Bid<'_>> = bids.collect();
-    let seats = [Seat { seat: Some(SEAT), bids: &bids, written: &[] }];
+    let seats = [Seat { seat: Some(SEAT), bids: &bids }];
     let mut out = Vec::with_capacity(4_096);
     let response =
         Response { id: auction.id, bidid: None, currency: won[0].1.currency, seats: &seats };

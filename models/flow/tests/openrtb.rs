@@ -116,7 +116,7 @@ fn reading_a_request_is_quick_allocates_little_and_grows_with_its_length_alone()
         crid: Some("cr_1"),
         ..Bid::default()
     };
-    let seats = [Seat { seat: Some("kiki"), bids: &[bid], written: &[] }];
+    let seats = [Seat { seat: Some("kiki"), bids: &[bid] }];
     let response = Response { id: "r", bidid: None, currency: Currency::USD, seats: &seats };
     let mut out = Vec::with_capacity(4_096);
     let written = nanos(&bodies, |_| {

@@ -31,11 +31,7 @@ impl Offer {
 
 /// What makes a score in one currency comparable to those in another, by the first table that knows both. Without
 /// one it stands behind all that can be compared, and does not get lost for it.
-pub fn factor<'r>(
-    from: Currency,
-    to: Currency,
-    rates: impl IntoIterator<Item = &'r Rates>,
-) -> f64 {
+pub fn factor<'r>(from: Currency, to: Currency, rates: impl IntoIterator<Item = &'r Rates>) -> f64 {
     if from == to {
         return 1.0;
     }

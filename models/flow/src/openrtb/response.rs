@@ -89,8 +89,13 @@ pub struct Names<'a> {
 pub struct Seat<'a> {
     pub seat: Option<&'a str>,
     pub bids: &'a [Bid<'a>],
-    /// Bids that were written elsewhere, each as [`Bid::json`] has it. They stand behind the others.
-    pub written: &'a [&'a str],
+}
+
+/// A bid that was written elsewhere, as [`Bid::json`] has it, and its seat.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'a> {
+    pub seat: &'a str,
+    pub bid: &'a str,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -105,23 +110,41 @@ pub struct Response<'a> {
 impl Response<'_> {
     /// Appends the response. Nothing is appended when a bid is unfit.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        self.write_with(&[], out)
+    }
+
+    /// The same with bids that were written elsewhere: those of a seat stand behind its others.
+    pub fn write_with(&self, written: &[Written<'_>], out: &mut Vec<u8>) -> Result<(), Unfit> {
         for bid in self.seats.iter().flat_map(|seat| seat.bids) {
             bid.check()?;
         }
         let mut json = Json::new(out);
         json.open(b'{').member("id", self.id);
-        let bids = |seat: &&Seat<'_>| !seat.bids.is_empty() || !seat.written.is_empty();
-        if self.seats.iter().any(|seat| bids(&seat)) {
+        let seats = || self.seats.iter().filter(|seat| !seat.bids.is_empty());
+        let alone = |place: usize, it: &Written<'_>| {
+            let known = written.iter().take(place).any(|other| other.seat == it.seat);
+            !known && seats().all(|seat| seat.seat != Some(it.seat))
+        };
+        if seats().next().is_some() || !written.is_empty() {
             json.key("seatbid").open(b'[');
-            for seat in self.seats.iter().filter(bids) {
+            for seat in seats() {
                 json.open(b'{').key("bid").open(b'[');
                 for bid in seat.bids {
                     bid.write(&mut json);
                 }
-                for bid in seat.written {
-                    json.raw(bid);
+                for other in written.iter().filter(|other| seat.seat == Some(other.seat)) {
+                    json.raw(other.bid);
                 }
                 json.close(b']').optional("seat", seat.seat).close(b'}');
+            }
+            for (place, first) in written.iter().enumerate() {
+                if alone(place, first) {
+                    json.open(b'{').key("bid").open(b'[');
+                    for other in written.iter().filter(|other| other.seat == first.seat) {
+                        json.raw(other.bid);
+                    }
+                    json.close(b']').member("seat", first.seat).close(b'}');
+                }
             }
             json.close(b']');
         }
@@ -247,7 +270,7 @@ mod tests {
     }
 
     fn written(bids: &[Bid<'_>]) -> Result<serde_json::Value, Unfit> {
-        let seats = [Seat { seat: Some("kiki"), bids, written: &[] }, Seat::default()];
+        let seats = [Seat { seat: Some("kiki"), bids }, Seat::default()];
         let response = Response { id: "r", bidid: None, currency: Currency::USD, seats: &seats };
         let mut out = Vec::new();
         let written = response.write(&mut out);
@@ -299,15 +322,19 @@ mod tests {
         let (one, two) = (bid(), Bid { id: "2", cpm: Micros(5_000_000), ..bid() });
         let json = two.json().expect("fit");
         let json = std::str::from_utf8(&json).expect("text");
-        let answer = |seats: &[Seat<'_>]| {
+        let answer = |seats: &[Seat<'_>], written: &[Written<'_>]| {
             let response = Response { id: "r", bidid: None, currency: Currency::USD, seats };
             let mut out = Vec::new();
-            response.write(&mut out).map(|()| out)
+            response.write_with(written, &mut out).map(|()| out)
         };
-        let here = answer(&[Seat { seat: Some("s"), bids: &[one, two], written: &[] }]);
-        assert_eq!(answer(&[Seat { seat: Some("s"), bids: &[one], written: &[json] }]), here);
-        let alone = answer(&[Seat { seat: Some("s"), bids: &[], written: &[json] }]);
-        assert_eq!(alone, answer(&[Seat { seat: Some("s"), bids: &[two], written: &[] }]));
+        fn seat<'a>(seat: &'a str, bids: &'a [Bid<'a>]) -> Seat<'a> {
+            Seat { seat: Some(seat), bids }
+        }
+        let [s, t] = ["s", "t"].map(|seat| Written { seat, bid: json });
+        assert_eq!(answer(&[seat("s", &[one])], &[s]), answer(&[seat("s", &[one, two])], &[]));
+        let apart = answer(&[seat("s", &[two, two]), seat("t", &[two])], &[]);
+        assert_eq!(answer(&[], &[s, t, s]), apart);
+        assert_eq!(answer(&[seat("s", &[two])], &[t, s]), apart);
         assert_eq!(Bid { cpm: Micros(0), ..bid() }.json(), Err(Unfit::NoPrice));
     }
 
