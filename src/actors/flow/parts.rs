@@ -102,6 +102,7 @@ pub fn grow(root: &Supervisor, shared: &Arc<Shared>) -> Result<(), SpawnError> {
         .mailbox(64)
         .start(move || OthersActor::new(Arc::clone(&own)))?;
     office.answers();
+    office.takes_over();
 
     // What bids know of people ends when SyncShield says so.
     let forgetting = Arc::new(Forgetting::new(&office));
