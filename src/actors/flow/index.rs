@@ -23,6 +23,8 @@ use crate::store::{PAGE_MAX, StoreError};
 const WAKES_MAX: usize = 256;
 /// How often campaigns are counted by their status.
 const COUNT_EVERY: Duration = Duration::from_secs(30);
+/// How soon the store is read again where it did not answer.
+const READ_AGAIN: Duration = Duration::from_secs(1);
 /// A campaign that did not say when it wakes next is woken again after this.
 const AGAIN_US: i64 = 5_000_000;
 
@@ -52,6 +54,8 @@ pub enum Msg {
     Look,
     /// The campaigns of shards that have come.
     Read(Owned, Result<Found, StoreError>),
+    /// They could not be read, and may be again.
+    ReadAgain,
     Made(Option<Box<Made>>),
     Count,
     Counted(Result<Vec<(String, i64)>, StoreError>),
@@ -245,15 +249,15 @@ impl Actor for IndexActor {
                 self.follow(cx);
                 self.look(cx);
             }
-            Msg::Read(come, found) => {
+            Msg::Read(come, Ok(found)) => {
                 self.reading = false;
-                match found {
-                    Ok(found) => self.take(come, found),
-                    Err(error) => {
-                        tracing::warn!(%error, "campaigns that are this node's now cannot be read yet");
-                    }
-                }
+                self.take(come, found);
             }
+            Msg::Read(_, Err(error)) => {
+                tracing::warn!(%error, "campaigns that are this node's now cannot be read yet");
+                cx.send_after(READ_AGAIN, Msg::ReadAgain);
+            }
+            Msg::ReadAgain => self.reading = false,
             Msg::Count => self.count(cx),
             Msg::Counted(counted) => {
                 match counted {
@@ -282,6 +286,7 @@ impl Actor for IndexActor {
         match msg {
             Msg::Look => "Look",
             Msg::Read(..) => "Read",
+            Msg::ReadAgain => "ReadAgain",
             Msg::Made(_) => "Made",
             Msg::Count => "Count",
             Msg::Counted(_) => "Counted",

@@ -38,6 +38,8 @@ async fn end(shared: Weak<Shared>, shard: Shard, orderly: bool) {
     shared.roster.leave(whose);
     if let Some(campaigns) = shared.campaigns.get() {
         campaigns.end_where(whose, orderly, PATIENCE).await;
+        // What was told of them meanwhile.
+        shared.roster.leave(whose);
     }
     let Some(office) = shared.parts.office.get().map(Arc::clone) else { return };
     if let Some(bidders) = office.bidders.get() {

@@ -121,7 +121,9 @@ impl Office {
         let (own, heard) = match self.elsewhere(call, auction.slots.len()) {
             None => (self.own(auction, call).await, None),
             Some(mut elsewhere) => {
-                let (own, heard) = join(self.own(auction, call), elsewhere.heard()).await;
+                // They are asked first; boxed, as a node that is alone has no use for the room.
+                let both = Box::pin(join(elsewhere.heard(), self.own(auction, call)));
+                let (heard, own) = both.await;
                 (own, Some((elsewhere, heard)))
             }
         };
@@ -311,7 +313,10 @@ impl Office {
             let person = known.and_then(|known| known.person.clone());
             made.push(journal::Made { hold: hold.0, decision: record, person });
         }
-        self.tell_journal(journal::Msg::Bids(made));
+        // All of them may be other nodes' bids.
+        if !made.is_empty() {
+            self.tell_journal(journal::Msg::Bids(made));
+        }
     }
 
     /// Of some bids it is kept that another node's was better.

@@ -192,6 +192,7 @@ impl Elsewhere<'_> {
             if !asked.silent && asked.ends.is_empty() {
                 continue;
             }
+            let otherwise = if asked.silent { Reason::Deadline } else { otherwise };
             let verdict = Verdict { id: self.id, ends: std::mem::take(&mut asked.ends), otherwise };
             let told = serde_json::to_vec(&verdict).map_err(|_| LinkError::Away);
             if let Err(error) = told.and_then(|body| links.tell(asked.node, WITHDRAW, body)) {
