@@ -148,6 +148,8 @@ impl IndexActor {
 
     /// What is another node's now leaves; what is this one's, and was not, is read.
     fn follow(&mut self, cx: &mut Cx<Self>) {
+        // One that left and is back is read anew.
+        self.owned = self.owned.without(self.shared.roster.left());
         let owned = Owned::now(self.shared.shield.placement());
         let lost = self.owned.without(owned);
         if !lost.is_empty() {

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
+use super::owned::Owned;
+use crate::models::cluster::shard::Shard;
 use crate::models::flow::campaign::state::Campaign;
 use crate::models::flow::targeting::Index;
 
@@ -26,6 +28,8 @@ struct State {
     generation: u64,
     /// Campaigns of which something was said since the store is being read, if it is: that is newer.
     told: Option<HashSet<Arc<str>>>,
+    /// Shards whose campaigns were taken out since this was asked last.
+    left: Owned,
 }
 
 impl State {
@@ -134,6 +138,17 @@ impl Roster {
                 state.publish(&key, campaign);
             }
         }
+    }
+
+    /// A shard has left: whether or not it is back by now, its campaigns are not here.
+    pub fn leave_shard(&self, shard: Shard, whose: impl Fn(&str) -> bool) {
+        self.leave(whose);
+        self.state().left.add(shard);
+    }
+
+    /// Shards that have left since this was asked last.
+    pub fn left(&self) -> Owned {
+        std::mem::take(&mut self.state().left)
     }
 
     /// Campaigns that are another node's: auctions here see them no more from the next index on, and they do not

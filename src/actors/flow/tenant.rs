@@ -35,11 +35,11 @@ async fn end(shared: Weak<Shared>, shard: Shard, orderly: bool) {
     let Some(shared) = shared.upgrade() else { return };
     let default_account = &shared.terms.default_account;
     let whose = |key: &str| shard_of(key, default_account) == shard;
-    shared.roster.leave(whose);
+    shared.roster.leave_shard(shard, whose);
     if let Some(campaigns) = shared.campaigns.get() {
         campaigns.end_where(whose, orderly, PATIENCE).await;
         // What was told of them meanwhile.
-        shared.roster.leave(whose);
+        shared.roster.leave_shard(shard, whose);
     }
     let Some(office) = shared.parts.office.get().map(Arc::clone) else { return };
     if let Some(bidders) = office.bidders.get() {
