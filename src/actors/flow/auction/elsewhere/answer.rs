@@ -13,6 +13,7 @@ use crate::actors::flow::auction::bid::Call;
 use crate::clock;
 use crate::models::cluster::node::Incarnation;
 use crate::models::flow::openrtb::Request;
+use crate::models::flow::reason::Reason;
 
 /// How much longer than the exchange the verdict is waited for. After that the bids are taken to be made: whoever
 /// asked may have told of them, and their money is held until their time is over.
@@ -93,7 +94,9 @@ impl Office {
             }
         };
         let Ok(offers) = self.offers(&ready) else {
-            return drop(tell.send(Ok(Answer::default())));
+            ready.why = Reason::Creative;
+            let reason = Some(Reason::Creative);
+            return drop(tell.send(Ok(Answer { reason, ..Answer::default() })));
         };
         let answer = Answer { common: ready.common, offers, ..Answer::default() };
         // Where nobody waits for it any more, it is given back.
