@@ -10,11 +10,13 @@ pub mod journal;
 pub mod ltv;
 mod metrics;
 pub mod notices;
+mod owned;
 mod parts;
 mod prehashed;
 mod roster;
 mod service;
 mod shared;
+mod tenant;
 mod terms;
 mod tree;
 

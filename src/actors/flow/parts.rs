@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::auction::{FollowActor, Office, OfficeTerms};
+use super::auction::{FollowActor, Office, OfficeTerms, OthersActor};
 use super::bidder::BidderActor;
 use super::frequency::FrequencyActor;
 use super::journal::JournalActor;
@@ -68,6 +68,7 @@ fn terms(of: &FlowTerms) -> OfficeTerms {
 /// ├── notices               permanent: what exchanges tell, on disk until it is booked
 /// ├── frequency             permanent: how often people have seen campaigns, on disk
 /// ├── lookup                permanent: what people are worth and allow, and the exchange rates
+/// ├── others                permanent: the other nodes, who are asked for bids, too
 /// ├── bidder/<campaign>     entities: what auctions price by
 /// └── market                permanent: seats every index
 /// ```
@@ -94,6 +95,14 @@ pub fn grow(root: &Supervisor, shared: &Arc<Shared>) -> Result<(), SpawnError> {
         .mailbox(65_536)
         .start(move || NoticesActor::new(Arc::clone(&own), Arc::clone(&of_notices)))?;
     let _ = office.notices.set(notices);
+
+    let own = Arc::clone(&office);
+    root.child("others")
+        .intensity(10, per_minute())
+        .mailbox(64)
+        .start(move || OthersActor::new(Arc::clone(&own)))?;
+    office.answers();
+    office.takes_over();
 
     // What bids know of people ends when SyncShield says so.
     let forgetting = Arc::new(Forgetting::new(&office));

@@ -1,11 +1,13 @@
 //! The campaigns that run, what auctions see of them, and when campaigns wake.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
+use super::owned::Owned;
+use crate::models::cluster::shard::Shard;
 use crate::models::flow::campaign::state::Campaign;
 use crate::models::flow::targeting::Index;
 
@@ -24,6 +26,44 @@ struct State {
     wake_of: HashMap<Arc<str>, i64>,
     changed: bool,
     generation: u64,
+    /// Campaigns of which something was said since the store is being read, if it is: that is newer.
+    told: Option<HashSet<Arc<str>>>,
+    /// Shards whose campaigns were taken out since this was asked last.
+    left: Owned,
+}
+
+impl State {
+    fn tells(&mut self, key: &str) {
+        if let Some(told) = self.told.as_mut().filter(|told| !told.contains(key)) {
+            told.insert(key.into());
+        }
+    }
+
+    fn wake(&mut self, key: &str, at_us: Option<i64>) {
+        if let Some((key, before)) = self.wake_of.remove_entry(key) {
+            self.wakes.remove(&(before, key));
+        }
+        if let Some(at_us) = at_us {
+            let key: Arc<str> = key.into();
+            self.wakes.insert((at_us, Arc::clone(&key)));
+            self.wake_of.insert(key, at_us);
+        }
+    }
+
+    fn publish(&mut self, key: &str, campaign: Arc<Campaign>) {
+        if self.running.get(key).is_some_and(|known| known.revision >= campaign.revision) {
+            return;
+        }
+        self.running.insert(key.into(), campaign);
+        self.changed = true;
+    }
+}
+
+/// What the store says of campaigns, by the keys of their actors.
+#[derive(Default)]
+pub struct Stored {
+    pub wakes: Vec<(String, Option<i64>)>,
+    pub running: Vec<(String, Arc<Campaign>)>,
 }
 
 pub struct Roster {
@@ -77,16 +117,55 @@ impl Roster {
     /// Auctions see this from the next index on. Of two revisions the later one stays.
     pub fn publish(&self, key: &str, campaign: Arc<Campaign>) {
         let mut state = self.state();
-        if state.running.get(key).is_some_and(|known| known.revision >= campaign.revision) {
-            return;
+        state.tells(key);
+        state.publish(key, campaign);
+    }
+
+    /// The store is about to be read: what is said of a campaign from here on is newer than what it says.
+    pub fn reads(&self) {
+        self.state().told = Some(HashSet::new());
+    }
+
+    /// What the store said, but for what is known better by now.
+    pub fn read(&self, stored: Stored) {
+        let mut state = self.state();
+        let told = state.told.take().unwrap_or_default();
+        for (key, at_us) in stored.wakes.iter().filter(|(key, _)| !told.contains(&**key)) {
+            state.wake(key, *at_us);
         }
-        state.running.insert(key.into(), campaign);
-        state.changed = true;
+        for (key, campaign) in stored.running {
+            if !told.contains(&*key) {
+                state.publish(&key, campaign);
+            }
+        }
+    }
+
+    /// A shard has left: whether or not it is back by now, its campaigns are not here.
+    pub fn leave_shard(&self, shard: Shard, whose: impl Fn(&str) -> bool) {
+        self.leave(whose);
+        self.state().left.add(shard);
+    }
+
+    /// Shards that have left since this was asked last.
+    pub fn left(&self) -> Owned {
+        std::mem::take(&mut self.state().left)
+    }
+
+    /// Campaigns that are another node's: auctions here see them no more from the next index on, and they do not
+    /// wake here.
+    pub fn leave(&self, whose: impl Fn(&str) -> bool) {
+        let mut state = self.state();
+        let running = state.running.len();
+        state.running.retain(|key, _| !whose(key));
+        state.changed |= state.running.len() < running;
+        let gone: Vec<Arc<str>> = state.wake_of.keys().filter(|key| whose(key)).cloned().collect();
+        gone.iter().for_each(|key| state.wake(key, None));
     }
 
     /// Auctions see it no more from the next index on.
     pub fn withdraw(&self, key: &str) {
         let mut state = self.state();
+        state.tells(key);
         state.changed |= state.running.remove(key).is_some();
     }
 
@@ -99,14 +178,8 @@ impl Roster {
     /// Wakes the campaign's actor at a time; the last one counts.
     pub fn wake(&self, key: &str, at_us: Option<i64>) {
         let mut state = self.state();
-        if let Some((key, before)) = state.wake_of.remove_entry(key) {
-            state.wakes.remove(&(before, key));
-        }
-        if let Some(at_us) = at_us {
-            let key: Arc<str> = key.into();
-            state.wakes.insert((at_us, Arc::clone(&key)));
-            state.wake_of.insert(key, at_us);
-        }
+        state.tells(key);
+        state.wake(key, at_us);
     }
 
     /// Takes those whose time has come, at most `limit`.
@@ -166,5 +239,29 @@ mod tests {
         roster.wake("a", None);
         assert!(roster.due(i64::MAX, 10).is_empty());
         assert_eq!(roster.counts(), (0, 0));
+    }
+
+    #[test]
+    fn campaigns_that_leave_are_gone_and_what_the_store_said_before_is_not_believed() {
+        let text = r#"{"id": "c", "account": "a", "name": "C", "advertiser_domain": "acme.example",
+            "currency": "USD", "budget": {"amount": 10}, "strategy": {"max_cpm": {"cpm": 2}},
+            "creatives": [{"id": "a", "format": {"banner": {"w": 300, "h": 250}}, "markup": "x"}]}"#;
+        let definition = crate::models::flow::campaign::definition::Definition::read(text);
+        let (campaign, _) = Campaign::create(definition.expect("a definition"), 0).expect("made");
+        let campaign = Arc::new(campaign);
+        let roster = Roster::new("kiki");
+        for key in ["a", "b"] {
+            roster.publish(key, Arc::clone(&campaign));
+            roster.wake(key, Some(10));
+        }
+        roster.reads();
+        roster.leave(|key| key == "a");
+        assert_eq!(roster.counts(), (1, 1));
+        roster.withdraw("b");
+        let of = |key: &str| (key.to_owned(), Arc::clone(&campaign));
+        let wakes = vec![("b".to_owned(), Some(1)), ("c".to_owned(), Some(5))];
+        roster.read(Stored { wakes, running: vec![of("b"), of("c")] });
+        assert!(roster.campaign("b").is_none() && roster.campaign("c").is_some());
+        assert_eq!(roster.due(100, 10), [Arc::from("c"), Arc::from("b")]);
     }
 }

@@ -10,6 +10,7 @@ use super::roster::Roster;
 use super::shared::Shared;
 use super::terms::FlowTerms;
 use super::tree;
+use crate::actors::cluster::detour;
 use crate::actors::kernel::{AskError, Entities, Registry, Reply, Service};
 use crate::actors::shield::view::BudgetView;
 use crate::actors::shield::{BudgetName, Shield};
@@ -158,8 +159,18 @@ impl Flow {
         make: impl FnOnce(Reply<std::result::Result<T, Declined>>) -> campaign::Msg,
     ) -> Result<T> {
         let name = BudgetName::campaign(account, campaign);
+        let (placement, shard) = (self.shared.shield.placement(), name.place());
+        if !placement.admits(shard) {
+            detour::want(shard);
+            return Err(FlowError::Unavailable);
+        }
         let key = name.key(&self.shared.terms.default_account);
-        Ok(self.campaigns()?.ask(&key, self.shared.terms.call_patience, make).await??)
+        let answer = self.campaigns()?.ask(&key, self.shared.terms.call_patience, make).await?;
+        // It may have left between the look and the answer; nothing was done then.
+        if matches!(answer, Err(Declined::Unavailable)) && !placement.admits(shard) {
+            detour::want(shard);
+        }
+        Ok(answer?)
     }
 
     /// Makes a draft.

@@ -6,6 +6,7 @@ use super::campaign::CampaignActor;
 use super::index::IndexActor;
 use super::parts;
 use super::shared::Shared;
+use super::tenant::Campaigns;
 use crate::actors::kernel::{Registry, Service, SpawnError, Strategy, per_minute};
 
 /// ```text
@@ -30,6 +31,8 @@ pub fn grow(registry: &Registry, shared: &Arc<Shared>) -> Result<Service, SpawnE
     let _ = shared.campaigns.set(campaigns);
 
     parts::grow(root, shared)?;
+    let tenant = Campaigns(Arc::downgrade(shared));
+    shared.shield.placement().tenants().add(Arc::new(tenant));
 
     let for_index = Arc::clone(shared);
     root.child("index")

@@ -63,7 +63,7 @@ pub struct Tender {
 
 /// In place of a rate between two accounts' base currencies that neither account has: such bids stand behind
 /// all that can be compared, and do not get lost for it.
-const BEHIND: f64 = 1e-12;
+pub(super) const BEHIND: f64 = 1e-12;
 
 impl Tender {
     /// The campaign's own currency where the exchange takes it, else the first that there is a rate for.

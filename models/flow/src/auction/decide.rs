@@ -100,6 +100,7 @@ pub fn decide<'s, S: Snapshots + ?Sized, V: Sights + ?Sized>(
             }
         }
     }
+    decisions.common = common.map(Rates::base);
     decisions.settle();
     decisions
 }

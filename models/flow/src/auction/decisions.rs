@@ -1,5 +1,7 @@
 //! Who won, who stands behind, and why the others did not.
 
+use kiki_models::shield::money::Currency;
+
 use crate::reason::Reason;
 use crate::targeting::scratch::Refused;
 
@@ -27,12 +29,13 @@ pub struct Decisions {
     /// Slots of the request.
     slots: usize,
     pub(super) candidates: u32,
+    pub(super) common: Option<Currency>,
 }
 
 impl Decisions {
     pub(super) fn begin(&mut self, slots: usize) {
         self.slots = slots;
-        self.candidates = 0;
+        (self.candidates, self.common) = (0, None);
         if self.rankings.len() < slots {
             self.rankings.resize_with(slots, Ranking::default);
         }
@@ -55,6 +58,11 @@ impl Decisions {
     /// Pairs of a slot and a campaign that the index has left, and that were looked at one by one.
     pub fn candidates(&self) -> u32 {
         self.candidates
+    }
+
+    /// What bids were compared in: the base of the first candidate's account. `None`: there was no candidate.
+    pub fn common(&self) -> Option<Currency> {
+        self.common
     }
 
     /// Refusals by reason, one for each pair of a slot and a campaign of the index that does not win it.

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod accounts;
 pub mod bid;
+pub mod choose;
 pub mod decide;
 pub mod decisions;
 pub mod explain;

@@ -91,6 +91,13 @@ pub struct Seat<'a> {
     pub bids: &'a [Bid<'a>],
 }
 
+/// A bid that was written elsewhere, as [`Bid::json`] has it, and its seat.
+#[derive(Clone, Copy, Debug)]
+pub struct Written<'a> {
+    pub seat: &'a str,
+    pub bid: &'a str,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct Response<'a> {
     /// The request's id.
@@ -103,19 +110,41 @@ pub struct Response<'a> {
 impl Response<'_> {
     /// Appends the response. Nothing is appended when a bid is unfit.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        self.write_with(&[], out)
+    }
+
+    /// The same with bids that were written elsewhere: those of a seat stand behind its others.
+    pub fn write_with(&self, written: &[Written<'_>], out: &mut Vec<u8>) -> Result<(), Unfit> {
         for bid in self.seats.iter().flat_map(|seat| seat.bids) {
             bid.check()?;
         }
         let mut json = Json::new(out);
         json.open(b'{').member("id", self.id);
-        if self.seats.iter().any(|seat| !seat.bids.is_empty()) {
+        let seats = || self.seats.iter().filter(|seat| !seat.bids.is_empty());
+        let alone = |place: usize, it: &Written<'_>| {
+            let known = written.iter().take(place).any(|other| other.seat == it.seat);
+            !known && seats().all(|seat| seat.seat != Some(it.seat))
+        };
+        if seats().next().is_some() || !written.is_empty() {
             json.key("seatbid").open(b'[');
-            for seat in self.seats.iter().filter(|seat| !seat.bids.is_empty()) {
+            for seat in seats() {
                 json.open(b'{').key("bid").open(b'[');
                 for bid in seat.bids {
                     bid.write(&mut json);
                 }
+                for other in written.iter().filter(|other| seat.seat == Some(other.seat)) {
+                    json.raw(other.bid);
+                }
                 json.close(b']').optional("seat", seat.seat).close(b'}');
+            }
+            for (place, first) in written.iter().enumerate() {
+                if alone(place, first) {
+                    json.open(b'{').key("bid").open(b'[');
+                    for other in written.iter().filter(|other| other.seat == first.seat) {
+                        json.raw(other.bid);
+                    }
+                    json.close(b']').member("seat", first.seat).close(b'}');
+                }
             }
             json.close(b']');
         }
@@ -125,6 +154,17 @@ impl Response<'_> {
 }
 
 impl<'a> Bid<'a> {
+    /// The bid alone, for an answer that is written elsewhere.
+    ///
+    /// # Errors
+    /// It is unfit.
+    pub fn json(&self) -> Result<Vec<u8>, Unfit> {
+        self.check()?;
+        let mut out = Vec::with_capacity(2_048);
+        self.write(&mut Json::new(&mut out));
+        Ok(out)
+    }
+
     fn check(&self) -> Result<(), Unfit> {
         if self.id.is_empty() || self.impression.is_empty() {
             return Err(Unfit::NoId);
@@ -275,6 +315,27 @@ mod tests {
             ]}],
         });
         assert_eq!(written(&[bid(), full]), Ok(expected));
+    }
+
+    #[test]
+    fn what_was_written_elsewhere_stands_in_the_answer_as_it_would_have_here() {
+        let (one, two) = (bid(), Bid { id: "2", cpm: Micros(5_000_000), ..bid() });
+        let json = two.json().expect("fit");
+        let json = std::str::from_utf8(&json).expect("text");
+        let answer = |seats: &[Seat<'_>], written: &[Written<'_>]| {
+            let response = Response { id: "r", bidid: None, currency: Currency::USD, seats };
+            let mut out = Vec::new();
+            response.write_with(written, &mut out).map(|()| out)
+        };
+        fn seat<'a>(seat: &'a str, bids: &'a [Bid<'a>]) -> Seat<'a> {
+            Seat { seat: Some(seat), bids }
+        }
+        let [s, t] = ["s", "t"].map(|seat| Written { seat, bid: json });
+        assert_eq!(answer(&[seat("s", &[one])], &[s]), answer(&[seat("s", &[one, two])], &[]));
+        let apart = answer(&[seat("s", &[two, two]), seat("t", &[two])], &[]);
+        assert_eq!(answer(&[], &[s, t, s]), apart);
+        assert_eq!(answer(&[seat("s", &[two])], &[t, s]), apart);
+        assert_eq!(Bid { cpm: Micros(0), ..bid() }.json(), Err(Unfit::NoPrice));
     }
 
     #[test]

@@ -36,6 +36,10 @@ impl Refused {
         }
     }
 
+    pub fn merge(&mut self, other: &Refused) {
+        other.each().for_each(|(reason, count)| self.add(reason, count));
+    }
+
     pub fn get(&self, reason: Reason) -> u32 {
         self.0.get(reason as usize).copied().unwrap_or(0)
     }

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::answer::Answer;
+use super::bid::Call;
 use super::office::Office;
 use super::ready::Ready;
 use crate::clock;
@@ -50,9 +51,11 @@ impl Office {
         }
         let times = all.iter().flatten().map(|it| self.until_us(it, began_us, tmax));
         let until_us = times.min().unwrap_or(began_us);
+        let call = |body| Call { exchange, began_us, until_us, body: Some(body) };
+        let calls: Vec<Call<'_>> = bodies.iter().map(|body| call(body.as_ref())).collect();
         let answers = match terms.atomic {
-            true => self.all_or_none((&all, exchange), terms, (began_us, until_us)).await,
-            false => self.each((&all, exchange), terms, (began_us, until_us)).await,
+            true => self.all_or_none(&all, terms, &calls).await,
+            false => self.each(&all, terms, &calls).await,
         };
         for answer in &answers {
             match answer {
@@ -65,15 +68,10 @@ impl Office {
         answers
     }
 
-    async fn each(
-        &self,
-        (all, exchange): (&[Read<'_>], &str),
-        terms: BatchTerms,
-        (began_us, until_us): (i64, i64),
-    ) -> Vec<Answer> {
+    async fn each(&self, all: &[Read<'_>], terms: BatchTerms, calls: &[Call<'_>]) -> Vec<Answer> {
         let mut answers: Vec<Result<Ready<'_>, Answer>> = Vec::with_capacity(all.len());
         let mut room = terms.answers_max;
-        for read in all {
+        for (read, call) in all.iter().zip(calls) {
             let request = match read {
                 Ok(request) => request,
                 Err(malformed) => {
@@ -81,9 +79,9 @@ impl Office {
                     continue;
                 }
             };
-            let ready = self.readied(request, exchange, (began_us, until_us)).await;
+            let ready = self.readied(request, call).await;
             let fits = ready.map_err(|missed| missed.reason).and_then(|mut ready| {
-                if clock::mono_us() >= until_us {
+                if clock::mono_us() >= call.until_us {
                     return Err(Reason::Deadline);
                 }
                 let Some(left) = room.checked_sub(ready.bytes.len()) else {
@@ -105,11 +103,11 @@ impl Office {
 
     async fn all_or_none(
         &self,
-        (all, exchange): (&[Read<'_>], &str),
+        all: &[Read<'_>],
         terms: BatchTerms,
-        (began_us, until_us): (i64, i64),
+        calls: &[Call<'_>],
     ) -> Vec<Answer> {
-        let mut ready = match self.all_ready((all, exchange), (began_us, until_us)).await {
+        let mut ready = match self.all_ready(all, calls).await {
             Ok(ready) => ready,
             Err(missed) => {
                 let none = |(at, read): (usize, &Read<'_>)| match (read, missed) {
@@ -122,7 +120,8 @@ impl Office {
         };
         let bytes: usize = ready.iter().map(|ready| ready.bytes.len()).sum();
         let none = |reason| all.iter().map(|_| Answer::NoBid(reason)).collect();
-        if clock::mono_us() >= until_us {
+        let is_late = |call: &Call<'_>| clock::mono_us() >= call.until_us;
+        if calls.first().is_some_and(is_late) {
             return none(Reason::Deadline);
         }
         if bytes > terms.answers_max {
@@ -137,16 +136,16 @@ impl Office {
     /// given back.
     async fn all_ready<'a>(
         &'a self,
-        (all, exchange): (&'a [Read<'_>], &str),
-        (began_us, until_us): (i64, i64),
+        all: &'a [Read<'_>],
+        calls: &[Call<'_>],
     ) -> Result<Vec<Ready<'a>>, Option<(usize, Reason)>> {
         // Before any money is held.
         if all.iter().any(Result::is_err) {
             return Err(None);
         }
         let mut ready = Vec::with_capacity(all.len());
-        for (at, request) in all.iter().flatten().enumerate() {
-            match self.readied(request, exchange, (began_us, until_us)).await {
+        for (at, (request, call)) in all.iter().flatten().zip(calls).enumerate() {
+            match self.readied(request, call).await {
                 Ok(one) => ready.push(one),
                 Err(missed) => {
                     ready.iter_mut().for_each(|one: &mut Ready<'_>| one.why = Reason::Withheld);

@@ -3,28 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::join;
 use smallvec::SmallVec;
 
 use super::answer::{Answer, Missed};
+use super::elsewhere::{Elsewhere, Heard};
+use super::hold::one_currency;
 use super::market::Market;
 use super::office::{Office, Place};
 use super::open::Pending;
-use super::ready::{Asked, Counted, Ready};
+use super::ready::Ready;
 use super::sights::{Seeing, View};
 use super::write::{self, Won};
-use crate::actors::flow::bidder::{Seat, Told};
+use crate::actors::flow::bidder::Told;
 use crate::actors::flow::journal;
-use crate::actors::kernel::run_within;
 use crate::clock;
-use crate::models::breaker::BreakerState;
 use crate::models::flow::auction::explain;
-use crate::models::flow::auction::standing::{self, GRACE_US};
-use crate::models::flow::auction::{Bid, Context, Decisions, decide};
+use crate::models::flow::auction::{Bid, Context, Decisions, choose, decide};
 use crate::models::flow::decision::sample::sampled;
-use crate::models::flow::decision::{Decision, Kind};
+use crate::models::flow::decision::{Decision, Kind, Outcome};
+use crate::models::flow::frequency::Table;
 use crate::models::flow::frequency::key::mix;
-use crate::models::flow::frequency::{PersonKey, Table};
 use crate::models::flow::notice::action::Stage;
 use crate::models::flow::openrtb::Request;
 use crate::models::flow::opportunity::Auction;
@@ -32,18 +31,29 @@ use crate::models::flow::pacing::Event;
 use crate::models::flow::privacy::Permits;
 use crate::models::flow::reason::Reason;
 use crate::models::flow::targeting::explain::Finding;
-use crate::models::shield::entry::Op;
-use crate::models::shield::hold::OWN_PROOF;
-use crate::models::shield::purse::HoldAnswer;
-use crate::models::shield::refusal;
+use crate::models::flow::targeting::scratch::Refused;
 
-/// A limit that is swept and has no timer of its own, which costs a third of the ask, may come so late.
-const SWEPT_LATE: Duration = Duration::from_millis(20);
-/// Rounds of authorising: the first winners and three fall-backs, once more for what a change of currency
-/// takes.
-const ROUNDS_MAX: usize = 6;
 /// Explanations of one sampled request.
 const EXPLAINED_MAX: usize = 4;
+
+/// Who asks for bids, and until when.
+pub(super) struct Call<'a> {
+    /// The name by which the exchange is known.
+    pub exchange: &'a str,
+    /// When the request came, and by when the answer has to leave (monotonic).
+    pub began_us: i64,
+    pub until_us: i64,
+    /// The request as it came, for other nodes. `None`: one of them asks, and sees to the others itself.
+    pub body: Option<&'a [u8]>,
+}
+
+/// What this node's own campaigns bid.
+struct Own<'a> {
+    ready: Ready<'a>,
+    refused: Refused,
+    /// Why none of them does.
+    none: Option<Reason>,
+}
 
 impl Office {
     /// Answers a bid request of an exchange, which is told apart from others by that name. `began_us`: when it
@@ -61,7 +71,8 @@ impl Office {
             Err(malformed) => return self.unread(malformed, exchange),
         };
         let until_us = self.until_us(&request, began_us, tmax);
-        match self.decided(&request, exchange, (began_us, until_us)).await {
+        let call = Call { exchange, began_us, until_us, body: Some(body) };
+        match self.decided(&request, &call).await {
             Ok(bytes) => Answer::Bids(bytes),
             Err(missed) => {
                 self.counts.no_bid(missed.reason);
@@ -83,37 +94,77 @@ impl Office {
         began_us.saturating_add(tmax_us).saturating_sub(self.terms.margin_us)
     }
 
-    async fn decided(
-        &self,
-        request: &Request<'_>,
-        exchange: &str,
-        (began_us, until_us): (i64, i64),
-    ) -> Result<Vec<u8>, Missed> {
-        let ready = self.readied(request, exchange, (began_us, until_us)).await?;
-        match clock::mono_us() < until_us {
+    async fn decided(&self, request: &Request<'_>, call: &Call<'_>) -> Result<Vec<u8>, Missed> {
+        let ready = self.readied(request, call).await?;
+        match clock::mono_us() < call.until_us {
             true => Ok(ready.go()),
             // Nobody hears of these bids: dropped, what is held for them is given back.
             false => Err(Reason::Deadline.into()),
         }
     }
 
-    /// A request with bids that are authorised and written, and of which nobody has heard.
+    /// A request with bids that are authorised and written, and of which nobody has heard: the best of those that
+    /// this node and the others have.
     pub(super) async fn readied<'a>(
         &'a self,
         request: &'a Request<'_>,
-        exchange: &str,
-        (began_us, until_us): (i64, i64),
+        call: &Call<'_>,
     ) -> Result<Ready<'a>, Missed> {
-        let (_place, auction) = self.admitted(request, until_us).inspect_err(|reason| {
+        let (_place, auction) = self.admitted(request, call.until_us).inspect_err(|reason| {
             let id = &*request.id;
-            if sampled(self.salt ^ hash(id), self.terms.sample) {
+            if call.body.is_some() && sampled(self.salt ^ hash(id), self.terms.sample) {
                 let found = write::refused(*reason, request, &self.terms.privacy);
-                let made = self.unexplained(id, (found, clock::wall_us()), began_us);
+                let made = self.unexplained(id, (found, clock::wall_us()), call.began_us);
                 self.tell_journal(journal::Msg::NoBids(vec![made]));
             }
         })?;
+        let (own, heard) = match self.elsewhere(call, auction.slots.len()) {
+            None => (self.own(auction, call).await, None),
+            Some(mut elsewhere) => {
+                // They are asked first; boxed, as a node that is alone has no use for the room.
+                let both = Box::pin(join(elsewhere.heard(), self.own(auction, call)));
+                let (heard, own) = both.await;
+                (own, Some((elsewhere, heard)))
+            }
+        };
+        let Own { mut ready, mut refused, mut none } = own;
+        if let Some((elsewhere, heard)) = heard {
+            none = none.map(|none| heard.reason.map_or(none, |other| none.max(other)));
+            heard.refused.iter().for_each(|(reason, n)| refused.add(*reason, *n));
+            self.joined(&mut ready, &mut refused, (elsewhere, heard));
+        }
+        let revoked = self.drop_revoked(&mut ready);
+        refused.add(Reason::Consent, revoked);
+        if !ready.auction.test {
+            self.counts.refused(&refused);
+        }
+        if !ready.bids() {
+            let otherwise = if revoked > 0 { Reason::Consent } else { Reason::NoCandidate };
+            let reason = none.unwrap_or(otherwise);
+            self.keep_sample(&ready, reason, call);
+            let refused = ready.auction.test.then(|| Box::new(refused));
+            return Err(Missed { reason, refused });
+        }
+        // Whoever asks from another node writes the answer.
+        if call.body.is_none() {
+            return Ok(ready);
+        }
+        let Ready { auction, market, won, seeing, elsewhere, .. } = &ready;
+        let others = elsewhere.as_ref().map_or(&[][..], Elsewhere::bids);
+        match self.write_answer((auction, market), won, seeing, others) {
+            Ok(bytes) => ready.bytes = bytes,
+            Err(_) => {
+                ready.why = Reason::Creative;
+                return Err(Reason::Creative.into());
+            }
+        }
+        Ok(ready)
+    }
+
+    /// The bids of this node's own campaigns, with their money.
+    async fn own<'a>(&'a self, auction: Auction<'a>, call: &Call<'_>) -> Own<'a> {
         let market = self.market();
-        let seeing = Seeing::of(self, &auction, exchange);
+        let seeing = Seeing::of(self, &auction, call.exchange);
         let seed = self.salt ^ hash(auction.id);
         let mut lent = self.scratch();
         let decisions = {
@@ -129,34 +180,49 @@ impl Office {
             place(decisions, market);
         }
         one_currency(decisions, counts, &[]);
-        let mut ready = Ready::new(self, auction, Arc::clone(&market), seeing, began_us);
+        let mut ready = Ready::new(self, auction, Arc::clone(&market), seeing, call.began_us);
         match ready.auction.test {
             true => ready.won = untold(decisions),
-            false => self.authorised(&mut ready, decisions, until_us).await,
+            false => self.authorised(&mut ready, decisions, call.until_us).await,
         }
-        let revoked = self.drop_revoked(&mut ready);
-        let mut refused = *decisions.refused();
-        refused.add(Reason::Consent, revoked);
-        if !ready.auction.test {
-            self.counts.refused(&refused);
+        ready.common = decisions.common();
+        Own { ready, refused: *decisions.refused(), none: decisions.no_bid() }
+    }
+
+    /// Of this node's bids and those of others the best stay.
+    fn joined<'a>(
+        &'a self,
+        ready: &mut Ready<'a>,
+        refused: &mut Refused,
+        (mut elsewhere, heard): (Elsewhere<'a>, Heard),
+    ) {
+        let seed = self.salt ^ hash(ready.auction.id);
+        let tie = |key: u64, slot: usize| mix(seed ^ mix(key) ^ slot as u64);
+        let market = Arc::clone(&ready.market);
+        let own = ready.won.iter().map(|won| choose::Offer {
+            slot: won.slot,
+            score: won.bid.score,
+            tie: market.seat(won.bid.at).map_or(0, |seat| tie(seat.key, won.slot)),
+            currency: won.bid.currency,
+        });
+        let mut offers: Vec<choose::Offer> = own.collect();
+        let rates: Vec<_> = market.accounts.iter().map(|account| account.rates()).collect();
+        let common = ready.common.or_else(|| heard.common());
+        for (_, of, offered) in &heard.offers {
+            let rates = || rates.iter().map(|rates| &**rates);
+            let factor = common.map_or(1.0, |to| choose::factor(*of, to, rates()));
+            offers.push(choose::Offer {
+                slot: offered.slot,
+                score: offered.score * factor,
+                tie: tie(offered.key, offered.slot),
+                currency: offered.currency,
+            });
         }
-        if ready.won.is_empty() {
-            let otherwise = if revoked > 0 { Reason::Consent } else { Reason::NoCandidate };
-            let reason = decisions.no_bid().unwrap_or(otherwise);
-            let Ready { auction, market, seeing, .. } = &ready;
-            self.keep_sample(auction, market, seeing, (seed, reason), began_us);
-            let refused = ready.auction.test.then(|| Box::new(refused));
-            return Err(Missed { reason, refused });
-        }
-        let Ready { auction, market, won, seeing, .. } = &ready;
-        match self.write_answer(auction, market, won, seeing) {
-            Ok(bytes) => ready.bytes = bytes,
-            Err(_) => {
-                ready.why = Reason::Creative;
-                return Err(Reason::Creative.into());
-            }
-        }
-        Ok(ready)
+        let chosen = choose::choose(&offers);
+        let (own, others) = chosen.split_at(ready.won.len());
+        refused.merge(&ready.part(|at, _| own.get(at).copied().flatten()));
+        elsewhere.take(heard, others);
+        ready.elsewhere = Some(elsewhere);
     }
 
     /// What a request has to be before anybody looks who would bid on it.
@@ -187,151 +253,20 @@ impl Office {
         View { office: self, market, seeing, table, nothing: &self.nothing }
     }
 
-    /// Asks for the most that winners may cost, all at a time; who is refused is followed by the next.
-    async fn authorised(&self, ready: &mut Ready<'_>, decisions: &mut Decisions, until_us: i64) {
-        for _ in 0..ROUNDS_MAX {
-            let open = |slot: &usize| ready.won.iter().all(|won: &Won| won.slot != *slot);
-            let asked: SmallVec<[(usize, Bid); 4]> = decisions
-                .winners()
-                .filter(|(slot, _)| open(slot))
-                .map(|(slot, bid)| (slot, *bid))
-                .collect();
-            if asked.is_empty() {
-                break;
-            }
-            let (auction, market) = (&ready.auction, &ready.market);
-            let who = (ready.seeing.key, auction.at_us);
-            let ask = |(slot, bid): (usize, Bid)| async move {
-                let slot_of = auction.slots.get(slot);
-                let asked_s = slot_of.and_then(|slot| slot.expires_s);
-                (slot, bid, self.authorise((&**market, who), &bid, asked_s, until_us).await)
-            };
-            // Mostly there is one.
-            let answers: SmallVec<[_; 1]> = match asked.as_slice() {
-                [only] => SmallVec::from_iter([ask(*only).await]),
-                _ => SmallVec::from_vec(join_all(asked.into_iter().map(ask)).await),
-            };
-            for (slot, bid, answer) in answers {
-                match answer {
-                    Ok((hold, exp_s)) => {
-                        ready.won.push(Won { slot, bid, hold: Some(hold.kept()), exp_s });
-                    }
-                    Err(reason) => fall_back(decisions, Some(&*ready.market), slot, reason),
-                }
-            }
-            one_currency(decisions, Some(&*ready.market), &ready.won);
-        }
-    }
-
-    /// Holds the most that a bid may cost: the hold and for how many seconds it is promised. The person's caps
-    /// count it before, so that requests which are answered at the same time do not pass them together.
-    async fn authorise<'a>(
-        &'a self,
-        (market, (person, at_us)): (&'a Market, (Option<PersonKey>, i64)),
-        bid: &Bid,
-        asked_s: Option<u32>,
-        until_us: i64,
-    ) -> Result<(Counted<'a>, u32), Reason> {
-        let seat = market.seat(bid.at).ok_or(Reason::NotActive)?;
-        let counted = self.counted((market, (person, at_us)), seat, bid, asked_s);
-        let (counted, exp_s) = counted.inspect_err(|reason| seat.kept(*reason))?;
-        match self.asked(counted.hold(), (market, seat), bid, (exp_s, until_us)).await {
-            Ok(exp_s) => Ok((counted.held(), exp_s)),
-            Err(reason) => Err(counted.refused(reason)),
-        }
-    }
-
-    /// A bid that its person's caps count, and for how many seconds it is to be promised.
-    fn counted<'a>(
-        &'a self,
-        (market, (person, at_us)): (&Market, (Option<PersonKey>, i64)),
-        seat: &'a Arc<Seat>,
-        bid: &Bid,
-        asked_s: Option<u32>,
-    ) -> Result<(Counted<'a>, u32), Reason> {
-        let longest_us = self.shield.terms().limits.hold_ttl_max_us;
-        let exp_s = standing::seconds(asked_s, self.terms.hold_ttl_us, longest_us);
-        let entry = market.index().entry(bid.at).ok_or(Reason::NotActive)?;
-        let hold = Op(journal::in_time(clock::wall_us(), rand::random()));
-        let ends_us = at_us.saturating_add(i64::from(exp_s) * 1_000_000);
-        Ok((Counted::new(self, (seat, entry), person, hold, (at_us, ends_us))?, exp_s))
-    }
-
-    /// Asks SyncShield; for how many seconds the hold is promised.
-    async fn asked(
-        &self,
-        hold: Op,
-        (market, seat): (&Market, &Arc<Seat>),
-        bid: &Bid,
-        (exp_s, until_us): (u32, i64),
-    ) -> Result<u32, Reason> {
-        let left_us = u64::try_from(until_us - clock::mono_us()).unwrap_or(0);
-        if left_us == 0 {
-            return Err(Reason::Deadline);
-        }
-        let currency = Some(market.index().entry(bid.at).ok_or(Reason::NotActive)?.currency);
-        let ttl_us = i64::from(exp_s) * 1_000_000 + GRACE_US;
-        let (id, ttl, until) = ((hold, OWN_PROOF), Some(ttl_us), Some(until_us));
-        let ask = self.shield.authorise(&seat.name, id, bid.reserve, currency, ttl, until);
-        // Without an answer it may have been granted all the same.
-        let asked = Asked::new(self, seat, hold);
-        let left = Duration::from_micros(left_us);
-        let answer = match left > SWEPT_LATE * 2 {
-            true => run_within(left - SWEPT_LATE, ask).await,
-            false => tokio::time::timeout(left, ask).await.ok(),
-        };
-        let Some(Ok(answer)) = answer else {
-            return Err(self.unavailable());
-        };
-        asked.answered();
-        match answer.answer {
-            HoldAnswer::Held { hold: held, .. } => {
-                seat.tell(Told::Remaining(answer.remaining));
-                // SyncShield may bound it more tightly.
-                let stands_us = held.expires_wall_us - clock::wall_us() - GRACE_US;
-                let stands_s = u32::try_from(stands_us.div_euclid(1_000_000) + 1).unwrap_or(0);
-                Ok(exp_s.min(stands_s).max(1))
-            }
-            HoldAnswer::Refused(refused) => {
-                seat.tell(Told::Refused);
-                Err(match refused.reason {
-                    refusal::Reason::NoExchangeRate => Reason::NoRate,
-                    refusal::Reason::CurrencyMismatch => Reason::Currency,
-                    _ => Reason::Budget,
-                })
-            }
-            _ => Err(self.unavailable()),
-        }
-    }
-
-    /// Why SyncShield does not say whether there is money: for want of time, or of its store.
-    fn unavailable(&self) -> Reason {
-        match self.shield.writes().breaker() {
-            BreakerState::Closed => Reason::BudgetUnavailable,
-            BreakerState::Open | BreakerState::HalfOpen => Reason::Breaker,
-        }
-    }
-
-    /// Gives a hold back, or what was asked for and not granted yet.
-    pub(super) fn release(&self, seat: &Arc<Seat>, hold: Op) {
-        self.shield.withdraw(&seat.name, hold);
-    }
-
     /// CO-1: takes out what was decided by grants that were recalled meanwhile; how many.
     fn drop_revoked(&self, ready: &mut Ready<'_>) -> u32 {
-        let Ready { market, seeing, won, .. } = ready;
-        let before = won.len();
-        won.retain(|won| {
-            let Some(entry) = market.index().entry(won.bid.at) else { return true };
-            let stands = seeing.stands(self, entry.account);
-            if !stands && let (Some(hold), Some(seat)) = (won.hold, market.seat(won.bid.at)) {
-                self.release(seat, hold);
-                seat.kept(Reason::Consent);
-                self.uncount(seeing.key.filter(|_| !entry.caps.is_empty()), seat, hold);
-            }
-            stands
-        });
-        u32::try_from(before - won.len()).unwrap_or(u32::MAX)
+        let Ready { market, seeing, won, .. } = &*ready;
+        let revoked = |won: &Won| {
+            let entry = market.index().entry(won.bid.at);
+            entry.is_some_and(|entry| !seeing.stands(self, entry.account))
+        };
+        let revoked: SmallVec<[bool; 4]> = won.iter().map(revoked).collect();
+        let mut many = 0;
+        if revoked.contains(&true) {
+            let gone = |at: usize| revoked.get(at).copied().unwrap_or_default();
+            many = ready.part(|at, _| gone(at).then_some(Reason::Consent)).get(Reason::Consent);
+        }
+        many + ready.elsewhere.as_mut().map_or(0, Elsewhere::drop_revoked)
     }
 
     /// What notices, caps, pacers and the journal need to know of bids.
@@ -378,18 +313,43 @@ impl Office {
             let person = known.and_then(|known| known.person.clone());
             made.push(journal::Made { hold: hold.0, decision: record, person });
         }
-        self.tell_journal(journal::Msg::Bids(made));
+        // All of them may be other nodes' bids.
+        if !made.is_empty() {
+            self.tell_journal(journal::Msg::Bids(made));
+        }
     }
 
-    /// Of some requests without a bid it is kept why.
-    fn keep_sample(
+    /// Of some bids it is kept that another node's was better.
+    pub(super) fn keep_outbid(
         &self,
         auction: &Auction<'_>,
         market: &Market,
-        seeing: &Seeing<'_>,
-        (seed, reason): (u64, Reason),
-        began_us: i64,
+        won: &Won,
+        (seeing, began_us): (&Seeing<'_>, i64),
     ) {
+        if auction.test || !sampled(self.salt ^ hash(auction.id), self.terms.sample) {
+            return;
+        }
+        let at = won.bid.at;
+        let (Some(entry), Some(seat)) = (market.index().entry(at), market.seat(at)) else { return };
+        let known = write::used(seeing, entry, &won.bid);
+        let latency_us = u32::try_from(clock::mono_us() - began_us).unwrap_or(u32::MAX);
+        let bid = write::record(auction, entry, won, (known, seat), latency_us);
+        let made = Decision {
+            kind: Kind::NoBid,
+            outcome: Outcome::default_of(Kind::NoBid),
+            hold: None,
+            ends_us: None,
+            reasons: vec![write::finding(Reason::Outbid)],
+            ..bid
+        };
+        self.tell_journal(journal::Msg::NoBids(vec![made]));
+    }
+
+    /// Of some requests without a bid it is kept why.
+    fn keep_sample(&self, ready: &Ready<'_>, reason: Reason, call: &Call<'_>) {
+        let Ready { auction, market, seeing, .. } = ready;
+        let (seed, began_us) = (self.salt ^ hash(auction.id), call.began_us);
         if auction.test || !sampled(seed, self.terms.sample) {
             return;
         }
@@ -397,7 +357,7 @@ impl Office {
             let table = seeing.key.and_then(|key| self.people.table(key));
             let sights = self.sights(market, seeing, table.as_deref());
             let context = Context { sights: &sights, seed };
-            explain::sample(auction, market.index(), market, &context, EXPLAINED_MAX)
+            explain::sample(auction, market.index(), &**market, &context, EXPLAINED_MAX)
         };
         let latency_us = u32::try_from(clock::mono_us() - began_us).ok();
         let of = |it: explain::Explanation| Decision {
@@ -414,7 +374,8 @@ impl Office {
             ..Decision::new(Kind::NoBid, &it.account, auction.at_us)
         };
         let mut made: Vec<Decision> = explained.into_iter().map(of).collect();
-        if made.is_empty() {
+        // Of a request that nobody's campaign was looked at for, whoever was asked first says so.
+        if made.is_empty() && call.body.is_some() {
             let found = write::finding(reason);
             made.push(self.unexplained(auction.id, (found, auction.at_us), began_us));
         }
@@ -434,7 +395,7 @@ impl Office {
 }
 
 /// FNV-1a, spread: nobody but us knows the salt that it is mixed with.
-fn hash(text: &str) -> u64 {
+pub(super) fn hash(text: &str) -> u64 {
     let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
@@ -449,33 +410,6 @@ fn place(decisions: &Decisions, market: &Market) {
         for seat in decisions.passed_over(slot).filter_map(|bid| market.seat(bid.at)) {
             seat.placed();
             seat.kept(Reason::OnePerRequest);
-        }
-    }
-}
-
-/// The next one wins a slot, whose seat hears of it. `market`: not of a test.
-fn fall_back(decisions: &mut Decisions, market: Option<&Market>, slot: usize, reason: Reason) {
-    let next = decisions.fall_back(slot, reason).map(|bid| bid.at);
-    if let Some(seat) = next.and_then(|at| market?.seat(at)) {
-        seat.placed();
-    }
-}
-
-/// An answer has one currency: that of what stands already, else of the best bid. Bids in others are followed
-/// by the next ones.
-fn one_currency(decisions: &mut Decisions, market: Option<&Market>, stand: &[Won]) {
-    let best = decisions.winners().map(|(_, bid)| bid);
-    let best = best.max_by(|a, b| a.score.total_cmp(&b.score));
-    let first = stand.first().map(|won| &won.bid).or(best);
-    let Some(currency) = first.map(|bid| bid.currency) else { return };
-    for slot in 0..decisions.slots() {
-        while let Some(at) =
-            decisions.winner(slot).filter(|it| it.currency != currency).map(|it| it.at)
-        {
-            if let Some(seat) = market.and_then(|market| market.seat(at)) {
-                seat.kept(Reason::Currency);
-            }
-            fall_back(decisions, market, slot, Reason::Currency);
         }
     }
 }

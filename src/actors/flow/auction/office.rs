@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::counts::Counts;
+use super::elsewhere::Others;
 use super::market::Market;
 use super::open::Open;
 use super::people::People;
@@ -89,6 +90,7 @@ pub struct Office {
     pub zones: notices::Zones,
     pub reviewed: notices::Reviewed,
     pub spool: notices::Kept,
+    pub others: Others,
     pub(super) running: AtomicUsize,
     /// Mixed into the seed of every decision: which auctions are left out cannot be foreseen.
     pub(super) salt: u64,
@@ -124,6 +126,7 @@ impl Office {
             zones: notices::Zones::default(),
             reviewed: notices::Reviewed::default(),
             spool: notices::Kept::default(),
+            others: Others::default(),
             running: AtomicUsize::new(0),
             salt: rand::random(),
             market: ArcSwap::from_pointee(Market::empty(live)),

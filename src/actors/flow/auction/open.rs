@@ -151,6 +151,20 @@ impl Open {
         Some(stood)
     }
 
+    /// Bids of campaigns that are another node's now: it hears what becomes of them.
+    pub fn forget(&self, whose: impl Fn(&Seat) -> bool) {
+        let mut fewer = 0;
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.bids.retain(|_, pending| {
+                let goes = whose(&pending.seat);
+                fewer += isize::from(goes && waits(pending.stage));
+                !goes
+            });
+        }
+        self.count(-fewer);
+    }
+
     /// Bids whose hold has ended without a word, at most `most`; they are known as expired for a while.
     /// Those that have been over for that while go.
     pub fn expire(&self, now_us: i64, most: usize) -> Vec<(u128, Pending)> {
@@ -252,6 +266,20 @@ mod tests {
         assert_eq!((stands(3), open.len()), (Some(Stage::Open), 2));
         assert_eq!(holds(open.expire(10, 10)), [3]);
         assert_eq!(open.len(), 1, "what is won is waited for");
+    }
+
+    #[test]
+    fn bids_that_another_node_hears_of_are_forgotten_whatever_has_become_of_them() {
+        let open = Open::new(10);
+        (1..=3).for_each(|hold| open.put(hold, pending(10)));
+        open.turn(3, Stage::Released);
+        open.forget(|seat| &*seat.name.budget == "another");
+        assert_eq!(open.len(), 2);
+        open.forget(|seat| &*seat.name.budget == "c");
+        assert!(open.is_empty() && open.get(3).is_none());
+        assert!(holds(open.expire(10, 10)).is_empty());
+        open.expire(KEPT_US + 40, 10);
+        assert_eq!(open.len(), 0);
     }
 
     #[test]

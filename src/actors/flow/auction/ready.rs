@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::elsewhere::Elsewhere;
 use super::market::Market;
 use super::office::Office;
 use super::sights::Seeing;
@@ -15,7 +16,9 @@ use crate::models::flow::frequency::PersonKey;
 use crate::models::flow::opportunity::Auction;
 use crate::models::flow::reason::Reason;
 use crate::models::flow::targeting::compile::Entry;
+use crate::models::flow::targeting::scratch::Refused;
 use crate::models::shield::entry::Op;
+use crate::models::shield::money::Currency;
 
 /// A hold that was asked for. Dropped before there is an answer, it is given back: it may be granted.
 pub(super) struct Asked<'a> {
@@ -50,6 +53,10 @@ pub(super) struct Ready<'a> {
     pub seeing: Seeing<'a>,
     began_us: i64,
     pub won: SmallVec<[Won; 4]>,
+    /// What the scores of its bids are in.
+    pub common: Option<Currency>,
+    /// Bids of other nodes, where they were asked.
+    pub elsewhere: Option<Elsewhere<'a>>,
     /// The answer.
     pub bytes: Vec<u8>,
     /// Why nobody hears of its bids, where that is so.
@@ -67,11 +74,49 @@ impl<'a> Ready<'a> {
         let (won, bytes) = (SmallVec::new(), Vec::new());
         // Its time is over, or its caller has hung up.
         let why = Reason::Deadline;
-        Ready { office, auction, market, seeing, began_us, won, bytes, why }
+        let (common, elsewhere) = (None, None);
+        Ready { office, auction, market, seeing, began_us, won, common, elsewhere, bytes, why }
+    }
+
+    /// Whether there is anything to tell.
+    pub fn bids(&self) -> bool {
+        !self.won.is_empty() || self.elsewhere.as_ref().is_some_and(|it| !it.bids().is_empty())
+    }
+
+    /// Bids of its own that are not made after all: `why` says so of each by its place. They are given back, and
+    /// counted.
+    pub fn part(&mut self, why: impl Fn(usize, &Won) -> Option<Reason>) -> Refused {
+        let mut refused = Refused::default();
+        for (at, won) in std::mem::take(&mut self.won).into_iter().enumerate() {
+            match why(at, &won) {
+                None => self.won.push(won),
+                Some(reason) => {
+                    refused.add(reason, 1);
+                    if reason == Reason::Outbid {
+                        let seen = (&self.seeing, self.began_us);
+                        self.office.keep_outbid(&self.auction, &self.market, &won, seen);
+                    }
+                    self.give_back(&won, reason);
+                }
+            }
+        }
+        refused
+    }
+
+    fn give_back(&self, won: &Won, why: Reason) {
+        let (Some(hold), Some(seat)) = (won.hold, self.market.seat(won.bid.at)) else { return };
+        self.office.release(seat, hold);
+        seat.kept(why);
+        let entry = self.market.index().entry(won.bid.at);
+        let capped = entry.is_some_and(|entry| !entry.caps.is_empty());
+        self.office.uncount(self.seeing.key.filter(|_| capped), seat, hold);
     }
 
     /// The answer leaves: from here on notices tell what becomes of its bids.
     pub fn go(mut self) -> Vec<u8> {
+        if let Some(elsewhere) = self.elsewhere.take() {
+            elsewhere.go();
+        }
         self.office.counts.bids(self.won.len());
         if !self.auction.test {
             let seen = (&self.seeing, self.began_us);
@@ -84,16 +129,10 @@ impl<'a> Ready<'a> {
 
 impl Drop for Ready<'_> {
     fn drop(&mut self) {
-        for won in &self.won {
-            let (Some(hold), Some(seat)) = (won.hold, self.market.seat(won.bid.at)) else {
-                continue;
-            };
-            self.office.release(seat, hold);
-            seat.kept(self.why);
-            let entry = self.market.index().entry(won.bid.at);
-            let capped = entry.is_some_and(|entry| !entry.caps.is_empty());
-            self.office.uncount(self.seeing.key.filter(|_| capped), seat, hold);
+        if let Some(elsewhere) = &mut self.elsewhere {
+            elsewhere.why = self.why;
         }
+        self.won.iter().for_each(|won| self.give_back(won, self.why));
     }
 }
 

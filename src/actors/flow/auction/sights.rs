@@ -89,6 +89,14 @@ impl<'a> Seeing<'a> {
         granted.is_none_or(|granted| office.shield.serves() && office.ltv.stands(*person, granted))
     }
 
+    /// The number of the person whose grants to an account counted; 0: nobody's did.
+    pub fn granted(&self, account: u32) -> u128 {
+        let sees = self.chain(account).and_then(|chain| chain.find(account));
+        let Some(Sees { known: Some(known), person, .. }) = sees else { return 0 };
+        let counted = known.granted.is_some_and(|granted| !granted.is_empty());
+        if counted { *person } else { 0 }
+    }
+
     /// What an account knew of the person, if it was asked.
     pub fn known(&self, account: u32) -> Option<&Known> {
         self.chain(account)?.find(account)?.known.as_ref()

@@ -3,8 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+use smallvec::SmallVec;
+
+use super::elsewhere::Offered;
 use super::market::Market;
 use super::office::Office;
+use super::ready::Ready;
 use super::sights::Seeing;
 use crate::actors::flow::bidder::Seat;
 use crate::actors::flow::ltv::Known;
@@ -73,6 +78,11 @@ struct Parts<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Untold;
 
+fn unfit(error: response::Unfit) -> Untold {
+    tracing::warn!(%error, "an answer cannot be written");
+    Untold
+}
+
 fn creative<'a>(entry: &'a Entry, bid: &Bid) -> Option<&'a Creative> {
     entry.campaign.definition.creatives.get(usize::from(bid.creative))
 }
@@ -83,19 +93,20 @@ pub fn used<'a>(seeing: &'a Seeing<'_>, entry: &Entry, bid: &Bid) -> Option<&'a 
 }
 
 impl Office {
+    /// `others`: bids of other nodes.
     pub(super) fn write_answer(
         &self,
-        auction: &Auction<'_>,
-        market: &Market,
+        (auction, market): (&Auction<'_>, &Market),
         won: &[Won],
         seeing: &Seeing<'_>,
+        others: &[Offered],
     ) -> Result<Vec<u8>, Untold> {
         let parts: Option<Vec<Parts<'_>>> =
             won.iter().map(|won| self.parts(auction, market, won, seeing)).collect();
         let parts = parts.ok_or(Untold)?;
         let mut seats: Vec<(&str, Vec<response::Bid<'_>>)> = Vec::with_capacity(1);
         for part in &parts {
-            let seat = part.entry.campaign.definition.seat.as_deref().unwrap_or(&self.terms.seat);
+            let seat = self.seat_of(part.entry);
             let bid = part.bid(auction).ok_or(Untold)?;
             match seats.iter_mut().find(|(known, _)| *known == seat) {
                 Some((_, bids)) => bids.push(bid),
@@ -104,20 +115,47 @@ impl Office {
         }
         let seats: Vec<response::Seat<'_>> =
             seats.iter().map(|(seat, bids)| response::Seat { seat: Some(*seat), bids }).collect();
-        let currency = won.first().ok_or(Untold)?.bid.currency;
+        let written =
+            others.iter().map(|it| response::Written { seat: &it.seat, bid: it.bid.get() });
+        let written: SmallVec<[response::Written<'_>; 4]> = written.collect();
+        let currencies = || {
+            let own = won.iter().map(|won| won.bid.currency);
+            own.chain(others.iter().map(|other| other.currency))
+        };
+        let currency = currencies().next().ok_or(Untold)?;
         // A price that is told in another currency is another price.
-        if let Some(other) = won.iter().find(|won| won.bid.currency != currency) {
-            tracing::error!("bids in {currency} and {} are in one answer", other.bid.currency);
+        if let Some(other) = currencies().find(|other| *other != currency) {
+            tracing::error!("bids in {currency} and {other} are in one answer");
             return Err(Untold);
         }
         let mut out = Vec::with_capacity(4_096);
-        Response { id: auction.id, bidid: None, currency, seats: &seats }.write(&mut out).map_err(
-            |error| {
-                tracing::warn!(%error, "an answer cannot be written");
-                Untold
-            },
-        )?;
+        let answer = Response { id: auction.id, bidid: None, currency, seats: &seats };
+        answer.write_with(&written, &mut out).map_err(unfit)?;
         Ok(out)
+    }
+
+    /// The bids alone, for a node that asks for them.
+    pub(super) fn offers(&self, ready: &Ready<'_>) -> Result<Vec<Offered>, Untold> {
+        let Ready { auction, market, won, seeing, .. } = ready;
+        let of = |won: &Won| {
+            let part = self.parts(auction, market, won, seeing).ok_or(Untold)?;
+            let json = part.bid(auction).ok_or(Untold)?.json().map_err(unfit)?;
+            let json = String::from_utf8(json).map_err(|_| Untold)?;
+            Ok(Offered {
+                slot: won.slot,
+                key: part.entry.key,
+                score: won.bid.score,
+                currency: won.bid.currency,
+                seat: self.seat_of(part.entry).to_owned(),
+                bid: RawValue::from_string(json).map_err(|_| Untold)?,
+                granted: seeing.granted(part.entry.account),
+            })
+        };
+        won.iter().map(of).collect()
+    }
+
+    fn seat_of<'a>(&'a self, entry: &'a Entry) -> &'a str {
+        entry.campaign.definition.seat.as_deref().unwrap_or(&self.terms.seat)
     }
 
     fn parts<'a>(

@@ -64,6 +64,10 @@ impl BidderActor {
         let name = BudgetName::of_campaign_key(&self.key, &self.office.terms.account);
         let market = self.office.market();
         let seat = market.by_key(key_of(&name.account, &name.budget))?;
+        // What another node has is learned there: the next index is without it.
+        if !self.office.shield.placement().admits(seat.shard) {
+            return None;
+        }
         let live = self.live.get_or_insert_with(|| Live::new(seat));
         live.shows_anew();
         // A campaign that was away and is back has another seat.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 
 use crate::actors::shield::BudgetName;
+use crate::models::cluster::shard::Shard;
 use crate::models::flow::auction::{Bid, Learned, Snapshot};
 use crate::models::flow::campaign::state::Campaign;
 use crate::models::flow::pacing::{Event, Multipliers};
@@ -119,6 +120,8 @@ const UNSAID: i64 = i64::MIN;
 pub struct Seat {
     pub key: u64,
     pub name: BudgetName,
+    /// Only the node that owns this may hold its money.
+    pub shard: Shard,
     /// The key of its bidder's actor.
     pub actor: String,
     campaign: ArcSwap<Campaign>,
@@ -152,6 +155,7 @@ impl Seat {
         Seat {
             key,
             actor: name.key(default_account).into_owned(),
+            shard: name.place(),
             name,
             campaign: ArcSwap::new(Arc::clone(campaign)),
             snapshot: ArcSwap::from_pointee(asleep()),

@@ -7,6 +7,7 @@ use crate::actors::flow::shared::Shared;
 use crate::actors::kernel::{Actor, Cx, Fault};
 use crate::actors::shield::BudgetName;
 use crate::clock;
+use crate::models::cluster::shard::Shard;
 use crate::models::flow::campaign::state::{Campaign, Command};
 
 /// Who changes a campaign when its time has come.
@@ -15,7 +16,11 @@ const SCHEDULE: &str = "schedule";
 pub struct CampaignActor {
     pub(super) key: Arc<str>,
     pub(super) name: BudgetName,
+    /// Where it is: only the node that owns this may change it.
+    shard: Shard,
     pub(super) shared: Arc<Shared>,
+    /// What is stored was read: which is only done where it is this node's.
+    read: bool,
     pub(super) live: Option<Live>,
     /// Why its budget was last refused, as it was told.
     pub(super) refused: Option<&'static str>,
@@ -31,7 +36,26 @@ pub(super) struct Live {
 impl CampaignActor {
     pub fn new(shared: Arc<Shared>, key: &str) -> CampaignActor {
         let name = BudgetName::of_campaign_key(key, &shared.terms.default_account);
-        CampaignActor { key: key.into(), name, shared, live: None, refused: None }
+        CampaignActor {
+            key: key.into(),
+            shard: name.place(),
+            name,
+            shared,
+            read: false,
+            live: None,
+            refused: None,
+        }
+    }
+
+    /// Whether it is this node's. One that was when its life began ends in order, though no more comes.
+    async fn is_here(&mut self) -> Result<bool, Fault> {
+        let placement = self.shared.shield.placement();
+        if !self.read && placement.admits(self.shard) {
+            self.load().await?;
+            self.read = true;
+        }
+        let placement = self.shared.shield.placement();
+        Ok(self.read && placement.epoch(self.shard) >= 0)
     }
 
     async fn load(&mut self) -> Result<(), Fault> {
@@ -61,10 +85,14 @@ impl Actor for CampaignActor {
     const TYPE: &'static str = "flow_campaign";
 
     async fn started(&mut self, _cx: &mut Cx<Self>) -> Result<(), Fault> {
-        self.load().await
+        self.is_here().await.map(|_| ())
     }
 
     async fn handle(&mut self, msg: Msg, _cx: &mut Cx<Self>) -> Result<(), Fault> {
+        if !self.is_here().await? {
+            msg.refuse();
+            return Ok(());
+        }
         match msg {
             Msg::Create { definition, by, reply } => {
                 reply.send(self.create(*definition, &by).await?);

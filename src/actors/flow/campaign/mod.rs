@@ -85,6 +85,19 @@ pub enum Msg {
     Tick,
 }
 
+impl Msg {
+    /// The campaign is not this node's: nothing is done.
+    fn refuse(self) {
+        match self {
+            Msg::Create { reply, .. } | Msg::Order { reply, .. } | Msg::Patch { reply, .. } => {
+                reply.send(Err(Declined::Unavailable));
+            }
+            Msg::See { reply } => reply.send(Err(Declined::Unavailable)),
+            Msg::Tick => {}
+        }
+    }
+}
+
 /// What a budget is told once the campaign's own change is durable: it takes away, and is tried until it
 /// is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

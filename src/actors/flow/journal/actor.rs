@@ -1,7 +1,9 @@
 //! The actor: one thing at a time is asked of the store, beside it and not in it, so that it takes what comes
 //! whatever the store does.
 
+mod breakers;
 mod end;
+mod leave;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,12 +24,12 @@ use super::turn::Turn;
 use super::unknown::Unknown;
 use crate::actors::flow::auction::Office;
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
-use crate::actors::shield::Writes;
+use crate::actors::shield::{BudgetName, Writes};
 use crate::clock;
-use crate::models::breaker;
+use crate::models::flow::decision::Decision;
 use crate::models::flow::decision::line::Line;
 use crate::models::flow::decision::record::BreakerState;
-use crate::models::flow::decision::{ChangeOf, Decision, Kind};
+use leave::Leaving;
 
 const FLUSH_EVERY: Duration = Duration::from_millis(250);
 /// Where somebody waits for a record, others that come within this time are written with it.
@@ -82,6 +84,7 @@ pub struct JournalActor {
     filing: bool,
     /// Who waits until what is being written is, since some of it is of a person who is erased.
     forgetting: Vec<Reply<()>>,
+    leaving: Vec<Leaving>,
     /// The store is being asked for something.
     busy: bool,
     /// It did not do something: until the next flush it is left in peace.
@@ -104,14 +107,6 @@ fn fresh() -> u128 {
     in_time(clock::wall_us(), rand::random())
 }
 
-fn stands(breaker: breaker::BreakerState) -> BreakerState {
-    match breaker {
-        breaker::BreakerState::Closed => BreakerState::Closed,
-        breaker::BreakerState::Open => BreakerState::Open,
-        breaker::BreakerState::HalfOpen => BreakerState::HalfOpen,
-    }
-}
-
 impl JournalActor {
     pub fn new(office: Arc<Office>, writes: Writes) -> JournalActor {
         metrics::describe();
@@ -129,6 +124,7 @@ impl JournalActor {
             to_file_replies: Vec::new(),
             filing: false,
             forgetting: Vec::new(),
+            leaving: Vec::new(),
             busy: false,
             sick: false,
             breaker: BreakerState::Closed,
@@ -197,28 +193,6 @@ impl JournalActor {
         if urgent && !self.soon {
             self.soon = true;
             cx.send_after(SOON, Msg::Soon);
-        }
-    }
-
-    fn stamp(&self, decision: &mut Decision) {
-        (decision.breaker, decision.ltv_breaker) = (self.breaker, Some(self.ltv_breaker));
-    }
-
-    /// Decisions say how breakers stood when they were made, and their changes are told.
-    fn look_at_breakers(&mut self) {
-        let now = stands(self.writes.breaker());
-        let before = std::mem::replace(&mut self.breaker, now);
-        self.turned("breaker", before, now);
-        let now = stands(self.office.value.breaker());
-        let before = std::mem::replace(&mut self.ltv_breaker, now);
-        self.turned("ltv_breaker", before, now);
-    }
-
-    fn turned(&mut self, what: &str, before: BreakerState, now: BreakerState) {
-        if before != now {
-            let change = ChangeOf::new(what, before.as_str(), now.as_str());
-            let of = Decision::new(Kind::Change, &self.office.terms.account, clock::wall_us());
-            self.other(fresh(), Decision { change: Some(change), ..of });
         }
     }
 
@@ -306,11 +280,17 @@ impl JournalActor {
         if files && let Some(file) = self.file.clone() {
             return Some(Job::Drain(file));
         }
-        if mono_us >= self.old_due_us && !self.files() {
+        if mono_us >= self.old_due_us && !self.files() && self.prunes() {
             let retention_us = self.office.terms.retention_us;
             return Some(Job::Old { now_us, retention_us });
         }
         None
+    }
+
+    /// Of all nodes one deletes what is old: that of the default account.
+    fn prunes(&self) -> bool {
+        let account = BudgetName::account(&self.office.terms.account);
+        self.office.shield.placement().admits(account.place())
     }
 
     /// The counts, when they are due.
@@ -441,15 +421,20 @@ impl Actor for JournalActor {
                 }
             }
             Msg::Outcome { told, reply } => self.outcome(*told, reply, cx),
+            Msg::Leave { shard, orderly, reply } => self.leave(shard, orderly, reply),
             Msg::Flush => {
                 (self.sick, self.due) = (false, true);
+                self.let_go();
                 self.counts.follow(&self.office);
                 self.look_at_breakers();
                 metrics::show(&self.office.counts, self.shelf.waiting(), self.in_file());
                 cx.send_after(FLUSH_EVERY, Msg::Flush);
             }
             Msg::Soon => (self.soon, self.due) = (false, true),
-            Msg::Done(done) => self.done(*done),
+            Msg::Done(done) => {
+                self.done(*done);
+                self.let_go();
+            }
             Msg::Filed(filed) => self.filed(filed),
         }
         self.work(cx);
@@ -491,6 +476,7 @@ impl Actor for JournalActor {
             Msg::Change { .. } => "Change",
             Msg::Outcome { .. } => "Outcome",
             Msg::Forget { .. } => "Forget",
+            Msg::Leave { .. } => "Leave",
             Msg::Flush => "Flush",
             Msg::Soon => "Soon",
             Msg::Done(_) => "Done",

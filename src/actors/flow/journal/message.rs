@@ -6,6 +6,7 @@ use super::job::Done;
 use super::overflow::Line as Filed;
 use super::told::Told;
 use crate::actors::kernel::Reply;
+use crate::models::cluster::shard::Shard;
 use crate::models::flow::decision::Decision;
 
 /// A bid.
@@ -36,6 +37,13 @@ pub enum Msg {
         person: Arc<str>,
         reply: Reply<()>,
     },
+    /// Campaigns of a shard are another node's now: what is known of their bids is written, and forgotten. `orderly`:
+    /// answered when it is in the store; else it goes to the file, behind which is looked what the store has.
+    Leave {
+        shard: Shard,
+        orderly: bool,
+        reply: Reply<()>,
+    },
     Flush,
     Soon,
     Done(Box<Done>),
@@ -49,7 +57,12 @@ impl Msg {
             Msg::Bids(made) => made.len(),
             Msg::NoBids(made) | Msg::Changes(made) => made.len(),
             Msg::Change { .. } | Msg::Outcome { .. } => 1,
-            Msg::Forget { .. } | Msg::Flush | Msg::Soon | Msg::Done(_) | Msg::Filed(_) => 0,
+            Msg::Forget { .. }
+            | Msg::Leave { .. }
+            | Msg::Flush
+            | Msg::Soon
+            | Msg::Done(_)
+            | Msg::Filed(_) => 0,
         }
     }
 }

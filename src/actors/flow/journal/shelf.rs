@@ -5,6 +5,8 @@
 //! comes later is written again: until then the bid stays here as long as there is room, so that it need not
 //! be read again.
 
+mod leave;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 

@@ -32,6 +32,12 @@ impl Unknown {
         self.told.contains_key(&hold)
     }
 
+    /// Bids that are looked for, of those that are meant.
+    pub fn of(&self, mut whose: impl FnMut(&Told) -> bool) -> Vec<u128> {
+        let meant = self.told.iter().filter(|(_, (told, _))| whose(told));
+        meant.map(|(hold, _)| *hold).collect()
+    }
+
     /// However often something is told of a bid, it takes the room of one.
     pub fn push(&mut self, told: Told, reply: Option<Reply<bool>>) {
         let (known, replies) = match self.told.entry(told.hold) {

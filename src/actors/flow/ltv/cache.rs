@@ -4,7 +4,7 @@
 //! may be believed unless it is recalled, so it is: SyncShield tells of every change and of every erasure
 //! before it answers ([`super::Forgetting`]), and what was asked for before such a word is not kept after it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,8 @@ use crate::models::value::forecast::hint::Hint;
 const SHARDS: usize = 64;
 /// A question that got no answer is asked again after so long (microseconds).
 const AGAIN_US: i64 = 1_000_000;
+/// Recalls that are remembered one by one: of more within one auction, all are taken to be concerned.
+const RECALLED_MAX: usize = 4_096;
 
 /// What an account knows of a person.
 #[derive(Clone, Debug)]
@@ -99,6 +101,16 @@ pub struct Cache {
     ttl_us: i64,
     hits: AtomicU64,
     misses: AtomicU64,
+    recalled: Mutex<Recalled>,
+}
+
+/// Who was forgotten last, for bids that other nodes made by what they know.
+#[derive(Default)]
+struct Recalled {
+    /// Counts all of them.
+    many: u64,
+    /// The newest last.
+    last: VecDeque<u128>,
 }
 
 impl Cache {
@@ -106,7 +118,8 @@ impl Cache {
     pub fn new(most: usize, ttl_us: i64) -> Cache {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         let (hits, misses) = (AtomicU64::new(0), AtomicU64::new(0));
-        Cache { shards, most: most.div_ceil(SHARDS), ttl_us, hits, misses }
+        let recalled = Mutex::default();
+        Cache { shards, most: most.div_ceil(SHARDS), ttl_us, hits, misses, recalled }
     }
 
     fn shard(&self, person: u128) -> Option<MutexGuard<'_, Shard>> {
@@ -185,6 +198,29 @@ impl Cache {
             shard.forgotten = shard.forgotten.wrapping_add(1);
             shard.kept.remove(&person);
         }
+        let mut recalled = self.recalled();
+        recalled.many += 1;
+        if recalled.last.len() >= RECALLED_MAX {
+            recalled.last.pop_front();
+        }
+        recalled.last.push_back(person);
+    }
+
+    fn recalled(&self) -> MutexGuard<'_, Recalled> {
+        self.recalled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many were forgotten since the start.
+    pub fn recalls(&self) -> u64 {
+        self.recalled().many
+    }
+
+    /// Whether a person was forgotten since there were so many recalls; also where there were too many to say.
+    pub fn recalled_since(&self, person: u128, recalls: u64) -> bool {
+        let recalled = self.recalled();
+        let since = usize::try_from(recalled.many.saturating_sub(recalls)).unwrap_or(usize::MAX);
+        since > recalled.last.len()
+            || recalled.last.iter().rev().take(since).any(|it| *it == person)
     }
 
     /// Hits and misses since the start.
@@ -246,5 +282,18 @@ mod tests {
         }
         let held: usize = cache.shards.iter().map(|s| s.lock().map_or(0, |s| s.kept.len())).sum();
         assert!(held <= 128, "{held}");
+    }
+
+    #[test]
+    fn who_was_forgotten_since_an_auction_began_is_known() {
+        let cache = Cache::new(100, 1);
+        cache.forget(1);
+        let began = cache.recalls();
+        assert!(!cache.recalled_since(1, began), "that was before");
+        cache.forget(2);
+        assert!(cache.recalled_since(2, began) && !cache.recalled_since(1, began));
+        (0..RECALLED_MAX as u128).for_each(|n| cache.forget(n + 10));
+        assert!(cache.recalled_since(1, began), "nobody can say any more");
+        assert!(!cache.recalled_since(2, began + 1));
     }
 }

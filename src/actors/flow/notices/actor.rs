@@ -13,8 +13,10 @@ use super::owed::{Owed, Paid};
 use super::spool::{Line, Spool};
 use crate::actors::flow::auction::Office;
 use crate::actors::flow::journal;
+use crate::actors::flow::owned::Owned;
 use crate::actors::flow::shared::Shared;
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
+use crate::actors::shield::BudgetName;
 use crate::clock;
 use crate::models::shield::entry::Op;
 use crate::models::shield::money::Micros;
@@ -56,6 +58,7 @@ pub struct View {
     booked: u64,
     differs: u64,
     never: u64,
+    handed_over: u64,
     last_error: Option<String>,
 }
 
@@ -69,6 +72,8 @@ pub struct NoticesActor {
     /// Those of the write under way.
     writing: Option<Vec<Waits>>,
     untidy: bool,
+    /// The shards whose debts are this node's own.
+    owned: Owned,
     view: View,
 }
 
@@ -82,6 +87,7 @@ impl NoticesActor {
             waiting: Vec::new(),
             writing: None,
             untidy: false,
+            owned: Owned::default(),
             view: View::default(),
         }
     }
@@ -111,6 +117,19 @@ impl NoticesActor {
         cx.pipe(work, Msg::Written);
     }
 
+    /// What is owed for campaigns that are another node's now is handed over at once, due or not: what is told there
+    /// of the same bid has to meet it.
+    fn follow(&mut self) {
+        let owned = Owned::now(self.shared.shield.placement());
+        if owned != self.owned {
+            let now_us = clock::wall_us();
+            self.debts.hasten(now_us, |account, campaign| {
+                !owned.has(BudgetName::campaign(account, campaign).place())
+            });
+            self.owned = owned;
+        }
+    }
+
     fn try_due(&mut self, cx: &mut Cx<Self>) {
         // What is not booked by now is booked after the next start: an orderly end waits for what was begun.
         if self.shared.draining.load(Relaxed) {
@@ -120,12 +139,8 @@ impl NoticesActor {
         while let Some(tried) = self.debts.next(now_us) {
             let office = Arc::clone(&self.office);
             let book = async move {
-                let paid = tried.book_in_time(&office).await;
-                // It is done when its record is safe, too: booked again it changes nothing.
-                match office.over(&tried, paid).await {
-                    true => (tried, paid),
-                    false => (tried, Paid::Later),
-                }
+                let paid = office.pay(&tried).await;
+                (tried, paid)
             };
             cx.pipe(book, |(tried, paid)| Msg::Booked { tried, paid });
         }
@@ -148,7 +163,8 @@ impl NoticesActor {
 
     fn booked(&mut self, tried: &Owed, paid: Paid) {
         match paid {
-            Paid::Later => {}
+            Paid::Later | Paid::Early => {}
+            Paid::HandedOver => self.view.handed_over += 1,
             Paid::Booked { .. } => self.view.booked += 1,
             Paid::Differs(_) => self.view.differs += 1,
             Paid::Never(why) => {
@@ -156,7 +172,11 @@ impl NoticesActor {
                 self.office.never_booked(tried, why);
             }
         }
-        let again_us = (paid == Paid::Later).then(|| clock::wall_us() + AGAIN_US);
+        let again_us = match paid {
+            Paid::Later => Some(clock::wall_us() + AGAIN_US),
+            Paid::Early => Some(tried.expires_us),
+            _ => None,
+        };
         let owed = self.debts.len();
         self.debts.landed(tried, again_us);
         if self.debts.len() < owed {
@@ -201,6 +221,7 @@ impl Actor for NoticesActor {
             }
             Msg::Tick => {
                 self.office.end_bids(ENDED_MAX);
+                self.follow();
                 journal::owed(self.debts.len());
                 self.try_due(cx);
                 self.write(cx);

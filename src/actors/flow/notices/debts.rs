@@ -107,6 +107,20 @@ impl Debts {
         }
     }
 
+    /// What is owed for these, by account and campaign, is to be tried now.
+    pub fn hasten(&mut self, now_us: i64, whose: impl Fn(&str, &str) -> bool) {
+        let (mut known, mut meant) = (HashMap::new(), Vec::new());
+        for owed in self.owed.values().filter(|owed| owed.due_us > now_us) {
+            let (account, campaign) = (owed.account.as_str(), owed.campaign.as_str());
+            if *known.entry((account, campaign)).or_insert_with(|| whose(account, campaign)) {
+                meant.push(Arc::clone(owed));
+            }
+        }
+        for owed in meant {
+            self.insert(Arc::new(Owed { due_us: now_us, ..Owed::clone(&owed) }));
+        }
+    }
+
     /// It is booked, or never will be. Whether it was owed.
     pub fn done(&mut self, hold: u128) -> bool {
         let Some(owed) = self.owed.remove(&hold) else { return false };
@@ -250,5 +264,23 @@ mod tests {
         assert!(debts.owe(billed).is_ok_and(|it| it.billed));
         assert_eq!(debts.owe(owed(9)), Err(Full));
         assert!(debts.done(2) && debts.owe(owed(9)).is_ok());
+    }
+
+    #[test]
+    fn what_is_owed_for_a_campaign_that_left_is_tried_at_once_and_keeps_when_it_is_booked() {
+        let win = |n, campaign| Owed { expires_us: 900, ..of(n, campaign, 900) };
+        let mut debts = debts([win(1, "left"), win(2, "stayed"), win(3, "left")]);
+        assert!(debts.next(10).is_none());
+        debts.hasten(10, |account, campaign| (account, campaign) == ("default", "left"));
+        let tried = taken(&mut debts, 10);
+        assert_eq!(tried.iter().map(|it| it.hold.0).sum::<u128>(), 4);
+        assert!(tried.iter().all(|it| it.books_at(10) == 900 && it.due_us == 10));
+        // One is handed over, the other's campaign is back before it could be.
+        debts.landed(&tried[0], None);
+        debts.landed(&tried[1], Some(tried[1].expires_us));
+        assert!(debts.next(899).is_none() && debts.len() == 2);
+        assert_eq!(taken(&mut debts, 900).len(), 2);
+        let billed = Owed { billed: true, ..win(4, "c") };
+        assert_eq!(billed.books_at(10), 10);
     }
 }

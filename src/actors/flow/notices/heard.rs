@@ -11,6 +11,7 @@ use crate::actors::flow::journal;
 use crate::actors::shield::message::HoldFate;
 use crate::actors::shield::{BudgetName, ShieldError};
 use crate::clock;
+use crate::models::cluster::shard::Shard;
 use crate::models::flow::auction::bid::reserve;
 use crate::models::flow::decision::outcome::cost;
 use crate::models::flow::decision::{Digest, Outcome};
@@ -38,6 +39,8 @@ pub enum Heard {
     Bad,
     /// HTTP 503: neither store nor disk take it; to be told again.
     Later,
+    /// Nothing is done here: to be told to the node that owns this shard, else again.
+    Elsewhere(Shard),
 }
 
 /// A notice that is ours.
@@ -117,6 +120,11 @@ impl Office {
             Ok(ours) => ours,
             Err(heard) => return heard,
         };
+        // Its money, its caps and its pacer are with the campaign, wherever it was bid.
+        let shard = BudgetName::campaign(&ours.account, &ours.campaign).place();
+        if !self.shield.placement().admits(shard) {
+            return Heard::Elsewhere(shard);
+        }
         let bid = price::Bid {
             cpm: ours.digest.price,
             currency: ours.digest.currency,
@@ -211,7 +219,7 @@ impl Office {
                 self.review_never(&ours.unbooked(kind, cpm), why);
                 return Heard::Taken;
             }
-            Paid::Later => {
+            Paid::Later | Paid::Early | Paid::HandedOver => {
                 let Some(amount) = self.put_aside(owed).await else { return Heard::Later };
                 if !self.kept(ours, amount).await {
                     return Heard::Later;
@@ -285,7 +293,7 @@ impl Office {
     }
 
     /// The amount that is owed, which is on disk when this is answered; `None`: it is not.
-    async fn put_aside(&self, owed: Owed) -> Option<Micros> {
+    pub(super) async fn put_aside(&self, owed: Owed) -> Option<Micros> {
         let owed = Box::new(owed);
         let asked = self.notices.get()?.ask(DISK_PATIENCE, |reply| Msg::Owe { owed, reply });
         asked.await.ok().flatten()
@@ -362,7 +370,7 @@ impl Office {
             Paid::Booked { .. } => Micros(owed.amount),
             Paid::Differs(known) => known,
             Paid::Never(_) => return true,
-            Paid::Later => return false,
+            Paid::Later | Paid::Early | Paid::HandedOver => return false,
         };
         let (hold, digest) = (owed.hold, owed.decision());
         let settled = Stage::Settled(Micros(owed.amount.saturating_mul(1_000)));

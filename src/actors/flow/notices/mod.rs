@@ -2,6 +2,7 @@
 
 mod actor;
 mod debts;
+mod handover;
 mod heard;
 mod owed;
 mod review;

@@ -77,6 +77,10 @@ pub enum Paid {
     Never(&'static str),
     /// Not now.
     Later,
+    /// It was a win whose hold is not over: it is booked at the end of it.
+    Early,
+    /// Another node owes it from now on, and sees to its record.
+    HandedOver,
 }
 
 /// Whether what is refused for this reason may be taken later: rates are entered, and what is paused is resumed.

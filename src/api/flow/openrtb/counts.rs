@@ -39,7 +39,7 @@ pub struct CountsBody {
 
 /// Show how often a campaign bid, and how often it did not, by reason
 ///
-/// Exact, by hours; the present one as of the last ten seconds.
+/// Exact, by hours; the present one as of the last ten seconds, on whatever node it was decided.
 #[utoipa::path(get, path = "/api/v1/campaigns/{id}/counts", tag = "decisions",
     params(("id" = String, Path),
         ("from" = Option<String>, Query,

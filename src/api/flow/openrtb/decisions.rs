@@ -188,7 +188,7 @@ fn word(parameters: &Parameters, name: &str, words: &[&str]) -> Result<String, P
 
 /// List or export the decisions of a campaign
 ///
-/// The newest first: bids with what became of them, a sample of refusals, changes of state. `json` is a
+/// The newest first, a bid when it is over or some two seconds old: bids with what became of them, a sample of refusals, changes of state. `json` is a
 /// page; `jsonl` and `csv` are all of them from the cursor on. A line of `jsonl` has the record exactly as it
 /// was hashed: the leaf is SHA-256 of a zero byte, the id, a blank and the record, and with the proof's path
 /// it leads to the root that the audit log has under the batch's id.

@@ -4,6 +4,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::actors::cluster::detour;
 use crate::actors::flow::notices::Heard;
 use crate::actors::kernel::Trace;
 use crate::api::docs::Problems;
@@ -31,7 +32,11 @@ async fn take(State(app): Ctx, query: Option<String>, kind: Kind) -> Response {
     match heard {
         Heard::Taken => StatusCode::OK.into_response(),
         Heard::Bad => StatusCode::BAD_REQUEST.into_response(),
-        Heard::Later => {
+        Heard::Later | Heard::Elsewhere(_) => {
+            // Whoever owns the campaign answers, where it can be asked: here nothing was done.
+            if let Heard::Elsewhere(shard) = heard {
+                detour::want(shard);
+            }
             let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             response
