@@ -136,11 +136,6 @@ impl Shield {
         &self.shared.terms
     }
 
-    /// What this node owns, and the ways to others.
-    pub fn placement(&self) -> &Arc<Placement> {
-        &self.shared.placement
-    }
-
     pub fn store(&self) -> &Store {
         &self.shared.store
     }
