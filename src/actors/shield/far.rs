@@ -14,6 +14,7 @@ use super::load;
 use super::message::{HoldFate, Msg, Seek, Told, Wish};
 use super::metrics as m;
 use super::names::BudgetName;
+use super::service::ShieldError;
 use super::shared::Shared;
 use crate::actors::cluster::links::LinkError;
 use crate::actors::kernel::{Cx, Fault};
@@ -30,6 +31,7 @@ const ASK: &str = "shield.ask";
 const RECALL: &str = "shield.recall";
 const HOLD: &str = "shield.hold";
 const JOURNAL: &str = "shield.journal";
+const RATES: &str = "shield.rates";
 
 /// How long a budget that is between two owners is waited for.
 const BETWEEN: Duration = Duration::from_secs(1);
@@ -150,6 +152,14 @@ pub fn serve(shared: &Arc<Shared>) {
             }
         }
     });
+    let own = weak.clone();
+    links.answer_with(RATES, move |_, account: String| {
+        let shared = here(&own);
+        async move {
+            let refused = |error: ShieldError| LinkError::Refused(error.to_string());
+            read_rates(&*shared?, &account).await.map_err(refused)
+        }
+    });
     let own = weak;
     links.answer_with(JOURNAL, move |_, told: Journaled| {
         let shared = here(&own);
@@ -248,6 +258,40 @@ async fn journal_here(shared: &Shared, told: Journaled) -> bool {
         Ok(outcome) => matches!(outcome.await, Ok(Outcome::Committed)),
         Err(_) => false,
     }
+}
+
+/// Tells other nodes that the exchange rates of an account have changed.
+///
+/// # Errors
+/// A node has not heard of it: its campaigns read the rates at the latest when the day ends.
+pub async fn rates_changed(shared: &Shared, account: &str) -> Result<(), ShieldError> {
+    let links = shared.placement.links();
+    let others = shared.placement.others();
+    let told = others.iter().map(|node| links.ask_for::<_, ()>(*node, RATES, &account, PATIENCE));
+    match join_all(told).await.into_iter().find_map(Result::err) {
+        None => Ok(()),
+        Some(error) => {
+            tracing::warn!(%error, account, "a node was not told of new exchange rates");
+            Err(ShieldError::Unavailable)
+        }
+    }
+}
+
+/// Has the budgets of an account that are in memory here read its exchange rates.
+pub async fn read_rates(shared: &Shared, account: &str) -> Result<(), ShieldError> {
+    let Some(budgets) = shared.budgets.get() else { return Err(ShieldError::Unavailable) };
+    let default_account = &shared.terms.default_account;
+    for key in budgets.keys() {
+        if &*BudgetName::of_campaign_key(&key, default_account).account != account {
+            continue;
+        }
+        // One that ended meanwhile reads the rates at its next start.
+        match budgets.ask(&key, PATIENCE, |reply| Msg::RatesChanged { reply }).await? {
+            Told::Done(()) | Told::Absent => {}
+            Told::Unavailable => return Err(ShieldError::Unavailable),
+        }
+    }
+    Ok(())
 }
 
 /// Looks for a hold in the purses of other nodes, and has done there what is wished. `None`: nobody has it.

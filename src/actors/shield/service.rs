@@ -401,22 +401,8 @@ impl Shield {
     /// Enters exchange rates, and lets the account's campaigns know.
     pub async fn put_rates(&self, account: &str, rates: &[RateRow]) -> Result<()> {
         self.shared.store.put_rates(rates).await?;
-        let default_account = &self.shared.terms.default_account;
-        let concerned: Vec<BudgetName> = self
-            .budgets()?
-            .keys()
-            .iter()
-            .map(|key| BudgetName::of_campaign_key(key, default_account))
-            .filter(|name| &*name.account == account)
-            .collect();
-        for name in &concerned {
-            // One that ended meanwhile reads the rates at its next start.
-            match self.ask(name, |reply| Msg::RatesChanged { reply }).await {
-                Ok(()) | Err(ShieldError::Absent) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        far::read_rates(&self.shared, account).await?;
+        far::rates_changed(&self.shared, account).await
     }
 
     /// Serves what is asked, hands slices back, journals holds, and ends.

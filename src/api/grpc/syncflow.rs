@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::flow_v1::sync_flow_service_server::SyncFlowService;
@@ -11,11 +12,12 @@ use super::flow_v1::{
     PlaceBidBatchResponse, PlaceBidRequest, PlaceBidResponse,
 };
 use super::front::Deadline;
+use crate::actors::cluster::links::LinkError;
 use crate::actors::flow::Flow;
 use crate::actors::flow::auction::{Answer, BatchTerms, Office};
 use crate::actors::kernel::{BreakerEntry, Registry};
-use crate::actors::shield::BudgetName;
 use crate::actors::shield::view::BudgetView;
+use crate::actors::shield::{BudgetName, ShieldError};
 use crate::api::access::caller;
 use crate::api::body::check_name;
 use crate::api::flow::common;
@@ -23,10 +25,13 @@ use crate::api::problem::{Code, Problem};
 use crate::api::shield::common::failed;
 use crate::clock;
 use crate::models::breaker::BreakerState as Known;
+use crate::models::cluster::member::Route;
 use crate::models::flow::openrtb::Malformed;
 
 /// Requests of one batch.
 const BATCH_MAX: usize = 100;
+/// What nodes ask each other about budgets.
+const BUDGET: &str = "grpc.budget";
 /// Characters of a prefix of paths, and breakers of one answer.
 const PREFIX_CHARS_MAX: usize = 256;
 const BREAKERS_MAX: usize = 1_000;
@@ -43,7 +48,40 @@ pub struct Calls {
 
 impl Calls {
     pub fn new(flow: Flow, registry: Registry) -> Calls {
+        let shield = flow.shield().clone();
+        // Budgets of this node, for those that were asked on another.
+        flow.shield().placement().links().answer_with(
+            BUDGET,
+            move |_, (account, campaign): (String, String)| {
+                let shield = shield.clone();
+                async move {
+                    let name = BudgetName::campaign(&account, &campaign);
+                    match shield.budget(&name).await {
+                        Ok(view) => Ok(Some(budget(&view).encode_to_vec())),
+                        Err(ShieldError::Absent) => Ok(None),
+                        Err(error) => Err(LinkError::Refused(error.to_string())),
+                    }
+                }
+            },
+        );
         Calls { flow, registry, answers_max: usize::MAX }
+    }
+
+    /// Where a budget stands, wherever it is.
+    async fn budget_of(&self, name: &BudgetName) -> Result<GetBudgetStatusResponse, ShieldError> {
+        let placement = self.flow.shield().placement();
+        let patience = self.flow.shield().patience();
+        let Route::There(node) = placement.whereabouts(name.place(), patience).await else {
+            return Ok(budget(&*self.flow.shield().budget(name).await?));
+        };
+        let question = (&*name.account, &*name.budget);
+        let asked = placement.links().ask_for(node, BUDGET, &question, patience).await;
+        let seen: Option<Vec<u8>> = asked.map_err(|error| {
+            tracing::debug!(%error, %name, "the budget of {name} is on a node that does not answer");
+            ShieldError::Unavailable
+        })?;
+        let seen = seen.ok_or(ShieldError::Absent)?;
+        GetBudgetStatusResponse::decode(&*seen).map_err(|_| ShieldError::Faulted)
     }
 
     fn office(&self) -> Result<&Office, Problem> {
@@ -166,8 +204,8 @@ impl SyncFlowService for Calls {
         let campaign = &request.get_ref().campaign_id;
         check_name("campaign_id", campaign)?;
         let name = BudgetName::campaign(&account, campaign);
-        let view = self.flow.shield().budget(&name).await.map_err(|e| failed(e, &name))?;
-        Ok(Response::new(budget(&view)))
+        let budget = self.budget_of(&name).await.map_err(|e| failed(e, &name))?;
+        Ok(Response::new(budget))
     }
 
     async fn get_circuit_breaker_status(

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::cache::Known;
 use crate::actors::flow::auction::{Account, Office};
 use crate::actors::kernel::{Actor, Cx, Fault};
+use crate::actors::shield::person::Granted;
 use crate::actors::value::Ask;
 use crate::clock;
 use crate::models::flow::auction::Rates;
@@ -41,8 +42,9 @@ pub struct Question {
 pub enum Msg {
     /// Nobody knows this person here.
     Look(Question),
-    /// The person, the stamp that was there before anybody was asked, and the answer.
-    Found(u128, u64, Option<Box<Known>>),
+    /// The person, the stamp that was there before anybody was asked, and the answer, with the time from which on it
+    /// counts no more, where that is soon.
+    Found(u128, u64, Option<Box<(Known, Option<i64>)>>),
     /// Auctions see other accounts: those without rates are read.
     Accounts,
     RatesOfNew,
@@ -116,15 +118,16 @@ impl LookupActor {
 }
 
 /// What an account knows of a customer, as far as the customer lets it be used.
-async fn found(office: &Office, question: &Question) -> Option<Known> {
+async fn found(office: &Office, question: &Question) -> Option<(Known, Option<i64>)> {
     let Question { account, customer, .. } = question;
     let name = &*account.name;
     // What nobody can say is not granted.
-    let granted = office.shield.people().allowed(name, customer).await.ok()?;
+    let Granted { kinds: granted, until_us } =
+        office.shield.people().allowed(name, customer).await.ok()?;
     let thumb = || Known::thumb(account.rates().base(), office.horizon_days(), Some(granted));
     if !Known::is_targeted(granted) {
         // CO-1: nobody is asked what is never used.
-        return Some(thumb());
+        return Some((thumb(), until_us));
     }
     let ask = Ask {
         customer: customer.clone(),
@@ -146,9 +149,9 @@ async fn found(office: &Office, question: &Question) -> Option<Known> {
         Cohort::of(jiff::civil::date(1970, 1, 1).saturating_add(days))
     });
     let (Ok(answer), Ok(serving)) = (answer, serving) else {
-        return Some(Known { cohort, person, ..thumb() });
+        return Some((Known { cohort, person, ..thumb() }, until_us));
     };
-    Some(Known {
+    let known = Known {
         // The conversion saturates, and NaN is 0.
         amount: Micros((answer.forecast.value * 1e6).round() as i64),
         currency: serving.currency,
@@ -163,12 +166,13 @@ async fn found(office: &Office, question: &Question) -> Option<Known> {
         granted: Some(granted),
         person,
         personal: true,
-    })
+    };
+    Some((known, until_us))
 }
 
 /// An account's newest rates that are not of a day to come.
 async fn rates(office: &Office, account: &str) -> Option<Rates> {
-    let base = office.shield.account(account).await.ok()?.currency;
+    let base = office.shield.store().account(account).await.ok()??.currency.parse().ok()?;
     let rows = office.shield.store().rates(account).await.ok()?;
     // Days are stored as 20261122.
     let today = DaySpan::at("UTC", clock::wall_us()).day.0.to_string();
@@ -211,7 +215,9 @@ impl Actor for LookupActor {
                 self.under_way = self.under_way.saturating_sub(1);
                 match known {
                     Some(known) => {
-                        self.office.ltv.put(person, *known, (stamp, clock::mono_us()));
+                        let (known, until_us) = *known;
+                        let until_us = until_us.unwrap_or(i64::MAX);
+                        self.office.ltv.put(person, known, (stamp, clock::mono_us()), until_us);
                     }
                     None => self.unanswered += 1,
                 }

@@ -173,14 +173,14 @@ impl Cache {
         self.shard(person).map_or(0, |shard| shard.forgotten)
     }
 
-    /// Keeps an answer, unless something was forgotten since it was asked for: then it is asked for again.
-    pub fn put(&self, person: u128, known: Known, (stamp, now_us): (u64, i64)) {
+    /// Keeps an answer, for no longer than until `most_us` (monotonic), unless something was forgotten since it was asked for: then it is asked for again.
+    pub fn put(&self, person: u128, known: Known, (stamp, now_us): (u64, i64), most_us: i64) {
         let Some(mut shard) = self.shard(person) else { return };
         if shard.forgotten != stamp {
             return;
         }
         if let Some(it) = shard.kept.get_mut(&person) {
-            let until_us = now_us.saturating_add(self.ttl_us);
+            let until_us = now_us.saturating_add(self.ttl_us).min(most_us);
             *it = Kept { known: Some(known), until_us, again_us: until_us };
         }
     }
@@ -249,7 +249,7 @@ mod tests {
         let cache = Cache::new(640, TTL);
         assert_eq!(look(&cache, 7, 0), (false, Wanted::Yes));
         assert_eq!(look(&cache, 7, 1), (false, Wanted::No), "it was asked for a moment ago");
-        cache.put(7, known(), (cache.stamp(7), 2));
+        cache.put(7, known(), (cache.stamp(7), 2), i64::MAX);
         assert_eq!(look(&cache, 7, TTL + 1), (true, Wanted::No));
         assert_eq!(look(&cache, 7, TTL + 2), (false, Wanted::Yes), "its time is over");
         assert_eq!(look(&cache, 7, TTL + 3), (false, Wanted::No));
@@ -261,16 +261,16 @@ mod tests {
         let cache = Cache::new(640, TTL);
         look(&cache, 7, 0);
         let stamp = cache.stamp(7);
-        cache.put(7, known(), (stamp, 1));
+        cache.put(7, known(), (stamp, 1), i64::MAX);
         assert_eq!(look(&cache, 7, 2), (true, Wanted::No));
         assert!(cache.stands(7, KindSet::ALL) && !cache.stands(7, KindSet::EMPTY));
         cache.forget(7);
         assert!(!cache.stands(7, KindSet::ALL), "also for who looked before");
         assert_eq!(look(&cache, 7, 3), (false, Wanted::Yes), "asked for at once");
         // An answer of before the word comes after it.
-        cache.put(7, known(), (stamp, 4));
+        cache.put(7, known(), (stamp, 4), i64::MAX);
         assert_eq!(look(&cache, 7, 5), (false, Wanted::No));
-        cache.put(7, known(), (cache.stamp(7), 6));
+        cache.put(7, known(), (cache.stamp(7), 6), i64::MAX);
         assert_eq!(look(&cache, 7, 7), (true, Wanted::No));
     }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 pub use actor::PersonActor;
 pub use holdings::{Handler, ShieldHoldings, Subject, WORDS};
 pub use live::{Doing, Done};
-pub use service::{Asked, People, PersonError};
+pub use service::{Asked, Granted, People, PersonError};
 
 use crate::actors::kernel::{Entities, Reply};
 use crate::models::shield::consent::cache::Cache;

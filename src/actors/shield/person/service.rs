@@ -16,6 +16,7 @@ use crate::models::cluster::node::Incarnation;
 use crate::models::shield::consent::cache::Answer;
 use crate::models::shield::consent::change::{Change, Command, Refusal};
 use crate::models::shield::consent::kind::{Kind, KindSet};
+use crate::models::shield::consent::lease::{MARGIN_US, TTL_US};
 
 /// Why a question about a person got no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,15 @@ pub struct Asked {
     pub allowed: bool,
     /// Whether this node answered from what it was told within the last two seconds.
     pub cached: bool,
+}
+
+/// What a person allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Granted {
+    pub kinds: KindSet,
+    /// Monotonic time from which on it has to be asked for again: the person is on another node, and whoever hears
+    /// of changes here does not hear of this one's. Nothing: the person is here.
+    pub until_us: Option<i64>,
 }
 
 /// Everybody of an installation.
@@ -144,9 +154,13 @@ impl People {
 
     /// All that a customer allows now, as the person's own actor says. Who keeps it for longer than two seconds
     /// is one of those that [hear](super::Hears) of changes.
-    pub async fn allowed(&self, account: &str, customer: &str) -> Result<KindSet> {
-        let (allowed, _, _) = self.lease(&self.name(account, customer)).await?;
-        Ok(allowed)
+    pub async fn allowed(&self, account: &str, customer: &str) -> Result<Granted> {
+        let asked_us = clock::mono_us();
+        let (kinds, _, _) = self.lease(&self.name(account, customer)).await?;
+        let home = BudgetName::account(account).place();
+        let near = self.shared.placement.admits(home);
+        let until_us = asked_us.saturating_add(TTL_US - MARGIN_US);
+        Ok(Granted { kinds, until_us: (!near).then_some(until_us) })
     }
 
     /// What a person allows, to be kept for a moment, from wherever the person is.
