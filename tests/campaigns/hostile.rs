@@ -337,10 +337,9 @@ async fn notices_that_are_forged_garbled_or_long_are_none_of_ours_and_book_nothi
                 bad.push(format!("{path}?{without}&{name}={value}"));
             }
             let last = parts[at].chars().last().expect("a value");
-            // Digits of an id are read in either case.
             let other = if last.eq_ignore_ascii_case(&'A') { 'B' } else { 'A' };
             let changed = format!("{}{other}", &parts[at][..parts[at].len() - last.len_utf8()]);
-            // The last digit of base64 may say nothing: then it is the same value.
+            // The last digit of base64 may say nothing; digits of an id are read in either case.
             if !["d", "s"].contains(&name) {
                 bad.push(format!("{path}?{without}&{changed}"));
             }

@@ -1,6 +1,8 @@
 //! Actors by key: started by their first message, ended when idle, one at a time for each key. A
 //! message that meets an ending one goes to the next.
 
+mod ending;
+
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
@@ -203,31 +205,6 @@ impl<A: Actor> Entities<A> {
                 .collect::<Vec<_>>()
         };
         self.inner.shards.iter().flat_map(live).collect()
-    }
-
-    /// Ends those that `which` names by their keys, and waits until they are gone: `orderly`, what waits at them is
-    /// handled before; else what waits is a dead letter. The next message to a key begins a new one.
-    pub async fn end_where(&self, which: impl Fn(&str) -> bool, orderly: bool, patience: Duration) {
-        let how = if orderly { How::Drain } else { How::Stop };
-        let until_ns = now_ns().saturating_add(to_ns(patience));
-        let mut cells = Vec::new();
-        for shard in &self.inner.shards {
-            let shard = lock(shard);
-            let named = shard.iter().filter(|(key, _)| which(key));
-            cells.extend(named.filter_map(|(_, slot)| match slot {
-                Slot::Live(handle) | Slot::Ending(handle, _) => Some(Arc::clone(&handle.cell)),
-                Slot::Quarantined(_) => None,
-            }));
-        }
-        for cell in &cells {
-            if let Some(family) = cell.family.get() {
-                end::end_children(family, how, until_ns).await;
-            }
-            end::begin_end(cell, how);
-        }
-        for cell in &cells {
-            end::see_end(cell, how, until_ns).await;
-        }
     }
 
     /// Whether there is one with this key: it handles messages, or will when it has begun or is restarted.
@@ -494,27 +471,5 @@ impl<A: Actor> Sweep for Inner<A> {
                 }
             }
         }
-    }
-}
-
-impl<A: Actor> Brood for Inner<A> {
-    fn end_all<'a>(&'a self, how: How, until_ns: u64) -> Task<'a> {
-        Box::pin(async move {
-            self.closed.store(true, SeqCst);
-            let cells = self.live();
-            for cell in &cells {
-                if let Some(family) = cell.family.get() {
-                    end::end_children(family, how, until_ns).await;
-                }
-                end::begin_end(cell, how);
-            }
-            for cell in &cells {
-                end::see_end(cell, how, until_ns).await;
-            }
-        })
-    }
-
-    fn reopen(&self) {
-        self.closed.store(false, SeqCst);
     }
 }
