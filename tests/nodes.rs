@@ -35,7 +35,7 @@ async fn any_node_answers_for_what_another_one_owns() {
         let refused = authorise(at, &campaign, 1.0, &format!("after-{n}")).await;
         assert!(
             matches!(refused, Err(403 | 402 | 409 | 429))
-                || refused.as_ref().is_ok_and(|it| it["allowed"] == json!(false)),
+                || refused.as_ref().is_ok_and(|it| it["approved"] == json!(false)),
             "{refused:?}"
         );
     }
@@ -79,7 +79,7 @@ async fn a_campaign_that_is_bid_for_at_every_node_is_spent_whole_and_not_above()
                 let Ok(hold) = authorise(at, "hot", 0.5, &format!("{caller}-{n}")).await else {
                     continue;
                 };
-                if hold["allowed"] != json!(true) {
+                if hold["approved"] != json!(true) {
                     continue;
                 }
                 granted.fetch_add(1, Relaxed);
@@ -163,7 +163,7 @@ async fn an_owner_that_stood_still_is_replaced_and_writes_nothing_when_it_wakes(
     lab.nodes[0].allocate(&campaign, 100).await;
     // The owner has a slice of it, and a hold.
     let hold = authorise(&lab.nodes[2], &campaign, 1.0, "before").await.expect("a hold");
-    assert_eq!(hold["allowed"], json!(true), "{hold}");
+    assert_eq!(hold["approved"], json!(true), "{hold}");
     lab.nodes[2].signal(Signal::STOP);
     let began = Instant::now();
     loop {
@@ -182,7 +182,7 @@ async fn an_owner_that_stood_still_is_replaced_and_writes_nothing_when_it_wakes(
     for n in 0..200 {
         let at = &lab.nodes[n % 2];
         if let Ok(hold) = authorise(at, &campaign, 1.0, &format!("after-{n}")).await
-            && hold["allowed"] == json!(true)
+            && hold["approved"] == json!(true)
         {
             let (status, answer) = settle(at, &hold, 1.0, true).await;
             assert_eq!(status, 200, "{answer}");

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::budget::{BudgetActor, State};
 use super::journal::Sent;
 use super::load;
-use super::message::{HoldFate, Msg, Seek, Told, Wish};
+use super::message::{AccountSeen, HoldFate, Msg, Seek, Told, Wish};
 use super::metrics as m;
 use super::names::BudgetName;
 use super::service::ShieldError;
@@ -31,6 +31,7 @@ const ASK: &str = "shield.ask";
 const RECALL: &str = "shield.recall";
 const HOLD: &str = "shield.hold";
 const JOURNAL: &str = "shield.journal";
+const ACCOUNT: &str = "shield.account";
 const RATES: &str = "shield.rates";
 
 /// How long a budget that is between two owners is waited for.
@@ -158,6 +159,17 @@ pub fn serve(shared: &Arc<Shared>) {
         }
     });
     let own = weak.clone();
+    links.answer_with(ACCOUNT, move |_, account: String| {
+        let shared = here(&own);
+        async move {
+            match account_here(&*shared?, &account, PATIENCE).await {
+                Ok(seen) => Ok(Some(seen)),
+                Err(ShieldError::Absent) => Ok(None),
+                Err(error) => Err(LinkError::Refused(error.to_string())),
+            }
+        }
+    });
+    let own = weak.clone();
     links.answer_with(RATES, move |_, account: String| {
         let shared = here(&own);
         async move {
@@ -275,6 +287,52 @@ async fn journal_here(shared: &Shared, told: Journaled) -> bool {
     match shared.committer.submit(write) {
         Ok(outcome) => matches!(outcome.await, Ok(Outcome::Committed)),
         Err(_) => false,
+    }
+}
+
+/// Looks at an account, wherever it is.
+pub async fn account(
+    shared: &Shared,
+    account: &str,
+    patience: Duration,
+) -> Result<AccountSeen, ShieldError> {
+    let began = Instant::now();
+    let place = BudgetName::account(account).place();
+    loop {
+        let left = patience.saturating_sub(began.elapsed());
+        match shared.placement.whereabouts(place, left).await {
+            Route::Here(_) => return account_here(shared, account, left).await,
+            Route::Nobody => return Err(ShieldError::Unavailable),
+            Route::There(node) => {
+                let links = shared.placement.links();
+                match links.ask_for::<_, Option<AccountSeen>>(node, ACCOUNT, &account, left).await {
+                    Ok(seen) => return seen.ok_or(ShieldError::Absent),
+                    Err(error) if began.elapsed() + AGAIN >= patience => {
+                        tracing::debug!(%error, account, "account {account} was not reached");
+                        return Err(ShieldError::Unavailable);
+                    }
+                    // It moves, or its node is being replaced.
+                    Err(_) => tokio::time::sleep(AGAIN).await,
+                }
+            }
+        }
+    }
+}
+
+/// The same on its own node, if it is that still when it has looked.
+async fn account_here(
+    shared: &Shared,
+    account: &str,
+    patience: Duration,
+) -> Result<AccountSeen, ShieldError> {
+    let place = BudgetName::account(account).place();
+    let owns = || shared.placement.serves() && shared.placement.admits(place);
+    let accounts = shared.accounts.get().filter(|_| owns()).ok_or(ShieldError::Unavailable)?;
+    let seen = accounts.ask(account, patience, |reply| Msg::SeeAccount { reply }).await?;
+    match seen {
+        Told::Done(seen) if owns() => Ok(seen),
+        Told::Done(_) | Told::Unavailable => Err(ShieldError::Unavailable),
+        Told::Absent => Err(ShieldError::Absent),
     }
 }
 

@@ -65,7 +65,7 @@ pub enum Booked {
 }
 
 /// A look at an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountSeen {
     pub currency: Currency,
     pub stopped: bool,

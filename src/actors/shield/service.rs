@@ -355,10 +355,16 @@ impl Shield {
         self.still(seen)
     }
 
+    /// An account, wherever it is: who looks at a campaign looks at its account as well.
     pub async fn account(&self, account: &str) -> Result<AccountSeen> {
-        let name = BudgetName::account(account);
-        let seen = self.ask_owner(&name, |reply| Msg::SeeAccount { reply }).await?;
-        self.still(seen)
+        far::account(&self.shared, account, self.patience).await
+    }
+
+    /// The currency of a campaign's budget, as it is stored.
+    pub async fn currency(&self, name: &BudgetName) -> Result<Currency> {
+        let row = self.shared.store.budget(&name.account, &name.budget).await?;
+        let currency = row.ok_or(ShieldError::Absent)?.currency;
+        currency.parse().map_err(|_| ShieldError::Faulted)
     }
 
     /// What was seen in memory, where this node is still the one to say so: the look may have waited for long.

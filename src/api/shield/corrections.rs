@@ -254,8 +254,8 @@ async fn currency_of(app: &App, name: &BudgetName) -> Result<Currency, Problem> 
         let seen = app.shield.account(&name.account).await;
         return Ok(seen.map_err(|e| common::failed(e, name))?.currency);
     }
-    match app.shield.budget(name).await {
-        Ok(view) => Ok(view.allocation.currency),
+    match app.shield.currency(name).await {
+        Ok(currency) => Ok(currency),
         Err(error) => Err(common::failed_at(app, error, name).await),
     }
 }
