@@ -59,7 +59,7 @@ async fn measure(databases: &Databases<2>, time: Duration) {
     let look = format!("GET /api/v1/budget/{campaign} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     let [here, there] = three.here_and_there(look.as_bytes(), 200, time).await;
     told("`GET /api/v1/budget/{campaign}` at its owner, 1 connection, median", &here, " ms");
-    told("the same at a node that passes it on, median", &there, " ms");
+    told("this look at a node that passes it on, median", &there, " ms");
     let more: Vec<f64> = there.iter().zip(&here).map(|(there, here)| there - here).collect();
     figure(
         "a request that needs a hop, more at the median",
@@ -72,7 +72,7 @@ async fn measure(databases: &Databases<2>, time: Duration) {
     let spend = post("/api/v1/spend", &spend);
     let [here, there] = three.here_and_there(&spend, 201, time).await;
     told("durable `POST /api/v1/spend` at the owner, 1 connection, median", &here, " ms");
-    told("the same at a node that passes it on, median", &there, " ms");
+    told("this spend at a node that passes it on, median", &there, " ms");
 }
 
 fn told(name: &str, values: &[f64], unit: &str) {
