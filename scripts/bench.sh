@@ -33,7 +33,7 @@ cargo bench --locked --no-run --bench figures
 step "servers"
 servers_start
 export BENCH_ROWS=$rows
-for figures in rules kernel check settle audit up flow-rules flow; do
+for figures in rules kernel check settle audit up cluster flow-rules flow; do
     step "$figures"
     cargo bench --locked --quiet --bench figures -- "$figures"
 done

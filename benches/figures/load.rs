@@ -116,7 +116,7 @@ impl Server {
 fn free_offset() -> u16 {
     let free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
     let mut offsets = std::iter::repeat_with(|| rand::random_range(1_000..15_000_u16));
-    let ports = [8080, 8081, 8082, 8087, 8090, 50_051];
+    let ports = [7940, 8080, 8081, 8082, 8087, 8090, 50_051];
     offsets.find(|offset| ports.iter().all(|port| free(port + offset))).expect("free ports")
 }
 
@@ -216,7 +216,8 @@ pub async fn load(port: u16, requests: &Arc<Vec<Vec<u8>>>, time: Duration) -> Lo
     Load { per_s, p99_us: all.value_at_quantile(0.99) as f64 }
 }
 
-fn campaign(n: usize) -> String {
+/// The name of a campaign.
+pub fn campaign(n: usize) -> String {
     format!("camp_{n:06}")
 }
 

@@ -7,12 +7,14 @@
 //!     cargo bench --bench figures -- settle     # HTTP beside the raw group commit of the same rows
 //!     cargo bench --bench figures -- audit      # HTTP beside a server that keeps no audit
 //!     cargo bench --bench figures -- up         # start of an empty directory, idle memory
+//!     cargo bench --bench figures -- cluster    # three nodes beside one, requests passed on
 //!     cargo bench --bench figures -- flow-rules # auctions decided in process
 //!     cargo bench --bench figures -- flow       # bids over HTTP beside a bare handler
 //!     BENCH_BESIDE=FILE cargo bench --bench figures -- beside   # beside another build of kiki
 //!
 //! `check` needs `KIKI_TEST_REDIS_URL` for its Redis part; `settle`, `audit` and `beside` take
-//! PostgreSQL too when `KIKI_TEST_POSTGRES_URL` names a server. `--seconds N` is the length of a round over HTTP.
+//! PostgreSQL too when `KIKI_TEST_POSTGRES_URL` names a server, and `cluster` needs it.
+//! `--seconds N` is the length of a round over HTTP.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -21,6 +23,7 @@ mod audit;
 mod bare;
 mod beside;
 mod check;
+mod cluster;
 mod flow;
 mod flow_campaigns;
 mod flow_decide;
@@ -67,8 +70,18 @@ fn main() {
     let seconds = args.iter().position(|a| a == "--seconds").and_then(|at| args.get(at + 1));
     let seconds = seconds.map_or(2.0, |text| text.parse().expect("a number of seconds"));
     let time = Duration::from_secs_f64(seconds);
-    let parts =
-        ["rules", "kernel", "check", "settle", "audit", "up", "beside", "flow-rules", "flow"];
+    let parts = [
+        "rules",
+        "kernel",
+        "check",
+        "settle",
+        "audit",
+        "up",
+        "cluster",
+        "beside",
+        "flow-rules",
+        "flow",
+    ];
     let all = !parts.into_iter().any(has);
     if all || has("rules") {
         rules::run();
@@ -95,6 +108,9 @@ fn main() {
         }
         if all || has("up") {
             up::run().await;
+        }
+        if all || has("cluster") {
+            cluster::run(time).await;
         }
         if all || has("flow") {
             flow::run(time).await;
