@@ -35,6 +35,7 @@ use crate::models::shield::hold::Hold;
 use crate::models::shield::money::{Currency, Micros, Rate};
 use crate::models::shield::purse::Authorise;
 use crate::models::shield::seal::MasterKey;
+use crate::models::shield::terms::Terms;
 use crate::store::{
     AccountRow, Committer, CommitterTerms, Outcome, RateRow, SHARDS, Store, StoreError, Write,
 };
@@ -363,8 +364,9 @@ impl Shield {
     /// The currency of a campaign's budget, as it is stored.
     pub async fn currency(&self, name: &BudgetName) -> Result<Currency> {
         let row = self.shared.store.budget(&name.account, &name.budget).await?;
-        let currency = row.ok_or(ShieldError::Absent)?.currency;
-        currency.parse().map_err(|_| ShieldError::Faulted)
+        let terms = row.ok_or(ShieldError::Absent)?.terms;
+        let terms: Terms = serde_json::from_str(&terms).map_err(|_| ShieldError::Faulted)?;
+        Ok(terms.currency)
     }
 
     /// What was seen in memory, where this node is still the one to say so: the look may have waited for long.
