@@ -339,6 +339,10 @@ async fn the_openapi_document_names_every_route() {
             "/api/admin/audit",
             "/api/admin/breakers",
             "/api/admin/breakers/{path}/reset",
+            "/api/admin/cluster",
+            "/api/admin/cluster/nodes/{name}/drain",
+            "/api/admin/cluster/shards/{shard}/move",
+            "/api/admin/cluster/where",
             "/api/admin/dead-letters",
             "/api/admin/events",
             "/api/admin/faults",
@@ -365,6 +369,8 @@ async fn the_openapi_document_names_every_route() {
         "TreeNode",
         "ServiceView",
         "DeadLetter",
+        "ClusterView",
+        "ShardView",
         "ProblemBody",
     ] {
         assert!(json.contains(&format!("\"{schema}\":")), "{schema}");
