@@ -122,7 +122,7 @@ impl Known<'_> {
             roles: row.roles.to_string(),
             version: row.version.clone(),
             joined_us: row.joined_us,
-            lease_left_ms: (row.lease_until_us - self.now_us).div_euclid(1_000),
+            lease_left_ms: row.lease_until_us.saturating_sub(self.now_us).div_euclid(1_000),
             draining: row.draining,
             // By the register's clock when it was read: while it is out of reach, nobody is known to be gone.
             dead: row.dead || row.is_overdue(self.roster.now_us),
@@ -158,7 +158,7 @@ impl Known<'_> {
             },
             owner: owner.map(|owner| self.name(owner).unwrap_or_else(|| owner.to_string())),
             epoch,
-            age_ms: since_us.map(|since_us| (self.now_us - since_us).max(0) / 1_000),
+            age_ms: since_us.map(|since_us| self.now_us.saturating_sub(since_us).max(0) / 1_000),
             heir: heir.map(|heir| self.name(heir).unwrap_or_else(|| heir.to_string())),
             home: self.roster.home(shard).map(|node| node.name.clone()),
         }

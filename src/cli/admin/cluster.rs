@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::super::exit::CliResult;
+use super::super::exit::{CliError, CliResult};
 use super::super::format::{microseconds, table};
 use super::client::Admin;
 use super::print::{list, time, word};
@@ -15,7 +15,6 @@ use super::print::{list, time, word};
 /// one for its. Work is spread in 256 shards; each has one owner at a time.
 #[derive(Debug, Args)]
 #[command(
-    args_conflicts_with_subcommands = true,
     after_long_help = "Examples:\n  kiki admin cluster\n  kiki admin cluster --shards\n  kiki admin cluster --node node-2\n  kiki admin cluster drain node-2"
 )]
 pub struct ClusterCommand {
@@ -76,6 +75,9 @@ enum Action {
 
 /// Runs the command.
 pub async fn run(admin: &Admin, args: ClusterCommand) -> CliResult {
+    if args.shards && args.command.is_some() {
+        return Err(CliError::usage("--shards: goes with `kiki admin cluster` alone"));
+    }
     match args.command {
         None => {
             let query: &[_] = if args.shards { &[("shards", "true".to_owned())] } else { &[] };
