@@ -50,12 +50,15 @@ install_hadolint() {
 # Compose 2 as Debian 13 has it, with the signature that apt checks. It is one program that
 # needs no engine; nothing is installed beside the packages of this machine.
 install_compose() {
-    local folder=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg apt
+    local folder=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg apt mirror
     command -v apt-get >/dev/null && [ -e "$keys" ] ||
         die "docker compose is missing, and this is no Debian to install it on: install its plugin"
     step "installing docker compose from Debian 13"
     mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
-    printf 'deb [signed-by=%s] http://deb.debian.org/debian trixie main\n' "$keys" >"$folder/sources.list"
+    # From wherever this machine has its packages.
+    mirror=$(apt-get indextargets --format '$(SITE) $(CODENAME)' | awk '$2 !~ /-/ { print $1; exit }')
+    [ -n "$mirror" ] || die "docker compose is missing, and apt has no source of packages"
+    printf 'deb [signed-by=%s] %s trixie main\n' "$keys" "$mirror" >"$folder/sources.list"
     apt=(timeout 300 apt-get -q -o "Dir::Etc::SourceList=$folder/sources.list" -o Dir::Etc::SourceParts=-
         -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder/cache" -o APT::Sandbox::User=
         -o Acquire::Languages=none -o Debug::NoLocking=1)

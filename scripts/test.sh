@@ -81,6 +81,8 @@ step "examples in the documentation"
 cargo test --doc --locked --quiet
 step "the API under schemathesis"
 fuzz_api 1000
+step "containers and load balancers"
+bash scripts/deploy-check.sh
 step "servers"
 servers_start
 # The runner's own counts end the output, so it comes last; in a process group of its own, so that

@@ -13,7 +13,7 @@ use rand::RngExt;
 use serde_json::Value;
 
 /// The ports that a server takes, before its offset.
-const PORTS: [u16; 6] = [8080, 8081, 8082, 8087, 8090, 50_051];
+const PORTS: [u16; 7] = [7940, 8080, 8081, 8082, 8087, 8090, 50_051];
 /// Below the ports that systems give to clients.
 const OFFSETS: std::ops::Range<u16> = 2_000..15_000;
 /// A start, with the recovery of what a killed one left.

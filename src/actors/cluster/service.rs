@@ -102,7 +102,7 @@ impl Cluster {
             let roster = cluster.placement.roster();
             let other = roster.nodes.iter().find(|node| node.name == me.name);
             return Err(other
-                .map_or(ClusterError::Silent, |other| ClusterError::Taken(other.address.clone())));
+                .map_or(ClusterError::Silent, |other| ClusterError::Taken(bare(&other.address))));
         }
         cluster.make_sure_of_the_others(speaks, lease + lease / 5).await?;
         let settled = |it: &Placement| it.is_lost() || has_its_own(it, &me);
@@ -134,7 +134,8 @@ impl Cluster {
             return Ok(());
         }
         self.hand_over(Duration::from_secs(2)).await;
-        Err(ClusterError::Stranger(stranger(&self.placement).unwrap_or_default()))
+        let address = stranger(&self.placement).unwrap_or_default();
+        Err(ClusterError::Stranger(bare(&address)))
     }
 
     pub fn placement(&self) -> &Arc<Placement> {
@@ -157,6 +158,11 @@ impl Cluster {
         }
         self.service.drain(patience).await;
     }
+}
+
+/// An address as people read it.
+fn bare(address: &str) -> String {
+    address.split_once("://").map_or(address, |(_, bare)| bare).to_owned()
 }
 
 /// Whether no shard is left that this node could claim.

@@ -144,16 +144,17 @@ impl BudgetActor {
         }
     }
 
-    /// Whether this node owns the budget.
+    /// Whether this node owns the budget, and does not hand it over.
     pub(super) fn is_here(&self) -> bool {
-        self.shared.placement.epoch(self.name.place()) >= 0
+        self.shared.placement.admits(self.name.place())
     }
 
     /// Brings this life in line with where the budget is. `false`: it is over.
     async fn settle_in(&mut self, cx: &mut Cx<Self>) -> bool {
+        let (here, place) = (self.is_here(), self.name.place());
         let State::Live(live) = &mut self.state else { return true };
-        match (live.guest, self.shared.placement.epoch(self.name.place()) >= 0) {
-            (true, true) => {
+        match live.guest {
+            true if here => {
                 // It came to this node: what is held here goes on, beside the authority.
                 let me = live.purse.holder();
                 let load = load::load(Arc::clone(&self.shared), self.name.clone(), false, Some(me));
@@ -163,8 +164,8 @@ impl BudgetActor {
                 }
                 true
             }
-            // It went to another node.
-            (false, false) => {
+            // It went to another node. While it is on its way, what is under way here comes to its end.
+            false if self.shared.placement.epoch(place) < 0 => {
                 cx.stop();
                 false
             }

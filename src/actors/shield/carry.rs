@@ -78,7 +78,7 @@ impl BudgetActor {
             }
             Effect::Ask { lane: Lane::Account, ask } => {
                 let account = BudgetName::account(&self.name.account);
-                if self.shared.placement.epoch(account.place()) < 0 {
+                if !self.shared.placement.admits(account.place()) {
                     if let Some(slice) = Live::lane_slice(&ask) {
                         let ticket = live.ticket();
                         live.askers.insert(ticket.0, Asker::AccountLane(slice));

@@ -3,7 +3,7 @@
 //! ask again, and one operation books once (the simulation in `models/shield/sim` loses and repeats every message).
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ const BETWEEN: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a node may take to say whether it has a hold.
 const LOOK: Duration = Duration::from_secs(1);
+/// Between two attempts to find an authority that moves.
+const AGAIN: Duration = Duration::from_millis(20);
 /// Holds that one message journals.
 const JOURNAL_MAX: usize = 512;
 
@@ -119,6 +121,9 @@ pub fn serve(shared: &Arc<Shared>) {
             let Question { account, budget, ask, holder } = question;
             let name = BudgetName { account: account.into(), budget: budget.into() };
             let holder = holder.map(|(holder, key)| (holder, Home { node: from.0, key }));
+            if !shared.placement.admits(name.place()) {
+                return Ok(Asked::of(Answer::NotOwner));
+            }
             Ok(ask_here(&shared, &name, ask, holder, PATIENCE).await)
         }
     });
@@ -175,26 +180,39 @@ pub async fn ask(
     holder: Option<(HolderId, &str)>,
     patience: Duration,
 ) -> Asked {
+    let began = Instant::now();
     let home = |key: &str| Home { node: shared.incarnation, key: key.to_owned() };
-    match shared.placement.whereabouts(name.place(), BETWEEN.min(patience)).await {
-        Route::Here(_) => {
-            let holder = holder.map(|(holder, key)| (holder, home(key)));
-            ask_here(shared, name, ask, holder, patience).await
+    loop {
+        let left = patience.saturating_sub(began.elapsed());
+        let answer = match shared.placement.whereabouts(name.place(), left).await {
+            Route::Here(_) => {
+                let holder = holder.map(|(holder, key)| (holder, home(key)));
+                ask_here(shared, name, ask.clone(), holder, left).await
+            }
+            Route::There(node) => {
+                let question = Question {
+                    account: name.account.to_string(),
+                    budget: name.budget.to_string(),
+                    ask: ask.clone(),
+                    holder: holder.map(|(holder, key)| (holder, key.to_owned())),
+                };
+                match shared.placement.links().ask_for(node, ASK, &question, left).await {
+                    Ok(asked) => asked,
+                    Err(error) => {
+                        tracing::debug!(%error, budget = %name, node = %node, "the authority of {name} was not reached");
+                        // What may have been done is asked again by whoever wanted it, with the same operation.
+                        let untouched = error.is_untouched();
+                        Asked::of(if untouched { Answer::NotOwner } else { Answer::Unavailable })
+                    }
+                }
+            }
+            Route::Nobody => return Asked::of(Answer::Unavailable),
+        };
+        // Between two owners, and until a dead one is replaced, nobody is.
+        if answer.answer != Answer::NotOwner || began.elapsed() + AGAIN >= patience {
+            return answer;
         }
-        Route::There(node) => {
-            let question = Question {
-                account: name.account.to_string(),
-                budget: name.budget.to_string(),
-                ask,
-                holder: holder.map(|(holder, key)| (holder, key.to_owned())),
-            };
-            let asked = shared.placement.links().ask_for(node, ASK, &question, patience).await;
-            asked.unwrap_or_else(|error| {
-                tracing::debug!(%error, budget = %name, node = %node, "the authority of {name} was not reached");
-                Asked::of(Answer::Unavailable)
-            })
-        }
-        Route::Nobody => Asked::of(Answer::Unavailable),
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

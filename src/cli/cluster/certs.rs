@@ -259,7 +259,8 @@ mod tests {
         let node = NodeNames::parse("node-1").unwrap();
         let issued = issue(&authority, dir, &node, 30, false).unwrap();
         let file = dir.join("kiki.toml");
-        std::fs::write(&file, settings(&authority, &node, &issued)).unwrap();
+        let database = "[store]\ndatabase_url = \"postgres://kiki@localhost/kiki\"\n";
+        std::fs::write(&file, settings(&authority, &node, &issued) + database).unwrap();
         let loaded = crate::config::Loader::new().file(Some(&file)).load().unwrap();
         assert_eq!(loaded.config.cluster.node, "node-1");
         assert_eq!(loaded.config.cluster.cert_file, dir.join("node-1.pem"));
