@@ -42,7 +42,10 @@ impl Modify for NamesNodes {
         let named = api.paths.paths.iter_mut();
         // An order to a node names it, and events are not passed on.
         for (_, item) in named.filter(|(path, _)| *path != NODE_DRAIN && *path != EVENTS) {
-            item.parameters.get_or_insert_default().push(RefOr::T(node.clone()));
+            let operations = [&mut item.get, &mut item.post, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                operation.parameters.get_or_insert_default().push(RefOr::T(node.clone()));
+            }
         }
     }
 }
