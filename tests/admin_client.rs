@@ -60,6 +60,39 @@ async fn removed(RawQuery(query): RawQuery) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
+async fn of_a_node(Query(query): Query<std::collections::HashMap<String, String>>) -> Json<Value> {
+    let name = query.get("node").map_or("this one", String::as_str);
+    Json(json!({"services": [{"name": name, "path": "/shield", "ready": true, "children": {}}]}))
+}
+
+async fn moved(
+    Path(shard): Path<u16>,
+    RawQuery(query): RawQuery,
+    Json(body): Json<Value>,
+) -> impl IntoResponse {
+    assert_eq!((query, &body), (None, &json!({"to": "node-2"})));
+    match shard {
+        17 => {
+            (StatusCode::OK, Json(json!({"shard": 17, "to": "node-2", "done": true, "epoch": 9})))
+        }
+        18 => (StatusCode::ACCEPTED, Json(json!({"shard": 18, "to": "node-2", "done": false}))),
+        _ => {
+            let why = "shard 19 is not moved to node-2: there is no such node";
+            (StatusCode::CONFLICT, Json(json!({"code": "conflict", "detail": why})))
+        }
+    }
+}
+
+async fn found(Query(query): Query<std::collections::HashMap<String, String>>) -> Json<Value> {
+    assert_eq!((&*query["campaign"], &*query["account"], query.len()), ("c 1", "acme", 2));
+    Json(json!({"account": "acme", "campaign": "c 1", "shard": 7, "state": "held", "epoch": 3,
+        "owner": "node-1", "age_ms": 61_000, "home": "node-1"}))
+}
+
+async fn drained(Path(name): Path<String>) -> impl IntoResponse {
+    (StatusCode::ACCEPTED, Json(json!({"node": name, "incarnation": "0", "draining": true})))
+}
+
 /// Serves the answers on a free port and returns the address.
 fn serve() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -74,6 +107,10 @@ fn serve() -> String {
                 .route("/api/admin/actors/{*path}", get(actor))
                 .route("/api/admin/faults", post(refuse))
                 .route("/api/admin/faults/{id}", delete(removed))
+                .route("/api/admin/services", get(of_a_node))
+                .route("/api/admin/cluster/shards/{shard}/move", post(moved))
+                .route("/api/admin/cluster/nodes/{name}/drain", post(drained))
+                .route("/api/admin/cluster/where", get(found))
                 .route("/api/admin/events", get(events));
             axum::serve(listener, routes).await.expect("served");
         });
@@ -130,6 +167,45 @@ fn events_are_followed_and_refusals_are_told_in_their_words() {
     assert_eq!(said, "403 chaos_disabled: faults are off: chaos.enabled is false\n");
     let (output, said) = admin(&url, &["faults", "remove", "3"]);
     assert_eq!((output.status.code(), said.as_str()), (Some(0), "removed\n"));
+}
+
+#[test]
+fn the_cluster_is_steered_and_another_node_is_asked_by_its_name() {
+    let url = serve();
+    for (args, said, code) in [
+        (&["cluster", "move", "17", "node-2"][..], "shard 17: node-2 has it, epoch 9\n", 0),
+        (&["cluster", "move", "18", "node-2"], "shard 18: is on its way to node-2\n", 0),
+        (
+            &["cluster", "move", "19", "node-2"],
+            "409 conflict: shard 19 is not moved to node-2: there is no such node\n",
+            1,
+        ),
+        (&["cluster", "drain", "node-2"], "node-2: hands everything over, and ends\n", 0),
+        (
+            &["cluster", "where", "c 1", "--account", "acme"],
+            "SHARD  STATE  OWNER   EPOCH  SINCE   HEIR  HOME\n\
+             7      held   node-1  3      61.0 s  -     node-1\n",
+            0,
+        ),
+        (
+            &["cluster", "--shards", "drain", "node-2"],
+            "--shards: goes with `kiki admin cluster` alone\n",
+            2,
+        ),
+    ] {
+        let (output, told) = admin(&url, args);
+        assert_eq!((told.as_str(), output.status.code()), (said, Some(code)), "{args:?}");
+    }
+    let (output, _) = admin(&url, &["cluster", "move", "256", "node-2"]);
+    assert_eq!(output.status.code(), Some(2));
+    for (args, name) in [
+        (&["services"][..], "this one"),
+        (&["services", "--node", "node-3"], "node-3"),
+        (&["--node", "node-3", "services"], "node-3"),
+    ] {
+        let (_, told) = admin(&url, args);
+        assert!(told.contains(&format!("\n{name}  ")), "{told}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The ways between nodes: several of them in one process, with certificates of their own.
 
+#[path = "links/admin.rs"]
+mod admin;
 #[path = "links/identity.rs"]
 mod identity;
 #[path = "links/releases.rs"]

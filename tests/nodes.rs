@@ -1,5 +1,7 @@
 //! Several nodes on one database act as one platform: any of them answers, one owns, none overspends.
 
+#[path = "nodes/admin.rs"]
+mod admin;
 #[path = "common/mod.rs"]
 mod common;
 #[path = "nodes/lab.rs"]

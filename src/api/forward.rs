@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response as HttpResponse, Uri, header,
 };
@@ -156,6 +157,15 @@ struct Kept {
 }
 
 impl Kept {
+    fn of(parts: &Parts, body: &Bytes) -> Kept {
+        Kept {
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            headers: parts.headers.clone(),
+            body: body.clone(),
+        }
+    }
+
     /// Whether it does no more when it is done twice.
     fn may_be_repeated(&self) -> bool {
         self.method.is_safe() || self.headers.contains_key("idempotency-key")
@@ -175,24 +185,11 @@ impl ForwardLayer {
             let Ok(answer) = inner.call(Request::from_parts(parts, body)).await;
             return answer;
         }
-        let read = tokio::time::timeout(ARRIVES_WITHIN, axum::body::to_bytes(body, KEPT_MAX)).await;
-        let body = match read {
-            Ok(Ok(body)) => body,
-            Ok(Err(_)) => {
-                return Problem::new(Code::MalformedBody, "the body could not be read")
-                    .into_response();
-            }
-            Err(_) => {
-                return Problem::new(Code::Timeout, "the body did not arrive in time")
-                    .into_response();
-            }
+        let body = match whole(body).await {
+            Ok(body) => body,
+            Err(problem) => return problem.into_response(),
         };
-        let kept = Kept {
-            method: parts.method.clone(),
-            uri: parts.uri.clone(),
-            headers: parts.headers.clone(),
-            body: body.clone(),
-        };
+        let kept = Kept::of(&parts, &body);
         let own = parts.clone();
         let (mut answer, mut wanted) =
             here(&mut inner, Request::from_parts(parts, body.into())).await;
@@ -238,6 +235,33 @@ impl ForwardLayer {
         }
     }
 
+    /// Sends a request to a node that was named, whoever owns what it asks for, and answers what that answers.
+    ///
+    /// # Errors
+    /// It could not be sent, or nobody knows what became of it.
+    pub async fn send_to(
+        &self,
+        node: Incarnation,
+        request: Request,
+        patience: Duration,
+    ) -> Result<Response, Problem> {
+        let (parts, body) = request.into_parts();
+        let kept = Kept::of(&parts, &whole(body).await?);
+        let Ok(_place) = self.places.try_acquire() else {
+            return Err(Problem::new(Code::NotReached, "too many requests wait for other nodes"));
+        };
+        match self.send(node, &kept, patience).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => {
+                Err(Problem::new(Code::Conflict, "another node owns this: ask without naming one"))
+            }
+            Err(error) if error.is_untouched() || kept.method.is_safe() => {
+                Err(Problem::new(Code::NotReached, error.to_string()))
+            }
+            Err(error) => Err(Problem::new(Code::Unanswered, format!("{error}: it may be done"))),
+        }
+    }
+
     /// `None`: it is not the one that answers.
     async fn send(
         &self,
@@ -270,6 +294,16 @@ impl ForwardLayer {
             true => Ok(None),
             false => Ok(Some(response)),
         }
+    }
+}
+
+/// A body that is to be sent on.
+async fn whole(body: Body) -> Result<Bytes, Problem> {
+    let read = axum::body::to_bytes(body, KEPT_MAX);
+    match tokio::time::timeout(ARRIVES_WITHIN, read).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "the body could not be read")),
+        Err(_) => Err(Problem::new(Code::Timeout, "the body did not arrive in time")),
     }
 }
 

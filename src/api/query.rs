@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::Uri;
 use axum::http::request::Parts;
 
 use crate::api::problem::{Code, Problem};
+use crate::models::cluster::node::is_node_name;
 
 const PARAMETER_CHARS_MAX: usize = 1_024;
 
@@ -63,7 +65,41 @@ impl<S: Send + Sync> FromRequestParts<S> for ActorPath {
     }
 }
 
+/// The node that a request of operators names, if it names one.
+///
+/// # Errors
+/// What is named can be no node.
+pub fn named_node(uri: &Uri) -> Result<Option<String>, Problem> {
+    let parameters = Query::<HashMap<String, String>>::try_from_uri(uri);
+    // What cannot be read names nobody; whoever handles the request says what is wrong.
+    let node = parameters.ok().and_then(|Query(mut all)| all.remove("node"));
+    match node.filter(|node| !node.is_empty()) {
+        Some(node) if is_node_name(&node) => Ok(Some(node)),
+        Some(_) => Err(Problem::field("node", "is no name of a node")),
+        None => Ok(None),
+    }
+}
+
 pub fn unknown(path: &str) -> Problem {
     let path: String = path.chars().take(PARAMETER_CHARS_MAX).collect();
     Problem::new(Code::UnknownActor, format!("there is no actor at {path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_named_by_its_name_or_not_at_all() {
+        let named = |uri: &'static str| named_node(&Uri::from_static(uri));
+        assert_eq!(named("/a?depth=1&node=node-2").ok(), Some(Some("node-2".to_owned())));
+        assert_eq!(named("/a?n%6Fde=node%2D2").ok(), Some(Some("node-2".to_owned())));
+        for none in ["/a", "/a?", "/a?node=", "/a?node", "/a?nodes=b"] {
+            assert_eq!(named(none).ok(), Some(None), "{none}");
+        }
+        for bad in ["/a?node=a.b", "/a?node=A", "/a?node=a%2Fb", "/a?node=-", "/a?node=%0A"] {
+            let problem = named(bad).expect_err(bad);
+            assert_eq!((problem.code(), problem.wrong_field()), (Code::InvalidField, Some("node")));
+        }
+    }
 }

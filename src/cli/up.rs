@@ -180,6 +180,8 @@ pub async fn serve(config: Config, warnings: Vec<String>) -> CliResult {
 
     tokio::select! {
         told = &mut signal => told.map_err(CliError::failed)?,
+        // An operator has told this node to hand everything over and end: the same.
+        () = placement.orders().stopped() => {}
         // What is in memory is of a life that is over: the next start reads what is true.
         () = placement.lost() => return Err(CliError::failed(LOST)),
     }

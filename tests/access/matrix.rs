@@ -35,6 +35,8 @@ pub fn request(rule: &Rule, hold: &str, key_id: &str) -> (String, Value) {
             .replace("/holds/{id}", &format!("/holds/{hold}"))
             .replace("/keys/{id}", &format!("/keys/{key_id}"))
             .replace("/faults/{id}", "/faults/7")
+            .replace("/nodes/{name}", "/nodes/none")
+            .replace("{shard}", "17")
             .replace("actors/{*path}", "actors/shield/none/restart")
             .replace("breakers/{*path}", "breakers/shield/none/reset")
             .replace("{*rest}", "index.css"),
@@ -60,6 +62,7 @@ pub fn request(rule: &Rule, hold: &str, key_id: &str) -> (String, Value) {
         ("POST", "/api/v1/corrections/{id}/refuse") => json!({"reason": "asked for"}),
         ("POST", "/api/v1/webhooks") => json!({"url": "https://example.com/", "events": ["*"]}),
         ("POST", "/api/admin/keys/rotate") => json!({"purpose": "audit"}),
+        ("POST", "/api/admin/cluster/shards/{shard}/move") => json!({"to": "none"}),
         ("PUT", "/api/v1/rates") => json!({"currency": "EUR", "rate": 1.1}),
         ("POST", "/api/admin/keys") => {
             json!({"name": "x", "role": "viewer", "scopes": ["health:acme"]})
@@ -239,6 +242,8 @@ async fn every_documented_route_is_in_the_table_and_what_is_not_is_no_way_past_i
                     .replace("{index}", "1")
                     .replace("{customer_id}", "x")
                     .replace("{model}", "none")
+                    .replace("{name}", "none")
+                    .replace("{shard}", "17")
                     .replace("{id}", "1");
                 let method = method.to_uppercase();
                 let call = (method.as_str(), uri.as_str());

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::orders::NotMoved;
 use super::{last_life, metrics, placement::Placement};
 use crate::actors::kernel::{Actor, Cx, Fault, Reply as Promise};
 use crate::actors::shield::now;
 use crate::clock;
 use crate::models::cluster::member::{Effect, Identity, Member, Phase, Reply, Request};
+use crate::models::cluster::node::Incarnation;
 use crate::models::cluster::register::Joined;
 use crate::models::cluster::shard::Shard;
 use crate::models::cluster::terms::ClusterTerms;
@@ -32,6 +34,8 @@ pub struct MemberActor {
     leaving: Vec<Promise<()>>,
     /// Shards whose last stay here is being ended, with the epoch of the next.
     evicting: BTreeMap<Shard, Option<i64>>,
+    /// How often this node has become the owner of a shard.
+    taken: u64,
 }
 
 pub enum Msg {
@@ -41,6 +45,8 @@ pub enum Msg {
     AtRest(Shard),
     /// What was here of a shard that another node has is gone.
     Evicted(Shard),
+    /// An operator gives a shard to another node: answered when it is on its way.
+    HandOver(Shard, Incarnation, Promise<Result<(), NotMoved>>),
     /// Everything that this node serves has come to its end: let it all go.
     Leave(Promise<()>),
 }
@@ -53,6 +59,12 @@ pub struct MemberView {
     pub phase: &'static str,
     pub roles: String,
     pub shards: usize,
+    /// Epochs that this node has got in this life, one with each shard that came: it grows with every move.
+    pub epochs: u64,
+    /// Shards that are on their way to other nodes: coming to rest, or at rest and not let go yet.
+    pub handing_over: usize,
+    /// Shards that others have, of which something is left here that is being ended.
+    pub evicting: usize,
     /// How long the lease holds if nothing is heard.
     pub lease_ms: i64,
     pub nodes: usize,
@@ -79,6 +91,7 @@ impl MemberActor {
             last_error: None,
             leaving: Vec::new(),
             evicting: BTreeMap::new(),
+            taken: 0,
         }
     }
 
@@ -88,6 +101,7 @@ impl MemberActor {
                 Effect::Ask(request) => self.ask(request, cx),
                 Effect::Take { shard, epoch } => {
                     metrics::taken();
+                    self.taken += 1;
                     match self.evicting.get_mut(&shard) {
                         // Nothing of its last stay here may write with the new epoch.
                         Some(next) => *next = Some(epoch),
@@ -161,6 +175,32 @@ impl MemberActor {
         cx.pipe(answer, move |(reply, error)| Msg::Answered(asked, reply, error));
     }
 
+    /// Shards that this node has still, and takes in nothing more for.
+    fn under_way(&self) -> usize {
+        self.member.owned().filter(|(shard, _)| self.member.holds(*shard).is_none()).count()
+    }
+
+    fn hand_over(
+        &mut self,
+        shard: Shard,
+        heir: Incarnation,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), NotMoved> {
+        let now = now();
+        if !self.member.serves(now) {
+            return Err(NotMoved::NoLease);
+        }
+        if self.member.hand_over(now, shard, heir, out) {
+            return Ok(());
+        }
+        let owns = self.member.owned().any(|(own, _)| own == shard);
+        Err(match (self.member.holds(shard), owns) {
+            (Some(_), _) => NotMoved::NoHeir,
+            (None, true) => NotMoved::Closing,
+            (None, false) => NotMoved::NotHere,
+        })
+    }
+
     /// What came of joining, for whoever looks at the logs.
     fn note(&mut self, reply: &Reply) {
         match reply {
@@ -197,7 +237,11 @@ impl Actor for MemberActor {
 
     async fn handle(&mut self, msg: Msg, cx: &mut Cx<Self>) -> Result<(), Fault> {
         let mut out = Vec::new();
-        let heard = matches!(msg, Msg::Answered(..));
+        // An answer without a roster tells nothing new of it.
+        let heard = matches!(
+            msg,
+            Msg::Answered(_, Reply::Joined(..) | Reply::Renewed(Some(_)) | Reply::Looked(_), _)
+        );
         match msg {
             Msg::Tick => {
                 self.member.tick(now(), &mut out);
@@ -219,6 +263,9 @@ impl Actor for MemberActor {
             Msg::AtRest(shard) => {
                 self.placement.set(shard, None);
                 self.member.given(now(), shard, &mut out);
+            }
+            Msg::HandOver(shard, heir, done) => {
+                done.send(self.hand_over(shard, heir, &mut out));
             }
             Msg::Leave(done) => {
                 self.leaving.push(done);
@@ -251,6 +298,9 @@ impl Actor for MemberActor {
             },
             roles: self.member.identity().roles.to_string(),
             shards: self.placement.owned(),
+            epochs: self.taken,
+            handing_over: self.under_way(),
+            evicting: self.evicting.len(),
             lease_ms: lease_us.max(0) / 1_000,
             nodes: self.member.roster().nodes.len(),
             last_error: self.last_error.clone(),
@@ -267,6 +317,7 @@ impl Actor for MemberActor {
             Msg::Answered(..) => "answered",
             Msg::AtRest(_) => "at rest",
             Msg::Evicted(_) => "evicted",
+            Msg::HandOver(..) => "hand over",
             Msg::Leave(_) => "leave",
         }
     }

@@ -6,13 +6,17 @@ mod last_life;
 pub mod links;
 mod member;
 mod metrics;
+mod orders;
 mod placement;
 mod service;
+mod shown;
 mod tenants;
 
 pub use links::{LinkSettings, LinkView, Links};
 pub use member::MemberView;
 pub use metrics::describe;
+pub use orders::{NotMoved, Orders};
 pub use placement::Placement;
 pub use service::{Cluster, ClusterError, ClusterSettings};
+pub use shown::{ClusterView, NodeView, ShardCounts, ShardState, ShardView};
 pub use tenants::{Tenant, Tenants};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::links::Links;
+use super::orders::Orders;
 use super::tenants::Tenants;
 use crate::clock;
 use crate::models::cluster::member::Route;
@@ -43,7 +44,10 @@ pub struct Placement {
     lost: AtomicBool,
     leaving: AtomicBool,
     roster: Mutex<Arc<Roster>>,
+    /// When that was read, on this node's monotonic clock.
+    read_us: AtomicI64,
     changed: Notify,
+    orders: Orders,
 }
 
 /// Lives of which it is certain that their processes have ended. That a lease is over proves nothing: whoever
@@ -77,7 +81,9 @@ impl Placement {
             lost: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
             roster: Mutex::default(),
+            read_us: AtomicI64::new(i64::MIN),
             changed: Notify::new(),
+            orders: Orders::default(),
         })
     }
 
@@ -209,6 +215,16 @@ impl Placement {
         Arc::clone(&self.roster.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// When that was read, on this node's monotonic clock; `None`: not yet.
+    pub(super) fn read_us(&self) -> Option<i64> {
+        Some(self.read_us.load(Relaxed)).filter(|us| *us != i64::MIN)
+    }
+
+    /// What operators tell this node.
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
     /// This node was told to stop: it answers on, and says that it is not ready.
     pub fn begin_leaving(&self) {
         self.leaving.store(true, Relaxed);
@@ -277,6 +293,7 @@ impl Placement {
         self.until_us.store(until_us, Relaxed);
         if let Some(roster) = roster {
             *self.roster.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(roster);
+            self.read_us.store(clock::mono_us(), Relaxed);
         }
         self.changed.notify_waiters();
     }

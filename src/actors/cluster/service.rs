@@ -94,6 +94,7 @@ impl Cluster {
                 let (store, terms, me) = (store.clone(), terms.clone(), identity.clone());
                 MemberActor::new(store, terms, me, Arc::clone(&own), data_dir.clone())
             })?;
+        placement.orders().carried_out_by(member.clone());
         let cluster = Cluster { service: Arc::new(service), member, placement };
         let lease = Duration::from_micros(lease_us.unsigned_abs());
         let joined = |it: &Placement| it.serves() || it.is_lost();

@@ -14,11 +14,12 @@ use tower::{Layer, Service};
 
 use super::caller::{Arrived, Call};
 use super::local::foreign;
-use super::routes::{Found, Listener, Needs, Rule, find};
+use super::routes::{ADMIN_API, Found, Listener, Needs, Rule, find};
 use crate::access::{Act, ActOutcome, Door, Proof, Refusal};
 use crate::api::gate;
 use crate::api::peer::Peer;
 use crate::api::problem::{Code, Problem};
+use crate::api::query::named_node;
 use crate::clock;
 use crate::models::access::{Decision, Identity, Names};
 
@@ -118,7 +119,13 @@ impl Told {
             Found::Methods(rules) => rules.first().map_or(NO_ROUTE, |rule| rule.path),
             Found::Nothing => NO_ROUTE,
         };
-        let path = request.uri().path().chars().take(SUBJECT_CHARS_MAX).collect();
+        let mut path: String = request.uri().path().chars().take(SUBJECT_CHARS_MAX).collect();
+        // An order to what is on another node is none to what has the same path here.
+        if route.starts_with(ADMIN_API)
+            && let Ok(Some(node)) = named_node(request.uri())
+        {
+            path = format!("{path}?node={node}");
+        }
         let request_id = gate::request_id(request.headers());
         Told { path, route, request_id, at_us: clock::wall_us() }
     }

@@ -175,6 +175,13 @@ const HEALTH: &[Rule] = &[
     rule("GET", "/metrics", All(Read)),
 ];
 
+/// What all routes of operators begin with.
+pub const ADMIN_API: &str = "/api/admin/";
+/// The order to a node, which is sent to that one.
+pub const NODE_DRAIN: &str = "/api/admin/cluster/nodes/{name}/drain";
+/// The one answer that does not end.
+pub const EVENTS: &str = "/api/admin/events";
+
 const ADMIN: &[Rule] = &[
     rule("GET", "/", Public),
     rule("GET", "/health", Public),
@@ -190,9 +197,13 @@ const ADMIN: &[Rule] = &[
     rule("GET", "/api/admin/tree", All(Read)),
     rule("GET", "/api/admin/breakers", All(Read)),
     acts("POST", "/api/admin/breakers/{*path}", All(Administer), "admin.breaker_reset"),
+    rule("GET", "/api/admin/cluster", All(Read)),
+    rule("GET", "/api/admin/cluster/where", All(Read)),
+    acts("POST", NODE_DRAIN, All(Administer), "cluster.node_drained"),
+    acts("POST", "/api/admin/cluster/shards/{shard}/move", All(Administer), "cluster.shard_moved"),
     rule("GET", "/api/admin/dead-letters", All(Read)),
     rule("GET", "/api/admin/services", All(Read)),
-    rule("GET", "/api/admin/events", All(Read)),
+    rule("GET", EVENTS, All(Read)),
     rule("GET", "/api/admin/audit", All(Read)),
     rule("GET", "/api/admin/faults", All(Read)),
     acts("POST", "/api/admin/faults", INJECT, "fault.set"),
@@ -343,6 +354,8 @@ impl Rule {
     /// The event of a request; one route takes several orders.
     pub fn event_of(&self, path: &str) -> Option<&'static str> {
         let event = self.event?;
+        // An order to another node names it behind its path.
+        let path = path.split('?').next().unwrap_or_default();
         Some(match (event, path.rsplit('/').next()) {
             ("admin.actor_ordered", Some("restart")) => "admin.actor_restarted",
             ("admin.actor_ordered", Some("drain")) => "admin.actor_drained",
@@ -426,6 +439,21 @@ mod tests {
             assert_eq!(rule.service(Listener::Grpc), want, "{rule:?}");
         }
         assert!(Listener::Flow.rules().iter().all(|rule| rule.service(Listener::Flow) == "flow"));
+    }
+
+    #[test]
+    fn an_order_to_another_node_is_the_same_event() {
+        let Found::Rule(rule) = find(Listener::Admin, &Method::POST, "/api/admin/actors/{*path}")
+        else {
+            panic!("no rule")
+        };
+        for (path, event) in [
+            ("/api/admin/actors/a/restart", "admin.actor_restarted"),
+            ("/api/admin/actors/a/stop?node=b", "admin.actor_stopped"),
+            ("/api/admin/actors/a/x?node=drain", "admin.actor_ordered"),
+        ] {
+            assert_eq!(rule.event_of(path), Some(event), "{path}");
+        }
     }
 
     #[test]

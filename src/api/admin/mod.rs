@@ -1,9 +1,11 @@
 //! The operators' API on one page: actors, their orders, the tree, breakers, dead letters,
-//! services, faults, live events and API keys.
+//! services, the cluster, faults, live events and API keys.
 
 mod actors;
 mod breakers;
+mod cluster;
 mod dead_letters;
+mod elsewhere;
 mod events;
 mod faults;
 mod keys;
@@ -21,6 +23,9 @@ use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use utoipa::OpenApi;
 
+pub use elsewhere::reached_by_name;
+
+use self::elsewhere::NamesNodes;
 use super::access::{GuardLayer, Listener};
 use super::docs::{self, Proofs};
 use super::gate::{self, Gate};
@@ -57,7 +62,8 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
     info(
         title = "KIKI admin",
         description = "Every actor of this process: its state, mailbox, times, restarts and errors, without asking \
-            it; orders to it; faults on purpose.",
+            it; orders to it; faults on purpose. With `node=NAME` in the query any node answers for another one, except with \
+            its event stream.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
     paths(
@@ -67,6 +73,10 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
         tree::tree,
         breakers::list,
         breakers::reset,
+        cluster::show,
+        cluster::find,
+        cluster::drain,
+        cluster::order,
         dead_letters::list,
         services::list,
         faults::list,
@@ -81,7 +91,7 @@ pub(super) type Ctx = axum::extract::State<Arc<Admin>>;
         events::events
     ),
     components(schemas(ProblemBody, Sort)),
-    modifiers(&Proofs)
+    modifiers(&Proofs, &NamesNodes)
 )]
 pub struct AdminDoc;
 
@@ -121,8 +131,10 @@ pub fn listener(registry: Registry, chaos_enabled: bool, app: &Arc<App>) -> Rout
         Router::new().route("/api/admin/audit", get(search::list_any)).with_state(Arc::clone(app));
     let all = all.merge(audit);
     let all = all.merge(rotate::routes(Arc::clone(app)));
+    let all = all.merge(cluster::routes(Arc::clone(app)));
     let all = all.merge(super::health::routes(Arc::clone(app)));
-    around(with_fallbacks(all), "admin", TIME_MAX, GuardLayer::new(door, Listener::Admin))
+    let all = reached_by_name(with_fallbacks(all), app.shield.placement());
+    around(all, "admin", TIME_MAX, GuardLayer::new(door, Listener::Admin))
 }
 
 /// The gate and the guard around the routes of a listener that operators and probes use.

@@ -18,17 +18,19 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Admin {
     client: Client,
     base: String,
+    /// The node that is to answer, through the one that is reached.
+    node: Option<String>,
     /// Print answers as they are.
     pub json: bool,
 }
 
 impl Admin {
-    /// The API under `base`; nothing is sent yet.
+    /// The API under `base`, of `node` where one is named; nothing is sent yet.
     ///
     /// # Errors
     /// The HTTP client cannot be set up, or a file of TLS is not good.
     pub fn new(
-        base: &str,
+        (base, node): (&str, Option<String>),
         tls: &TlsArgs,
         json: bool,
         headers: HeaderMap,
@@ -36,13 +38,15 @@ impl Admin {
         let client = tls.client(base)?.connect_timeout(Duration::from_secs(5));
         let client = client.default_headers(headers).build();
         let base = format!("{base}/api/admin");
-        Ok(Self { client: client.map_err(CliError::failed)?, base, json })
+        Ok(Self { client: client.map_err(CliError::failed)?, base, node, json })
     }
 
     /// A request to `path`, which begins with a slash and is encoded already.
     pub fn request(&self, method: Method, path: &str, query: &[(&str, String)]) -> RequestBuilder {
+        let node = self.node.iter().map(|node| ("node", node));
+        let query = query.iter().map(|(name, value)| (*name, value)).chain(node);
         let query: Vec<String> =
-            query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+            query.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         let mark = if query.is_empty() { "" } else { "?" };
         self.client.request(method, format!("{}{path}{mark}{}", self.base, query.join("&")))
     }
@@ -114,7 +118,8 @@ pub fn url_path(actor: &str) -> String {
     parts.map(|part| format!("/{}", encoded(part))).collect()
 }
 
-fn encoded(text: &str) -> String {
+/// A part of a URL.
+pub fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {

@@ -4,6 +4,7 @@ mod actor;
 mod actors;
 mod breakers;
 mod client;
+mod cluster;
 mod dead_letters;
 mod events;
 mod faults;
@@ -18,10 +19,10 @@ use super::server_args::ServerArgs;
 use super::tls_args::TlsArgs;
 use client::Admin;
 
-/// Look into a running node: its actors, breakers, faults and events
+/// Look into a running node and its cluster: actors, breakers, shards, faults and events
 ///
-/// Reads the admin API of a node (port 8090). Everything is printed for people; --json prints the
-/// answers as they are.
+/// Reads the admin API of a node (port 8090), and through it that of any other node with --node.
+/// Everything is printed for people; --json prints the answers as they are.
 #[derive(Debug, Args)]
 pub struct AdminCommand {
     /// The admin API's address [environment: KIKI_ADMIN_URL] [default: the configured one,
@@ -32,6 +33,10 @@ pub struct AdminCommand {
     /// Print the API's JSON instead of tables
     #[arg(long, global = true)]
     json: bool,
+
+    /// The node that is to answer, through the one that is reached [default: the one that is reached]
+    #[arg(long, value_name = "NODE", global = true)]
+    node: Option<String>,
 
     #[command(flatten)]
     server: ServerArgs,
@@ -49,6 +54,7 @@ enum Action {
     Actors(actors::ActorsArgs),
     Actor(actor::ActorArgs),
     Breakers(breakers::BreakersArgs),
+    Cluster(cluster::ClusterCommand),
     Faults(faults::FaultsCommand),
     Events(events::EventsArgs),
     Services(services::ServicesArgs),
@@ -58,12 +64,13 @@ enum Action {
 /// Runs the command.
 pub async fn run(args: AdminCommand) -> CliResult {
     let base = args.server.url(args.url.as_deref(), |server| server.admin_addr())?;
-    let admin = Admin::new(&base, &args.tls, args.json, args.server.headers()?)?;
+    let admin = Admin::new((&base, args.node), &args.tls, args.json, args.server.headers()?)?;
     match args.command {
         Action::Tree(args) => tree::run(&admin, &args).await,
         Action::Actors(args) => actors::run(&admin, &args).await,
         Action::Actor(args) => actor::run(&admin, &args).await,
         Action::Breakers(args) => breakers::run(&admin, &args).await,
+        Action::Cluster(args) => cluster::run(&admin, args).await,
         Action::Faults(args) => faults::run(&admin, args).await,
         Action::Events(args) => events::run(&admin, &args).await,
         Action::Services(_) => services::run(&admin).await,

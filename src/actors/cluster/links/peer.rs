@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::LinkError;
 use super::line::Line;
@@ -38,7 +39,7 @@ struct Seen {
     told: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LinkState {
     /// It was not reached yet.
@@ -49,7 +50,7 @@ pub enum LinkState {
 }
 
 /// The way to another node, as operators see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct LinkView {
     pub node: String,
     pub incarnation: String,
