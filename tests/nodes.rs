@@ -43,7 +43,7 @@ async fn any_node_answers_for_what_another_one_owns() {
     }
     // What people allow is the same everywhere, and a no is a no at once.
     let grant = json!({"customer_id": "ann", "consent_type": "targeting", "legal_basis": "consent", "source": "web"});
-    let allowed = "/api/v1/consent/check?customer_id=ann&purpose=targeting";
+    let allowed = "/api/v1/consent/check?customer_id=ann&type=targeting";
     let (status, answer) = lab.nodes[0].post("/consent/grant", &grant).await;
     assert!((200..300).contains(&status), "{status} {answer}");
     for node in &lab.nodes {
