@@ -4,6 +4,12 @@
 mod common;
 #[path = "nodes/lab.rs"]
 mod lab;
+#[path = "nodes/load.rs"]
+mod load;
+#[path = "nodes/partitions.rs"]
+mod partitions;
+#[path = "nodes/wires.rs"]
+mod wires;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
