@@ -1,13 +1,21 @@
 //! Several nodes on one database act as one platform: any of them answers, one owns, none overspends.
 
+#[path = "nodes/balancer.rs"]
+mod balancer;
 #[path = "common/mod.rs"]
 mod common;
+#[path = "nodes/databases.rs"]
+mod databases;
 #[path = "nodes/lab.rs"]
 mod lab;
 #[path = "nodes/load.rs"]
 mod load;
 #[path = "nodes/partitions.rs"]
 mod partitions;
+#[path = "nodes/servers.rs"]
+mod servers;
+#[path = "nodes/strangers.rs"]
+mod strangers;
 #[path = "nodes/wires.rs"]
 mod wires;
 

@@ -38,13 +38,10 @@ impl Watch {
                     let owner = row.get::<String, _>(2);
                     if let Some((before, whose)) = seen.get(&shard) {
                         assert!(epoch >= *before, "shard {shard}: {before}, then {epoch}");
-                        let same = epoch > *before || owner == *whose || owner.is_empty();
+                        let same = epoch > *before || owner == *whose;
                         assert!(same, "shard {shard}: {owner} in the epoch of {whose}");
                     }
-                    // Who let it go was its owner in this epoch still.
-                    if !owner.is_empty() || seen.get(&shard).is_none_or(|it| epoch > it.0) {
-                        seen.insert(shard, (epoch, owner));
-                    }
+                    seen.insert(shard, (epoch, owner));
                 }
                 looks += 1;
                 tokio::time::sleep(Duration::from_millis(50)).await;
