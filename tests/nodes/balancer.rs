@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,6 +45,9 @@ impl Front {
             }
         }
         let folder = tempfile::tempdir().expect("a folder");
+        // PostgreSQL is run by another user where this is root, who has to reach what is in there.
+        let open = std::fs::Permissions::from_mode(0o711);
+        std::fs::set_permissions(folder.path(), open).expect("opened");
         for _ in 0..10 {
             let offset = rand::rng().random_range(2_000..12_000);
             match Front::at(&folder, nodes, offset) {
@@ -109,14 +113,16 @@ impl Front {
         self.folder.path().join("cluster")
     }
 
-    /// Ends a node in good order, and starts it again as the cluster says.
-    fn restart(&mut self, node: &str) {
+    /// Ends a node in good order; the order that starts it again, as the cluster prints it.
+    fn end(&self, node: &str) -> String {
         let pid = Pid::from_raw(self.nodes[node]).expect("a process");
         kill_process(pid, Signal::TERM).expect("sent");
         let ended = self.line(&format!("{node} (pid "));
         assert!(ended.contains("exit status: 0"), "{ended}");
-        let line = self.line("  start it again: ");
-        let order = line.trim_start_matches("  start it again: ");
+        self.line("  start it again: ").trim_start_matches("  start it again: ").to_owned()
+    }
+
+    fn start(&mut self, order: &str) {
         let mut shell = Command::new("sh");
         shell.args(["-c", order]).process_group(0);
         let quiet = shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -188,10 +194,10 @@ async fn all_are_up(cluster: &Path) {
     }
 }
 
-/// Waits until the balancer sends nothing to a node.
+/// Waits until the balancer knows that a node is gone.
 async fn is_out(cluster: &Path, node: &str) {
     let began = Instant::now();
-    while seen(cluster).await.get(node).is_none_or(|state| state == "UP") {
+    while !seen(cluster).await.get(node).is_some_and(|state| state.starts_with("DOWN")) {
         assert!(began.elapsed() < STARTS_WITHIN, "{node} is taken for ready");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -235,8 +241,9 @@ async fn a_rolling_restart_behind_the_balancer_fails_no_request() {
     }
     for node in ["node-1", "node-2", "node-3"] {
         let began = Instant::now();
-        tokio::task::block_in_place(|| front.restart(node));
+        let order = tokio::task::block_in_place(|| front.end(node));
         is_out(&cluster, node).await;
+        front.start(&order);
         all_are_up(&cluster).await;
         println!("{node} was out for {:?}", began.elapsed());
     }

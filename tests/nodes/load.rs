@@ -168,7 +168,7 @@ impl Shared {
         let micros = self.next.fetch_add(1, Relaxed);
         let amount = micros as f64 / 1e6;
         let booked = micros.cast_signed();
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             let campaign = format!("wide_campaign_{}", n / 2 % WIDE);
             let body = json!({"campaign_id": campaign, "amount": amount});
             return match self.insist(http, n, "/api/v1/spend", &body, Some(key)).await {

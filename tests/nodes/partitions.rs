@@ -106,7 +106,7 @@ async fn nodes_that_hear_each_other_one_way_only_spend_nothing_twice_and_heal() 
     for direction in [Direction::There, Direction::Back] {
         wires[1].stop(direction);
         second_is("away", &lab, Duration::from_secs(8)).await;
-        load.proceed(20, Duration::from_secs(20)).await;
+        load.proceed(1, Duration::from_secs(20)).await;
         wires[1].heal();
         second_is("up", &lab, Duration::from_secs(8)).await;
         let calm = load.calm(Duration::from_secs(10)).await;

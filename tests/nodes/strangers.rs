@@ -1,5 +1,6 @@
 //! Who knocks at the links of nodes without being one.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::lab::{Lab, links, member};
+use crate::lab::{Lab, links};
 use crate::load::allocate;
 
 const SILENT: usize = 1_000;
@@ -27,11 +28,11 @@ fn many_files() {
 async fn say_nothing(to: SocketAddr, stop: Arc<AtomicBool>) -> usize {
     let mut silent = Vec::new();
     let mut opened = 0;
-    while !stop.load(Relaxed) {
+    while !stop.load(Relaxed) || opened < SILENT {
         // Those that were closed there are opened anew, so that there is always somebody to wait for.
         silent.retain(|stream: &TcpStream| {
-            let closed = matches!(stream.try_read(&mut [0; 16]), Ok(0));
-            !closed && stream.peer_addr().is_ok()
+            let heard = stream.try_read(&mut [0; 16]);
+            heard.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
         });
         if silent.len() < SILENT
             && let Ok(stream) = TcpStream::connect(to).await
