@@ -44,7 +44,7 @@ impl Watch {
                     seen.insert(shard, (epoch, owner));
                 }
                 looks += 1;
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
             looks
         });
