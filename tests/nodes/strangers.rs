@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::lab::{Lab, links};
+use crate::lab::{Lab, links, member};
 use crate::load::allocate;
 
 const SILENT: usize = 1_000;
@@ -123,6 +123,29 @@ async fn a_node_of_another_authority_is_not_let_in() {
         let campaign = lab.campaign_of((at + 1) % 3, &format!("camp_{at}")).await;
         allocate(&lab.nodes[at], &campaign, 100).await;
     }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_nobody_reaches_takes_no_shards() {
+    let Some(mut lab) = Lab::prepare("unreached", 3, &["shield.window_cap=1000000"]).await else {
+        return;
+    };
+    for node in 1..=3 {
+        lab.join(node, &[]);
+    }
+    lab.settle().await;
+    lab.certify("elsewhere", 4..=4);
+    lab.join(4, &elsewhere(&lab));
+    // Twice as long as the others wait before they hand shards to a new node, they are asked for all kinds of things.
+    let (began, mut n) = (Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(6) {
+        let (node, campaign) = (&lab.nodes[n % 3], format!("camp_{n}"));
+        allocate(node, &campaign, 100).await;
+        assert_eq!(member(&lab.nodes[3]).await["shards"], 0, "shards that nobody reaches");
+        n += 1;
+    }
+    lab.nodes.truncate(3);
     lab.close().await;
 }
 
