@@ -2,10 +2,24 @@
 
 #[path = "nodes/admin.rs"]
 mod admin;
+#[path = "nodes/balancer.rs"]
+mod balancer;
 #[path = "common/mod.rs"]
 mod common;
+#[path = "nodes/databases.rs"]
+mod databases;
 #[path = "nodes/lab.rs"]
 mod lab;
+#[path = "nodes/load.rs"]
+mod load;
+#[path = "nodes/partitions.rs"]
+mod partitions;
+#[path = "nodes/servers.rs"]
+mod servers;
+#[path = "nodes/strangers.rs"]
+mod strangers;
+#[path = "nodes/wires.rs"]
+mod wires;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};

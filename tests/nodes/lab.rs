@@ -1,5 +1,7 @@
 //! Nodes of one cluster as real processes on one database, with certificates of their own.
 
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,31 +19,14 @@ pub struct Lab {
     folder: TempDir,
     server: String,
     database: String,
-    url: String,
+    pub url: String,
     settings: Vec<String>,
 }
 
 impl Lab {
     /// So many nodes, each with its part of the shards. `None` where no database is named.
     pub async fn open(name: &str, nodes: usize, settings: &[&str]) -> Option<Lab> {
-        let Ok(server) = std::env::var("KIKI_TEST_POSTGRES_URL") else {
-            eprintln!("skipped: KIKI_TEST_POSTGRES_URL is not set");
-            return None;
-        };
-        let database = format!("kiki_{name}_{}", std::process::id());
-        sql(&server, &format!("CREATE DATABASE {database}")).await;
-        let (base, query) = server.split_once('?').map_or((&*server, ""), |(b, q)| (b, q));
-        let url = format!("{}/{database}?{query}", base.rsplit_once('/').expect("a database").0);
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut certs = command();
-        certs.args(["cluster", "certs", "--dir"]).arg(folder.path().join("certs"));
-        for node in 1..=nodes {
-            certs.args(["--node", &format!("node-{node}")]);
-        }
-        let made = certs.output().expect("kiki runs");
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let settings = settings.iter().map(|s| (*s).to_owned()).collect();
-        let mut lab = Lab { nodes: Vec::new(), folder, server, database, url, settings };
+        let mut lab = Lab::prepare(name, nodes, settings).await?;
         for node in 1..=nodes {
             lab.join(node, &[]);
         }
@@ -49,7 +34,40 @@ impl Lab {
         Some(lab)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A database and certificates for so many nodes, of which none runs yet.
+    pub async fn prepare(name: &str, nodes: usize, settings: &[&str]) -> Option<Lab> {
+        let Ok(server) = std::env::var("KIKI_TEST_POSTGRES_URL") else {
+            eprintln!("skipped: KIKI_TEST_POSTGRES_URL is not set");
+            return None;
+        };
+        Some(Lab::prepare_on(server, name, nodes, settings).await)
+    }
+
+    /// The same on a server of PostgreSQL that the test has for itself.
+    pub async fn prepare_on(server: String, name: &str, nodes: usize, settings: &[&str]) -> Lab {
+        let database = format!("kiki_{name}_{}", std::process::id());
+        sql(&server, &format!("CREATE DATABASE {database}")).await;
+        let (base, query) = server.split_once('?').map_or((&*server, ""), |(b, q)| (b, q));
+        let url = format!("{}/{database}?{query}", base.rsplit_once('/').expect("a database").0);
+        let folder = tempfile::tempdir().expect("a folder");
+        let settings = settings.iter().map(|s| (*s).to_owned()).collect();
+        let lab = Lab { nodes: Vec::new(), folder, server, database, url, settings };
+        lab.certify("certs", 1..=nodes);
+        lab
+    }
+
+    /// Certificates for nodes, of an authority that is made with them.
+    pub fn certify(&self, dir: &str, nodes: RangeInclusive<usize>) {
+        let mut certs = command();
+        certs.args(["cluster", "certs", "--dir"]).arg(self.path(dir));
+        for node in nodes {
+            certs.args(["--node", &format!("node-{node}")]);
+        }
+        let made = certs.output().expect("kiki runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -77,6 +95,11 @@ impl Lab {
         settings.extend_from_slice(own);
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
         self.nodes.push(Server::start(&data, &settings));
+    }
+
+    /// Where a node that runs takes links of others.
+    pub fn link_address(&self, at: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 7940 + self.nodes[at].offset))
     }
 
     /// Waits until all nodes are in, and each has its part of the shards.
@@ -136,6 +159,17 @@ impl Lab {
         row.expect("a row").try_get::<i64, _>(0).expect("a number")
     }
 
+    /// Rows of a name and a number out of the database.
+    pub async fn rows(&self, query: &str) -> Vec<(String, i64)> {
+        let mut conn = AnyConnection::connect(&self.url).await.expect("a connection");
+        let rows = sqlx::query(AssertSqlSafe(query.to_owned())).fetch_all(&mut conn).await;
+        let rows = rows.expect("rows");
+        let read = rows
+            .iter()
+            .map(|row| Some((row.try_get::<String, _>(0).ok()?, row.try_get::<i64, _>(1).ok()?)));
+        read.collect::<Option<_>>().expect("a name and a number")
+    }
+
     pub async fn close(mut self) {
         self.nodes.clear();
         sql(&self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.database)).await;
@@ -157,6 +191,19 @@ pub async fn try_member(node: &Server) -> Option<Value> {
     let url = node.admin_url("/api/admin/actors/cluster/member");
     let answer = client().get(&url).timeout(Duration::from_secs(2)).send().await.ok()?;
     Some(answer.json::<Value>().await.ok()?["view"].clone())
+}
+
+/// The ways from a node to the others, as operators see them: the other's name, and how it stands.
+pub async fn links(node: &Server) -> Vec<(String, String, Value)> {
+    let url = node.admin_url("/api/admin/actors/cluster/links");
+    let answer = client().get(&url).timeout(Duration::from_secs(2)).send().await;
+    let view = answer.expect("an answer").json::<Value>().await.expect("JSON")["view"].clone();
+    let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+    let links = view["links"].as_array().cloned().unwrap_or_default();
+    links
+        .iter()
+        .map(|link| (text(&link["node"]), text(&link["state"]), link["last_error"].clone()))
+        .collect()
 }
 
 /// What became of an authorisation: its hold, or the status.
