@@ -8,13 +8,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::orders::NotMoved;
-use super::{last_life, metrics, placement::Placement};
+use super::{last_life, metrics, placement::Placement, reach};
 use crate::actors::kernel::{Actor, Cx, Fault, Reply as Promise};
 use crate::actors::shield::now;
 use crate::clock;
 use crate::models::cluster::member::{Effect, Identity, Member, Phase, Reply, Request};
 use crate::models::cluster::node::Incarnation;
 use crate::models::cluster::register::Joined;
+use crate::models::cluster::roster::Roster;
 use crate::models::cluster::shard::Shard;
 use crate::models::cluster::terms::ClusterTerms;
 use crate::store::Store;
@@ -36,6 +37,8 @@ pub struct MemberActor {
     evicting: BTreeMap<Shard, Option<i64>>,
     /// How often this node has become the owner of a shard.
     taken: u64,
+    /// The register as it was read last.
+    read: Roster,
 }
 
 pub enum Msg {
@@ -92,6 +95,7 @@ impl MemberActor {
             leaving: Vec::new(),
             evicting: BTreeMap::new(),
             taken: 0,
+            read: Roster::default(),
         }
     }
 
@@ -138,6 +142,12 @@ impl MemberActor {
         // A question about the lease that takes longer is asked anew, in good time.
         let patience = Duration::from_micros(self.terms.patience_us().max(1).unsigned_abs());
         let asked = request.clone();
+        let reached = reach::reached(self.placement.links());
+        if matches!(asked, Request::Claim(_)) && reach::is_cut_off(&self.read, me, &reached) {
+            let why = "no other node is reached: this one claims nothing".to_owned();
+            let waits = async move { why };
+            return cx.pipe(waits, move |why| Msg::Answered(asked, Reply::Failed, Some(why)));
+        }
         let answer = async move {
             let asking = async {
                 Ok::<Reply, crate::store::StoreError>(match &request {
@@ -201,6 +211,22 @@ impl MemberActor {
         })
     }
 
+    /// A reply as this node may act on it, with its roster kept as it was read.
+    fn seen(&mut self, reply: Reply) -> Reply {
+        let reached = reach::reached(self.placement.links());
+        let me = self.member.incarnation();
+        let mut seen = |roster: Box<Roster>| {
+            self.read = (*roster).clone();
+            Box::new(reach::as_reached(*roster, me, &reached))
+        };
+        match reply {
+            Reply::Joined(joined, roster) => Reply::Joined(joined, seen(roster)),
+            Reply::Renewed(Some(roster)) => Reply::Renewed(Some(seen(roster))),
+            Reply::Looked(roster) => Reply::Looked(seen(roster)),
+            other => other,
+        }
+    }
+
     /// What came of joining, for whoever looks at the logs.
     fn note(&mut self, reply: &Reply) {
         match reply {
@@ -253,6 +279,7 @@ impl Actor for MemberActor {
                     self.last_error = error;
                 }
                 self.note(&reply);
+                let reply = self.seen(reply);
                 self.member.answered(now(), &asked, reply, &mut out);
             }
             Msg::Evicted(shard) => {
@@ -274,7 +301,7 @@ impl Actor for MemberActor {
             }
         }
         self.carry_out(out, cx);
-        let roster = heard.then(|| self.member.roster().clone());
+        let roster = heard.then(|| self.read.clone());
         self.placement.publish(self.member.until_us(), roster);
         let lease_us = self.member.until_us().saturating_sub(clock::mono_us());
         metrics::state(self.placement.owned(), lease_us.max(-1_000_000));

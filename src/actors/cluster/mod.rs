@@ -8,6 +8,7 @@ mod member;
 mod metrics;
 mod orders;
 mod placement;
+mod reach;
 mod service;
 mod shown;
 mod tenants;

@@ -117,7 +117,10 @@ impl BudgetActor {
                 live.ask(*ask, Asker::Far(reply));
             }
             Msg::Answered { ticket, asked } => {
-                live.left = asked.left.or(live.left);
+                // What an account has left says nothing of the campaign.
+                if !matches!(live.askers.get(&ticket), Some(Asker::AccountLane(_))) {
+                    live.left = asked.left.or(live.left);
+                }
                 self.answered(ticket, asked.answer);
             }
             Msg::Near { hold, wish, reply } => {
