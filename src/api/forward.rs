@@ -15,6 +15,7 @@ use axum::http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response as HttpResponse, Uri, header,
 };
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const WORTH_IT: Duration = Duration::from_millis(20);
 /// Between two attempts where the nodes do not agree yet on who owns a shard.
 const AGAIN: Duration = Duration::from_millis(20);
+/// Where exchanges ask for bids.
+const BIDS: &str = "/openrtb2/bid";
 /// What the answering node says where it is not the one, either.
 const MOVED: HeaderName = HeaderName::from_static("x-kiki-moved");
 
@@ -138,7 +141,9 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         use futures_util::future::Either;
-        if self.layer.placement.is_alone() {
+        // Bids are no node's alone, and have an order of their own in which they are read.
+        let of_all = self.layer.listener == Listener::Flow && request.uri().path() == BIDS;
+        if of_all || self.layer.placement.is_alone() {
             return Either::Left(self.inner.call(request));
         }
         let spare = self.inner.clone();
@@ -154,6 +159,40 @@ struct Kept {
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
+}
+
+/// A body, as far as it may be kept.
+enum Keeping {
+    Whole(Bytes),
+    Stream(Body),
+}
+
+/// Reads a body, up to what is kept: of one that is larger, the rest is still to come.
+async fn kept(body: Body) -> Result<Keeping, Problem> {
+    let size = body.size_hint();
+    if size.lower() > KEPT_MAX as u64 {
+        return Ok(Keeping::Stream(body));
+    }
+    let mut stream = body.into_data_stream();
+    let mut whole = Vec::new();
+    let read = async {
+        while let Some(part) = stream.next().await {
+            whole.extend_from_slice(&part?);
+            if whole.len() > KEPT_MAX {
+                break;
+            }
+        }
+        Ok::<_, axum::Error>(())
+    };
+    match tokio::time::timeout(ARRIVES_WITHIN, read).await {
+        Ok(Ok(())) if whole.len() <= KEPT_MAX => Ok(Keeping::Whole(whole.into())),
+        Ok(Ok(())) => {
+            let first = futures_util::stream::iter([Ok(Bytes::from(whole))]);
+            Ok(Keeping::Stream(Body::from_stream(first.chain(stream))))
+        }
+        Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "the body could not be read")),
+        Err(_) => Err(Problem::new(Code::Timeout, "the body did not arrive in time")),
+    }
 }
 
 impl Kept {
@@ -179,14 +218,13 @@ impl ForwardLayer {
     {
         let began = Instant::now();
         let (parts, body) = request.into_parts();
-        // What is too large to be kept says so beforehand, or is a stream: it is handled here alone.
-        let size = body.size_hint().upper();
-        if size.is_none_or(|size| size > KEPT_MAX as u64) {
-            let Ok(answer) = inner.call(Request::from_parts(parts, body)).await;
-            return answer;
-        }
-        let body = match whole(body).await {
-            Ok(body) => body,
+        let body = match kept(body).await {
+            Ok(Keeping::Whole(body)) => body,
+            // What is too large to be kept is handled here alone.
+            Ok(Keeping::Stream(body)) => {
+                let Ok(answer) = inner.call(Request::from_parts(parts, body)).await;
+                return answer;
+            }
             Err(problem) => return problem.into_response(),
         };
         let kept = Kept::of(&parts, &body);
@@ -363,7 +401,8 @@ fn away(why: &str) -> Response {
 
 /// Headers of the message, not of the connection it came by.
 fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    const OF_CONNECTIONS: [HeaderName; 6] = [
+    const OF_CONNECTIONS: [HeaderName; 7] = [
+        HeaderName::from_static("x-api-key"),
         header::CONNECTION,
         header::TRANSFER_ENCODING,
         header::CONTENT_LENGTH,
@@ -443,6 +482,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         for (name, value) in [
             ("authorization", "Bearer secret"),
+            ("x-api-key", "secret"),
             ("content-length", "4"),
             ("connection", "close"),
             ("idempotency-key", "k"),

@@ -37,6 +37,12 @@ pub struct MemberActor {
     evicting: BTreeMap<Shard, Option<i64>>,
     /// How often this node has become the owner of a shard.
     taken: u64,
+    /// Who waits until all shards are handed over.
+    emptying: Vec<Promise<()>>,
+    /// This node leaves the register only when it is told to.
+    stays: bool,
+    /// All shards are handed over, and it has not left yet.
+    emptied: bool,
     /// The register as it was read last.
     read: Roster,
 }
@@ -45,11 +51,13 @@ pub enum Msg {
     Tick,
     Answered(Request, Reply, Option<String>),
     /// What was here of a shard has come to its end.
-    AtRest(Shard),
+    AtRest(Shard, i64),
     /// What was here of a shard that another node has is gone.
     Evicted(Shard),
     /// An operator gives a shard to another node: answered when it is on its way.
     HandOver(Shard, Incarnation, Promise<Result<(), NotMoved>>),
+    /// Hand all shards over to other nodes, and stay known to them until [`Msg::Leave`].
+    Empty(Promise<()>),
     /// Everything that this node serves has come to its end: let it all go.
     Leave(Promise<()>),
 }
@@ -95,6 +103,9 @@ impl MemberActor {
             leaving: Vec::new(),
             evicting: BTreeMap::new(),
             taken: 0,
+            emptying: Vec::new(),
+            stays: false,
+            emptied: false,
             read: Roster::default(),
         }
     }
@@ -102,6 +113,10 @@ impl MemberActor {
     fn carry_out(&mut self, effects: Vec<Effect>, cx: &mut Cx<Self>) {
         for effect in effects {
             match effect {
+                Effect::Ask(Request::Leave) if self.stays => {
+                    // All is handed over. What this node still has of others' is settled while it is known to them.
+                    self.emptied = true;
+                }
                 Effect::Ask(request) => self.ask(request, cx),
                 Effect::Take { shard, epoch } => {
                     metrics::taken();
@@ -112,10 +127,14 @@ impl MemberActor {
                         None => self.placement.set(shard, Some(epoch)),
                     }
                 }
-                Effect::Give { shard, .. } => {
+                Effect::Give { shard, epoch } => {
                     self.placement.close(shard);
                     let leave = self.placement.tenants().leave(shard);
-                    cx.pipe(leave, move |()| Msg::AtRest(shard));
+                    if let Some(next) = self.evicting.get_mut(&shard) {
+                        // It goes before it was ever served here.
+                        *next = None;
+                    }
+                    cx.pipe(leave, move |()| Msg::AtRest(shard, epoch));
                 }
                 // What is written with its epoch is refused from here on; what is in memory of it ends.
                 Effect::Drop { shard } => {
@@ -287,17 +306,34 @@ impl Actor for MemberActor {
                     self.placement.set(shard, Some(epoch));
                 }
             }
-            Msg::AtRest(shard) => {
-                self.placement.set(shard, None);
-                self.member.given(now(), shard, &mut out);
+            Msg::AtRest(shard, epoch) => {
+                // Of an earlier stay that took too long, nothing is said of this one.
+                let own = self.member.owned().find(|(own, _)| *own == shard);
+                let this = own.is_none_or(|(_, own)| own == epoch);
+                if this && self.member.holds(shard).is_none() {
+                    self.placement.set(shard, None);
+                    self.member.given(now(), shard, &mut out);
+                }
             }
             Msg::HandOver(shard, heir, done) => {
                 done.send(self.hand_over(shard, heir, &mut out));
             }
-            Msg::Leave(done) => {
-                self.leaving.push(done);
+            Msg::Empty(done) => {
+                self.emptying.push(done);
+                self.stays = true;
                 self.member.leave();
                 self.member.tick(now(), &mut out);
+            }
+            Msg::Leave(done) => {
+                self.leaving.push(done);
+                self.stays = false;
+                match std::mem::take(&mut self.emptied) {
+                    true => out.push(Effect::Ask(Request::Leave)),
+                    false => {
+                        self.member.leave();
+                        self.member.tick(now(), &mut out);
+                    }
+                }
             }
         }
         self.carry_out(out, cx);
@@ -307,6 +343,9 @@ impl Actor for MemberActor {
         metrics::state(self.placement.owned(), lease_us.max(-1_000_000));
         if matches!(self.member.phase(), Phase::Left | Phase::Over) {
             self.leaving.drain(..).for_each(|done| done.send(()));
+        }
+        if self.emptied || matches!(self.member.phase(), Phase::Left | Phase::Over) {
+            self.emptying.drain(..).for_each(|done| done.send(()));
         }
         Ok(())
     }
@@ -342,9 +381,10 @@ impl Actor for MemberActor {
         match msg {
             Msg::Tick => "tick",
             Msg::Answered(..) => "answered",
-            Msg::AtRest(_) => "at rest",
+            Msg::AtRest(..) => "at rest",
             Msg::Evicted(_) => "evicted",
             Msg::HandOver(..) => "hand over",
+            Msg::Empty(_) => "empty",
             Msg::Leave(_) => "leave",
         }
     }

@@ -1,7 +1,7 @@
 //! What this process may write and answer for at this moment: read on every path, changed by the member alone.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -264,11 +264,12 @@ impl Placement {
         if let (Some(own), Some(closing), Some(taken)) =
             (self.epochs.get(at), self.closing.get(at), self.taken.get(at))
         {
-            closing.store(false, Relaxed);
             if epoch.is_some_and(|epoch| epoch != own.load(Relaxed)) {
                 taken.store(clock::mono_us(), Relaxed);
             }
-            own.store(epoch.unwrap_or(NONE), Relaxed);
+            own.store(epoch.unwrap_or(NONE), Release);
+            // Last: a shard that has come to rest must not seem open for a moment.
+            closing.store(false, Release);
         }
         self.changed.notify_waiters();
     }

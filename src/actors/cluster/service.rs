@@ -133,7 +133,7 @@ impl Cluster {
         if tokio::time::timeout(patience, self.placement.wait_for(alone)).await.is_ok() {
             return Ok(());
         }
-        self.hand_over(Duration::from_secs(2)).await;
+        self.leave(Duration::from_secs(2)).await;
         let address = stranger(&self.placement).unwrap_or_default();
         Err(ClusterError::Stranger(bare(&address)))
     }
@@ -142,9 +142,10 @@ impl Cluster {
         &self.placement
     }
 
-    /// Hands all shards over to other nodes, while what serves them is still there, and leaves.
+    /// Hands all shards over to other nodes, while what serves them is still there. This node is known to them until
+    /// it leaves.
     pub async fn hand_over(&self, patience: Duration) {
-        if self.placement.serves() && self.member.ask(patience, Msg::Leave).await.is_err() {
+        if self.placement.serves() && self.member.ask(patience, Msg::Empty).await.is_err() {
             tracing::warn!("not every shard could be handed over in time");
         }
     }

@@ -149,7 +149,13 @@ impl IndexActor {
     /// What is another node's now leaves; what is this one's, and was not, is read.
     fn follow(&mut self, cx: &mut Cx<Self>) {
         // One that left and is back is read anew.
-        self.owned = self.owned.without(self.shared.roster.left());
+        let left = self.shared.roster.left();
+        self.owned = self.owned.without(left);
+        if !left.is_empty() {
+            // Rows that were read before it left may have been taken in since.
+            let default_account = &self.shared.terms.default_account;
+            self.shared.roster.leave(|key| left.has(shard_of(key, default_account)));
+        }
         let owned = Owned::now(self.shared.shield.placement());
         let lost = self.owned.without(owned);
         if !lost.is_empty() {

@@ -42,6 +42,9 @@ async fn end(shared: Weak<Shared>, shard: Shard, orderly: bool) {
         shared.roster.leave_shard(shard, whose);
     }
     let Some(office) = shared.parts.office.get().map(Arc::clone) else { return };
+    // CO-1: of people whose account has its home in this shard, changes are heard of at another node from now on. What
+    // is known of whom is not kept by account; all of it is asked for again.
+    office.ltv.forget_all();
     if let Some(bidders) = office.bidders.get() {
         bidders.end_where(whose, orderly, PATIENCE).await;
     }

@@ -36,6 +36,9 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// How long a store that could not be read is left alone.
 pub const LOAD_AGAIN: Duration = Duration::from_millis(250);
 
+/// How long after a booking its account may be told of it.
+const TOLD_WITHIN_US: i64 = 60_000_000;
+
 pub const DAY_US: i64 = 86_400_000_000;
 
 /// Who waits for an authority's answer.
@@ -149,6 +152,13 @@ impl BudgetActor {
         self.shared.placement.admits(self.name.place())
     }
 
+    /// Whether the owner before this node may have booked what the account's window still counts.
+    fn came_lately(&self) -> bool {
+        let taken_us = self.shared.placement.taken_us(self.name.place());
+        let counts_us = self.shared.terms.window.length_us.saturating_add(TOLD_WITHIN_US);
+        !self.name.is_account() && now().mono_us < taken_us.saturating_add(counts_us)
+    }
+
     /// Brings this life in line with where the budget is. `false`: it is over.
     async fn settle_in(&mut self, cx: &mut Cx<Self>) -> bool {
         let (here, place) = (self.is_here(), self.name.place());
@@ -231,10 +241,10 @@ impl BudgetActor {
         if guest {
             return;
         }
-        if self.unclean
+        if (self.unclean || self.came_lately())
             && let State::Live(live) = &mut self.state
         {
-            // It may have died between a booking and telling the account of it.
+            // It, or the owner before this node, may have died between a booking and telling the account of it.
             live.retell();
             self.unclean = false;
         }

@@ -42,6 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// Between two attempts to find an authority that moves.
 const AGAIN: Duration = Duration::from_millis(20);
+const AGAIN_MAX: Duration = Duration::from_millis(250);
 /// Holds that one message journals.
 const JOURNAL_MAX: usize = 512;
 
@@ -192,7 +193,7 @@ pub async fn ask(
     holder: Option<(HolderId, &str)>,
     patience: Duration,
 ) -> Asked {
-    let began = Instant::now();
+    let (began, mut again) = (Instant::now(), AGAIN);
     let home = |key: &str| Home { node: shared.incarnation, key: key.to_owned() };
     loop {
         let left = patience.saturating_sub(began.elapsed());
@@ -221,10 +222,11 @@ pub async fn ask(
             Route::Nobody => return Asked::of(Answer::Unavailable),
         };
         // Between two owners, and until a dead one is replaced, nobody is.
-        if answer.answer != Answer::NotOwner || began.elapsed() + AGAIN >= patience {
+        if answer.answer != Answer::NotOwner || began.elapsed() + again >= patience {
             return answer;
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(again).await;
+        again = (again * 2).min(AGAIN_MAX);
     }
 }
 

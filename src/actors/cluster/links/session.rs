@@ -122,6 +122,7 @@ impl LinkService for Session {
             first,
             rest,
             running: Arc::new(Semaphore::new(ASKS_MAX)),
+            tells: Arc::new(Semaphore::new(ASKS_MAX)),
             delay: Delay::default(),
         };
         // The other side is the connection's own: where it is gone, so is the task.
@@ -151,6 +152,8 @@ struct Guest {
     first: mpsc::Sender<Sent>,
     rest: mpsc::Sender<Sent>,
     running: Arc<Semaphore>,
+    /// What is told has places of its own: it matters most when there are many questions.
+    tells: Arc<Semaphore>,
     delay: Delay,
 }
 
@@ -219,25 +222,34 @@ impl Guest {
         self.first.try_send(Ok(frame)).map_err(full)
     }
 
+    /// Many are declined together where a node stood still: what finds no place then is not said, and whoever asked
+    /// hears nothing in time. The link stays.
+    fn decline(&self, frame: Frame) -> Result<(), Status> {
+        if self.first.try_send(Ok(frame)).is_err() {
+            tracing::debug!(from = %self.from, "a question is declined without a word");
+        }
+        Ok(())
+    }
+
     fn asked(&mut self, ask: Ask) -> Result<(), Status> {
         let id = ask.id;
         if !self.is_known() {
             // The next look ends the link; whoever asks is told that nothing was done.
             let reason = "it is no node any more".to_owned();
-            return self.say(answered(id, Err(LinkError::Refused(reason))));
+            return self.decline(answered(id, Err(LinkError::Refused(reason))));
         }
         let late_us = self.delay.of(clock::mono_us(), ask.sent_us).unsigned_abs();
         let left = Duration::from_millis(ask.left_ms.into());
         let left = left.saturating_sub(Duration::from_micros(late_us));
         if left.is_zero() {
-            return self.say(late(id));
+            return self.decline(late(id));
         }
         let Ok(place) = Arc::clone(&self.running).try_acquire_owned() else {
-            return self.say(answered(id, Err(LinkError::Full)));
+            return self.decline(answered(id, Err(LinkError::Full)));
         };
         let Some((kind, answers)) = self.reception.links.answers_of(&ask.kind) else {
             let reason = "there is no such question".to_owned();
-            return self.say(answered(id, Err(LinkError::NotUnderstood(reason))));
+            return self.decline(answered(id, Err(LinkError::NotUnderstood(reason))));
         };
         let (from, rest) = (self.from, self.rest.clone());
         let work = work(from, kind, answers, (ask.body, ask.traceparent));
@@ -260,7 +272,7 @@ impl Guest {
 
     /// What cannot be done now is not done: nobody waits for it.
     fn told(&self, tell: Tell) {
-        let place = Arc::clone(&self.running).try_acquire_owned();
+        let place = Arc::clone(&self.tells).try_acquire_owned();
         let answers = self.reception.links.answers_of(&tell.kind);
         if let (Ok(place), Some((kind, answers)), true) = (place, answers, self.is_known()) {
             let work = work(self.from, kind, answers, (tell.body, tell.traceparent));

@@ -86,7 +86,9 @@ impl<'a> Seeing<'a> {
         // Who has granted nothing has nothing to take back.
         let granted = known.granted.filter(|granted| !granted.is_empty());
         // A node whose lease is over may be the last to hear of a revocation.
-        granted.is_none_or(|granted| office.shield.serves() && office.ltv.stands(*person, granted))
+        granted.is_none_or(|granted| {
+            office.shield.serves() && office.ltv.stands(*person, granted, clock::mono_us())
+        })
     }
 
     /// The number of the person whose grants to an account counted; 0: nobody's did.

@@ -186,9 +186,10 @@ impl Cache {
     }
 
     /// Whether what a person had granted is still what is known.
-    pub fn stands(&self, person: u128, granted: KindSet) -> bool {
+    pub fn stands(&self, person: u128, granted: KindSet, now_us: i64) -> bool {
         let Some(shard) = self.shard(person) else { return false };
-        let known = shard.kept.get(&person).and_then(|it| it.known.as_ref());
+        let kept = shard.kept.get(&person).filter(|it| now_us < it.until_us);
+        let known = kept.and_then(|it| it.known.as_ref());
         known.is_some_and(|known| known.granted == Some(granted))
     }
 
@@ -204,6 +205,20 @@ impl Cache {
             recalled.last.pop_front();
         }
         recalled.last.push_back(person);
+    }
+
+    /// Nothing of what is known of anybody may be gone by any more: whose changes this node hears of is another
+    /// question from here on.
+    pub fn forget_all(&self) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.forgotten = shard.forgotten.wrapping_add(1);
+            shard.kept.clear();
+        }
+        // More than are remembered by name: it may have been anybody.
+        let mut recalled = self.recalled();
+        recalled.many += 1 + RECALLED_MAX as u64;
+        recalled.last.clear();
     }
 
     fn recalled(&self) -> MutexGuard<'_, Recalled> {
@@ -263,9 +278,9 @@ mod tests {
         let stamp = cache.stamp(7);
         cache.put(7, known(), (stamp, 1), i64::MAX);
         assert_eq!(look(&cache, 7, 2), (true, Wanted::No));
-        assert!(cache.stands(7, KindSet::ALL) && !cache.stands(7, KindSet::EMPTY));
+        assert!(cache.stands(7, KindSet::ALL, 6) && !cache.stands(7, KindSet::EMPTY, 6));
         cache.forget(7);
-        assert!(!cache.stands(7, KindSet::ALL), "also for who looked before");
+        assert!(!cache.stands(7, KindSet::ALL, 6), "also for who looked before");
         assert_eq!(look(&cache, 7, 3), (false, Wanted::Yes), "asked for at once");
         // An answer of before the word comes after it.
         cache.put(7, known(), (stamp, 4), i64::MAX);
@@ -295,5 +310,27 @@ mod tests {
         (0..RECALLED_MAX as u128).for_each(|n| cache.forget(n + 10));
         assert!(cache.recalled_since(1, began), "nobody can say any more");
         assert!(!cache.recalled_since(2, began + 1));
+    }
+
+    #[test]
+    fn when_everybody_is_forgotten_nothing_stands_and_no_answer_under_way_is_kept() {
+        let cache = Cache::new(640, TTL);
+        look(&cache, 7, 0);
+        cache.put(7, known(), (cache.stamp(7), 1), i64::MAX);
+        let (stamp, recalls) = (cache.stamp(7), cache.recalls());
+        assert!(cache.stands(7, KindSet::ALL, 2));
+        cache.forget_all();
+        assert!(!cache.stands(7, KindSet::ALL, 2) && cache.recalled_since(7, recalls));
+        look(&cache, 7, 3);
+        cache.put(7, known(), (stamp, 4), i64::MAX);
+        assert!(!cache.stands(7, KindSet::ALL, 5));
+    }
+
+    #[test]
+    fn what_is_leased_stands_for_no_longer_than_its_lease() {
+        let cache = Cache::new(640, TTL);
+        look(&cache, 7, 0);
+        cache.put(7, known(), (cache.stamp(7), 1), 10);
+        assert!(cache.stands(7, KindSet::ALL, 9) && !cache.stands(7, KindSet::ALL, 10));
     }
 }
