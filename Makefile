@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make up` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help up test bench ltv fuzz peers exchange fmt
+.PHONY: help up test bench ltv fuzz peers exchange failover fmt
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -29,6 +29,10 @@ peers: ## Talk to other people's software: Rotel, buf, MLflow, and onnxruntime f
 
 exchange: ## Play a simulated exchange for ten minutes, also killed and with its database restarted
 	@exec bash scripts/exchange.sh
+
+failover: ## Measure how soon another node answers for what a killed one owned
+	cargo build --release --bin kiki
+	@exec bash scripts/failover.sh
 
 fmt: ## Format the code
 	cargo fmt
