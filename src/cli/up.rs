@@ -199,9 +199,14 @@ pub async fn serve(config: Config, warnings: Vec<String>) -> CliResult {
         // for it over its links.
         cluster.hand_over(HAND_OVER).await;
     }
+    let handed_over = Instant::now();
     flow.drain(config.server.drain_grace_ms.duration()).await;
     value.drain(config.server.drain_grace_ms.duration()).await;
     shield.drain(config.server.drain_grace_ms.duration()).await;
+    if among_others {
+        // Until all have seen where its shards are now, somebody may ask here: who is told so asks there.
+        tokio::time::sleep(cluster.seen_within().saturating_sub(handed_over.elapsed())).await;
+    }
     cluster.leave(LEAVE).await;
     registry.shutdown(config.server.drain_grace_ms.duration()).await;
     let _ = end_export.send(true);

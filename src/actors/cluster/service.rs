@@ -15,6 +15,8 @@ use crate::models::cluster::shard::Shard;
 use crate::models::cluster::terms::ClusterTerms;
 use crate::store::Store;
 
+/// For the reading itself, and for what was sent right before it.
+const SEEN_MARGIN: Duration = Duration::from_millis(500);
 /// How long the shards of a node that has joined may be in coming.
 const CLAIMS: Duration = Duration::from_secs(10);
 
@@ -58,6 +60,8 @@ pub struct Cluster {
     service: Arc<Service>,
     member: Handle<Msg>,
     placement: Arc<Placement>,
+    /// How often nodes read the register.
+    look: Duration,
 }
 
 impl Cluster {
@@ -77,6 +81,7 @@ impl Cluster {
         if let Some(mistake) = terms.mistake() {
             return Err(ClusterError::Terms(mistake));
         }
+        let look_us = terms.look_us;
         super::metrics::describe();
         let before = last_life::read(&data_dir);
         let incarnation = Incarnation(rand::random());
@@ -95,7 +100,8 @@ impl Cluster {
                 MemberActor::new(store, terms, me, Arc::clone(&own), data_dir.clone())
             })?;
         placement.orders().carried_out_by(member.clone());
-        let cluster = Cluster { service: Arc::new(service), member, placement };
+        let look = Duration::from_micros(look_us.unsigned_abs());
+        let cluster = Cluster { service: Arc::new(service), member, placement, look };
         let lease = Duration::from_micros(lease_us.unsigned_abs());
         let joined = |it: &Placement| it.serves() || it.is_lost();
         if tokio::time::timeout(lease * 2, cluster.placement.wait_for(joined)).await.is_err() {
@@ -140,6 +146,11 @@ impl Cluster {
 
     pub fn placement(&self) -> &Arc<Placement> {
         &self.placement
+    }
+
+    /// How long it may take until all nodes have read what has changed in the register.
+    pub fn seen_within(&self) -> Duration {
+        self.look + SEEN_MARGIN
     }
 
     /// Hands all shards over to other nodes, while what serves them is still there. This node is known to them until
