@@ -21,7 +21,7 @@ use kiki::models::shield::seal::MasterKey;
 use kiki::store::export::{ExportRow, Source};
 use kiki::store::{Backend, SQLITE_FILE, Store, StoreConfig};
 use serde_json::Value;
-use sqlx::{AnyConnection, AssertSqlSafe, Connection};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use tower::ServiceExt;
 
 /// Room for everything that is not about the window.
@@ -47,8 +47,27 @@ pub async fn on_postgres(test: impl Future<Output = ()>) {
     POSTGRES.scope(Arc::clone(&schemas), test).await;
     let made = schemas.made.lock().expect("not poisoned").clone();
     for schema in made {
-        run(&schemas.url, &format!("DROP SCHEMA {schema} CASCADE")).await;
+        drop_schema(&schemas.url, &schema).await;
     }
+}
+
+/// Services of the test may still run: what they begin from here on finds no tables, and what they are at has ended
+/// before the tables go, or either could wait for the other.
+async fn drop_schema(url: &str, schema: &str) {
+    run(url, &format!("ALTER SCHEMA {schema} RENAME TO {schema}_over")).await;
+    let busy = format!(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM pg_stat_activity \
+         WHERE application_name = '{schema}' AND xact_start IS NOT NULL"
+    );
+    let mut conn = AnyConnection::connect(url).await.expect("the database opens");
+    loop {
+        let row = sqlx::query(AssertSqlSafe(busy.clone())).fetch_one(&mut conn).await;
+        if row.expect("a count").get::<i64, _>(0) == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    run(url, &format!("DROP SCHEMA {schema}_over CASCADE")).await;
 }
 
 /// Declares each test once per store.
@@ -86,7 +105,8 @@ async fn fresh(dir: &std::path::Path) -> StoreConfig {
     run(&schemas.url, &format!("CREATE SCHEMA {schema}")).await;
     schemas.made.lock().expect("not poisoned").push(schema.clone());
     let sep = if schemas.url.contains('?') { '&' } else { '?' };
-    StoreConfig::postgres(format!("{}{sep}options=-csearch_path%3D{schema}", schemas.url))
+    let own = format!("options=-csearch_path%3D{schema}&application_name={schema}");
+    StoreConfig::postgres(format!("{}{sep}{own}", schemas.url))
 }
 
 pub struct Api {
