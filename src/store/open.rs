@@ -107,6 +107,9 @@ pub(crate) fn pool(
         .connect_lazy_with(options.clone())
 }
 
+/// How long a writer may say nothing within a transaction: it sends statement after statement.
+const WRITER_IDLE: Duration = Duration::from_secs(2);
+
 /// What every new connection is told.
 pub(crate) async fn prepare(
     conn: &mut AnyConnection,
@@ -138,7 +141,12 @@ pub(crate) async fn prepare(
                 Role::Migrator => Duration::ZERO,
             };
             let ms = limit.as_millis();
-            let idle_ms = (config.statements_limit + config.commit_limit).as_millis() * 2;
+            let idle_ms = match role {
+                // A writer that stands still, or is not heard of any more, holds the rows of its shards: whoever
+                // takes them over must not wait for it longer than for its lease.
+                Role::Writer => WRITER_IDLE.as_millis(),
+                _ => (config.statements_limit + config.commit_limit).as_millis() * 2,
+            };
             format!(
                 "SET statement_timeout = {ms}; SET lock_timeout = {ms}; \
                  SET idle_in_transaction_session_timeout = {idle_ms}; \
