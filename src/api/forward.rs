@@ -45,6 +45,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const WORTH_IT: Duration = Duration::from_millis(20);
 /// Between two attempts where the nodes do not agree yet on who owns a shard.
 const AGAIN: Duration = Duration::from_millis(20);
+/// The documented spend of old, which books by GET, too.
+const SPEND: &str = "/spend";
+/// Calls that read no key.
+const NOT_TWICE: [&str; 1] = ["/api/v1/webhooks"];
 /// Where exchanges ask for bids.
 const BIDS: &str = "/openrtb2/bid";
 /// What the answering node says where it is not the one, either.
@@ -207,7 +211,13 @@ impl Kept {
 
     /// Whether it does no more when it is done twice.
     fn may_be_repeated(&self) -> bool {
-        self.method.is_safe() || self.headers.contains_key("idempotency-key")
+        let twice_is_twice = NOT_TWICE.iter().any(|path| self.uri.path().starts_with(path));
+        let keyed = self.headers.contains_key("idempotency-key");
+        match self.uri.path() {
+            // It books, whatever its method.
+            SPEND => keyed,
+            _ => self.method.is_safe() || keyed && !twice_is_twice,
+        }
     }
 }
 
@@ -475,6 +485,24 @@ mod tests {
             assert!(parted::<Head>(&sent[..cut]).is_err(), "{cut}");
         }
         assert!(parted::<Head>(&[0xff; 64]).is_err());
+    }
+
+    #[test]
+    fn what_books_is_repeated_with_a_key_alone() {
+        let again = |method: Method, path: &'static str, keyed: bool| {
+            let mut headers = HeaderMap::new();
+            if keyed {
+                headers.insert("idempotency-key", HeaderValue::from_static("k"));
+            }
+            let uri = Uri::from_static(path);
+            Kept { method, uri, headers, body: Bytes::new() }.may_be_repeated()
+        };
+        assert!(again(Method::GET, "/api/v1/budget/camp", false));
+        assert!(!again(Method::GET, "/spend?campaign_id=camp&amount=1", false));
+        assert!(again(Method::GET, "/spend?campaign_id=camp&amount=1", true));
+        assert!(!again(Method::POST, "/api/v1/spend", false));
+        assert!(again(Method::POST, "/api/v1/spend", true));
+        assert!(!again(Method::POST, "/api/v1/webhooks", true));
     }
 
     #[test]
