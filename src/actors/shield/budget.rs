@@ -50,7 +50,6 @@ pub enum Asker {
     Far(Reply<Asked>),
     Book(Op),
     Purse { key: String, holder: HolderId, slice: SliceId },
-    Noted(Reply<Answer>),
 }
 
 /// Who waits for the purse's answer.
@@ -311,7 +310,6 @@ impl BudgetActor {
             Msg::See { reply } => reply.send(told(absent)),
             Msg::SeeAccount { reply } => reply.send(told(absent)),
             Msg::RatesChanged { reply } => reply.send(told(absent)),
-            Msg::Notes { reply, .. } => reply.send(Answer::Unavailable),
             Msg::Ask { reply, .. } => reply.send(Asked::of(Answer::NotOwner)),
             // Asked again by whoever waits for it, or news for a budget that is not here.
             _ => {}
@@ -419,7 +417,6 @@ impl Actor for BudgetActor {
             Msg::Answered { .. } => "Answered",
             Msg::Near { .. } => "Near",
             Msg::Sought(_) => "Sought",
-            Msg::Notes { .. } => "Notes",
             Msg::RatesChanged { .. } => "RatesChanged",
             Msg::Committed { .. } => "Committed",
             Msg::Reloaded(_) => "Reloaded",

@@ -154,7 +154,6 @@ impl BudgetActor {
                     budgets.tell_if_active(&key, Msg::LaneAnswer { holder, slice, answer });
                 }
             }
-            Asker::Noted(reply) => reply.send(answer),
         }
     }
 

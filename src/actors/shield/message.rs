@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::actors::kernel::{Fault, Reply};
 use crate::models::shield::ask::{Answer, Ask, Order, Ticket};
 use crate::models::shield::budget::Budget;
-use crate::models::shield::effect::{Lane, Note};
+use crate::models::shield::effect::Lane;
 use crate::models::shield::entry::{Entry, HolderId, Op, SliceId};
 use crate::models::shield::hold::Hold;
 use crate::models::shield::money::{Currency, Micros, Rate};
@@ -165,11 +165,6 @@ pub enum Msg {
         hold: Op,
         wish: Wish,
         reply: Reply<Told<HoldFate>>,
-    },
-    /// Campaigns tell their account what was booked.
-    Notes {
-        notes: Vec<Note>,
-        reply: Reply<Answer>,
     },
     /// The exchange rates of the account have changed.
     RatesChanged {

@@ -107,6 +107,8 @@ impl BudgetActor {
                     live.with_purse(|p, at, out| p.recall(at, lane, slice, out));
                 }
             }
+            // What is booked elsewhere (`Ask::Note`) is counted in memory, and the answer frees what was held for it:
+            // of this one owner at a time may be asked, and one whose lease is over is none.
             Msg::Ask { reply, .. } if live.guest || !self.shared.placement.serves() => {
                 reply.send(Asked::of(Answer::NotOwner));
             }
@@ -128,12 +130,6 @@ impl BudgetActor {
             }
             Msg::Sought(Some((seek, found))) => self.sought(seek, found, cx),
             Msg::Sought(None) => {}
-            // What is booked elsewhere is counted in memory, and the answer frees what was held for it: of this one
-            // owner at a time may be asked, and one whose lease is over is none.
-            Msg::Notes { reply, .. } if !self.shared.placement.serves() => {
-                reply.send(Answer::NotOwner);
-            }
-            Msg::Notes { notes, reply } => live.ask(Ask::Note(notes), Asker::Noted(reply)),
             Msg::Committed { generation, outcome } => {
                 if generation == live.generation {
                     live.committed(outcome);
