@@ -2,6 +2,8 @@
 //! and gives up; the whole request then goes to its owner over the link of the nodes, with who sent it, and the
 //! answer comes back as it is. While a shard is between two nodes its requests wait, bounded in number and time.
 
+mod wire;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,14 +13,11 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::request::Parts;
-use axum::http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response as HttpResponse, Uri, header,
-};
+use axum::http::{HeaderMap, HeaderName, Method, Response as HttpResponse, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt};
 
@@ -26,10 +25,11 @@ use super::access::{Call, Listener, caller};
 use super::problem::{Code, Problem};
 use crate::actors::cluster::links::LinkError;
 use crate::actors::cluster::{Placement, detour};
-use crate::models::access::{Identity, LimitClass, Role, Scopes};
+use crate::models::access::{Identity, LimitClass};
 use crate::models::cluster::member::Route;
 use crate::models::cluster::node::Incarnation;
 use crate::models::cluster::shard::Shard;
+use wire::{Answered, Head, Who, joined, listed, parted, read};
 
 /// Bytes of a body that are kept so that the request can be sent on. What is larger is handled here or not at all.
 const KEPT_MAX: usize = 4 * 1024 * 1024;
@@ -53,31 +53,6 @@ const NOT_TWICE: [&str; 1] = ["/api/v1/webhooks"];
 const BIDS: &str = "/openrtb2/bid";
 /// What the answering node says where it is not the one, either.
 const MOVED: HeaderName = HeaderName::from_static("x-kiki-moved");
-
-/// A request as it travels, before the bytes of its body.
-#[derive(Serialize, Deserialize)]
-struct Head {
-    method: String,
-    uri: String,
-    headers: Vec<(String, Vec<u8>)>,
-    who: Who,
-}
-
-/// Who sent it, as the node found out that took it.
-#[derive(Serialize, Deserialize)]
-struct Who {
-    name: String,
-    role: Role,
-    scopes: Scopes,
-    ends_at_us: Option<i64>,
-}
-
-/// An answer as it travels, before the bytes of its body.
-#[derive(Serialize, Deserialize)]
-struct Answered {
-    status: u16,
-    headers: Vec<(String, Vec<u8>)>,
-}
 
 fn kind(listener: Listener) -> Option<&'static str> {
     match listener {
@@ -409,83 +384,11 @@ fn away(why: &str) -> Response {
     Problem::new(Code::NotReached, why).into_response()
 }
 
-/// Headers of the message, not of the connection it came by.
-fn listed(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    const OF_CONNECTIONS: [HeaderName; 7] = [
-        HeaderName::from_static("x-api-key"),
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::CONTENT_LENGTH,
-        header::UPGRADE,
-        header::AUTHORIZATION,
-        header::TE,
-    ];
-    let of_message = headers.iter().filter(|(name, _)| !OF_CONNECTIONS.contains(name));
-    of_message.map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
-}
-
-fn read(headers: Vec<(String, Vec<u8>)>) -> HeaderMap {
-    let mut read = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(&value))
-        {
-            read.append(name, value);
-        }
-    }
-    read
-}
-
-/// A head in JSON with its length before it, and a body behind it.
-fn joined(head: &impl Serialize, body: &[u8]) -> Result<Vec<u8>, LinkError> {
-    let head = serde_json::to_vec(head).map_err(|e| LinkError::NotUnderstood(e.to_string()))?;
-    let length = u32::try_from(head.len()).map_err(|e| LinkError::NotUnderstood(e.to_string()))?;
-    let mut all = Vec::with_capacity(4 + head.len() + body.len());
-    all.extend(length.to_be_bytes());
-    all.extend(head);
-    all.extend_from_slice(body);
-    Ok(all)
-}
-
-fn parted<'a, T: Deserialize<'a>>(all: &'a [u8]) -> Result<(T, &'a [u8]), LinkError> {
-    let short = || LinkError::NotUnderstood("it is cut off".to_owned());
-    let (length, rest) = all.split_first_chunk::<4>().ok_or_else(short)?;
-    let length = u32::from_be_bytes(*length) as usize;
-    let (head, body) = rest.split_at_checked(length).ok_or_else(short)?;
-    let head = serde_json::from_slice(head).map_err(|e| LinkError::NotUnderstood(e.to_string()))?;
-    Ok((head, body))
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
-
-    fn head() -> Head {
-        Head {
-            method: "POST".into(),
-            uri: "/a/{b}?c=d".into(),
-            headers: vec![("x-a".into(), vec![0xff, b'b'])],
-            who: Who {
-                name: "key:1".into(),
-                role: Role::Viewer,
-                scopes: Scopes::parse(["shield:acme"]).expect("scopes"),
-                ends_at_us: Some(7),
-            },
-        }
-    }
-
-    #[test]
-    fn a_request_arrives_as_it_was_sent_and_one_that_is_cut_off_is_refused() {
-        let sent = joined(&head(), b"body").expect("joined");
-        let (there, body) = parted::<Head>(&sent).expect("parted");
-        assert_eq!((there.uri, body), (head().uri, &b"body"[..]));
-        assert_eq!(there.headers, head().headers);
-        assert_eq!(there.who.scopes, head().who.scopes);
-        let whole = sent.len() - 4;
-        for cut in 0..whole {
-            assert!(parted::<Head>(&sent[..cut]).is_err(), "{cut}");
-        }
-        assert!(parted::<Head>(&[0xff; 64]).is_err());
-    }
 
     #[test]
     fn what_books_is_repeated_with_a_key_alone() {
@@ -503,22 +406,5 @@ mod tests {
         assert!(!again(Method::POST, "/api/v1/spend", false));
         assert!(again(Method::POST, "/api/v1/spend", true));
         assert!(!again(Method::POST, "/api/v1/webhooks", true));
-    }
-
-    #[test]
-    fn what_proves_somebody_and_what_is_of_the_connection_stays_behind() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("authorization", "Bearer secret"),
-            ("x-api-key", "secret"),
-            ("content-length", "4"),
-            ("connection", "close"),
-            ("idempotency-key", "k"),
-            ("traceparent", "t"),
-        ] {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        let names: Vec<String> = listed(&headers).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["idempotency-key", "traceparent"]);
     }
 }
