@@ -155,11 +155,13 @@ impl People {
     /// All that a customer allows now, as the person's own actor says. Who keeps it for longer than two seconds
     /// is one of those that [hear](super::Hears) of changes.
     pub async fn allowed(&self, account: &str, customer: &str) -> Result<Granted> {
-        let asked_us = clock::mono_us();
-        let (kinds, _, _) = self.lease(&self.name(account, customer)).await?;
-        let home = BudgetName::account(account).place();
-        let near = self.shared.placement.admits(home);
-        let until_us = asked_us.saturating_add(TTL_US - MARGIN_US);
+        let (placement, home) = (&self.shared.placement, BudgetName::account(account).place());
+        let (asked_us, was_near) = (clock::mono_us(), placement.admits(home));
+        let (kinds, _, leased) = self.lease(&self.name(account, customer)).await?;
+        // What another node said before the person came here may have changed there: nobody here heard of that.
+        let near = was_near && placement.admits(home);
+        // What was not leased is of this moment.
+        let until_us = asked_us.saturating_add(if leased { TTL_US - MARGIN_US } else { 0 });
         Ok(Granted { kinds, until_us: (!near).then_some(until_us) })
     }
 
