@@ -2,6 +2,8 @@
 
 #[path = "links/admin.rs"]
 mod admin;
+#[path = "links/erasure.rs"]
+mod erasure;
 #[path = "links/identity.rs"]
 mod identity;
 #[path = "links/releases.rs"]
