@@ -39,8 +39,6 @@ pub struct App {
     pub body_max: usize,
     /// The same of an import in CSV.
     pub import_max: usize,
-    /// Imports that are being worked on.
-    pub running: Arc<transactions::Running>,
 }
 
 impl App {
@@ -58,7 +56,6 @@ impl App {
             door: Arc::clone(&shield.door),
             body_max,
             import_max,
-            running: Arc::default(),
         }
     }
 }
@@ -165,8 +162,7 @@ pub fn router(app: Arc<App>, terms: HttpTerms, import_time_max: Duration) -> Rou
     };
     let other_method =
         || async { Problem::new(Code::MethodNotAllowed, "this path does not take this method") };
-    let imports = imports
-        .method_not_allowed_fallback(other_method)
-        .layer(around(import_time_max, 0));
+    let imports =
+        imports.method_not_allowed_fallback(other_method).layer(around(import_time_max, 0));
     routes.layer(around(terms.time_max, body_max)).merge(imports).with_state(app)
 }
