@@ -4,6 +4,8 @@
 mod admin;
 #[path = "links/identity.rs"]
 mod identity;
+#[path = "links/keys.rs"]
+mod keys;
 #[path = "links/releases.rs"]
 mod releases;
 #[path = "links/support.rs"]

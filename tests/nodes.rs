@@ -8,6 +8,8 @@ mod balancer;
 mod common;
 #[path = "nodes/databases.rs"]
 mod databases;
+#[path = "nodes/keys.rs"]
+mod keys;
 #[path = "nodes/lab.rs"]
 mod lab;
 #[path = "nodes/load.rs"]
