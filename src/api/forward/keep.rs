@@ -65,15 +65,6 @@ pub(super) enum Why {
 /// Reads a body, up to so many bytes and while there is room: of one that is not kept, the rest is still to come.
 /// Room is taken as bytes arrive, not as they are announced.
 pub(super) async fn kept(body: Body, most: usize, room: &Room) -> Result<Keeping, Problem> {
-    kept_within(body, most, room, ARRIVES_WITHIN).await
-}
-
-async fn kept_within(
-    body: Body,
-    most: usize,
-    room: &Room,
-    within: Duration,
-) -> Result<Keeping, Problem> {
     if body.is_end_stream() {
         return Ok(Keeping::Whole(Whole { bytes: Bytes::new(), room: None }));
     }
@@ -104,7 +95,7 @@ async fn kept_within(
         }
         Ok::<_, axum::Error>(())
     };
-    match tokio::time::timeout(within, read).await {
+    match tokio::time::timeout(ARRIVES_WITHIN, read).await {
         Ok(Ok(())) => {}
         Ok(Err(_)) => {
             return Err(Problem::new(Code::MalformedBody, "the body could not be read"));
