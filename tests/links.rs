@@ -6,6 +6,8 @@ mod admin;
 mod erasure;
 #[path = "links/identity.rs"]
 mod identity;
+#[path = "links/keys.rs"]
+mod keys;
 #[path = "links/releases.rs"]
 mod releases;
 #[path = "links/support.rs"]

@@ -10,6 +10,8 @@ mod common;
 mod databases;
 #[path = "nodes/erasure.rs"]
 mod erasure;
+#[path = "nodes/keys.rs"]
+mod keys;
 #[path = "nodes/lab.rs"]
 mod lab;
 #[path = "nodes/load.rs"]

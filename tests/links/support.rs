@@ -79,7 +79,7 @@ impl Node {
         Node::owning(settings, life, &BTreeMap::new()).await
     }
 
-    /// One that has shards, with their epochs.
+    /// One that has these shards, with their epochs.
     pub async fn owning(
         settings: LinkSettings,
         life: u64,

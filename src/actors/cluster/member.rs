@@ -223,6 +223,9 @@ impl MemberActor {
             return Ok(());
         }
         let owns = self.member.owned().any(|(own, _)| own == shard);
+        if self.read.nodes.iter().all(|node| node.dead || node.incarnation != heir) {
+            return Err(NotMoved::NoNode);
+        }
         Err(match (self.member.holds(shard), owns) {
             (Some(_), _) => NotMoved::NoHeir,
             (None, true) => NotMoved::Closing,
