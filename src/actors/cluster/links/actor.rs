@@ -58,6 +58,33 @@ pub enum LinksError {
     Spawn(#[from] SpawnError),
 }
 
+impl LinkSettings {
+    /// Whether links could be opened with them: the certificates are good and name this node, and nobody else
+    /// listens there.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), LinksError> {
+        self.tls()?;
+        let bound = std::net::TcpListener::bind(self.listen);
+        bound.map(drop).map_err(|error| LinksError::Bind(self.listen, error))
+    }
+
+    fn tls(&self) -> Result<Tls, LinksError> {
+        let tls = Tls::load(TlsTerms {
+            cert_file: self.cert_file.clone(),
+            key_file: self.key_file.clone(),
+            client_ca_file: Some(self.ca_file.clone()),
+            client_auth: ClientAuth::Required,
+        })?;
+        if !tls.is_named(&self.node) {
+            let (file, node) = (self.cert_file.clone(), self.node.clone());
+            return Err(LinksError::Unnamed { file, node });
+        }
+        Ok(tls)
+    }
+}
+
 impl Links {
     /// Listens, and has a link to every other node of the register from then on, as `/cluster/links` below the
     /// cluster's supervisor. `placement.links()` are these.
@@ -69,17 +96,9 @@ impl Links {
         settings: LinkSettings,
         placement: &Arc<Placement>,
     ) -> Result<Links, LinksError> {
-        let LinkSettings { listen, advertise, node, ca_file, cert_file, key_file } = settings;
-        let terms = TlsTerms {
-            cert_file: cert_file.clone(),
-            key_file,
-            client_ca_file: Some(ca_file),
-            client_auth: ClientAuth::Required,
-        };
-        let tls = tokio::task::spawn_blocking(move || Tls::load(terms)).await??;
-        if !tls.is_named(&node) {
-            return Err(LinksError::Unnamed { file: cert_file, node });
-        }
+        let own = settings.clone();
+        let tls = tokio::task::spawn_blocking(move || own.tls()).await??;
+        let LinkSettings { listen, advertise, node, .. } = settings;
         let bind = async {
             let listener = TcpListener::bind(listen).await?;
             let address = listener.local_addr()?;
