@@ -140,7 +140,7 @@ pub async fn start(
     Ok(started)
 }
 
-/// Waits until what listens on this health port is ready.
+/// Waits until what listens on this port is ready.
 pub async fn ready(
     children: &mut Children,
     id: Id,

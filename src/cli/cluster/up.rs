@@ -119,7 +119,7 @@ async fn play(
     let started = nodes::start(children, folder, &nodes, &client).await?;
     let balancer = balancer::start(children, folder, programs, &plan.front, &nodes)?;
     running.balancer = Some(balancer);
-    nodes::ready(children, balancer, plan.front.health, &client).await?;
+    nodes::ready(children, balancer, plan.front.shield, &client).await?;
     let pids: Vec<u32> = started.iter().map(|id| children.pid(*id)).collect();
     write!(out, "{}", about(plan, &nodes, &pids, &common, folder, children.pid(balancer)))?;
     writeln!(out, "ready in {:.1} s; stop with Ctrl-C", began.elapsed().as_secs_f64())?;

@@ -1,6 +1,7 @@
 //! What each part of this process is told of the configuration.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::actors::cluster::{ClusterSettings, LinkSettings};
 use crate::actors::flow::FlowTerms;
@@ -20,10 +21,7 @@ pub(super) fn node(config: &Config) -> ClusterSettings {
     let links = links(config);
     let address = links.as_ref().map(|links| links.advertise.clone());
     ClusterSettings {
-        terms: match config.cluster.leases {
-            Leases::Default => ClusterTerms::default(),
-            Leases::Fast => ClusterTerms::fast(),
-        },
+        terms: cluster_terms(config),
         me: Identity {
             name: config.cluster.node.clone(),
             // That it is no address of links tells others that this node speaks with nobody.
@@ -35,6 +33,13 @@ pub(super) fn node(config: &Config) -> ClusterSettings {
         },
         data_dir: config.store.data_dir.clone(),
         links,
+    }
+}
+
+fn cluster_terms(config: &Config) -> ClusterTerms {
+    match config.cluster.leases {
+        Leases::Default => ClusterTerms::default(),
+        Leases::Fast => ClusterTerms::fast(),
     }
 }
 
@@ -53,6 +58,7 @@ pub(super) fn links(config: &Config) -> Option<LinkSettings> {
         ca_file: cluster.ca_file.clone(),
         cert_file: cluster.cert_file.clone(),
         key_file: cluster.key_file.clone(),
+        lease: Duration::from_micros(cluster_terms(config).lease_us.unsigned_abs()),
     })
 }
 

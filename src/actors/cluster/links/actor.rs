@@ -41,6 +41,8 @@ pub struct LinkSettings {
     pub cert_file: PathBuf,
     /// PEM: the private key of that certificate.
     pub key_file: PathBuf,
+    /// How long leases of this node last, which other nodes are told.
+    pub lease: Duration,
 }
 
 /// Why there are no links.
@@ -98,7 +100,7 @@ impl Links {
     ) -> Result<Links, LinksError> {
         let own = settings.clone();
         let tls = tokio::task::spawn_blocking(move || own.tls()).await??;
-        let LinkSettings { listen, advertise, node, .. } = settings;
+        let LinkSettings { listen, advertise, node, lease, .. } = settings;
         let bind = async {
             let listener = TcpListener::bind(listen).await?;
             let address = listener.local_addr()?;
@@ -107,7 +109,8 @@ impl Links {
         let (listener, address) = bind.await.map_err(|error| LinksError::Bind(listen, error))?;
         let links = Links::at(address);
         placement.connect(links.clone());
-        let me = Me { node, incarnation: placement.incarnation() };
+        let lease_ms = u32::try_from(lease.as_millis()).unwrap_or(u32::MAX);
+        let me = Me { node, incarnation: placement.incarnation(), lease_ms };
         let (own, placement) = (links.clone(), Arc::clone(placement));
         below.child("links").intensity(10, per_minute()).start(move || LinksActor {
             links: own.clone(),
@@ -176,6 +179,7 @@ impl LinksActor {
                     peer
                 }
             };
+            peer.leaves(row.draining);
             table.insert(row.incarnation, peer);
         }
         let gone: Vec<Incarnation> =
