@@ -17,8 +17,6 @@ use crate::store::Store;
 
 /// For the reading itself, and for what was sent right before it.
 const SEEN_MARGIN: Duration = Duration::from_millis(500);
-/// How long a node that could not join may take to leave again.
-const LEAVE: Duration = Duration::from_secs(2);
 /// How long the shards of a node that has joined may be in coming.
 const CLAIMS: Duration = Duration::from_secs(10);
 
@@ -71,22 +69,6 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Opens the node and joins. Where that fails, the node has left again.
-    pub async fn start(
-        registry: &Registry,
-        store: Store,
-        settings: ClusterSettings,
-    ) -> Result<Cluster, ClusterError> {
-        let cluster = Cluster::open(registry, store, settings).await?;
-        match cluster.join().await {
-            Ok(()) => Ok(cluster),
-            Err(error) => {
-                cluster.leave(LEAVE).await;
-                Err(error)
-            }
-        }
-    }
-
     /// Begins to join: whoever has opened a node leaves, whatever comes of it.
     ///
     /// ```text

@@ -137,7 +137,7 @@ fn give(path: &Path, kind: OFlags, user: Option<User>) -> Result<(), CliError> {
     if ![rustix::process::geteuid().as_raw(), uid].contains(&it.uid()) {
         return Err(named(path, "is somebody else's: it is not given away"));
     }
-    if !it.is_dir() && !(it.is_file() && it.nlink() == 1) {
+    if !(it.is_dir() || it.is_file() && it.nlink() == 1) {
         return Err(named(path, "is no file of its own: it is not given away"));
     }
     fchown(&open, Some(uid), Some(gid)).map_err(|error| named(path, error))

@@ -14,14 +14,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use super::super::exit::CliError;
 use super::folder::Folder;
 
 /// Time that one takes at most to end when it is killed.
 const KILLED: Duration = Duration::from_secs(5);
+/// How often it is looked whether one has ended.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a process is in a cluster, in the order in which they end: first what brings requests, last what keeps their
 /// results.
@@ -60,7 +61,7 @@ pub struct Stray {
     pub name: String,
     pub pid: u32,
     pub part: Part,
-    held: AsyncFd<OwnedFd>,
+    held: OwnedFd,
 }
 
 /// All of them but those of these numbers.
@@ -94,11 +95,16 @@ pub fn find(folder: &Folder, but: &[u32]) -> Result<Vec<Stray>, CliError> {
             }
         };
         // Looked at again, now that its number is nobody else's.
-        if let Some((name, part)) = Seen::of(number).and_then(|it| it.part(&home, &own)) {
-            let held = AsyncFd::new(held).map_err(CliError::failed)?;
-            found.push(Stray { name, pid: number, part, held });
+        if let Some(it) = Seen::of(number)
+            && let Some((name, part)) = it.part(&home, &own)
+        {
+            found.push((it.parent, Stray { name, pid: number, part, held }));
         }
     }
+    // What PostgreSQL has forked looks like itself for a moment, and ends with it.
+    let pids: Vec<u32> = found.iter().map(|(_, it)| it.pid).chain(but.iter().copied()).collect();
+    found.retain(|(parent, _)| !pids.contains(parent));
+    let mut found: Vec<Stray> = found.into_iter().map(|(_, it)| it).collect();
     found.sort_by(|a, b| (a.part, &a.name, a.pid).cmp(&(b.part, &b.name, b.pid)));
     Ok(found)
 }
@@ -127,7 +133,7 @@ pub async fn stop<'a>(strays: impl IntoIterator<Item = &'a Stray>) -> io::Result
 
 impl Stray {
     fn tell(&self, signal: Signal) -> io::Result<()> {
-        match pidfd_send_signal(self.held.get_ref(), signal) {
+        match pidfd_send_signal(&self.held, signal) {
             // It has ended by itself.
             Err(rustix::io::Errno::SRCH) => Ok(()),
             told => Ok(told?),
@@ -136,10 +142,31 @@ impl Stray {
 
     /// Waits for its end. `false`: it runs still.
     async fn gone_by(&self, deadline: Instant) -> io::Result<bool> {
-        match timeout_at(deadline, self.held.readable()).await {
-            Ok(ended) => ended.map(|_| true),
-            Err(_) => Ok(false),
+        loop {
+            if self.has_ended()? {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            sleep(LOOK).await;
         }
+    }
+
+    /// Whether nothing of it runs any more. Where nobody takes it from the system's list, it stays there, and its
+    /// number with it.
+    fn has_ended(&self) -> io::Result<bool> {
+        // To one that runs this says nothing.
+        match pidfd_send_signal(&self.held, Signal::CONT) {
+            Err(rustix::io::Errno::SRCH) => return Ok(true),
+            told => told?,
+        }
+        let folder = PathBuf::from(format!("/proc/{}", self.pid));
+        let stat = fs::read_to_string(folder.join("stat")).unwrap_or_default();
+        let is_over = stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']));
+        // The first of its threads may be over before the others.
+        let threads = fs::read_dir(folder.join("task")).map_or(0, Iterator::count);
+        Ok(is_over && threads <= 1)
     }
 }
 
@@ -147,6 +174,7 @@ impl Stray {
 struct Seen {
     /// The name of its program, with a line's end.
     comm: Vec<u8>,
+    parent: u32,
     words: Vec<PathBuf>,
     cwd: PathBuf,
 }
@@ -155,10 +183,13 @@ impl Seen {
     fn of(number: u32) -> Option<Seen> {
         let at = |name: &str| PathBuf::from(format!("/proc/{number}/{name}"));
         let comm = fs::read(at("comm")).ok()?;
+        let stat = fs::read_to_string(at("stat")).ok()?;
+        // Behind the name, which may have anything in it: the state, and the parent's number.
+        let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
         let line = fs::read(at("cmdline")).ok()?;
         let words =
             line.split(|byte| *byte == 0).map(|word| PathBuf::from(OsStr::from_bytes(word)));
-        Some(Seen { comm, words: words.collect(), cwd: fs::read_link(at("cwd")).ok()? })
+        Some(Seen { comm, parent, words: words.collect(), cwd: fs::read_link(at("cwd")).ok()? })
     }
 
     fn program(&self) -> String {
@@ -217,7 +248,7 @@ mod tests {
 
     fn seen(comm: &str, cwd: &str, line: &str) -> Seen {
         let words = line.split(' ').chain([""]).map(PathBuf::from).collect();
-        Seen { comm: format!("{comm}\n").into_bytes(), words, cwd: cwd.into() }
+        Seen { comm: format!("{comm}\n").into_bytes(), parent: 1, words, cwd: cwd.into() }
     }
 
     #[test]
@@ -279,7 +310,7 @@ mod tests {
         assert_eq!((pids, strays[0].part), (vec![left.id()], Part::Redis));
         assert_eq!(stop(&strays).await.unwrap(), Vec::<String>::new());
         assert!(!left.wait().unwrap().success());
-        for mut it in [&mut other, &mut own] {
+        for it in [&mut other, &mut own] {
             assert!(it.try_wait().unwrap().is_none(), "it was none of them");
             it.kill().unwrap();
             it.wait().unwrap();
