@@ -57,6 +57,7 @@ impl Office {
             ca_file: self.put(&format!("{node}-ca.pem"), &self.authority.pem()),
             key_file: self.put(&format!("{node}.key"), &key.serialize_pem()),
             cert_file: self.put(&format!("{node}.pem"), &own.pem()),
+            lease: Duration::from_secs(10),
         }
     }
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::common::{Server, client, command};
 
 /// Shards of all roles.
-const SHARDS: u64 = 768;
+const SHARDS: u64 = 256;
 
 pub struct Lab {
     pub nodes: Vec<Server>,

@@ -147,7 +147,7 @@ async fn a_node_cut_off_from_the_database_is_replaced_and_what_it_had_is_not_spe
     let spend = json!({"campaign_id": theirs, "amount": 1});
     loop {
         let shards = [member(&lab.nodes[0]).await, member(&lab.nodes[2]).await];
-        if shards.iter().filter_map(|it| it["shards"].as_u64()).sum::<u64>() == 768 {
+        if shards.iter().filter_map(|it| it["shards"].as_u64()).sum::<u64>() == 256 {
             break;
         }
         assert!(cut.elapsed() < Duration::from_secs(10), "nobody takes over: {shards:?}");
