@@ -17,6 +17,7 @@ use crate::models::shield::consent::cache::Answer;
 use crate::models::shield::consent::change::{Change, Command, Refusal};
 use crate::models::shield::consent::kind::{Kind, KindSet};
 use crate::models::shield::consent::lease::{MARGIN_US, TTL_US};
+use crate::planted::{self, Planted};
 
 /// Why a question about a person got no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -140,6 +141,8 @@ impl People {
         let name = self.name(account, customer);
         let (number, asked_us) = (name.number(), clock::mono_us());
         let known = self.shared.persons.cache(|cache| cache.allows(number, kind, asked_us));
+        let known =
+            if Planted::ConsentForEver.is_made() { planted::kept(number, kind) } else { known };
         if let Some(allowed) = known {
             return Ok(Asked { allowed, cached: true });
         }
@@ -148,6 +151,9 @@ impl People {
             let answer = Answer { allowed, generation, asked_us };
             let now = clock::mono_us();
             self.shared.persons.cache(|cache| cache.put(number, answer, now));
+        }
+        if Planted::ConsentForEver.is_made() {
+            planted::keep(number, allowed);
         }
         Ok(Asked { allowed: allowed.contains(kind), cached: false })
     }
