@@ -75,6 +75,9 @@ impl Odd {
         let _ = read.unwrap_or_else(|_| panic!("{}: no answer", self.what));
         drop(sent.await.expect("sent"));
         let answer = String::from_utf8_lossy(&answer);
+        // "Go on" comes before it where that was expected.
+        let go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+        let answer = answer.strip_prefix(go_on).unwrap_or(&answer);
         let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
         let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         let problem = serde_json::from_str::<Value>(body).unwrap_or_default();
@@ -85,7 +88,8 @@ impl Odd {
 
 /// Bodies that are no request for a campaign.
 fn bodies(campaign: &str) -> Vec<(String, Vec<u8>)> {
-    let deep = |open: &str, close: &str, depth: usize| open.repeat(depth) + &close.repeat(depth);
+    let lists = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    let objects = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
     let mut all: Vec<(String, Vec<u8>)> = Vec::new();
     let mut add = |what: &str, body: &dyn AsRef<[u8]>| {
         all.push((what.to_owned(), body.as_ref().to_vec()));
@@ -96,11 +100,11 @@ fn bodies(campaign: &str) -> Vec<(String, Vec<u8>)> {
     add("a list", b"[]");
     add("an empty object", b"{}");
     add("cut off", &format!(r#"{{"campaign_id":"{campaign}","amount":"#));
-    add("deep lists", &deep("[", "]", 100_000));
-    add("deep objects", &deep(r#"{"a":"#, "1}", 10_000));
+    add("deep lists", &lists(100_000));
+    add("deep objects", &objects(100_000));
     for (field, value) in [
-        ("amount", deep("[", "]", 50_000)),
-        ("memo", deep(r#"{"a":"#, "}", 20_000)),
+        ("amount", lists(50_000)),
+        ("memo", objects(20_000)),
         ("amount", "1e400".to_owned()),
         ("amount", "-0".to_owned()),
         ("amount", "NaN".to_owned()),
@@ -121,7 +125,7 @@ fn bodies(campaign: &str) -> Vec<(String, Vec<u8>)> {
         ("\\u0000", "1".to_owned()),
     ] {
         let body = format!(r#"{{"campaign_id":"{campaign}","{field}":{value}}}"#);
-        add(&format!("{field}: {:.20}", value), &body);
+        add(&format!("{field}: {value:.20}"), &body);
     }
     add("no text", b"{\"campaign_id\":\"\xff\xfe\",\"amount\":1}");
     add("a mark before it", &format!("\u{feff}{{\"campaign_id\":\"{campaign}\",\"amount\":1}}"));
@@ -320,10 +324,14 @@ async fn hostile_requests_are_answered_by_other_nodes_as_by_the_owner() {
     let all = odd(&campaign);
     let (count, began) = (all.len(), std::time::Instant::now());
     for request in all {
+        let keyed = request.headers.iter().any(|it| it.starts_with(b"idempotency-key"));
         let at_owner = request.send(lab.nodes[home].offset).await;
         for other in [(home + 1) % 3, (home + 2) % 3] {
             let there = request.send(lab.nodes[other].offset).await;
-            if there != at_owner {
+            let replayed = keyed && (at_owner.0, there.0) == (201, 200);
+            // Nobody reads it there, and nobody else is told of it.
+            let refused = request.body.len() > BODY_MAX && there.0 == 413;
+            if there != at_owner && !replayed && !refused {
                 wrong.push(format!("{:.120}: {at_owner:?} and {there:?}", request.what));
             }
         }
