@@ -122,8 +122,8 @@ async fn an_owner_that_stood_still_for_half_a_minute_books_nothing_of_what_waite
     // So asked, it books while it lives.
     let asked = late.spend();
     late.send(asked).await;
-    let (first, answer) = late.waiting.join_next().await.expect("a request").expect("an answer");
-    assert_eq!((first, answer.map(|it| it.0)), (Asked::Spend(300_001), Some(201)));
+    let (first, said) = late.waiting.join_next().await.expect("a request").expect("an answer");
+    assert_eq!((first, said.map(|it| it.0)), (Asked::Spend(300_001), Some(201)));
     let (mut begun, mut idle) = (Vec::new(), Vec::new());
     for n in 0..12 {
         let asked = if n % 2 == 0 { late.spend() } else { late.hold() };
