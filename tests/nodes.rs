@@ -10,12 +10,12 @@ mod common;
 mod databases;
 #[path = "nodes/erasure.rs"]
 mod erasure;
-#[path = "nodes/keys.rs"]
-mod keys;
 #[path = "nodes/homes.rs"]
 mod homes;
 #[path = "nodes/hostile.rs"]
 mod hostile;
+#[path = "nodes/keys.rs"]
+mod keys;
 #[path = "nodes/lab.rs"]
 mod lab;
 #[path = "nodes/load.rs"]
