@@ -97,6 +97,30 @@ async fn a_key_that_is_sent_to_all_nodes_at_once_holds_the_money_once() {
     lab.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_was_let_go_is_so_for_all_nodes_before_anything_is_written_of_it() {
+    let Some(lab) = Lab::open("letgo", 3, &SETTINGS).await else { return };
+    let campaign = lab.campaign_of(1, "letgo").await;
+    lab.nodes[0].allocate(&campaign, 100).await;
+    for n in 0..12 {
+        let hold = approved(&lab.nodes[n % 3], &campaign, 1.0, "").await;
+        let path = format!("/api/v1/holds/{}/release", hold["hold_id"].as_str().expect("an id"));
+        for turn in 0..4 {
+            let (status, answer) = lab.nodes[(n + turn) % 3].post(&path, &json!({})).await;
+            assert_eq!((status, &answer["state"]), (200, &json!("released")), "{turn} {answer}");
+        }
+        // What it set aside is free again: its token proves nothing any more.
+        let mut told = Vec::new();
+        for node in &lab.nodes {
+            told.push(settle(node, &hold, 1.0, true).await.0);
+        }
+        assert_eq!(told, [409, 409, 409]);
+    }
+    let (_, seen) = lab.nodes[0].get(&format!("/api/v1/budget/{campaign}")).await;
+    assert_eq!((&seen["held"], &seen["spent"]), (&json!(0.0), &json!(0.0)), "{seen}");
+    lab.close().await;
+}
+
 async fn import(node: &Server, key: &str, body: String) -> (u16, Value) {
     let url = format!("http://127.0.0.1:{}/api/v1/ltv/transactions", 8081 + node.offset);
     let request = client().post(url).header("idempotency-key", key).body(body);

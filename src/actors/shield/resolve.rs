@@ -5,7 +5,7 @@ use super::message::{Found, HoldFate, Seek, Told, Wish};
 use crate::actors::kernel::Reply;
 use crate::models::shield::ask::Ask;
 use crate::models::shield::entry::{Entry, Op, SliceId};
-use crate::models::shield::hold::{Hold, HoldState};
+use crate::models::shield::hold::{Hold, HoldState, UNKEYED};
 use crate::models::shield::money::{Micros, Rate};
 use crate::models::shield::purse::{HoldAnswer, settlement};
 
@@ -64,6 +64,13 @@ impl Live {
             }
             _ => reply.send(Told::Done(HoldFate::Over(known))),
         }
+    }
+
+    /// A hold that was released here before the journal had it: no other node can know. One with a key is always
+    /// there, and may have been granted once more.
+    pub(super) fn let_go(&self, hold: Op) -> Option<Hold> {
+        let released = self.released.iter().rfind(|it| it.id == hold && it.body == UNKEYED);
+        released.cloned()
     }
 
     /// It was bought, whoever has forgotten the hold: booked as a late fact (rule 1).
