@@ -1,8 +1,13 @@
 //! `kiki up`: every service in one process.
 
+// It panics where nobody reads what is said.
+#![deny(clippy::print_stdout)]
+
 mod listeners;
 mod settings;
 
+use std::fmt::Arguments;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -275,7 +280,7 @@ impl Host {
         }
         let served = !begun.tasks.is_empty();
         if served && outcome.is_ok() {
-            println!("stopping: finishing what runs");
+            say(format_args!("stopping: finishing what runs"));
         }
         cluster.placement().begin_leaving();
         registry.end_event_streams();
@@ -315,9 +320,15 @@ impl Host {
         store.close().await;
         redis.close().await;
         if served && outcome.is_ok() {
-            println!("stopped");
+            say(format_args!("stopped"));
         }
     }
+}
+
+/// Says a line on standard output.
+fn say(line: Arguments<'_>) {
+    // Who read it may have gone: a node serves, and hands its shards over, also where nobody is told.
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Ctrl-C or SIGTERM.
