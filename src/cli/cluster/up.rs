@@ -64,6 +64,8 @@ struct Running {
 
 /// Runs until it is told to stop.
 pub async fn run(args: UpArgs) -> CliResult {
+    // Nothing is made or stopped for a command that cannot be done.
+    Plan::judge(args.nodes, args.port_offset)?;
     let programs = Programs::find()?;
     let mut signals = Signals::hear()?;
     let folder = Folder::open(args.dir.as_deref())?;
