@@ -50,6 +50,9 @@ const LINGER: Duration = Duration::from_millis(100);
 const HAND_OVER: Duration = Duration::from_secs(20);
 /// The same, where it never served: there is little to bring to rest.
 const HAND_OVER_UNSERVED: Duration = Duration::from_secs(5);
+/// An order to stop is carried out in this time, and what runs on threads of its own has 5 s more (see
+/// [`super::exit::block_on`]): a minute in all, unless longer times are configured.
+const END: Duration = Duration::from_secs(54);
 
 /// Start every service in one process
 ///
@@ -239,7 +242,9 @@ impl Host {
         let stopped = self.stop.subscribe();
         let tasks = &mut begun.tasks;
         *tasks = listeners.serve(config, &app, (&value, &flow), &self.certificates, &stopped)?;
-        self.certificates.watch(tasks, &stopped).map_err(CliError::failed)?;
+        self.certificates
+            .watch(tasks, &stopped, self.cluster.placement().links())
+            .map_err(CliError::failed)?;
         if let Some(collector) = collector {
             let (registry, metrics) = (registry.clone(), self.metrics.clone());
             collector.start(&mut begun.exporting, &self.end_export.subscribe(), move || {
@@ -285,9 +290,13 @@ impl Host {
         cluster.placement().begin_leaving();
         registry.end_event_streams();
         let among_others = config.cluster.has_links();
+        let linger = if among_others { config.server.drain_linger_ms.duration() } else { LINGER };
+        let grace = config.server.drain_grace_ms.duration();
+        // Requests, what makes bids and values, and budgets have a grace period each; what comes late has less.
+        let all = END.max(linger + grace * 3 + HAND_OVER + LEAVE);
+        let by = Instant::now() + all;
+        let left = |most: Duration| most.min(by.saturating_duration_since(Instant::now()));
         if served {
-            let linger =
-                if among_others { config.server.drain_linger_ms.duration() } else { LINGER };
             tokio::time::sleep(linger).await;
         }
         // Nobody is left to be told when every listener has ended by itself.
@@ -296,29 +305,34 @@ impl Host {
         if among_others {
             // What is here of each shard comes to rest, and another node takes it up: until then this one answers
             // for it over its links.
-            cluster.hand_over(if served { HAND_OVER } else { HAND_OVER_UNSERVED }).await;
+            cluster.hand_over(left(if served { HAND_OVER } else { HAND_OVER_UNSERVED })).await;
         }
         let handed_over = Instant::now();
-        let grace = config.server.drain_grace_ms.duration();
         if let Some(flow) = &begun.flow {
-            flow.drain(grace).await;
+            flow.drain(left(grace)).await;
         }
         if let Some(value) = &begun.value {
-            value.drain(grace).await;
+            value.drain(left(grace.saturating_sub(handed_over.elapsed()))).await;
         }
         if let Some(shield) = &begun.shield {
-            shield.drain(grace).await;
+            shield.drain(left(grace)).await;
         }
         if among_others && served {
             // Until all have seen where its shards are now, somebody may ask here: who is told so asks there.
-            tokio::time::sleep(cluster.seen_within().saturating_sub(handed_over.elapsed())).await;
+            let unseen = cluster.seen_within().saturating_sub(handed_over.elapsed());
+            tokio::time::sleep(left(unseen)).await;
         }
         cluster.leave(LEAVE).await;
-        registry.shutdown(grace).await;
-        let _ = end_export.send(true);
-        while begun.exporting.join_next().await.is_some() {}
-        store.close().await;
-        redis.close().await;
+        let rest = async {
+            registry.shutdown(grace).await;
+            let _ = end_export.send(true);
+            while begun.exporting.join_next().await.is_some() {}
+            store.close().await;
+            redis.close().await;
+        };
+        if tokio::time::timeout(left(all).max(LEAVE), rest).await.is_err() {
+            tracing::warn!("not everything has come to its end in time");
+        }
         if served && outcome.is_ok() {
             say(format_args!("stopped"));
         }
