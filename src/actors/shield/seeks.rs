@@ -9,8 +9,10 @@ use super::budget::{BudgetActor, State};
 use super::far;
 use super::load;
 use super::message::{Found, HoldFate, Msg, Seek, Told, Wish};
+use super::rows;
 use crate::actors::kernel::{Cx, Fault};
 use crate::models::shield::entry::Op;
+use crate::models::shield::hold::{Hold, HoldState};
 use crate::models::shield::purse::HoldAnswer;
 
 /// Who may wait for one look.
@@ -132,8 +134,21 @@ impl BudgetActor {
     }
 
     /// What ledger and journal know of it.
-    pub(super) fn found(&mut self, hold: Op, wish: Wish, found: Result<Box<Found>, Fault>) {
+    pub(super) fn found(
+        &mut self,
+        hold: Op,
+        wish: Wish,
+        found: Result<Box<Found>, Fault>,
+        cx: &mut Cx<Self>,
+    ) {
         let State::Live(live) = &mut self.state else { return };
+        if let Ok(found) = &found
+            && wish == Wish::Release
+            && self.shared.has_neighbours()
+            && let Some(left) = live.left_behind(found)
+        {
+            return self.let_go_of(left, cx);
+        }
         let seeks = live.looks.end(hold, wish);
         match found {
             Ok(found) => seeks.into_iter().for_each(|seek| live.resolved(seek, (*found).clone())),
@@ -142,6 +157,28 @@ impl BudgetActor {
                 seeks.into_iter().for_each(|seek| seek.reply.send(Told::Unavailable));
             }
         }
+    }
+
+    /// Writes that a hold whose purse is gone was released, before anybody is told so: its key stands for it until
+    /// then, at whichever node is asked.
+    fn let_go_of(&mut self, left: Hold, cx: &mut Cx<Self>) {
+        let State::Live(live) = &mut self.state else { return };
+        let released = Hold { state: HoldState::Released, ..left };
+        let row = rows::hold_row(&self.name, &released, live.at);
+        let (shared, name, guest) = (Arc::clone(&self.shared), self.name.clone(), live.guest);
+        let written = async move {
+            match guest {
+                true => far::journal(&shared, &name, vec![row]).await,
+                false => far::journal_own(&shared, &name, vec![row]).await,
+            }
+        };
+        let hold = released.id;
+        cx.pipe(written, move |written| {
+            let found = Found { entry: None, journaled: Some(released) };
+            let unwritten = || Fault::new("the release of a hold could not be written");
+            let found = written.then(|| Box::new(found)).ok_or_else(unwritten);
+            Msg::Resolved { hold, wish: Wish::Release, found }
+        });
     }
 }
 
