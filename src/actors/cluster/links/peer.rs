@@ -246,3 +246,37 @@ impl Drop for Standing<'_> {
         self.peer.turn(LinkState::Away);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::cluster::node::Roles;
+
+    #[test]
+    fn a_node_that_leaves_is_no_concern_until_it_takes_too_long() {
+        let row = NodeRow {
+            incarnation: Incarnation(1),
+            name: "node-1".to_owned(),
+            address: "127.0.0.1:1".to_owned(),
+            roles: Roles::ALL,
+            version: "1".to_owned(),
+            joined_us: 0,
+            lease_until_us: 0,
+            draining: true,
+            dead: false,
+        };
+        let mut peer = Peer::new(&row);
+        peer.begun_us -= 2 * KNOWN_AFTER_US;
+        let told = |peer: &Peer| peer.seen().told.clone();
+        peer.failed("refused".to_owned());
+        assert_eq!(told(&peer).as_deref(), Some(LEAVES));
+        peer.seen().leaves_us = Some(clock::mono_us() - LEAVES_WITHIN_US - 1);
+        // The register says it once more, and that does not begin anew.
+        peer.leaves(true);
+        peer.failed("refused".to_owned());
+        assert_eq!(told(&peer).as_deref(), Some("refused"));
+        peer.leaves(false);
+        peer.leaves(true);
+        assert!(peer.seen().leaves_us.is_some_and(|us| clock::mono_us() - us < LEAVES_WITHIN_US));
+    }
+}
