@@ -4,6 +4,7 @@
 #![deny(clippy::print_stdout)]
 
 mod listeners;
+mod secrets;
 mod settings;
 
 use std::fmt::Arguments;
@@ -42,7 +43,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// How long an orderly end may take to give the lease back: where the database is away, the next start waits for it.
 const LEAVE: Duration = Duration::from_secs(2);
 /// Why a process ends whose node was given up by others.
-const LOST: &str = "the database was out of reach for longer than this node's lease, and another kiki has taken its place";
+const LOST: &str = "this process stood still, or the database was out of reach, for longer than its lease, and another kiki has taken its place";
 /// After the order to stop, requests are still taken for a moment, so that whoever balances load can
 /// notice that this process is not ready.
 const LINGER: Duration = Duration::from_millis(100);
@@ -199,6 +200,7 @@ impl Host {
     async fn start(&self, means: Means, begun: &mut Begun) -> CliResult {
         let Means { listeners, collector, master, secret, flow_terms } = means;
         let (config, registry, door) = (&self.config, &self.registry, &self.door);
+        secrets::look(&self.store, self.cluster.placement().incarnation(), &secret).await?;
         let shield = Shield::start_on(
             registry,
             self.store.clone(),

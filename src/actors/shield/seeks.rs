@@ -4,17 +4,25 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::budget::{BudgetActor, State};
 use super::far;
 use super::load;
 use super::message::{Found, HoldFate, Msg, Seek, Told, Wish};
+use super::names::BudgetName;
 use super::rows;
+use super::shared::Shared;
 use crate::actors::kernel::{Cx, Fault};
 use crate::models::shield::entry::Op;
 use crate::models::shield::hold::{Hold, HoldState};
 use crate::models::shield::purse::HoldAnswer;
 
+/// For how long a node is asked again that does not say: one that joins has no link for a moment, and one that leaves
+/// has none before it is out of the register.
+const BETWEEN: Duration = Duration::from_secs(2);
+/// The least and the most between two such questions.
+const AGAIN: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(250)];
 /// Who may wait for one look.
 const WAITING_MAX: usize = 64;
 /// Different things that may be wanted of one hold at a time.
@@ -74,6 +82,25 @@ impl Looks {
     }
 }
 
+/// Asks other nodes for a hold, and those that do not say once more, for a moment.
+async fn look(
+    shared: &Shared,
+    name: &BudgetName,
+    hold: Op,
+    wish: Wish,
+) -> Result<Option<HoldFate>, Fault> {
+    let began = Instant::now();
+    let [mut pause, most] = AGAIN;
+    loop {
+        let found = far::look(shared, name, hold, wish).await;
+        if found.is_ok() || began.elapsed() + pause >= BETWEEN {
+            return found;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(most);
+    }
+}
+
 impl BudgetActor {
     /// A hold that this node's purse does not know: another node's may, then the ledger and the journal.
     pub(super) fn seek_outward(&mut self, seek: Box<Seek>, cx: &mut Cx<Self>) {
@@ -91,7 +118,7 @@ impl BudgetActor {
             return self.sought(hold, wish, Ok(None), cx);
         }
         let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
-        let looking = async move { far::look(&shared, &name, hold, wish).await };
+        let looking = async move { look(&shared, &name, hold, wish).await };
         cx.pipe(looking, move |found| {
             let found = found.map(|fate| fate.map(Box::new));
             Msg::Sought { hold, wish, found }

@@ -42,6 +42,7 @@ defaults
     option httpchk
     http-check send meth GET uri /ready ver HTTP/1.1 hdr Host localhost
     http-check expect status 200
+    http-error status 503 content-type application/problem+json string \"{\\\"type\\\":\\\"urn:kiki:problem:not_reached\\\",\\\"title\\\":\\\"not reached\\\",\\\"status\\\":503,\\\"code\\\":\\\"not_reached\\\",\\\"detail\\\":\\\"no node is ready\\\",\\\"help\\\":\\\"nothing was done: repeat the same request after Retry-After\\\"}\" hdr Retry-After 1
     default-server inter 500ms fall 2 rise 1 slowstart 5s maxconn 4096
 ";
 
