@@ -254,9 +254,9 @@ mod tests {
                        "owners": {"node-1": 128, "node-2": 127}}});
         assert_eq!(
             cluster(&answer),
-            "NODE      STATE     SHARDS  LEASE   ADDRESS        ROLES              VERSION  JOINED                    INCARNATION\n\
-             node-1 *  in        128     7.9 s   10.0.0.1:7940  shield,value,flow  0.1.0    1970-01-01T00:00:00.000Z  00000000000000aa\n\
-             node-2    draining  127     -1.2 s  10.0.0.1:7940  shield,value,flow  0.1.0    1970-01-01T00:00:00.000Z  00000000000000aa\n\
+            "NODE      STATE     SHARDS  LEASE  ADDRESS        ROLES              VERSION  JOINED                    INCARNATION\n\
+             node-1 *  in        128     7.9 s  10.0.0.1:7940  shield,value,flow  0.1.0    1970-01-01T00:00:00.000Z  00000000000000aa\n\
+             node-2    draining  127     over   10.0.0.1:7940  shield,value,flow  0.1.0    1970-01-01T00:00:00.000Z  00000000000000aa\n\
              \nlinks of node-1\n\
              TO      STATE  SINCE                     RTT     SMOOTHED  IN FLIGHT  ASKS  FAILURES  LAST ERROR\n\
              node-2  up     1970-01-01T00:00:00.000Z  250 µs  1.5 ms    0          7     1         -\n\
