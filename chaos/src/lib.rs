@@ -1,0 +1,6 @@
+//! Faults that people can order against a KIKI cluster, and a verdict that can be believed. The suite uses what a
+//! user could use: HTTP, gRPC, the admin API, processes and the network; never the platform's own code.
+#![forbid(unsafe_code)]
+
+pub mod history;
+pub mod verdict;

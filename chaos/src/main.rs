@@ -1,0 +1,4 @@
+//! `kiki-chaos`.
+#![forbid(unsafe_code)]
+
+fn main() {}
