@@ -129,8 +129,16 @@ for name, service in services.items():
             wrong.append(f"{name}: {port['published']} is published beyond this machine")
         if (other := published.setdefault(port["published"], name)) != name:
             wrong.append(f"{name}: {port['published']} is {other}'s already")
+    mounts = {mount["source"]: mount for mount in service.get("volumes", [])}
+    if "authority" in mounts and name != "certificates":
+        wrong.append(f"{name}: it has the authority's key")
     if service.get("command") != ["node"]:
         continue
+    certs = mounts.get("certificates", {})
+    if certs.get("target") != "/certs" or not certs.get("read_only"):
+        wrong.append(f"{name}: it has no certificates, or may write them")
+    if service["depends_on"].get("certificates", {}).get("condition") != "service_healthy":
+        wrong.append(f"{name}: it does not wait for its certificate")
     environment = service["environment"]
     if name != environment["KIKI_NODE"]:
         wrong.append(f"{name}: it calls itself {environment['KIKI_NODE']}")
@@ -141,6 +149,13 @@ for name, service in services.items():
     if f"--node={name}" not in services["certificates"]["command"]:
         wrong.append(f"{name}: nobody makes its certificate")
     (work / f"{name}.env").write_text("".join(f"{k}={v}\n" for k, v in environment.items() if v))
+issuer = services["certificates"]
+if not {"--dir=/certs", "--authority=/authority", "--stay"} <= set(issuer["command"]):
+    wrong.append("certificates: they are not renewed, or the authority's key lies among them")
+if issuer["command"][-1] != "--node=node-3" or "/certs/node-3.pem" not in issuer["healthcheck"]["test"]:
+    wrong.append("certificates: it looks well before the last one is made")
+if issuer.get("network_mode") != "none" or issuer.get("restart") != "unless-stopped":
+    wrong.append("certificates: it has a network, or does not stay")
 if len(list(work.glob("*.env"))) != 6:
     wrong.append("there are not six nodes")
 print("\n".join(wrong), file=sys.stderr, end="\n" if wrong else "")

@@ -11,6 +11,7 @@ pub mod config;
 pub mod connectors;
 pub mod json;
 pub mod metrics_names;
+pub mod planted;
 pub mod store;
 pub mod telemetry;
 

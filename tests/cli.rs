@@ -151,3 +151,25 @@ fn a_restore_that_fails_leaves_no_folder_behind_and_takes_none_away() {
     assert_eq!(restore("kept").status.code(), Some(1));
     assert!(folder.path().join("kept/notes").exists());
 }
+
+#[test]
+fn a_certificate_that_is_missing_is_told_at_once_and_the_database_is_not_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    database.set_nonblocking(true).expect("set");
+    let address = database.local_addr().expect("an address");
+    let offset = rand::random_range(2_000..12_000_u16).to_string();
+    let url = format!("store.database_url=postgres://kiki:secret@{address}/kiki");
+    let file = |name: &str| format!("cluster.{name}_file={name}.pem");
+    let (ca, cert, key) = (file("ca"), file("cert"), file("key"));
+    let node = ["node", "--port-offset", &offset, "--set", "cluster.node=node-1", "--set", &url];
+    let files = ["--set", &ca, "--set", &cert, "--set", &key];
+    let began = std::time::Instant::now();
+    let output = kiki(folder.path(), &[&node[..], &files[..]].concat());
+    let (said, took) = (text(&output.stderr), began.elapsed());
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("cluster: ") && said.contains(".pem: "), "{said}");
+    assert!(took < std::time::Duration::from_secs(1), "{took:?}");
+    let asked = database.accept().map(drop).map_err(|error| error.kind());
+    assert_eq!(asked, Err(std::io::ErrorKind::WouldBlock), "the database was asked");
+}

@@ -68,7 +68,7 @@ async fn member(server: &Server) -> Value {
     loop {
         let answer = client().get(&url).send().await.expect("an answer");
         let view = answer.json::<Value>().await.expect("JSON")["view"].clone();
-        if view["phase"] == "in" && view["shards"] == 768 {
+        if view["phase"] == "in" && view["shards"] == 256 {
             return view;
         }
         assert!(began.elapsed() < Duration::from_secs(5), "{view}");

@@ -2,8 +2,12 @@
 
 #[path = "links/admin.rs"]
 mod admin;
+#[path = "links/erasure.rs"]
+mod erasure;
 #[path = "links/identity.rs"]
 mod identity;
+#[path = "links/keys.rs"]
+mod keys;
 #[path = "links/releases.rs"]
 mod releases;
 #[path = "links/support.rs"]
@@ -273,4 +277,16 @@ async fn links_come_again_when_their_actor_is_restarted() {
         assert!(began.elapsed() < SOON * 2, "{:?} {:?}", a.links.seen(), b.links.seen());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_that_are_not_as_long_as_here_are_shown() {
+    let office = Office::open();
+    let mut fast = office.sign("b", "b");
+    fast.lease = Duration::from_secs(2);
+    let (a, c) = (Node::start(&office, "a", 1).await, Node::start(&office, "c", 3).await);
+    let b = Node::with(fast, 2).await.expect("links");
+    meet(&[&a, &b, &c]).await;
+    let other = |of: &Node, it: &Node| of.view(&it.row).expect("a link").other_lease_ms;
+    assert_eq!((other(&a, &b), other(&b, &a), other(&a, &c)), (Some(2_000), Some(10_000), None));
 }

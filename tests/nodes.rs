@@ -8,14 +8,26 @@ mod balancer;
 mod common;
 #[path = "nodes/databases.rs"]
 mod databases;
+#[path = "nodes/erasure.rs"]
+mod erasure;
+#[path = "nodes/homes.rs"]
+mod homes;
+#[path = "nodes/hostile.rs"]
+mod hostile;
+#[path = "nodes/keys.rs"]
+mod keys;
 #[path = "nodes/lab.rs"]
 mod lab;
 #[path = "nodes/load.rs"]
 mod load;
 #[path = "nodes/partitions.rs"]
 mod partitions;
+#[path = "nodes/recalls.rs"]
+mod recalls;
 #[path = "nodes/servers.rs"]
 mod servers;
+#[path = "nodes/stopped.rs"]
+mod stopped;
 #[path = "nodes/strangers.rs"]
 mod strangers;
 #[path = "nodes/wires.rs"]

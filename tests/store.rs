@@ -9,6 +9,8 @@ mod cluster;
 mod commit;
 #[path = "store/committer.rs"]
 mod committer;
+#[path = "store/erased.rs"]
+mod erased;
 #[path = "store/open.rs"]
 mod open;
 #[path = "store/outage.rs"]

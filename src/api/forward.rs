@@ -2,6 +2,7 @@
 //! and gives up; the whole request then goes to its owner over the link of the nodes, with who sent it, and the
 //! answer comes back as it is. While a shard is between two nodes its requests wait, bounded in number and time.
 
+mod keep;
 mod wire;
 
 use std::convert::Infallible;
@@ -10,15 +11,14 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, Response as HttpResponse, Uri};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::{Layer, Service, ServiceExt};
 
 use super::access::{Call, Listener, caller};
@@ -29,16 +29,13 @@ use crate::models::access::{Identity, LimitClass};
 use crate::models::cluster::member::Route;
 use crate::models::cluster::node::Incarnation;
 use crate::models::cluster::shard::Shard;
+use keep::{KEPT_MAX, Keeping, Room, Whole, Why, kept};
 use wire::{Answered, Head, Who, joined, listed, parted, read};
 
-/// Bytes of a body that are kept so that the request can be sent on. What is larger is handled here or not at all.
-const KEPT_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of an answer that comes from another node.
 const ANSWER_MAX: usize = 12 * 1024 * 1024;
 /// Requests that are on their way to other nodes, or wait for one, at a time.
 const AWAY_MAX: usize = 4_096;
-/// How long a body may take to arrive.
-const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 /// How long a request may be on its way, waits included.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The least that is left to the node that answers.
@@ -70,6 +67,9 @@ pub struct ForwardLayer {
     placement: Arc<Placement>,
     listener: Listener,
     places: Arc<Semaphore>,
+    room: Room,
+    /// Bytes of a body that is kept.
+    body_max: usize,
 }
 
 impl ForwardLayer {
@@ -86,7 +86,13 @@ impl ForwardLayer {
             placement.links().answer(kind, Arc::new(answer));
         }
         let places = Arc::new(Semaphore::new(AWAY_MAX));
-        ForwardLayer { placement: Arc::clone(placement), listener, places }
+        let (placement, room) = (Arc::clone(placement), Room::of_process());
+        ForwardLayer { placement, listener, places, room, body_max: KEPT_MAX }
+    }
+
+    /// The same around handlers that take no larger body: of one that they would refuse nothing is kept.
+    pub fn bounded(self, body_max: usize) -> ForwardLayer {
+        ForwardLayer { body_max: body_max.min(KEPT_MAX), ..self }
     }
 }
 
@@ -138,49 +144,18 @@ struct Kept {
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
-}
-
-/// A body, as far as it may be kept.
-enum Keeping {
-    Whole(Bytes),
-    Stream(Body),
-}
-
-/// Reads a body, up to what is kept: of one that is larger, the rest is still to come.
-async fn kept(body: Body) -> Result<Keeping, Problem> {
-    let size = body.size_hint();
-    if size.lower() > KEPT_MAX as u64 {
-        return Ok(Keeping::Stream(body));
-    }
-    let mut stream = body.into_data_stream();
-    let mut whole = Vec::new();
-    let read = async {
-        while let Some(part) = stream.next().await {
-            whole.extend_from_slice(&part?);
-            if whole.len() > KEPT_MAX {
-                break;
-            }
-        }
-        Ok::<_, axum::Error>(())
-    };
-    match tokio::time::timeout(ARRIVES_WITHIN, read).await {
-        Ok(Ok(())) if whole.len() <= KEPT_MAX => Ok(Keeping::Whole(whole.into())),
-        Ok(Ok(())) => {
-            let first = futures_util::stream::iter([Ok(Bytes::from(whole))]);
-            Ok(Keeping::Stream(Body::from_stream(first.chain(stream))))
-        }
-        Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "the body could not be read")),
-        Err(_) => Err(Problem::new(Code::Timeout, "the body did not arrive in time")),
-    }
+    /// What the body takes of the room for all of them.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Kept {
-    fn of(parts: &Parts, body: &Bytes) -> Kept {
+    fn of(parts: &Parts, body: Whole) -> Kept {
         Kept {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             headers: parts.headers.clone(),
-            body: body.clone(),
+            body: body.bytes,
+            _room: body.room,
         }
     }
 
@@ -203,19 +178,17 @@ impl ForwardLayer {
     {
         let began = Instant::now();
         let (parts, body) = request.into_parts();
-        let body = match kept(body).await {
+        let body = match kept(body, self.body_max, &self.room).await {
             Ok(Keeping::Whole(body)) => body,
-            // What is too large to be kept is handled here alone.
-            Ok(Keeping::Stream(body)) => {
-                let Ok(answer) = inner.call(Request::from_parts(parts, body)).await;
-                return answer;
+            Ok(Keeping::Stream(body, why)) => {
+                return self.here_alone(inner, Request::from_parts(parts, body), why).await;
             }
             Err(problem) => return problem.into_response(),
         };
-        let kept = Kept::of(&parts, &body);
+        let kept = Kept::of(&parts, body);
         let own = parts.clone();
-        let (mut answer, mut wanted) =
-            here(&mut inner, Request::from_parts(parts, body.into())).await;
+        let first = Request::from_parts(parts, kept.body.clone().into());
+        let (mut answer, mut wanted) = here(&mut inner, first).await;
         let Some(mut shard) = wanted else { return answer };
         let Ok(_place) = self.places.try_acquire() else {
             return away("too many requests wait for other nodes");
@@ -258,6 +231,23 @@ impl ForwardLayer {
         }
     }
 
+    /// Handles a request whose body is not kept: here, or not at all.
+    async fn here_alone<S>(&self, mut inner: S, request: Request, why: Why) -> Response
+    where
+        S: Service<Request, Response = Response, Error = Infallible> + Clone,
+    {
+        let (answer, wanted) = here(&mut inner, request).await;
+        match (wanted, why) {
+            (Some(_), Why::NoRoom) => away("too many requests are kept for other nodes"),
+            // No handler would have taken it.
+            (Some(_), Why::Large) if self.body_max < KEPT_MAX => {
+                Problem::new(Code::BodyTooLarge, "the body is larger than it may be")
+                    .into_response()
+            }
+            _ => answer,
+        }
+    }
+
     /// Sends a request to a node that was named, whoever owns what it asks for, and answers what that answers.
     ///
     /// # Errors
@@ -269,7 +259,16 @@ impl ForwardLayer {
         patience: Duration,
     ) -> Result<Response, Problem> {
         let (parts, body) = request.into_parts();
-        let kept = Kept::of(&parts, &whole(body).await?);
+        let kept = match kept(body, self.body_max, &self.room).await? {
+            Keeping::Whole(body) => Kept::of(&parts, body),
+            Keeping::Stream(_, Why::Large) => {
+                return Err(Problem::new(Code::BodyTooLarge, "the body is larger than it may be"));
+            }
+            Keeping::Stream(_, Why::NoRoom) => {
+                let why = "too many requests are kept for other nodes";
+                return Err(Problem::new(Code::NotReached, why));
+            }
+        };
         let Ok(_place) = self.places.try_acquire() else {
             return Err(Problem::new(Code::NotReached, "too many requests wait for other nodes"));
         };
@@ -305,6 +304,8 @@ impl ForwardLayer {
                 ends_at_us: who.ends_at_us,
             },
         };
+        // It is copied on its way. Without room it waits, as where too many questions are open.
+        let _copied = self.room.take(kept.body.len()).ok_or(LinkError::Full)?;
         let body = joined(&head, &kept.body)?;
         let answer = self.placement.links().ask(node, kind, body, left).await?;
         let (Answered { status, headers }, body) =
@@ -317,16 +318,6 @@ impl ForwardLayer {
             true => Ok(None),
             false => Ok(Some(response)),
         }
-    }
-}
-
-/// A body that is to be sent on.
-async fn whole(body: Body) -> Result<Bytes, Problem> {
-    let read = axum::body::to_bytes(body, KEPT_MAX);
-    match tokio::time::timeout(ARRIVES_WITHIN, read).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => Err(Problem::new(Code::MalformedBody, "the body could not be read")),
-        Err(_) => Err(Problem::new(Code::Timeout, "the body did not arrive in time")),
     }
 }
 
@@ -398,7 +389,7 @@ mod tests {
                 headers.insert("idempotency-key", HeaderValue::from_static("k"));
             }
             let uri = Uri::from_static(path);
-            Kept { method, uri, headers, body: Bytes::new() }.may_be_repeated()
+            Kept { method, uri, headers, body: Bytes::new(), _room: None }.may_be_repeated()
         };
         assert!(again(Method::GET, "/api/v1/budget/camp", false));
         assert!(!again(Method::GET, "/spend?campaign_id=camp&amount=1", false));

@@ -102,7 +102,16 @@ pub fn main() -> ExitCode {
     // Stores, backups and copies of the audit are nobody else's business on this machine. A group may
     // be let in to read; secrets are made for their owner alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o027));
-    exit::report(dispatch(Cli::parse().command))
+    let cli = Cli::parse();
+    match crate::planted::check() {
+        Ok(None) => {}
+        Ok(Some(bug)) => eprintln!("this process makes a mistake on purpose: {}", bug.name()),
+        Err(why) => {
+            eprintln!("kiki: {why}");
+            return ExitCode::from(2);
+        }
+    }
+    exit::report(dispatch(cli.command))
 }
 
 /// The whole command line, for completions and for the test of its help.

@@ -82,14 +82,17 @@ const SLICES: Conflict = Conflict {
           boot = excluded.boot, ttl_us = excluded.ttl_us \
           WHERE slice.sealed <= excluded.sealed AND slice.settled <= excluded.quota",
 };
+/// A hold that is over stays so, however late its beginning is told; a key that is granted once more after that is
+/// another hold, with another end.
 const HOLDS: Conflict = Conflict {
     name: "put_hold",
     sql: "ON CONFLICT (account, hold) DO UPDATE SET slice = excluded.slice, \
           window_slice = excluded.window_slice, amount = excluded.amount, day = excluded.day, \
           state = excluded.state, settled_amount = excluded.settled_amount, \
-          expires_at = excluded.expires_at, memo = excluded.memo, \
+          expires_at = excluded.expires_at, body_hash = excluded.body_hash, memo = excluded.memo, \
           updated_at = excluded.updated_at \
-          WHERE hold.state = 'open' OR excluded.state <> 'open'",
+          WHERE hold.state = 'open' OR excluded.state <> 'open' \
+          OR (hold.state IN ('released', 'expired') AND hold.expires_at <> excluded.expires_at)",
 };
 
 /// A condition of a batch did not hold: it has to be undone.

@@ -24,6 +24,8 @@ enum Mode {
     New,
     /// It is left as it is.
     Once,
+    /// It is left as it is. Nothing is written about a person who was erased, whoever has it in memory still.
+    OfTheLiving,
     /// It is overwritten.
     Over,
     /// It is overwritten where its version is the one before, else the write is stale.
@@ -95,13 +97,13 @@ puts! {
     LtvModelPart(LtvModelPartRow) Once "put_ltv_model_part",
     LtvRegistry(LtvRegistryRow) New "put_ltv_registry",
     LtvExperiment(LtvExperimentRow) Versioned "put_ltv_experiment",
-    LtvForecast(LtvForecastRow) Once "put_ltv_forecast",
+    LtvForecast(LtvForecastRow) OfTheLiving "put_ltv_forecast",
     LtvDrift(LtvDriftRow) Over "put_ltv_drift",
     FlowCampaign(FlowCampaignRow) Versioned "put_flow_campaign",
     FlowChange(FlowChangeRow) New "put_flow_change",
     FlowPacer(FlowPacerRow) Over "put_flow_pacer",
     FlowDecision(FlowDecisionRow) Over "put_flow_decision",
-    FlowReach(FlowReachRow) Once "put_flow_reach",
+    FlowReach(FlowReachRow) OfTheLiving "put_flow_reach",
     FlowCount(FlowCountRow) Over "put_flow_count",
 }
 
@@ -134,6 +136,28 @@ async fn put<R: Record>(
     mode: Mode,
     statement: &'static str,
 ) -> sqlx::Result<bool> {
+    let affected = put_some(conn, dialect, rows, mode, statement).await?;
+    let all = usize::try_from(affected) == Ok(rows.len());
+    Ok(all || matches!(mode, Mode::Once | Mode::OfTheLiving))
+}
+
+/// Writes forecasts of people who are not erased, of each the first: how many.
+pub(super) async fn put_forecasts(
+    conn: &mut AnyConnection,
+    dialect: Dialect,
+    rows: &[&LtvForecastRow],
+) -> sqlx::Result<u64> {
+    put_some(conn, dialect, rows, Mode::OfTheLiving, "put_ltv_forecast").await
+}
+
+/// How many were written.
+async fn put_some<R: Record>(
+    conn: &mut AnyConnection,
+    dialect: Dialect,
+    rows: &[&R],
+    mode: Mode,
+    statement: &'static str,
+) -> sqlx::Result<u64> {
     // of two rows with one key PostgreSQL raises: the callers' writes are of different entities
     let kinds = R::COLUMNS.iter().map(|(_, kind)| *kind);
     let text = || {
@@ -145,13 +169,27 @@ async fn put<R: Record>(
         )
     };
     let bind = |row: &&R, args: &mut Args| row.bind(args);
-    let done = sql::run(conn, (dialect, statement), kinds, text, rows, bind).await?;
-    Ok(mode == Mode::Once || usize::try_from(done.affected) == Ok(rows.len()))
+    Ok(sql::run(conn, (dialect, statement), kinds, text, rows, bind).await?.affected)
+}
+
+/// That the person of a row, `v`, is not erased.
+fn living<R: Record>() -> String {
+    let place =
+        |wanted| R::COLUMNS.iter().position(|(name, _)| *name == wanted).map_or(0, |at| at + 1);
+    format!(
+        "AND EXISTS (SELECT 1 FROM person p WHERE p.account = v.column{} AND p.person = v.column{} \
+         AND p.erased_at IS NULL)",
+        place("account"),
+        place("person"),
+    )
 }
 
 fn conflict<R: Record>(mode: Mode) -> String {
     if matches!(mode, Mode::New | Mode::Once) {
         return "ON CONFLICT DO NOTHING".to_owned();
+    }
+    if mode == Mode::OfTheLiving {
+        return format!("{} ON CONFLICT DO NOTHING", living::<R>());
     }
     let sets: Vec<String> = R::COLUMNS
         .iter()

@@ -51,7 +51,7 @@ fn frame(kind: Kind) -> Frame {
 
 fn hello(node: &str, incarnation: u64, protocol: u32) -> Frame {
     let (node, version) = (node.to_owned(), "9.9.9".to_owned());
-    frame(Kind::Hello(Hello { node, incarnation, version, protocol }))
+    frame(Kind::Hello(Hello { node, incarnation, version, protocol, lease_ms: 2_000 }))
 }
 
 /// Shows b's certificate to a, and begins with a frame.

@@ -57,6 +57,7 @@ impl Office {
             ca_file: self.put(&format!("{node}-ca.pem"), &self.authority.pem()),
             key_file: self.put(&format!("{node}.key"), &key.serialize_pem()),
             cert_file: self.put(&format!("{node}.pem"), &own.pem()),
+            lease: Duration::from_secs(10),
         }
     }
 }
@@ -76,10 +77,19 @@ impl Node {
     }
 
     pub async fn with(settings: LinkSettings, life: u64) -> Result<Node, LinksError> {
+        Node::owning(settings, life, &BTreeMap::new()).await
+    }
+
+    /// One that has these shards, with their epochs.
+    pub async fn owning(
+        settings: LinkSettings,
+        life: u64,
+        epochs: &BTreeMap<i64, i64>,
+    ) -> Result<Node, LinksError> {
         let registry = Registry::new(KernelConfig::default());
         let service = registry.service("cluster").start().expect("a service");
         let name = settings.node.clone();
-        let placement = Placement::fixed(Incarnation(life), &BTreeMap::new());
+        let placement = Placement::fixed(Incarnation(life), epochs);
         let links = Links::open(service.supervisor(), settings, &placement).await?;
         let address = links.address().expect("it listens").to_string();
         let row = row(&name, life, &address);

@@ -140,6 +140,10 @@ impl Front {
     /// Ends all of it, what was started again first.
     fn stop(mut self) {
         self.end_again();
+        self.end_command();
+    }
+
+    fn end_command(&mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("sent");
         let began = Instant::now();
         while self.child.try_wait().expect("a child").is_none() {
@@ -254,4 +258,48 @@ async fn a_rolling_restart_behind_the_balancer_fails_no_request() {
     println!("{sent} requests");
     assert!(failed.is_empty(), "{} of {sent} failed: {:?}", failed.len(), failed.first());
     tokio::task::block_in_place(|| front.stop());
+}
+
+/// Whether a process does anything still.
+fn runs(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.trim().is_empty() && !rest.starts_with(" Z"))
+}
+
+async fn is_ready(front: &Front) {
+    let began = Instant::now();
+    loop {
+        let answer = client().get(front.url("/ready")).send().await;
+        if answer.is_ok_and(|answer| answer.status() == 200) {
+            return;
+        }
+        assert!(began.elapsed() < STARTS_WITHIN, "it is not ready");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_taken_up_after_its_command_was_killed_and_ends_with_what_was_started_by_hand()
+{
+    let Some(mut front) = Front::up(1) else { return };
+    let left = front.nodes["node-1"];
+    front.child.kill().expect("killed");
+    front.child.wait().expect("a child");
+    assert!(runs(left), "it is nobody's child now");
+    let taken = tokio::task::block_in_place(|| Front::at(&front.folder, 1, front.offset));
+    let (child, lines, nodes) = taken.expect("a cluster in the same folder, at the same ports");
+    (front.child, front.lines, front.nodes) = (child, lines, nodes);
+    assert!(!runs(left), "what was left is stopped");
+    is_ready(&front).await;
+
+    let order = tokio::task::block_in_place(|| front.end("node-1"));
+    front.start(&order);
+    is_ready(&front).await;
+    tokio::task::block_in_place(|| front.end_command());
+    front.line("stopping node-1 (pid ");
+    let began = Instant::now();
+    while front.again[0].try_wait().expect("a child").is_none() {
+        assert!(began.elapsed() < Duration::from_secs(5), "what was started by hand runs on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use kiki::actors::shield::BudgetName;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use tempfile::TempDir;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use crate::common::{Server, client, command};
 
 /// Shards of all roles.
-const SHARDS: u64 = 768;
+const SHARDS: u64 = 256;
 
 pub struct Lab {
     pub nodes: Vec<Server>,
@@ -129,7 +130,15 @@ impl Lab {
 
     /// Which of the nodes that run owns a campaign.
     pub async fn home(&self, campaign: &str) -> usize {
-        let shard = kiki::actors::shield::BudgetName::campaign("default", campaign).shard();
+        self.holder(BudgetName::campaign("default", campaign).shard()).await
+    }
+
+    /// Which of the nodes that run is the home of the default account.
+    pub async fn account_home(&self) -> usize {
+        self.holder(BudgetName::account("default").shard()).await
+    }
+
+    async fn holder(&self, shard: i64) -> usize {
         let owner = self.owner_of(shard).await;
         for (at, node) in self.nodes.iter().enumerate() {
             if let Some(view) = try_member(node).await

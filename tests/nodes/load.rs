@@ -126,11 +126,11 @@ impl Load {
 
     /// Lets all operations come to their end. The ledger has each that was acknowledged once, and nothing else.
     pub async fn end(self, lab: &Lab) {
-        self.end_beside(lab, "").await;
+        self.end_beside(lab, &[]).await;
     }
 
-    /// The same where the test has booked in another campaign itself.
-    pub async fn end_beside(mut self, lab: &Lab, other: &str) {
+    /// The same where the test has booked in other campaigns itself.
+    pub async fn end_beside(mut self, lab: &Lab, others: &[&str]) {
         self.shared.stop.store(true, Relaxed);
         while let Some(done) = self.callers.join_next().await {
             done.expect("a caller");
@@ -139,7 +139,8 @@ impl Load {
         assert!(odd.is_empty(), "{} odd answers: {:?}", odd.len(), &odd[..odd.len().min(5)]);
         let mut booked: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         let rows = lab.rows("SELECT budget, amount FROM ledger WHERE account = 'default'").await;
-        for (campaign, amount) in rows.into_iter().filter(|(campaign, _)| campaign != other) {
+        let own = rows.into_iter().filter(|(campaign, _)| !others.contains(&&**campaign));
+        for (campaign, amount) in own {
             booked.entry(campaign).or_default().push(amount);
         }
         let mut books = self.shared.books.lock().expect("not poisoned");

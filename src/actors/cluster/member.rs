@@ -13,7 +13,7 @@ use crate::actors::kernel::{Actor, Cx, Fault, Reply as Promise};
 use crate::actors::shield::now;
 use crate::clock;
 use crate::models::cluster::member::{Effect, Identity, Member, Phase, Reply, Request};
-use crate::models::cluster::node::Incarnation;
+use crate::models::cluster::node::{Incarnation, Role};
 use crate::models::cluster::register::Joined;
 use crate::models::cluster::roster::Roster;
 use crate::models::cluster::shard::Shard;
@@ -119,8 +119,10 @@ impl MemberActor {
                 }
                 Effect::Ask(request) => self.ask(request, cx),
                 Effect::Take { shard, epoch } => {
-                    metrics::taken();
-                    self.taken += 1;
+                    if counts(shard) {
+                        metrics::taken();
+                        self.taken += 1;
+                    }
                     match self.evicting.get_mut(&shard) {
                         // Nothing of its last stay here may write with the new epoch.
                         Some(next) => *next = Some(epoch),
@@ -139,7 +141,9 @@ impl MemberActor {
                 // What is written with its epoch is refused from here on; what is in memory of it ends.
                 Effect::Drop { shard } => {
                     self.placement.set(shard, None);
-                    metrics::dropped();
+                    if counts(shard) {
+                        metrics::dropped();
+                    }
                     tracing::warn!(%shard, "shard {shard} was taken by another node, or did not come to rest in time");
                     if self.evicting.insert(shard, None).is_none() {
                         let evict = self.placement.tenants().evict(shard);
@@ -206,7 +210,8 @@ impl MemberActor {
 
     /// Shards that this node has still, and takes in nothing more for.
     fn under_way(&self) -> usize {
-        self.member.owned().filter(|(shard, _)| self.member.holds(*shard).is_none()).count()
+        let still = self.member.owned().filter(|(shard, _)| counts(*shard));
+        still.filter(|(shard, _)| self.member.holds(*shard).is_none()).count()
     }
 
     fn hand_over(
@@ -223,6 +228,9 @@ impl MemberActor {
             return Ok(());
         }
         let owns = self.member.owned().any(|(own, _)| own == shard);
+        if self.read.nodes.iter().all(|node| node.dead || node.incarnation != heir) {
+            return Err(NotMoved::NoNode);
+        }
         Err(match (self.member.holds(shard), owns) {
             (Some(_), _) => NotMoved::NoHeir,
             (None, true) => NotMoved::Closing,
@@ -266,6 +274,11 @@ impl MemberActor {
             _ => {}
         }
     }
+}
+
+/// The register has 256 shards for each role. Those of SyncShield carry all work, and are what people count.
+fn counts(shard: Shard) -> bool {
+    shard.role() == Some(Role::Shield)
 }
 
 impl Actor for MemberActor {
@@ -366,7 +379,7 @@ impl Actor for MemberActor {
             shards: self.placement.owned(),
             epochs: self.taken,
             handing_over: self.under_way(),
-            evicting: self.evicting.len(),
+            evicting: self.evicting.keys().filter(|shard| counts(**shard)).count(),
             lease_ms: lease_us.max(0) / 1_000,
             nodes: self.member.roster().nodes.len(),
             last_error: self.last_error.clone(),

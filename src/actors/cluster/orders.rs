@@ -27,6 +27,8 @@ pub enum NotMoved {
     Closing,
     #[error("the node that is to have it takes none: it is about to leave, or its lease is over")]
     NoHeir,
+    #[error("there is no such node")]
+    NoNode,
     #[error("the node's member does not answer: {0}")]
     Unanswered(#[from] AskError),
 }

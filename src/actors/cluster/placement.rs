@@ -15,6 +15,7 @@ use crate::models::cluster::member::Route;
 use crate::models::cluster::node::{Incarnation, Role};
 use crate::models::cluster::roster::Roster;
 use crate::models::cluster::shard::{SHARDS, Shard};
+use crate::planted::Planted;
 
 const ALL: usize = SHARDS as usize * Role::ALL.len();
 /// The epoch of a shard that this node does not own: no write with it is accepted.
@@ -133,6 +134,7 @@ impl Placement {
         // A machine that stood still has not noticed yet, perhaps: see `Lease`.
         let drift_us = apart_us().saturating_sub(self.clocks_us.load(Relaxed)).saturating_abs();
         drift_us <= self.drift_max_us && clock::mono_us() < self.until_us.load(Relaxed)
+            || Planted::EpochIgnored.is_made()
     }
 
     /// The epoch to write a shard's rows with; one that is refused where the shard is not this node's.
@@ -205,9 +207,10 @@ impl Placement {
         &self.tenants
     }
 
-    /// How many shards are this node's.
+    /// How many of the 256 shards are this node's. Of the roles of the register that of SyncShield carries all work.
     pub fn owned(&self) -> usize {
-        self.epochs.iter().filter(|epoch| epoch.load(Relaxed) != NONE).count()
+        let all = (0..SHARDS).map(|place| Shard::of(Role::Shield, place));
+        all.filter(|shard| self.epoch(*shard) >= 0).count()
     }
 
     /// The register as it was read last.

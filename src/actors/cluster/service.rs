@@ -60,19 +60,23 @@ pub struct Cluster {
     service: Arc<Service>,
     member: Handle<Msg>,
     placement: Arc<Placement>,
+    me: Identity,
+    /// Whether it has links to others.
+    speaks: bool,
+    lease: Duration,
     /// How often nodes read the register.
     look: Duration,
 }
 
 impl Cluster {
-    /// Joins, and waits for the shards that nobody else has.
+    /// Begins to join: whoever has opened a node leaves, whatever comes of it.
     ///
     /// ```text
     /// /cluster
     /// ├── links                  permanent: the ways to other nodes, where there are any
     /// └── member                 permanent: the lease, claims and hand-overs
     /// ```
-    pub async fn start(
+    pub async fn open(
         registry: &Registry,
         store: Store,
         settings: ClusterSettings,
@@ -100,35 +104,40 @@ impl Cluster {
                 MemberActor::new(store, terms, me, Arc::clone(&own), data_dir.clone())
             })?;
         placement.orders().carried_out_by(member.clone());
-        let look = Duration::from_micros(look_us.unsigned_abs());
-        let cluster = Cluster { service: Arc::new(service), member, placement, look };
-        let lease = Duration::from_micros(lease_us.unsigned_abs());
+        Ok(Cluster {
+            service: Arc::new(service),
+            member,
+            placement,
+            me,
+            speaks,
+            lease: Duration::from_micros(lease_us.unsigned_abs()),
+            look: Duration::from_micros(look_us.unsigned_abs()),
+        })
+    }
+
+    /// Waits until this node has joined, and has the shards that nobody else has. Who gives up waiting leaves.
+    pub async fn join(&self) -> Result<(), ClusterError> {
+        let (placement, me, lease) = (&self.placement, &self.me, self.lease);
         let joined = |it: &Placement| it.serves() || it.is_lost();
-        if tokio::time::timeout(lease * 2, cluster.placement.wait_for(joined)).await.is_err() {
-            let roster = cluster.placement.roster();
+        if tokio::time::timeout(lease * 2, placement.wait_for(joined)).await.is_err() {
+            let roster = placement.roster();
             let other = roster.nodes.iter().find(|node| node.name == me.name);
             return Err(other
                 .map_or(ClusterError::Silent, |other| ClusterError::Taken(bare(&other.address))));
         }
-        cluster.make_sure_of_the_others(speaks, lease + lease / 5).await?;
-        let settled = |it: &Placement| it.is_lost() || has_its_own(it, &me);
-        let waited = tokio::time::timeout(CLAIMS, cluster.placement.wait_for(settled)).await;
-        if cluster.placement.is_lost() {
+        self.make_sure_of_the_others(lease + lease / 5).await?;
+        let settled = |it: &Placement| it.is_lost() || has_its_own(it, me);
+        let waited = tokio::time::timeout(CLAIMS, placement.wait_for(settled)).await;
+        if placement.is_lost() {
             return Err(ClusterError::Lost);
         }
-        if waited.is_err() {
-            return Err(ClusterError::Slow);
-        }
-        Ok(cluster)
+        waited.map_err(|_| ClusterError::Slow)
     }
 
     /// Nodes that do not speak with each other must not share a database: each would own what the other cannot
     /// reach. One that is gone is waited for, but not so long that shards are handed over to balance.
-    async fn make_sure_of_the_others(
-        &self,
-        speaks: bool,
-        patience: Duration,
-    ) -> Result<(), ClusterError> {
+    async fn make_sure_of_the_others(&self, patience: Duration) -> Result<(), ClusterError> {
+        let speaks = self.speaks;
         let stranger = |placement: &Placement| {
             let (roster, me) = (placement.roster(), placement.incarnation());
             let others = roster.nodes.iter().filter(|node| !node.dead && node.incarnation != me);
@@ -139,7 +148,6 @@ impl Cluster {
         if tokio::time::timeout(patience, self.placement.wait_for(alone)).await.is_ok() {
             return Ok(());
         }
-        self.leave(Duration::from_secs(2)).await;
         let address = stranger(&self.placement).unwrap_or_default();
         Err(ClusterError::Stranger(bare(&address)))
     }
@@ -163,10 +171,14 @@ impl Cluster {
 
     /// Lets everything go, and leaves. Whatever served it has to have ended before.
     pub async fn leave(&self, patience: Duration) {
-        // Without the database there is nothing to give back: the lease is over by itself.
-        let left = self.placement.serves() && self.member.ask(patience, Msg::Leave).await.is_ok();
-        if !left {
-            tracing::warn!("this node could not leave in time: its lease ends by itself");
+        // Who has never joined, or was ended by others, has nothing to give back.
+        let roster = self.placement.roster();
+        if roster.node(self.placement.incarnation()).is_some() && !self.placement.is_lost() {
+            // Without the database nothing can be given back: the lease is over by itself.
+            let serves = self.placement.serves();
+            if !(serves && self.member.ask(patience, Msg::Leave).await.is_ok()) {
+                tracing::warn!("this node could not leave in time: its lease ends by itself");
+            }
         }
         self.service.drain(patience).await;
     }

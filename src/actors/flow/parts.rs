@@ -103,6 +103,7 @@ pub fn grow(root: &Supervisor, shared: &Arc<Shared>) -> Result<(), SpawnError> {
         .start(move || OthersActor::new(Arc::clone(&own)))?;
     office.answers();
     office.takes_over();
+    office.forgets();
 
     // What bids know of people ends when SyncShield says so.
     let forgetting = Arc::new(Forgetting::new(&office));

@@ -12,11 +12,14 @@ use serde::Serialize;
 
 use super::audit::Feed;
 use super::far::{Asked, Home};
+use super::keys::Keys;
 use super::live::LiveView;
 use super::load;
 use super::message::{Loaded, Msg, Seek, Told};
 use super::names::BudgetName;
+use super::seeks::Looks;
 use super::shared::{Shared, now};
+use super::under_way::UnderWay;
 use crate::actors::kernel::{Actor, Cx, Fault, Reply, Trace};
 use crate::models::shield::ask::{Answer, Ask, Order};
 use crate::models::shield::authority::Authority;
@@ -55,6 +58,8 @@ pub enum Asker {
 /// Who waits for the purse's answer.
 pub enum HoldAsker {
     Authorise(Reply<Told<Authorised>>),
+    /// Whoever asked under the key of this hold.
+    Key(Op),
     Seek(Box<Seek>),
 }
 
@@ -79,6 +84,8 @@ pub struct Live {
     pub journaled: HashSet<Op, BuildHasherDefault<IdHasher>>,
     /// Of those, the ones that have ended since.
     pub ended: ById<Hold>,
+    /// Of those in turn, the ones whose end is being written.
+    pub ending: Vec<Op>,
     pub journaling: bool,
     /// The last holds that were released before they were journaled: for who releases them again.
     pub released: VecDeque<Hold>,
@@ -99,8 +106,14 @@ pub struct Live {
     pub guest: bool,
     /// Of a budget that another node owns: what was left of it when its authority said so last.
     pub left: Option<Micros>,
-    /// Questions to authorities on other nodes, on their way.
+    /// Questions to authorities on other nodes that are to be sent.
     pub outward: VecDeque<(u64, BudgetName, Ask)>,
+    /// Those of them that settle a hold, and have no answer yet.
+    pub under_way: UnderWay,
+    /// Holds that are being looked for on other nodes.
+    pub looks: Looks,
+    /// Keys of checks that are being worked on.
+    pub keys: Keys,
     pub last_error: Option<String>,
 }
 
@@ -221,6 +234,7 @@ impl BudgetActor {
             journal_order: VecDeque::new(),
             journaled: HashSet::default(),
             ended: ById::default(),
+            ending: Vec::new(),
             journaling: false,
             released: VecDeque::new(),
             journal_due_us: 0,
@@ -235,6 +249,9 @@ impl BudgetActor {
             guest,
             left: None,
             outward: VecDeque::new(),
+            under_way: UnderWay::default(),
+            looks: Looks::default(),
+            keys: Keys::default(),
             last_error: None,
         }));
         if guest {
@@ -416,7 +433,9 @@ impl Actor for BudgetActor {
             Msg::Ask { .. } => "Ask",
             Msg::Answered { .. } => "Answered",
             Msg::Near { .. } => "Near",
-            Msg::Sought(_) => "Sought",
+            Msg::Sought { .. } => "Sought",
+            Msg::KeyLooked { .. } => "KeyLooked",
+            Msg::KeyProven { .. } => "KeyProven",
             Msg::RatesChanged { .. } => "RatesChanged",
             Msg::Committed { .. } => "Committed",
             Msg::Reloaded(_) => "Reloaded",

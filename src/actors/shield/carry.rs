@@ -38,16 +38,21 @@ const NOTES_MAX: usize = 4_096;
 
 impl BudgetActor {
     pub(super) fn carry_out(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
-        while let State::Live(live) = &mut self.state
-            && let Some(effect) = live.effects.pop_front()
-        {
-            match effect {
-                Effect::Commit(batch) => self.commit(&batch, cx)?,
-                Effect::Reload => self.reload(cx),
-                Effect::Tell { notes, then, ops } => self.tell(notes, then, ops, cx),
-                Effect::Retell => self.retell(Duration::ZERO, cx),
-                Effect::Hold(ticket, HoldAnswer::Unknown) => self.look_further(ticket, cx),
-                other => self.carry_simple(other),
+        loop {
+            while let State::Live(live) = &mut self.state
+                && let Some(effect) = live.effects.pop_front()
+            {
+                match effect {
+                    Effect::Commit(batch) => self.commit(&batch, cx)?,
+                    Effect::Reload => self.reload(cx),
+                    Effect::Tell { notes, then, ops } => self.tell(notes, then, ops, cx),
+                    Effect::Retell => self.retell(Duration::ZERO, cx),
+                    Effect::Hold(ticket, HoldAnswer::Unknown) => self.look_further(ticket, cx),
+                    other => self.carry_simple(other),
+                }
+            }
+            if !self.answer_keys(cx) {
+                break;
             }
         }
         self.ask_outward(cx);
@@ -66,6 +71,7 @@ impl BudgetActor {
             }
             Effect::Hold(ticket, answer) => match live.hold_askers.remove(&ticket.0) {
                 Some(HoldAsker::Authorise(reply)) => live.authorise_answered(answer, reply),
+                Some(HoldAsker::Key(hold)) => live.keys.answered(hold, answer),
                 Some(HoldAsker::Seek(seek)) => {
                     seek.reply.send(Told::Done(HoldFate::Answer(answer)));
                 }
@@ -259,6 +265,7 @@ impl BudgetActor {
             Some(HoldAsker::Authorise(reply)) => {
                 live.authorise_answered(HoldAnswer::Unknown, reply);
             }
+            Some(HoldAsker::Key(hold)) => live.keys.answered(hold, HoldAnswer::Unknown),
             None => {}
         }
     }

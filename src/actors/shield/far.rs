@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
-use super::budget::{BudgetActor, State};
+use super::budget::{Asker, BudgetActor, State};
 use super::journal::Sent;
-use super::load;
-use super::message::{AccountSeen, HoldFate, Msg, Seek, Told, Wish};
+use super::message::{AccountSeen, HoldFate, Msg, Told, Wish};
 use super::metrics as m;
 use super::names::BudgetName;
 use super::service::ShieldError;
 use super::shared::Shared;
+use super::under_way::Joined;
 use crate::actors::cluster::links::LinkError;
 use crate::actors::kernel::{Cx, Fault};
 use crate::models::cluster::member::Route;
@@ -376,7 +376,7 @@ pub async fn read_rates(shared: &Shared, account: &str) -> Result<(), ShieldErro
 ///
 /// # Errors
 /// A node that may have it does not say.
-async fn look(
+pub(super) async fn look(
     shared: &Shared,
     name: &BudgetName,
     hold: Op,
@@ -411,12 +411,41 @@ impl BudgetActor {
     pub(super) fn ask_outward(&mut self, cx: &mut Cx<Self>) {
         let State::Live(live) = &mut self.state else { return };
         let holder = live.purse.holder();
+        let mut full = Vec::new();
         for (ticket, name, question) in live.outward.drain(..) {
+            // What a purse books is sent again by itself, and answered once.
+            let waits = !matches!(live.askers.get(&ticket), Some(Asker::Book(_)));
+            match live.under_way.join(ticket, &question, waits) {
+                Joined::First => {}
+                Joined::Waits => continue,
+                Joined::Known => {
+                    live.askers.remove(&ticket);
+                    continue;
+                }
+                Joined::Full => {
+                    full.push(ticket);
+                    continue;
+                }
+            }
             let (shared, key) = (Arc::clone(&self.shared), self.key.clone());
             let asked =
                 async move { ask(&shared, &name, question, Some((holder, &key)), PATIENCE).await };
             cx.pipe(asked, move |asked| Msg::Answered { ticket, asked });
         }
+        full.into_iter().for_each(|ticket| self.answered(ticket, Answer::Overloaded));
+    }
+
+    /// An authority on another node has answered whoever asked it this.
+    pub(super) fn answered_from_afar(&mut self, ticket: u64, asked: Asked) {
+        let State::Live(live) = &mut self.state else { return };
+        // What an account has left says nothing of the campaign.
+        if !matches!(live.askers.get(&ticket), Some(Asker::AccountLane(_))) {
+            live.left = asked.left.or(live.left);
+        }
+        for other in live.under_way.answered(ticket) {
+            self.answered(other, asked.answer.clone());
+        }
+        self.answered(ticket, asked.answer);
     }
 
     /// The same at the end of a life, which waits for the answers. Whether all came.
@@ -429,42 +458,6 @@ impl BudgetActor {
             all &= !matches!(asked.answer, Answer::Unavailable | Answer::NotOwner);
         }
         all
-    }
-
-    /// A hold that this node's purse does not know: another node's may, then the ledger and the journal.
-    pub(super) fn seek_outward(&mut self, seek: Box<Seek>, cx: &mut Cx<Self>) {
-        if self.shared.placement.is_alone() {
-            return self.sought(seek, Ok(()), cx);
-        }
-        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
-        let looking = async move {
-            match look(&shared, &name, seek.hold, seek.wish).await {
-                Ok(None) => Some((seek, Ok(()))),
-                Ok(Some(fate)) => {
-                    seek.reply.send(Told::Done(fate));
-                    None
-                }
-                Err(fault) => Some((seek, Err(fault))),
-            }
-        };
-        cx.pipe(looking, Msg::Sought);
-    }
-
-    /// No purse has it, or nobody can say.
-    pub(super) fn sought(&mut self, seek: Box<Seek>, found: Result<(), Fault>, cx: &mut Cx<Self>) {
-        if let Err(fault) = found {
-            if let State::Live(live) = &mut self.state {
-                live.last_error = Some(fault.to_string());
-            }
-            return seek.reply.send(Told::Unavailable);
-        }
-        // Of what is not in memory there is nothing to keep: whoever tells it books it late (rule 1).
-        if matches!(seek.wish, Wish::Notice(_)) {
-            return seek.reply.send(Told::Done(HoldFate::Answer(HoldAnswer::Unknown)));
-        }
-        let (shared, account) = (Arc::clone(&self.shared), Arc::clone(&self.name.account));
-        let look = load::find_hold(shared, account, seek.hold);
-        cx.pipe(look, move |found| Msg::Resolved { seek, found: found.map(Box::new) });
     }
 
     /// The owner of the budget writes the journal of its holds, whoever granted them.

@@ -31,6 +31,8 @@ impl BudgetActor {
         }
         live.journal_due_us = at.mono_us + JOURNAL_EVERY_US;
         let Some((write, sent)) = self.journal_write(at.mono_us) else { return };
+        let State::Live(live) = &mut self.state else { return };
+        live.ending = sent.iter().filter(|(_, end)| end.is_some()).map(|(id, _)| *id).collect();
         if self.is_guest() {
             return self.journal_outward(write.holds, sent, cx);
         }
@@ -51,6 +53,7 @@ impl BudgetActor {
             }
             Err(_) => {
                 m::journal_lost();
+                live.ending.clear();
                 live.journal_again(sent);
             }
         }

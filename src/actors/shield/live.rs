@@ -55,6 +55,8 @@ impl Live {
             && self.ended.is_empty()
             && self.askers.is_empty()
             && self.hold_askers.is_empty()
+            && self.looks.is_empty()
+            && self.keys.is_empty()
     }
 
     /// The account is to be told everything once more.

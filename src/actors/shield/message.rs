@@ -29,7 +29,7 @@ pub enum Told<T> {
 }
 
 /// The answer to an authorisation, with what remains for the asker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authorised {
     pub answer: HoldAnswer,
     pub remaining: Micros,
@@ -191,11 +191,27 @@ pub enum Msg {
         then: Vec<(Ticket, Answer)>,
         ops: Vec<Op>,
     },
-    /// Nobody else has the hold that was looked for, or nobody could say; nothing: it was found, and answered.
-    Sought(Option<(Box<Seek>, Result<(), Fault>)>),
+    /// What became of a hold on another node; nothing: none has it.
+    Sought {
+        hold: Op,
+        wish: Wish,
+        found: Result<Option<Box<HoldFate>>, Fault>,
+    },
     Resolved {
-        seek: Box<Seek>,
+        hold: Op,
+        wish: Wish,
         found: Result<Box<Found>, Fault>,
+    },
+    /// What the store knows of the hold of a key.
+    KeyLooked {
+        hold: Op,
+        found: Result<Box<Found>, Fault>,
+    },
+    /// Whether the hold of a key is in the journal, as it was granted.
+    KeyProven {
+        hold: Op,
+        answer: Box<HoldAnswer>,
+        done: bool,
     },
     /// Holds that could not be journaled; of those that ended, as they ended.
     Journaled(Vec<(Op, Option<Hold>)>),
@@ -223,6 +239,7 @@ pub enum Wish {
 }
 
 /// What the store knows of a hold.
+#[derive(Clone)]
 pub struct Found {
     pub entry: Option<Entry>,
     pub journaled: Option<Hold>,

@@ -2,7 +2,7 @@
 
 use super::budget::{Asker, Live};
 use super::message::{Found, HoldFate, Seek, Told, Wish};
-use crate::actors::kernel::{Fault, Reply};
+use crate::actors::kernel::Reply;
 use crate::models::shield::ask::Ask;
 use crate::models::shield::entry::{Entry, Op, SliceId};
 use crate::models::shield::hold::{Hold, HoldState};
@@ -11,15 +11,8 @@ use crate::models::shield::purse::{HoldAnswer, settlement};
 
 impl Live {
     /// Decides about a hold that the purse does not know, by what ledger, journal and token say.
-    pub(super) fn resolved(&mut self, seek: Seek, found: Result<Found, Fault>) {
+    pub(super) fn resolved(&mut self, seek: Seek, found: Found) {
         let Seek { hold: id, wish, proof, reply, .. } = seek;
-        let found = match found {
-            Ok(found) => found,
-            Err(fault) => {
-                self.last_error = Some(fault.to_string());
-                return reply.send(Told::Unavailable);
-            }
-        };
         if let Some(entry) = found.entry {
             if wish != Wish::Look && self.authority.is_telling(entry.op) {
                 // Acknowledged once the account has counted it; whoever looks sees what is booked.

@@ -1,10 +1,12 @@
 //! Messages of a budget's actor: each is put to the rules, and what they want done is queued.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::budget::{Asker, BudgetActor, DAY_US, HoldAsker, Live, State, TICK};
 use super::far::{Asked, Home};
+use super::keys::Check;
 use super::load;
 use super::message::{AccountSeen, Authorised, Booked, Msg, Seek, SpendAsk, Told, Wish};
 use super::metrics as m;
@@ -16,8 +18,8 @@ use crate::models::shield::authority::{CommitOutcome, Found as Known};
 use crate::models::shield::budget::Fact;
 use crate::models::shield::effect::Lane;
 use crate::models::shield::entry::{HolderId, Op};
-use crate::models::shield::money::Rate;
-use crate::models::shield::purse::HoldAnswer;
+use crate::models::shield::money::{Currency, Rate};
+use crate::models::shield::purse::{Authorise, HoldAnswer};
 use crate::models::shield::refusal::{Reason, Refusal};
 use crate::models::shield::terms::Status;
 use crate::store::{self, Outcome, Reloaded};
@@ -41,29 +43,23 @@ impl BudgetActor {
         }
         let State::Live(live) = &mut self.state else { return };
         match msg {
+            // The key of a check is asked for wherever its caller gets to: one node says what it stands for.
+            Msg::Authorise { ask, currency, reply }
+                if ask.is_keyed() && self.shared.has_neighbours() =>
+            {
+                self.check(Check { ask, currency, reply }, cx);
+            }
+            Msg::KeyLooked { hold, found } => self.key_looked(hold, found),
+            Msg::KeyProven { hold, answer, done } => self.key_proven(hold, *answer, done, cx),
             Msg::Authorise { ask, currency, reply } => {
-                let terms = &live.authority.budget().core.terms;
-                let refused = match () {
-                    () if currency.is_some_and(|c| c != terms.currency) => {
-                        Some(Reason::CurrencyMismatch)
-                    }
-                    () if live.rate.is_none() => Some(Reason::NoExchangeRate),
-                    () if self.shared.paused.load(std::sync::atomic::Ordering::Relaxed) => {
-                        Some(Reason::Paused)
-                    }
-                    () => None,
-                };
-                let answer = match refused {
-                    Some(reason) => Some(HoldAnswer::Refused(Refusal::new(reason))),
+                let paused = self.shared.paused.load(Relaxed);
+                let answer = match live.refused(paused, currency) {
+                    Some(refused) => Some(refused),
                     None => live.purse.ask_now(live.at, &ask),
                 };
                 match answer {
                     Some(answer) => live.authorise_answered(answer, reply),
-                    None => {
-                        let ticket = live.ticket();
-                        live.hold_askers.insert(ticket.0, HoldAsker::Authorise(reply));
-                        live.with_purse(|p, at, out| p.wait(at, ticket, ask, out));
-                    }
+                    None => live.wait_for_room(ask, HoldAsker::Authorise(reply)),
                 }
             }
             Msg::Settle { hold, amount, proof, reply } => {
@@ -118,18 +114,11 @@ impl BudgetActor {
                 }
                 live.ask(*ask, Asker::Far(reply));
             }
-            Msg::Answered { ticket, asked } => {
-                // What an account has left says nothing of the campaign.
-                if !matches!(live.askers.get(&ticket), Some(Asker::AccountLane(_))) {
-                    live.left = asked.left.or(live.left);
-                }
-                self.answered(ticket, asked.answer);
-            }
+            Msg::Answered { ticket, asked } => self.answered_from_afar(ticket, asked),
             Msg::Near { hold, wish, reply } => {
                 live.seek_for(Seek { hold, wish, proof: None, near: true, reply });
             }
-            Msg::Sought(Some((seek, found))) => self.sought(seek, found, cx),
-            Msg::Sought(None) => {}
+            Msg::Sought { hold, wish, found } => self.sought(hold, wish, found, cx),
             Msg::Committed { generation, outcome } => {
                 if generation == live.generation {
                     live.committed(outcome);
@@ -176,9 +165,10 @@ impl BudgetActor {
                 use crate::models::shield::effect::Effect;
                 live.effects.extend(then.into_iter().map(|(t, a)| Effect::Reply(t, a)));
             }
-            Msg::Resolved { seek, found } => live.resolved(*seek, found.map(|found| *found)),
+            Msg::Resolved { hold, wish, found } => self.found(hold, wish, found),
             Msg::Journaled(lost) => {
                 live.journaling = false;
+                live.ending.clear();
                 live.journal_again(lost);
             }
             Msg::Tick => {
@@ -277,6 +267,25 @@ impl BudgetActor {
 }
 
 impl Live {
+    /// Why no hold is granted, whatever there is.
+    pub(super) fn refused(&self, paused: bool, currency: Option<Currency>) -> Option<HoldAnswer> {
+        let terms = &self.authority.budget().core.terms;
+        let reason = match () {
+            () if currency.is_some_and(|c| c != terms.currency) => Reason::CurrencyMismatch,
+            () if self.rate.is_none() => Reason::NoExchangeRate,
+            () if paused => Reason::Paused,
+            () => return None,
+        };
+        Some(HoldAnswer::Refused(Refusal::new(reason)))
+    }
+
+    /// The slices do not suffice: the authorities are asked.
+    pub(super) fn wait_for_room(&mut self, ask: Authorise, asker: HoldAsker) {
+        let ticket = self.ticket();
+        self.hold_askers.insert(ticket.0, asker);
+        self.with_purse(|p, at, out| p.wait(at, ticket, ask, out));
+    }
+
     /// A purse has a slice of this budget, or is about to.
     fn holds_a_slice(&mut self, holder: HolderId, home: Home) {
         self.holders.insert(holder, home);
@@ -389,7 +398,7 @@ impl Live {
         reply.send(self.authorised(answer));
     }
 
-    fn authorised(&self, answer: HoldAnswer) -> Told<Authorised> {
+    pub(super) fn authorised(&self, answer: HoldAnswer) -> Told<Authorised> {
         Told::Done(Authorised {
             answer,
             remaining: self.remaining(),

@@ -10,6 +10,7 @@ use super::corrections::Corrections;
 use super::dsr::Requests;
 use super::far;
 use super::forget::Forgets;
+use super::keys;
 use super::load::{self, AccountTerms};
 use super::message::{AccountSeen, Authorised, Booked, HoldFate, Msg, SpendAsk, Told};
 use super::names::BudgetName;
@@ -121,6 +122,7 @@ impl Shield {
         let client = HookClient::new(hooks.allow_private, hooks.patience)?;
         let service = tree::grow(registry, &shared, driver, client)?;
         far::serve(&shared);
+        keys::serve(&shared);
         People::serve(&shared, patience);
         super::audit::serve(&shared);
         super::corrections::serve(&shared);
@@ -299,6 +301,9 @@ impl Shield {
         let deadline_us = clock::mono_us() + self.patience.as_micros() as i64;
         let deadline_us = until_us.map_or(deadline_us, |until_us| until_us.min(deadline_us));
         let ask = Authorise { id, amount, ttl_us, body, deadline_us };
+        if ask.is_keyed() && self.shared.has_neighbours() {
+            return keys::check(&self.shared, name, ask, currency, self.patience).await;
+        }
         self.ask(name, |reply| Msg::Authorise { ask, currency, reply }).await
     }
 

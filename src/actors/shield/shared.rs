@@ -131,6 +131,11 @@ impl Shared {
         self.admits(BudgetName::account(account).place())
     }
 
+    /// Whether other nodes may answer for this platform, too.
+    pub fn has_neighbours(&self) -> bool {
+        self.placement.links().address().is_some() || !self.placement.is_alone()
+    }
+
     /// Whether this node does what is done once for the whole installation.
     pub fn is_first(&self) -> bool {
         self.placement.serves() && self.placement.admits(BudgetName::account(INSTALLATION).place())

@@ -24,6 +24,7 @@ pub mod watch;
 pub use answer::{Answer, Ask, History};
 pub use holdings::ValueHoldings;
 pub use loaded::{Loaded, OnlineCounts, Running, Serving};
+pub use nodes::claims::{Claim, Claimed};
 pub use nodes::import::OfCustomer;
 pub use service::{ServiceHealth, Value, ValueError};
 pub use shared::{ValueTerms, today};

@@ -178,11 +178,11 @@ impl RecorderActor {
         metrics::forecasts("dropped", 1);
     }
 
-    /// Those of people who were erased are not kept, whoever made them.
-    fn told(&mut self, rows: Vec<LtvForecastRow>) {
-        let gone = |row: &LtvForecastRow| self.gone.contains_key(row.person.as_str());
-        let rows: Vec<LtvForecastRow> = rows.into_iter().filter(|row| !gone(row)).collect();
-        rows.into_iter().for_each(|row| self.keep(row));
+    /// Those of people who were erased are not kept, whoever made them. Who is erased while an account is at home
+    /// elsewhere is not known here: of them the store takes none.
+    fn of_the_living(&self, mut rows: Vec<LtvForecastRow>) -> Vec<LtvForecastRow> {
+        rows.retain(|row| !self.gone.contains_key(row.person.as_str()));
+        rows
     }
 
     /// Accounts come and go between a forecast and its writing.
@@ -207,7 +207,7 @@ impl RecorderActor {
     /// What was not taken is sent again, where there is room.
     fn sent(&mut self, back: Vec<LtvForecastRow>) {
         self.sending = false;
-        for row in back {
+        for row in self.of_the_living(back) {
             if self.waiting.len() + self.away.len() < WAITING_MAX {
                 self.away.push(row);
             } else {
@@ -315,7 +315,9 @@ impl Actor for RecorderActor {
         match msg {
             Msg::Made(made) if self.gone.contains_key(&made.person) => {}
             Msg::Made(made) => self.keep(made.row()),
-            Msg::Told(rows) => self.told(rows),
+            Msg::Told(rows) => {
+                self.of_the_living(rows).into_iter().for_each(|row| self.keep(row));
+            }
             Msg::Sent(back) => self.sent(back),
             Msg::Flush => {
                 self.flush().await;

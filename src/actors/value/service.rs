@@ -11,6 +11,7 @@ use super::fit::{self, FitOrder, FitView};
 use super::loaded::Roster;
 use super::memory::Forgetting;
 use super::metrics;
+use super::nodes::claims::{self, Claim, Claimed};
 use super::nodes::import::{self, How, OfCustomer};
 use super::nodes::{self, Leaving, reads};
 use super::registry::{self, RegistryActor, Seen};
@@ -43,6 +44,10 @@ pub enum ValueError {
     Unanswered,
     #[error("the customer is being erased")]
     Erased,
+    #[error("a request with this key is being worked on")]
+    Claimed,
+    #[error("the key was used with another request")]
+    KeyUsed,
     #[error("there is no such version")]
     UnknownModel,
     #[error(transparent)]
@@ -210,17 +215,28 @@ impl Value {
         rows: Vec<NewPurchase>,
     ) -> Result<Imported> {
         let of = vec![(customer.to_owned(), rows)];
-        self.import_all(account, of).await.pop().unwrap_or(Err(ValueError::Unanswered))
+        self.import_all(account, of, None).await.pop().unwrap_or(Err(ValueError::Unanswered))
     }
 
-    /// The same of many customers: what became of each one's purchases, in their order.
-    pub async fn import_all(&self, account: &str, of: Vec<OfCustomer>) -> Vec<Result<Imported>> {
-        import::all(&self.shared, account, of, How::Take).await
+    /// The same of many customers: what became of each one's purchases, in their order. Under a key nothing is taken
+    /// where another request has it.
+    pub async fn import_all(
+        &self,
+        account: &str,
+        of: Vec<OfCustomer>,
+        claim: Option<&Claim>,
+    ) -> Vec<Result<Imported>> {
+        import::all(&self.shared, account, of, How::Take, claim).await
+    }
+
+    /// Claims the key of an import, on all nodes. `None`: another request with it is being worked on.
+    pub async fn claim_import(&self, account: &str, import: &str) -> Result<Option<Claimed>> {
+        claims::claim(&self.shared, account, import).await
     }
 
     /// What would become of an import of all these purchases of these customers; nothing is taken.
     pub async fn check_all(&self, account: &str, of: Vec<OfCustomer>) -> Vec<Result<Imported>> {
-        import::all(&self.shared, account, of, How::Check).await
+        import::all(&self.shared, account, of, How::Check, None).await
     }
 
     /// What is known of a customer.

@@ -150,7 +150,8 @@ pub async fn drain(
 ///
 /// What is in it comes to rest, and the other node takes it up: for up to a few seconds requests for it wait. There it
 /// stays for as long as the nodes are the same; when one joins, leaves or changes its release, shards go to where they
-/// belong (`home`). Any node passes the order on to the owner.
+/// belong (`home`). Any node passes the order on to the owner. A node that there is not is 404; 409 says why a shard is
+/// not moved to one that there is.
 #[utoipa::path(post, path = "/api/admin/cluster/shards/{shard}/move", tag = "cluster", request_body = MoveBody,
     params(("shard" = u16, Path, description = "0 to 255", example = 17)),
     responses(
@@ -170,28 +171,29 @@ pub async fn order(
         return Err(Problem::field("to", "is no name of a node"));
     }
     let (shard, placement) = (Shard::of(Role::Shield, place), placement(&app));
-    match placement.route(shard) {
-        Route::Here(_) => {}
-        Route::There(_) => {
-            detour::want(shard);
-            return Err(Problem::new(Code::NotReached, "its owner could not be reached"));
-        }
+    let route = placement.route(shard);
+    if matches!(route, Route::There(_)) {
+        // Which nodes there are, its owner knows as well, and it decides.
+        detour::want(shard);
+        return Err(Problem::new(Code::NotReached, "its owner could not be reached"));
+    }
+    let roster = placement.roster();
+    let heir = roster.nodes.iter().find(|node| !node.dead && *node.name == *to);
+    let heir = heir.map(|node| node.incarnation).ok_or_else(|| unknown_node(&to))?;
+    match route {
+        Route::Here(_) | Route::There(_) => {}
         Route::Nobody => {
             let why = "it is on its way to another node already, or nobody has it yet";
             return Err(refused(place, &to, why));
         }
     }
-    let roster = placement.roster();
-    let heir = roster.nodes.iter().find(|node| !node.dead && *node.name == *to);
-    let Some(heir) = heir.map(|node| node.incarnation) else {
-        return Err(refused(place, &to, "there is no such node"));
-    };
     let done = match heir == placement.incarnation() {
         true => true,
         false => placement.move_to(shard, heir, PATIENCE).await.map_err(|why| match why {
             NotMoved::Unanswered(_) => {
                 Problem::new(Code::Unanswered, format!("shard {place} to {to}: {why}"))
             }
+            NotMoved::NoNode => unknown_node(&to),
             why => refused(place, &to, &why.to_string()),
         })?,
     };

@@ -128,7 +128,8 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
     // The first is the outermost; as one layer they cost one box for a request.
     let around = ServiceBuilder::new().layer(gate).layer(guard);
     let placement = Arc::clone(app.flow.shield().placement());
+    let body_max = app.body_max;
     let routes = with_fallbacks(routes.merge(docs)).with_state(app);
-    let forward = ForwardLayer::new(&placement, Listener::Flow, &routes);
+    let forward = ForwardLayer::new(&placement, Listener::Flow, &routes).bounded(body_max);
     routes.layer(around.layer(forward))
 }

@@ -18,6 +18,7 @@ use crate::models::shield::entry::{Entry, Op};
 use crate::models::shield::hold::FINGERPRINT_MIN;
 use crate::models::shield::money::Micros;
 use crate::models::shield::refusal::Reason;
+use crate::planted::Planted;
 
 /// The name of this service in scopes.
 pub const SERVICE: &str = "shield";
@@ -25,8 +26,8 @@ pub const SERVICE: &str = "shield";
 /// The operation and the fingerprint of a request. Without a key each request is its own operation.
 pub fn operation(account: &str, route: &str, key: Option<&str>, body: &[u8]) -> (Op, u64) {
     let op = match key {
-        Some(key) => Op::of(&[account, route, key]),
-        None => Op(rand::random()),
+        Some(key) if !Planted::DedupSkipped.is_made() => Op::of(&[account, route, key]),
+        _ => Op(rand::random()),
     };
     (op, fingerprint(route, body))
 }

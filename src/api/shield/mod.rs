@@ -243,8 +243,9 @@ pub fn router(app: Arc<App>, terms: HttpTerms) -> Router {
     let around = ServiceBuilder::new().layer(gate).layer(guard);
     let routes = router.merge(docs::pages::<Doc, _>(Listener::Shield, open));
     let placement = Arc::clone(app.shield.placement());
+    let body_max = app.body_max;
     let routes = with_fallbacks(routes).with_state(app);
-    let forward = ForwardLayer::new(&placement, Listener::Shield, &routes);
+    let forward = ForwardLayer::new(&placement, Listener::Shield, &routes).bounded(body_max);
     routes.layer(around.layer(forward))
 }
 

@@ -85,6 +85,8 @@ pub fn failed(error: ValueError) -> Problem {
         ValueError::Erased => {
             Problem::new(Code::Conflict, "the customer is being erased").at("customer_id")
         }
+        ValueError::Claimed => Problem::new(Code::InProgress, error.to_string()),
+        ValueError::KeyUsed => Problem::new(Code::IdempotencyMismatch, error.to_string()),
         ValueError::UnknownModel => {
             Problem::new(Code::UnknownModel, "there is no such version").at("model")
         }

@@ -39,8 +39,6 @@ pub struct App {
     pub body_max: usize,
     /// The same of an import in CSV.
     pub import_max: usize,
-    /// Imports that are being worked on.
-    pub running: Arc<transactions::Running>,
 }
 
 impl App {
@@ -58,7 +56,6 @@ impl App {
             door: Arc::clone(&shield.door),
             body_max,
             import_max,
-            running: Arc::default(),
         }
     }
 }
@@ -154,15 +151,18 @@ pub fn router(app: Arc<App>, terms: HttpTerms, import_time_max: Duration) -> Rou
     let placement = Arc::clone(app.value.shield().placement());
     let inner = routes.clone().merge(imports.clone()).with_state(Arc::clone(&app));
     let forward = ForwardLayer::new(&placement, Listener::Value, &inner);
-    let around = |time_max: Duration| {
+    // An import goes to its home in parts: nothing of it is kept.
+    let body_max = app.body_max;
+    let around = |time_max: Duration, body_max: usize| {
         let gate = Gate::new("syncvalue", terms.running_max, time_max);
         let gate = axum::middleware::from_fn_with_state(gate, gate::pass);
         let guard = GuardLayer::new(Arc::clone(&app.door), Listener::Value);
         // The first is the outermost; as one layer they cost one box for a request.
-        ServiceBuilder::new().layer(gate).layer(guard).layer(forward.clone())
+        ServiceBuilder::new().layer(gate).layer(guard).layer(forward.clone().bounded(body_max))
     };
     let other_method =
         || async { Problem::new(Code::MethodNotAllowed, "this path does not take this method") };
-    let imports = imports.method_not_allowed_fallback(other_method).layer(around(import_time_max));
-    routes.layer(around(terms.time_max)).merge(imports).with_state(app)
+    let imports =
+        imports.method_not_allowed_fallback(other_method).layer(around(import_time_max, 0));
+    routes.layer(around(terms.time_max, body_max)).merge(imports).with_state(app)
 }

@@ -114,6 +114,15 @@ fn cluster(answer: &Value) -> String {
     let links = list(&answer["links"], "");
     if !links.is_empty() {
         out += &format!("\nlinks of {}\n{}", word(&answer["node"]), self::links(links));
+        for link in links {
+            if let Some(ms) = link["other_lease_ms"].as_i64() {
+                let (other, own) = (word(&link["node"]), word(&answer["node"]));
+                let lasts = seconds(ms);
+                out += &format!(
+                    "leases of {other} last {lasts}, those of {own} do not: set cluster.leases the same\n"
+                );
+            }
+        }
     }
     let counts = &answer["shards"];
     let count = |name: &str| word(&counts[name]);
@@ -231,7 +240,8 @@ mod tests {
                    "lease_left_ms": lease, "draining": !this, "dead": false, "this_node": this})
         };
         let link = json!({"node": "node-2", "state": "up", "since_us": 0, "rtt_us": 250,
-            "rtt_smoothed_us": 1_500, "in_flight": 0, "asks": 7, "failures": 1});
+            "rtt_smoothed_us": 1_500, "in_flight": 0, "asks": 7, "failures": 1,
+            "other_lease_ms": 2_000});
         let shard = json!({"shard": 3, "state": "orphan", "epoch": 6, "age_ms": 2_345,
             "heir": "node-2", "home": "node-2"});
         let answer = json!({"node": "node-1", "incarnation": "00000000000000aa", "read_ms_ago": 9_100,
@@ -246,6 +256,7 @@ mod tests {
              \nlinks of node-1\n\
              TO      STATE  SINCE                     RTT     SMOOTHED  IN FLIGHT  ASKS  FAILURES  LAST ERROR\n\
              node-2  up     1970-01-01T00:00:00.000Z  250 µs  1.5 ms    0          7     1         -\n\
+             leases of node-2 last 2.0 s, those of node-1 do not: set cluster.leases the same\n\
              \n255 shards held, 0 on their way from node-1, 1 without an owner\n\
              as it was 9 s ago: the database does not answer\n\
              \nSHARD  STATE   OWNER  EPOCH  SINCE  HEIR    HOME\n\

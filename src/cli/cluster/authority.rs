@@ -23,6 +23,9 @@ use crate::api::tls::x509;
 use crate::clock;
 use crate::connectors::http::install_crypto;
 
+/// Its files in their folder: its certificate, which every node has, and its key, which none has.
+pub const CA: &str = "ca.pem";
+pub const CA_KEY: &str = "ca.key";
 /// Days that the authority itself is good.
 pub const AUTHORITY_DAYS: u16 = 3_650;
 const DAY_US: i64 = 86_400_000_000;
@@ -35,8 +38,11 @@ pub struct Authority {
     pub ca_file: PathBuf,
     /// Its private key.
     pub key_file: PathBuf,
-    /// Whether it was made just now.
+    /// Its certificate as PEM.
+    pub pem: String,
+    /// Whether its certificate was made just now, and whether its key was.
     pub is_new: bool,
+    pub is_new_key: bool,
     issuer: Issuer<'static, KeyPair>,
     roots: Arc<RootCertStore>,
     ends_us: i64,
@@ -48,10 +54,10 @@ impl Authority {
     /// # Errors
     /// A file cannot be read or written, is not what it should be, or the key is missing.
     pub fn open_or_make(folder: &Path) -> Result<Authority, CliError> {
-        let ca_file = folder.join("ca.pem");
-        let key_file = folder.join("ca.key");
+        let ca_file = folder.join(CA);
+        let key_file = folder.join(CA_KEY);
         let (pem, key) = (private::read(&ca_file)?, private::read(&key_file)?);
-        let is_new = pem.is_none();
+        let (is_new, is_new_key) = (pem.is_none(), key.is_none());
         // A key that is alone is of a run that was cut short: its certificate is made from it.
         let key = match (key, &pem) {
             (Some(text), _) => KeyPair::from_pem(&text).map_err(|e| named(&key_file, e))?,
@@ -80,7 +86,7 @@ impl Authority {
         roots.add(der).map_err(|e| named(&ca_file, e))?;
         let issuer = Issuer::new(params, key);
         let (roots, ends_us) = (Arc::new(roots), facts.not_after_us);
-        Ok(Authority { ca_file, key_file, is_new, issuer, roots, ends_us })
+        Ok(Authority { ca_file, key_file, pem, is_new, is_new_key, issuer, roots, ends_us })
     }
 
     /// A certificate as PEM for a node that is client and server, under its own name and those of its hosts.

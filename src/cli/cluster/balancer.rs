@@ -45,6 +45,9 @@ defaults
     default-server inter 500ms fall 2 rise 1 slowstart 5s maxconn 4096
 ";
 
+/// Whoever watches and steers a node reaches it for as long as it lives, also where it cannot serve: without the
+/// database he needs it most.
+const ALIVE: &str = "    http-check send meth GET uri /health ver HTTP/1.1 hdr Host localhost\n";
 const CHANNELS: &str = "    timeout client 1h\n    timeout http-keep-alive 1h\n";
 const CHANNELS_BACK: &str = "    http-reuse safe\n    timeout server 1h\n";
 
@@ -56,9 +59,10 @@ const IMPORTS: &str =
 fn settings(front: &Ports, nodes: &[Node]) -> String {
     let mut out = SETTINGS.to_owned();
     for (at, (name, port)) in front.served().into_iter().enumerate() {
-        // A channel of gRPC may be silent for long; its node is asked at the health port, which speaks HTTP/1.
+        // A channel of gRPC may be silent for long; its node is asked at SyncValue's port, which speaks HTTP/1.
         let (bind, of_front, of_back, end) = match name {
-            "grpc" => (" proto h2", CHANNELS, CHANNELS_BACK, "proto h2 track health/"),
+            "grpc" => (" proto h2", CHANNELS, CHANNELS_BACK, "proto h2 track value/"),
+            "health" | "admin" => ("", "", ALIVE, "check"),
             "value" => ("", IMPORTS, "", "check"),
             _ => ("", "", "", "check"),
         };
@@ -135,8 +139,28 @@ mod tests {
                 assert!(backend.contains(&server), "{name}: {backend}");
             }
         }
-        assert!(text.contains("server node-2 127.0.0.1:50251 proto h2 track health/node-2\n"));
+        assert!(text.contains("server node-2 127.0.0.1:50251 proto h2 track value/node-2\n"));
         assert!(text.contains("\nbackend value_import\n    timeout server 3700s\n"));
+    }
+
+    #[test]
+    fn requests_go_to_nodes_that_are_ready_and_operators_to_those_that_live() {
+        let (front, text) = two();
+        let (settings, _) = text.split_once("\nfrontend ").unwrap();
+        assert!(settings.contains("http-check send meth GET uri /ready "), "{settings}");
+        for (name, _) in front.served() {
+            let backend = text.split(&format!("\nbackend {name}\n")).nth(1).unwrap();
+            let backend = backend.split("\n\n").next().unwrap();
+            let asks: Vec<&str> =
+                backend.lines().filter(|line| line.contains("http-check")).collect();
+            match name {
+                "health" | "admin" => {
+                    assert_eq!(asks.len(), 1, "{backend}");
+                    assert!(asks[0].contains(" uri /health "), "{backend}");
+                }
+                _ => assert!(asks.is_empty(), "{backend}"),
+            }
+        }
     }
 
     #[test]

@@ -87,6 +87,11 @@ impl Children {
         (0..self.all.len()).map(Id)
     }
 
+    /// The processes that have not been seen to end.
+    pub fn running(&self) -> impl Iterator<Item = u32> {
+        self.all.iter().filter(|one| one.ended.is_none()).map(|one| one.process.id())
+    }
+
     pub fn name(&self, id: Id) -> &str {
         &self.all[id.0].name
     }

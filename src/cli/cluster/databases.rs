@@ -1,14 +1,16 @@
 //! PostgreSQL and Redis of a cluster on one machine.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::super::exit::CliError;
@@ -17,6 +19,7 @@ use super::children::{Children, Id};
 use super::folder::Folder;
 use super::private;
 use super::programs::{Programs, User};
+use super::up::shell_word;
 
 /// Time to make PostgreSQL's files.
 const INIT: Duration = Duration::from_secs(120);
@@ -31,6 +34,8 @@ pub struct Postgres {
     pub url: Zeroizing<String>,
     /// Where its password is.
     pub password_file: PathBuf,
+    /// The words of a shell that start it once more.
+    pub again: String,
 }
 
 /// Starts PostgreSQL in the folder; its files are made where there are none.
@@ -46,8 +51,9 @@ pub async fn postgres(
     let own = folder.within("postgres")?;
     let user = programs.postgres_user;
     let password_file = own.join("password");
+    give(&own, OFlags::DIRECTORY, user)?;
     let password = private::secret(&password_file)?;
-    give(&[&own, &password_file], user)?;
+    give(&password_file, OFlags::empty(), user)?;
     let (data, log) = (own.join("db"), folder.join("postgres.log"));
     let run_as = |program: &Path| {
         let mut command = bare(program);
@@ -84,6 +90,7 @@ pub async fn postgres(
     ] {
         command.args(["-c", setting]);
     }
+    let again = again(&command, user);
     let id = children.start("postgres", command, &log)?;
     let (pid, status) = (children.pid(id), data.join("postmaster.pid"));
     let serves = || {
@@ -92,7 +99,7 @@ pub async fn postgres(
     };
     children.until(id, START, serves).await?;
     let url = format!("postgres://kiki:{}@127.0.0.1:{port}/postgres", password.as_str());
-    Ok(Postgres { id, url: Zeroizing::new(url), password_file })
+    Ok(Postgres { id, url: Zeroizing::new(url), password_file, again })
 }
 
 /// Where the socket is: in the folder, unless the path would be too long for one; then there is none.
@@ -111,13 +118,45 @@ fn is_ready(text: &str, pid: u32) -> bool {
     lines.next() == Some(pid.to_string().as_str()) && lines.nth(6) == Some("ready")
 }
 
-/// Gives files to who runs PostgreSQL, where that is somebody else.
-fn give(paths: &[&Path], user: Option<User>) -> Result<(), CliError> {
+/// Gives a file or folder to who runs PostgreSQL, where that is somebody else. Who owns the folder by then could put a link
+/// in its place: what is given is what was opened and looked at, and never where a link leads.
+///
+/// # Errors
+/// It is a link, another kind of file, has another name too, or is neither of who runs this nor of that user.
+fn give(path: &Path, kind: OFlags, user: Option<User>) -> Result<(), CliError> {
     let Some(User { uid, gid }) = user else { return Ok(()) };
-    for path in paths {
-        chown(path, Some(uid), Some(gid)).map_err(|error| named(path, error))?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | kind;
+    let open = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
+        Errno::LOOP | Errno::NOTDIR => {
+            named(path, "is a link, or no folder: nothing is given away through it")
+        }
+        error => named(path, error),
+    });
+    let open = File::from(open?);
+    let it = open.metadata().map_err(|error| named(path, error))?;
+    if ![rustix::process::geteuid().as_raw(), uid].contains(&it.uid()) {
+        return Err(named(path, "is somebody else's: it is not given away"));
     }
-    Ok(())
+    if !(it.is_dir() || it.is_file() && it.nlink() == 1) {
+        return Err(named(path, "is no file of its own: it is not given away"));
+    }
+    fchown(&open, Some(uid), Some(gid)).map_err(|error| named(path, error))
+}
+
+/// The words of a shell that start a program once more, from any folder.
+fn again(command: &Command, user: Option<User>) -> String {
+    let word = |text: &OsStr| shell_word(&text.to_string_lossy());
+    let mut words = Vec::new();
+    if let Some(User { uid, gid }) = user {
+        words.push(format!("setpriv --reuid={uid} --regid={gid} --clear-groups"));
+    }
+    if command.get_envs().any(|(name, value)| name == "LC_ALL" && value.is_some()) {
+        words.push("env LC_ALL=C".to_owned());
+    }
+    words.push(word(command.get_program()));
+    words.extend(command.get_args().map(word));
+    let folder = command.get_current_dir().unwrap_or(Path::new("."));
+    format!("(cd {} && {})", word(folder.as_os_str()), words.join(" "))
 }
 
 /// Redis that runs, as nodes reach it.
@@ -125,6 +164,8 @@ pub struct Redis {
     pub id: Id,
     pub port: u16,
     pub password: Zeroizing<String>,
+    /// The words of a shell that start it once more.
+    pub again: String,
 }
 
 /// Starts Redis, which keeps nothing over its end.
@@ -143,10 +184,11 @@ pub async fn redis(
     private::put(&file, &Zeroizing::new(redis_conf(port, &password)))?;
     let mut command = bare(program);
     command.arg(&file).current_dir(&own);
+    let again = again(&command, None);
     let id = children.start("redis", command, &folder.join("redis.log"))?;
     let serves = async || tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok();
     children.until(id, START, serves).await?;
-    Ok(Redis { id, port, password })
+    Ok(Redis { id, port, password, again })
 }
 
 /// Passwords are no words of a command line: everybody on the machine sees those.
@@ -182,6 +224,47 @@ mod tests {
         assert!(!is_ready(&file("starting"), 4711));
         assert!(!is_ready(&file("ready   "), 4712), "of a life before");
         assert!(!is_ready("4711\n", 4711));
+    }
+
+    #[test]
+    fn nothing_is_given_away_that_is_a_link_or_somebody_else_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let (me, group) = (rustix::process::geteuid(), rustix::process::getegid());
+        let user = Some(User { uid: me.as_raw(), gid: group.as_raw() });
+        let own = folder.path().join("postgres");
+        fs::create_dir(&own).unwrap();
+        give(&own, OFlags::DIRECTORY, user).unwrap();
+        let file = own.join("password");
+        fs::write(&file, "secret").unwrap();
+        give(&file, OFlags::empty(), user).unwrap();
+
+        let refused = |path: &Path, kind| give(path, kind, user).unwrap_err().message;
+        let (link, link_of_file) = (folder.path().join("link"), own.join("link"));
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        std::os::unix::fs::symlink(&file, &link_of_file).unwrap();
+        assert!(refused(&link, OFlags::DIRECTORY).contains("is a link"));
+        assert!(refused(&link_of_file, OFlags::empty()).contains("is a link"));
+        fs::hard_link(&file, own.join("other")).unwrap();
+        assert!(refused(&file, OFlags::empty()).contains("no file of its own"));
+        let nobody = Some(User { uid: 65_534, gid: 65_534 });
+        let theirs = give(Path::new("/proc/1"), OFlags::DIRECTORY, nobody);
+        if !me.is_root() {
+            assert!(theirs.unwrap_err().message.contains("somebody else's"));
+        }
+    }
+
+    #[test]
+    fn what_is_started_again_is_a_command_of_a_shell() {
+        let mut command = Command::new("/usr/bin/postgres");
+        command.args(["-D", "/a b/db", "-k", ""]).current_dir("/a b").env("LC_ALL", "C");
+        let user = Some(User { uid: 7, gid: 8 });
+        assert_eq!(
+            again(&command, user),
+            "(cd '/a b' && setpriv --reuid=7 --regid=8 --clear-groups env LC_ALL=C /usr/bin/postgres -D '/a b/db' -k '')"
+        );
+        let mut command = Command::new("redis-server");
+        command.arg("redis.conf").current_dir("/c/redis");
+        assert_eq!(again(&command, None), "(cd /c/redis && redis-server redis.conf)");
     }
 
     #[test]

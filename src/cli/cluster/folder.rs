@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::super::exit::CliError;
@@ -23,11 +23,15 @@ impl Folder {
     /// and not look into it: PostgreSQL runs as somebody else.
     ///
     /// # Errors
-    /// It cannot be made, or a cluster runs in it.
+    /// It cannot be made, others could put something of theirs into it, or a cluster runs in it.
     pub fn open(given: Option<&Path>) -> Result<Folder, CliError> {
         let mode = if rustix::process::geteuid().is_root() { 0o711 } else { 0o700 };
         let path = match given {
-            Some(path) => std::path::absolute(path).map_err(|error| named(path, error))?,
+            // Without a slash at its end, behind which a link would be followed.
+            Some(path) => {
+                let path = std::path::absolute(path).map_err(|error| named(path, error))?;
+                path.components().collect()
+            }
             None => {
                 let name = format!("kiki-cluster-{}", uuid::Uuid::now_v7().simple());
                 std::env::temp_dir().join(name)
@@ -39,6 +43,7 @@ impl Folder {
         let let_through = || fs::set_permissions(&path, Permissions::from_mode(mode));
         let made = made.and_then(|()| if is_new { let_through() } else { Ok(()) });
         made.map_err(|error| named(&path, error))?;
+        make_sure_of(&path)?;
         let mut opening = OpenOptions::new();
         opening.write(true).create(true).truncate(false).mode(0o600);
         let lock = opening.open(path.join("cluster.lock")).map_err(|error| named(&path, error))?;
@@ -74,6 +79,24 @@ impl Folder {
     }
 }
 
+/// Nobody else can have put something in the place of what is in this folder: root writes in it, and gives it away.
+fn make_sure_of(path: &Path) -> Result<(), CliError> {
+    let it = fs::symlink_metadata(path).map_err(|error| named(path, error))?;
+    let me = rustix::process::geteuid();
+    let why = if it.is_symlink() {
+        "is a link: name the folder itself"
+    } else if !it.is_dir() {
+        "is no folder"
+    } else if it.uid() != me.as_raw() && it.uid() != 0 {
+        "is somebody else's folder"
+    } else if me.is_root() && it.mode() & 0o022 != 0 {
+        "others may write in it: chmod go-w it, or name another one"
+    } else {
+        return Ok(());
+    };
+    Err(CliError::usage(format!("{}: {why}", path.display())))
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.passing
@@ -97,6 +120,17 @@ mod tests {
         drop(held);
         drop(Folder::open(Some(given.path())).unwrap());
         assert!(given.path().exists());
+
+        let link = given.path().join("link");
+        std::os::unix::fs::symlink(given.path(), &link).unwrap();
+        for link in [link.clone(), link.join("")] {
+            let refused = Folder::open(Some(&link)).unwrap_err();
+            assert!(
+                refused.code == 2 && refused.message.contains("is a link"),
+                "{}",
+                refused.message
+            );
+        }
 
         let passing = Folder::open(None).unwrap();
         let path = passing.path().to_owned();

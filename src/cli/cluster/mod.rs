@@ -10,6 +10,7 @@ mod nodes;
 mod ports;
 mod private;
 mod programs;
+mod strays;
 mod up;
 
 use clap::{Args, Subcommand};

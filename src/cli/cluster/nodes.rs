@@ -140,7 +140,7 @@ pub async fn start(
     Ok(started)
 }
 
-/// Waits until what listens on this health port is ready.
+/// Waits until what listens on this port is ready.
 pub async fn ready(
     children: &mut Children,
     id: Id,
@@ -169,8 +169,14 @@ mod tests {
         let mut children = Children::new();
         let id = children.start("nobody", Command::new("/bin/true"), &folder.join("log")).unwrap();
         let url = Zeroizing::new("postgres://kiki:secret@127.0.0.1:5432/postgres".to_owned());
-        let postgres = Postgres { id, url: url.clone(), password_file: PathBuf::new() };
-        let redis = Redis { id, port: 7001, password: Zeroizing::new("hidden".to_owned()) };
+        let postgres =
+            Postgres { id, url: url.clone(), password_file: PathBuf::new(), again: String::new() };
+        let redis = Redis {
+            id,
+            port: 7001,
+            password: Zeroizing::new("hidden".to_owned()),
+            again: String::new(),
+        };
         let flow_url = "http://127.0.0.1:8082".to_owned();
         let common = Common { postgres: &postgres, redis: Some(&redis), flow_url, fast: true };
         let ports = [Ports::documented(100).unwrap(), Ports::documented(200).unwrap()];

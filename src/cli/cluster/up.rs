@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Hearing, SignalKind, signal};
 
 use super::super::exit::{CliError, CliResult};
@@ -17,13 +16,9 @@ use super::folder::Folder;
 use super::nodes::{self, Common, Node};
 use super::ports::Plan;
 use super::programs::Programs;
+use super::strays::{self, Part};
 use crate::connectors::http;
 
-/// Time that each kind of process has to end.
-const END_BALANCER: Duration = Duration::from_secs(5);
-const END_NODES: Duration = Duration::from_secs(45);
-const END_REDIS: Duration = Duration::from_secs(5);
-const END_POSTGRES: Duration = Duration::from_secs(30);
 /// Time of one question whether something is ready.
 const ASK: Duration = Duration::from_secs(2);
 
@@ -33,8 +28,10 @@ const ASK: Duration = Duration::from_secs(2);
 /// ports, nodes with certificates for the links between them, and HAProxy on the documented ports of
 /// 127.0.0.1, which takes every request to a node that is ready. Needs the programs of the Debian
 /// packages postgresql, haproxy and redis-server; without the last it goes on without Redis. Prints
-/// where everything is. What ends, whoever ended it, is told and not started again. Ctrl-C or SIGTERM
-/// ends all of it. With --dir everything is kept, and the next start there goes on with it.
+/// where everything is, and how each part is started again. What ends, whoever ended it, is told and not
+/// started again. Ctrl-C or SIGTERM ends all of it, also what was started again by hand. With --dir
+/// everything is kept, and the next start there goes on with it: where this command was killed, it first
+/// stops what is left of it.
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "Examples:\n  kiki cluster up\n  kiki cluster up --nodes 5 --fast\n  kiki cluster up --dir /tmp/cluster --port-offset 1000"
@@ -69,8 +66,12 @@ struct Running {
 pub async fn run(args: UpArgs) -> CliResult {
     let programs = Programs::find()?;
     let mut signals = Signals::hear()?;
-    let plan = Plan::new(args.nodes, args.port_offset)?;
     let folder = Folder::open(args.dir.as_deref())?;
+    // The folder is this one's: whatever runs in it was left by somebody who was killed, and has its ports.
+    if args.dir.is_some() {
+        stop_left(&folder).await?;
+    }
+    let plan = Plan::new(args.nodes, args.port_offset)?;
     let mut children = Children::new();
     let mut running = Running::default();
     let outcome = tokio::select! {
@@ -79,7 +80,7 @@ pub async fn run(args: UpArgs) -> CliResult {
     };
     // Nobody may read any more what is printed, and all has to end just the same.
     let _ = writeln!(io::stdout(), "stopping");
-    let stopped = stop(&mut children, &running).await;
+    let stopped = stop(&mut children, &running, &folder).await;
     // What is left is killed before its folder goes.
     drop(children);
     drop(folder);
@@ -119,16 +120,20 @@ async fn play(
     let started = nodes::start(children, folder, &nodes, &client).await?;
     let balancer = balancer::start(children, folder, programs, &plan.front, &nodes)?;
     running.balancer = Some(balancer);
-    nodes::ready(children, balancer, plan.front.health, &client).await?;
-    let pids: Vec<u32> = started.iter().map(|id| children.pid(*id)).collect();
-    write!(out, "{}", about(plan, &nodes, &pids, &common, folder, children.pid(balancer)))?;
+    nodes::ready(children, balancer, plan.front.shield, &client).await?;
+    write!(out, "{}", about(plan, &nodes, &started, &common, folder, (children, balancer)))?;
     writeln!(out, "ready in {:.1} s; stop with Ctrl-C", began.elapsed().as_secs_f64())?;
     loop {
         let (id, status) = children.next_end().await?;
         let (name, pid, log) = (children.name(id), children.pid(id), children.log(id).display());
         writeln!(out, "{name} (pid {pid}) ended: {status}; its log is {log}")?;
-        if let Some(at) = started.iter().position(|one| *one == id) {
-            writeln!(out, "  start it again: {}", again(folder, &nodes[at])?)?;
+        let order = match started.iter().position(|one| *one == id) {
+            Some(at) => Some(again(folder, &nodes[at])?),
+            None if id == postgres.id => Some(postgres.again.clone()),
+            None => redis.as_ref().filter(|redis| redis.id == id).map(|redis| redis.again.clone()),
+        };
+        if let Some(order) = order {
+            writeln!(out, "  start it again: {order}")?;
         }
     }
 }
@@ -143,7 +148,7 @@ fn again(folder: &Folder, node: &Node) -> Result<String, CliError> {
 }
 
 /// A word that a shell takes as it is.
-fn shell_word(text: &str) -> String {
+pub(super) fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
     match !text.is_empty() && text.chars().all(plain) {
         true => text.to_owned(),
@@ -155,10 +160,10 @@ fn shell_word(text: &str) -> String {
 fn about(
     plan: &Plan,
     nodes: &[Node],
-    pids: &[u32],
+    started: &[Id],
     common: &Common,
     folder: &Folder,
-    balancer: u32,
+    (children, balancer): (&Children, Id),
 ) -> String {
     let front = &plan.front;
     let mut out = String::from("\n");
@@ -172,57 +177,103 @@ fn about(
         out += &format!("  {name:<10}  http://127.0.0.1:{port}{more}\n");
     }
     out += &format!("  {:<10}  127.0.0.1:{}\n", "grpc", front.grpc);
-    out += &format!("  {:<10}  haproxy, pid {balancer}\n\n", "balancer");
+    out += &format!("  {:<10}  haproxy, pid {}\n\n", "balancer", children.pid(balancer));
     let mut head = vec!["NODE".to_owned(), "PID".to_owned()];
     head.extend(front.served().map(|(name, _)| name.to_uppercase()));
     head.push("LINK".to_owned());
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     let rows: Vec<Vec<String>> = nodes
         .iter()
-        .zip(pids)
-        .map(|(node, pid)| {
-            let mut row = vec![node.name.clone(), pid.to_string()];
+        .zip(started)
+        .map(|(node, id)| {
+            let mut row = vec![node.name.clone(), children.pid(*id).to_string()];
             row.extend(node.ports.served().map(|(_, port)| port.to_string()));
             row.push(node.ports.link.to_string());
             row
         })
         .collect();
     out += &table(&head, &rows);
-    out += &format!("\n{}", databases_at(plan, common.postgres, common.redis));
+    out += &format!("\n{}", databases_at(plan, common.postgres, common.redis, children));
     let kept = if folder.is_passing() { ", removed at the end" } else { "" };
     out += &format!("logs (NAME.log) and configuration: {}{kept}\n", folder.path().display());
     out
 }
 
-fn databases_at(plan: &Plan, postgres: &Postgres, redis: Option<&Redis>) -> String {
-    let file = postgres.password_file.display();
+fn databases_at(
+    plan: &Plan,
+    postgres: &Postgres,
+    redis: Option<&Redis>,
+    children: &Children,
+) -> String {
+    let (file, pid) = (postgres.password_file.display(), children.pid(postgres.id));
     let mut out = format!(
-        "postgres: 127.0.0.1:{}, user kiki, database postgres, password in {file}\n",
+        "postgres: 127.0.0.1:{}, pid {pid}, user kiki, database postgres, password in {file}\n",
         plan.postgres
     );
     if let Some(redis) = redis {
-        out += &format!("redis: 127.0.0.1:{}, password in redis/password\n", redis.port);
+        let (port, pid) = (redis.port, children.pid(redis.id));
+        out += &format!("redis: 127.0.0.1:{port}, pid {pid}, password in redis/password\n");
+    }
+    // They are needed when the one is killed to see what happens.
+    out += &format!("start postgres again: {}\n", postgres.again);
+    if let Some(redis) = redis {
+        out += &format!("start redis again: {}\n", redis.again);
     }
     out
 }
 
 /// Ends everything: first what brings requests, last what keeps their results.
-async fn stop(children: &mut Children, running: &Running) -> CliResult {
+async fn stop(children: &mut Children, running: &Running, folder: &Folder) -> CliResult {
     let only = |id: Option<Id>| id.into_iter().collect::<Vec<_>>();
     let (balancer, redis, postgres) =
         (only(running.balancer), only(running.redis), only(running.postgres));
     let named: Vec<Id> = [&balancer, &redis, &postgres].into_iter().flatten().copied().collect();
     // Whatever else was started: nodes, and what was under way when the start was cut short.
     let others: Vec<Id> = children.ids().filter(|id| !named.contains(id)).collect();
-    let mut killed = children.stop(&balancer, Signal::TERM, END_BALANCER).await?;
-    killed.extend(children.stop(&others, Signal::TERM, END_NODES).await?);
-    killed.extend(children.stop(&redis, Signal::TERM, END_REDIS).await?);
-    // The fast shutdown: clients are not waited for, and nothing has to be recovered.
-    killed.extend(children.stop(&postgres, Signal::INT, END_POSTGRES).await?);
-    match killed.is_empty() {
-        true => Ok(()),
-        false => Err(CliError::failed(format!("had to be killed: {}", killed.join(", ")))),
+    let own: Vec<u32> = children.running().collect();
+    let (strays, unseen) = match strays::find(folder, &own) {
+        Ok(strays) => (strays, None),
+        // Children end just the same.
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    for it in &strays {
+        let _ = writeln!(io::stdout(), "stopping {} (pid {}), started by hand", it.name, it.pid);
     }
+    let mut killed = Vec::new();
+    for part in Part::ALL {
+        let ids = match part {
+            Part::Balancer => &balancer,
+            Part::Node => &others,
+            Part::Redis => &redis,
+            Part::Postgres => &postgres,
+        };
+        let (own, by_hand) = tokio::join!(
+            children.stop(ids, part.signal(), part.patience()),
+            strays::stop(strays.iter().filter(|it| it.part == part)),
+        );
+        killed.extend(own?);
+        killed.extend(by_hand?);
+    }
+    match (killed.is_empty(), unseen) {
+        (true, None) => Ok(()),
+        (true, Some(error)) => Err(error),
+        (false, _) => Err(CliError::failed(format!("had to be killed: {}", killed.join(", ")))),
+    }
+}
+
+/// Ends what was left of a cluster in this folder whose command was killed.
+async fn stop_left(folder: &Folder) -> CliResult {
+    let left = strays::find(folder, &[])?;
+    for it in &left {
+        writeln!(io::stdout(), "stopping {} (pid {}), left of an earlier run", it.name, it.pid)?;
+    }
+    for part in Part::ALL {
+        let killed = strays::stop(left.iter().filter(|it| it.part == part)).await?;
+        if !killed.is_empty() {
+            writeln!(io::stdout(), "had to be killed: {}", killed.join(", "))?;
+        }
+    }
+    Ok(())
 }
 
 /// Orders to stop. They are heard from the beginning: none ends this process and leaves the others.

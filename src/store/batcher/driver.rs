@@ -9,6 +9,7 @@ use super::queue::Taken;
 use super::{Shared, State, micros};
 use crate::clock::mono_us;
 use crate::models::breaker::{Admission, CallOutcome};
+use crate::planted::{self, Planted};
 use crate::store::sql::Dialect;
 use crate::store::write::Outcome;
 use crate::telemetry::spans::{self, Kind, Open};
@@ -112,6 +113,13 @@ impl Driver {
         let queued: Vec<i64> = spans.iter().map(Open::took_us).collect();
         let count = writes.len();
         let began = Instant::now();
+        let mut tells = tells;
+        if Planted::AcknowledgedEarly.is_made() {
+            for tell in tells.drain(..) {
+                let _ = tell.send(Outcome::Committed);
+            }
+            self.beside(tokio::time::sleep(planted::EARLY)).await;
+        }
         let outcomes = self.beside(self.shared.store.commit(writes)).await;
         let took = began.elapsed();
         let number = self.record(&outcomes, (count, rows, full), took);

@@ -3,12 +3,13 @@
 use sqlx::Row;
 
 use super::{PAGE_MAX, page};
+use crate::store::put::put_forecasts;
 use crate::store::record::{Args, Kind};
 use crate::store::rows::{
     LtvCustomerRow, LtvDriftRow, LtvExperimentRow, LtvForecastRow, LtvImportRow, LtvModelPartRow,
     LtvModelRow, LtvPurchaseRow, LtvRegistryRow,
 };
-use crate::store::sql::{Conflict, Template, insert};
+use crate::store::sql::Template;
 use crate::store::{Result, Store, StoreError};
 
 /// Purchases of a page where all of an account are read.
@@ -290,12 +291,12 @@ impl Store {
         .await
     }
 
-    /// Keeps forecasts. One of the same customer, version and week is left as it is.
+    /// Keeps forecasts; how many. One of the same customer, version and week is left as it is, and of somebody who
+    /// was erased none is kept.
     pub async fn ltv_forecasts_put(&self, rows: &[LtvForecastRow]) -> Result<u64> {
         let dialect = self.dialect();
-        let conflict = Conflict { name: "ltv_forecast_once", sql: "ON CONFLICT DO NOTHING" };
         let rows: Vec<&LtvForecastRow> = rows.iter().collect();
-        self.write_limited("forecasts", async |conn| insert(conn, dialect, &rows, conflict).await)
+        self.write_limited("forecasts", async |conn| put_forecasts(conn, dialect, &rows).await)
             .await
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::shield::budget::Settlement;
 use crate::shield::entry::{Entry, Now, Op};
-use crate::shield::hold::{Hold, settle_op};
+use crate::shield::hold::{FINGERPRINT_MIN, Hold, settle_op};
 use crate::shield::money::{Micros, Rate};
 use crate::shield::refusal::Refusal;
 
@@ -22,6 +22,11 @@ pub struct Authorise {
 }
 
 impl Authorise {
+    /// Whether its hold has a name that others may ask under, too.
+    pub fn is_keyed(&self) -> bool {
+        self.body >= FINGERPRINT_MIN
+    }
+
     /// Whether nobody waits for it any more.
     pub fn is_late(&self, now: Now) -> bool {
         now.mono_us >= self.deadline_us

@@ -41,6 +41,8 @@ pub struct LinkSettings {
     pub cert_file: PathBuf,
     /// PEM: the private key of that certificate.
     pub key_file: PathBuf,
+    /// How long leases of this node last, which other nodes are told.
+    pub lease: Duration,
 }
 
 /// Why there are no links.
@@ -58,6 +60,33 @@ pub enum LinksError {
     Spawn(#[from] SpawnError),
 }
 
+impl LinkSettings {
+    /// Whether links could be opened with them: the certificates are good and name this node, and nobody else
+    /// listens there.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), LinksError> {
+        self.tls()?;
+        let bound = std::net::TcpListener::bind(self.listen);
+        bound.map(drop).map_err(|error| LinksError::Bind(self.listen, error))
+    }
+
+    fn tls(&self) -> Result<Tls, LinksError> {
+        let tls = Tls::load(TlsTerms {
+            cert_file: self.cert_file.clone(),
+            key_file: self.key_file.clone(),
+            client_ca_file: Some(self.ca_file.clone()),
+            client_auth: ClientAuth::Required,
+        })?;
+        if !tls.is_named(&self.node) {
+            let (file, node) = (self.cert_file.clone(), self.node.clone());
+            return Err(LinksError::Unnamed { file, node });
+        }
+        Ok(tls)
+    }
+}
+
 impl Links {
     /// Listens, and has a link to every other node of the register from then on, as `/cluster/links` below the
     /// cluster's supervisor. `placement.links()` are these.
@@ -69,17 +98,9 @@ impl Links {
         settings: LinkSettings,
         placement: &Arc<Placement>,
     ) -> Result<Links, LinksError> {
-        let LinkSettings { listen, advertise, node, ca_file, cert_file, key_file } = settings;
-        let terms = TlsTerms {
-            cert_file: cert_file.clone(),
-            key_file,
-            client_ca_file: Some(ca_file),
-            client_auth: ClientAuth::Required,
-        };
-        let tls = tokio::task::spawn_blocking(move || Tls::load(terms)).await??;
-        if !tls.is_named(&node) {
-            return Err(LinksError::Unnamed { file: cert_file, node });
-        }
+        let own = settings.clone();
+        let tls = tokio::task::spawn_blocking(move || own.tls()).await??;
+        let LinkSettings { listen, advertise, node, lease, .. } = settings;
         let bind = async {
             let listener = TcpListener::bind(listen).await?;
             let address = listener.local_addr()?;
@@ -88,7 +109,8 @@ impl Links {
         let (listener, address) = bind.await.map_err(|error| LinksError::Bind(listen, error))?;
         let links = Links::at(address);
         placement.connect(links.clone());
-        let me = Me { node, incarnation: placement.incarnation() };
+        let lease_ms = u32::try_from(lease.as_millis()).unwrap_or(u32::MAX);
+        let me = Me { node, incarnation: placement.incarnation(), lease_ms };
         let (own, placement) = (links.clone(), Arc::clone(placement));
         below.child("links").intensity(10, per_minute()).start(move || LinksActor {
             links: own.clone(),
@@ -157,6 +179,7 @@ impl LinksActor {
                     peer
                 }
             };
+            peer.leaves(row.draining);
             table.insert(row.incarnation, peer);
         }
         let gone: Vec<Incarnation> =

@@ -1,6 +1,7 @@
 //! The way to one other node: dialled, kept, and dialled anew.
 
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -36,6 +37,8 @@ const QUIET_MAX: u32 = 8;
 /// The wait before the next attempt doubles between these.
 const WAIT_MIN: Duration = Duration::from_millis(50);
 const WAIT_MAX: Duration = Duration::from_secs(2);
+/// How the end of a link is told that the other side has brought about.
+const ENDED: &str = "it has ended the link";
 
 #[derive(Clone)]
 pub struct Dialler {
@@ -106,6 +109,7 @@ impl Dialler {
         if !is_understood(hello.protocol) {
             return Err(format!("it speaks protocol {}, which is not known here", hello.protocol));
         }
+        peer.compare_leases(hello.lease_ms, self.me.lease_ms);
         if hello.node != peer.name || hello.incarnation != peer.incarnation.0 {
             return Err(format!("another life of it is there, {:016x}", hello.incarnation));
         }
@@ -135,10 +139,11 @@ async fn carry(peer: &Peer, link: Link) -> String {
                     // Of a newer release, or not for whoever asks.
                     _ => {}
                 },
-                Ok(None) => return "it has ended the link".to_owned(),
+                Ok(None) => return ENDED.to_owned(),
                 Err(status) => return said(status),
             },
             _ = look.tick() => {
+                peer.complain();
                 if ear.listen() >= QUIET_MAX {
                     return "nothing is heard of it".to_owned();
                 }
@@ -151,20 +156,35 @@ async fn carry(peer: &Peer, link: Link) -> String {
     }
 }
 
-fn told(error: impl Error) -> String {
+fn told(error: impl Error + 'static) -> String {
+    let error: &(dyn Error + 'static) = &error;
+    told_of(error)
+}
+
+fn told_of(error: &(dyn Error + 'static)) -> String {
     let mut told = error.to_string();
+    let mut ended = has_ended(error);
     let mut source = error.source();
     while let Some(cause) = source {
+        ended |= has_ended(cause);
         told = format!("{told}: {cause}");
         source = cause.source();
     }
-    told
+    // However it went, and whichever of the layers noticed it first.
+    if ended || told.contains("close_notify") { ENDED.to_owned() } else { told }
+}
+
+/// Whether the other side has closed the connection.
+fn has_ended(error: &(dyn Error + 'static)) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
 /// What the other side says, or what has become of the connection.
 fn said(status: Status) -> String {
     match status.source() {
-        Some(cause) => told(cause),
+        Some(cause) => told_of(cause),
         None => status.message().to_owned(),
     }
 }
@@ -184,5 +204,20 @@ impl tower::Service<Request<Body>> for Origin {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         Box::pin(self.0.send_request(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_the_other_side_has_gone_is_told_in_one_way() {
+        let eof = "peer closed connection without sending TLS close_notify";
+        assert_eq!(told(io::Error::new(io::ErrorKind::UnexpectedEof, eof)), ENDED);
+        assert_eq!(told(io::Error::from(io::ErrorKind::ConnectionReset)), ENDED);
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let wrapped = Status::from_error(Box::new(io::Error::from(io::ErrorKind::BrokenPipe)));
+        assert_eq!((told(refused), said(wrapped)), ("connection refused".into(), ENDED.into()));
     }
 }

@@ -1,6 +1,6 @@
 //! Another node, as this one sees it: the way to it, and what is known of that way.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use crate::models::cluster::node::{Incarnation, NodeRow};
 
 /// A node that joins is let in when the others have read the register anew: until then nothing is told of it.
 const KNOWN_AFTER_US: i64 = 5_000_000;
+/// A node whose leases are not as long as here is complained about so often.
+const COMPLAIN_EVERY_US: i64 = 60_000_000;
 
 /// One life of another node.
 pub struct Peer {
@@ -25,6 +27,8 @@ pub struct Peer {
     line: ArcSwapOption<Line>,
     asks: AtomicU64,
     failures: AtomicU64,
+    /// The register says that it hands everything over: its end is no surprise.
+    leaving: AtomicBool,
     begun_us: i64,
     seen: Mutex<Seen>,
 }
@@ -37,6 +41,9 @@ struct Seen {
     last_error: Option<String>,
     /// What the log was told last.
     told: Option<String>,
+    /// How long its leases last and how long those of this node do, where that is not the same.
+    leases_ms: Option<(u32, u32)>,
+    complained_us: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -68,6 +75,10 @@ pub struct LinkView {
     /// Questions that were not asked, or not answered in time.
     pub failures: u64,
     pub last_error: Option<String>,
+    /// How long leases of that node last, where that is not as long as here: `cluster.leases` should be the same on all
+    /// nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_lease_ms: Option<u32>,
 }
 
 impl Peer {
@@ -79,6 +90,7 @@ impl Peer {
             line: ArcSwapOption::empty(),
             asks: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            leaving: AtomicBool::new(row.draining),
             begun_us: clock::mono_us(),
             seen: Mutex::new(Seen {
                 state: LinkState::Dialling,
@@ -87,7 +99,33 @@ impl Peer {
                 smoothed_us: None,
                 last_error: None,
                 told: None,
+                leases_ms: None,
+                complained_us: None,
             }),
+        }
+    }
+
+    /// Whether it hands everything over, as the register has it now.
+    pub fn leaves(&self, draining: bool) {
+        self.leaving.store(draining, Relaxed);
+    }
+
+    /// How long its leases last, and those of this node; 0: it does not say.
+    pub fn compare_leases(&self, theirs_ms: u32, own_ms: u32) {
+        let differ = theirs_ms != 0 && theirs_ms != own_ms;
+        self.seen().leases_ms = differ.then_some((theirs_ms, own_ms));
+    }
+
+    /// Complains about what differs, once in a while.
+    pub fn complain(&self) {
+        let mut seen = self.seen();
+        let Some((theirs_ms, own_ms)) = seen.leases_ms else { return };
+        let now_us = clock::mono_us();
+        if seen.complained_us.is_none_or(|us| now_us.saturating_sub(us) >= COMPLAIN_EVERY_US) {
+            seen.complained_us = Some(now_us);
+            let node = &self.name;
+            tracing::warn!(%node, theirs_ms, own_ms, "leases of node {node} last {theirs_ms} ms, and those of this node {own_ms} ms: \
+                cluster.leases should be the same on all nodes");
         }
     }
 
@@ -130,8 +168,14 @@ impl Peer {
     pub fn failed(&self, error: String) {
         let mut seen = self.seen();
         let is_known = clock::mono_us().saturating_sub(self.begun_us) > KNOWN_AFTER_US;
-        if is_known && seen.told.as_ref() != Some(&error) {
-            let (node, address) = (&self.name, &self.address);
+        let (node, address) = (&self.name, &self.address);
+        if self.leaving.load(Relaxed) {
+            // It ends in order, and in how many ways its end is noticed is nobody's concern.
+            if is_known && seen.told.is_none() {
+                tracing::info!(%node, %address, "node {node} leaves: the link to it has ended");
+                seen.told = Some(error.clone());
+            }
+        } else if is_known && seen.told.as_ref() != Some(&error) {
             tracing::warn!(%node, %address, %error, "there is no link to node {node}: {error}");
             seen.told = Some(error.clone());
         }
@@ -162,6 +206,7 @@ impl Peer {
             asks: self.asks.load(Relaxed),
             failures: self.failures.load(Relaxed),
             last_error: seen.last_error.clone(),
+            other_lease_ms: seen.leases_ms.map(|(theirs_ms, _)| theirs_ms),
         }
     }
 

@@ -40,6 +40,8 @@ pub const HELLO_WITHIN: Duration = Duration::from_secs(5);
 pub struct Me {
     pub node: String,
     pub incarnation: Incarnation,
+    /// How long its leases last.
+    pub lease_ms: u32,
 }
 
 impl Me {
@@ -49,6 +51,7 @@ impl Me {
             incarnation: self.incarnation.0,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: PROTOCOL,
+            lease_ms: self.lease_ms,
         }))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::debts::{BYTES_MAX, Debts};
+use super::debts::{BYTES_MAX, Debts, Landed};
 use super::owed::{Owed, Paid};
 use super::spool::{Line, Spool};
 use crate::actors::flow::auction::Office;
@@ -162,25 +162,26 @@ impl NoticesActor {
     }
 
     fn booked(&mut self, tried: &Owed, paid: Paid) {
-        match paid {
-            Paid::Later | Paid::Early => {}
-            Paid::HandedOver => self.view.handed_over += 1,
-            Paid::Booked { .. } => self.view.booked += 1,
-            Paid::Differs(_) => self.view.differs += 1,
-            Paid::Never(why) => {
-                self.view.never += 1;
-                self.office.never_booked(tried, why);
-            }
-        }
         let again_us = match paid {
             Paid::Later => Some(clock::wall_us() + AGAIN_US),
             Paid::Early => Some(tried.expires_us),
             _ => None,
         };
-        let owed = self.debts.len();
-        self.debts.landed(tried, again_us);
-        if self.debts.len() < owed {
+        let landed = self.debts.landed(tried, again_us);
+        if landed == Landed::Over {
             self.waiting.push((Line::Done(tried.hold), None));
+        }
+        match paid {
+            Paid::Later | Paid::Early => {}
+            Paid::HandedOver => self.view.handed_over += 1,
+            Paid::Booked { .. } => self.view.booked += 1,
+            Paid::Differs(_) => self.view.differs += 1,
+            // What was told of it meanwhile may yet be booked.
+            Paid::Never(_) if landed == Landed::Owed => {}
+            Paid::Never(why) => {
+                self.view.never += 1;
+                self.office.never_booked(tried, why);
+            }
         }
     }
 }

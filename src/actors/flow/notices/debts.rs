@@ -14,6 +14,17 @@ pub const BYTES_MAX: usize = 128 << 20;
 /// Bytes that maps and allocations take beside what is owed itself.
 const BESIDE_BYTES: usize = 192;
 
+/// What became of what is owed when a booking of it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landed {
+    /// It is owed no more.
+    Over,
+    /// It is owed still.
+    Owed,
+    /// It was not owed any more before that.
+    Gone,
+}
+
 /// There is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -147,20 +158,25 @@ impl Debts {
         self.owed.get(&hold).cloned()
     }
 
-    /// A booking has ended; `again_us`: it is tried again then, if it is owed still.
-    pub fn landed(&mut self, tried: &Owed, again_us: Option<i64>) {
+    /// A booking has ended; `again_us`: it is tried again then, if it is owed still. So is, at once, what was told of
+    /// the bid while it was being booked: a billing behind its win is in no ledger by that.
+    pub fn landed(&mut self, tried: &Owed, again_us: Option<i64>) -> Landed {
         let hold = tried.hold.0;
         if !self.flying.remove(&hold) {
-            return;
+            return Landed::Gone;
         }
         self.waiting(&name(tried), |waiting| waiting.trying = waiting.trying.saturating_sub(1));
-        match (again_us, self.owed.get(&hold)) {
-            (Some(due_us), Some(owed)) => {
+        let Some(owed) = self.owed.get(&hold) else { return Landed::Gone };
+        let more = (!owed.says_as(tried)).then_some(tried.due_us.min(owed.due_us));
+        match again_us.or(more) {
+            Some(due_us) => {
                 let again = Owed { due_us, ..Owed::clone(owed) };
                 self.insert(Arc::new(again));
+                Landed::Owed
             }
-            _ => {
+            None => {
                 self.done(hold);
+                Landed::Over
             }
         }
     }
@@ -231,7 +247,9 @@ mod tests {
         let first = taken(&mut debts, 1_000);
         assert_eq!(first.len(), AT_A_TIME);
         assert!(first.is_sorted_by_key(|it| it.due_us), "what is due first is tried first");
-        first.iter().for_each(|it| debts.landed(it, None));
+        for it in &first {
+            assert_eq!(debts.landed(it, None), Landed::Over);
+        }
         assert_eq!(taken(&mut debts, 1_000).len(), AT_A_TIME);
     }
 
@@ -251,6 +269,38 @@ mod tests {
         debts.landed(&again, Some(9));
         assert!(debts.next(9).is_none() && debts.len() == 0 && debts.bytes() == 0);
         assert!(debts.budgets.is_empty() && debts.ready.is_empty());
+    }
+
+    #[test]
+    fn what_is_told_while_it_is_booked_is_booked_too_and_found_after_a_restart() {
+        use super::super::spool::{Line, Spool};
+
+        let dir = tempfile::tempdir().expect("a folder");
+        let (mut spool, none) = Spool::open(dir.path()).expect("opens");
+        let mut debts = Debts::new(none, BYTES_MAX);
+        let win = Owed { silent: true, expires_us: 900, ..of(1, "c", 900) };
+        spool.put(&[Line::Owed(debts.owe(win).expect("room"))], true).expect("written");
+        debts.hasten(10, |_, _| true);
+        let flying = debts.next(10).expect("it is handed over");
+        let billed = Owed { billed: true, amount: 7, ..of(1, "c", 20) };
+        spool.put(&[Line::Owed(debts.owe(billed).expect("room"))], true).expect("written");
+        assert_eq!(debts.landed(&flying, None), Landed::Owed, "no line says that it is done");
+        let again = debts.next(10).expect("it is due now");
+        assert_eq!((again.amount, again.billed), (7, true));
+
+        let (mut spool, found) = Spool::open(dir.path()).expect("opens");
+        let mut debts = Debts::new(found, BYTES_MAX);
+        let again = debts.next(20).expect("it is owed after a restart");
+        assert_eq!((again.amount, again.billed), (7, true));
+        // That it is to be tried sooner, and that its zone is known, is nothing more that is to be booked.
+        debts.hasten(5, |_, _| true);
+        let zoned = Owed { zone: String::new(), ..Owed::clone(&again) };
+        assert_eq!(debts.landed(&zoned, None), Landed::Over);
+        spool.put(&[Line::Done(again.hold)], true).expect("written");
+        assert_eq!(debts.landed(&again, None), Landed::Gone);
+        assert_eq!((debts.len(), debts.bytes(), debts.next(i64::MAX)), (0, 0, None));
+        let (_, found) = Spool::open(dir.path()).expect("opens");
+        assert!(found.is_empty());
     }
 
     #[test]

@@ -101,6 +101,13 @@ impl Owed {
         Owed { amount: amount.0, billed, silent, due_us, zone, ..known.clone() }
     }
 
+    /// Whether it says the same as another one of its bid, whenever either is tried: its zone is looked up, where it
+    /// is not told.
+    pub fn says_as(&self, other: &Owed) -> bool {
+        let known = Owed { due_us: other.due_us, zone: other.zone.clone(), ..self.clone() };
+        known == *other
+    }
+
     /// The decision that it follows from.
     pub fn decision(&self) -> Option<Digest> {
         Digest::from_text(&self.digest).ok().filter(|digest| digest.hold == self.hold.0)

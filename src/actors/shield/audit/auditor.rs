@@ -1,7 +1,7 @@
 //! `/shield/auditor`: sees that logs are written, signed, copied, and dropped when their time is
 //! over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +18,8 @@ use crate::actors::kernel::{Actor, Cx, Fault};
 use crate::actors::shield::names::BudgetName;
 use crate::actors::shield::shared::Shared;
 use crate::clock;
+use crate::models::cluster::node::Role;
+use crate::models::cluster::shard::{SHARDS, Shard};
 use crate::models::shield::audit::month::Month;
 use crate::store::StoreError;
 
@@ -43,6 +45,8 @@ pub struct AuditorActor {
     copying: bool,
     /// Accounts for whose log on another node something is on its way.
     away: BTreeSet<Arc<str>>,
+    /// The shards that were here at the last look for what others have left unsigned.
+    stays: Stays,
     /// Records that were put aside are on their way.
     sending: bool,
     /// The next verification of all logs; none while one runs.
@@ -98,6 +102,7 @@ impl AuditorActor {
             files: None,
             copying,
             away,
+            stays: Stays::default(),
             sending,
             verify_at,
             counted,
@@ -154,6 +159,7 @@ impl AuditorActor {
         let first = ticks == 0;
         let due = |every: u64| ticks.is_multiple_of(every);
         if first {
+            self.stays = self.stays_now();
             let mut all = Vec::new();
             self.every_log(|account| all.push(Arc::from(account))).await?;
             all.retain(|account: &Arc<str>| self.is_here(account));
@@ -167,6 +173,7 @@ impl AuditorActor {
             self.gaps().await?;
         }
         if due(SIGN_TICKS) && !first {
+            self.take_over().await?;
             for account in self.shared.audit.to_sign() {
                 self.tell(&account, LogMsg::Sign { all: false });
             }
@@ -188,6 +195,32 @@ impl AuditorActor {
             let round = async move { patrol(&shared).await };
             cx.pipe(round, |round| Msg::Patrolled(Box::new(round)));
         }
+        Ok(())
+    }
+
+    /// Shards of this node, each with the epoch of its stay here.
+    fn stays_now(&self) -> Stays {
+        let all = (0..SHARDS).map(|place| Shard::of(Role::Shield, place));
+        let stays = all.map(|shard| (shard, self.shared.placement.epoch(shard)));
+        stays.filter(|(_, epoch)| *epoch >= 0).collect()
+    }
+
+    /// Logs that came from another node since the last look: it may have left them without a head of all that they
+    /// have, and if nothing is written, nobody else would sign them.
+    async fn take_over(&mut self) -> Result<(), StoreError> {
+        let now = self.stays_now();
+        let came = came(&self.stays, &now);
+        if !came.is_empty() {
+            let mut taken: Vec<Arc<str>> = Vec::new();
+            self.every_log(|account| {
+                if came.contains(&BudgetName::account(account).place()) {
+                    taken.push(Arc::from(account));
+                }
+            })
+            .await?;
+            self.shared.audit.unsigned(taken);
+        }
+        self.stays = now;
         Ok(())
     }
 
@@ -316,6 +349,15 @@ impl AuditorActor {
     }
 }
 
+/// Stays of shards on this node, by their epochs.
+type Stays = BTreeMap<Shard, i64>;
+
+/// The shards that are here now, and were not all the time since.
+fn came(before: &Stays, now: &Stays) -> BTreeSet<Shard> {
+    let came = now.iter().filter(|(shard, epoch)| before.get(*shard) != Some(*epoch));
+    came.map(|(shard, _)| *shard).collect()
+}
+
 impl Actor for AuditorActor {
     type Msg = Msg;
     type View = View;
@@ -361,5 +403,23 @@ impl Actor for AuditorActor {
 
     fn idle(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_that_came_or_came_back_is_looked_through_and_one_that_stayed_is_not() {
+        let stays = |of: &[(u16, i64)]| -> Stays {
+            of.iter().map(|(place, epoch)| (Shard::of(Role::Shield, *place), *epoch)).collect()
+        };
+        let before = stays(&[(1, 4), (2, 7), (3, 1)]);
+        let now = stays(&[(1, 4), (2, 9), (5, 2)]);
+        let expected = [2, 5].map(|place| Shard::of(Role::Shield, place));
+        assert_eq!(came(&before, &now), BTreeSet::from(expected));
+        assert_eq!(came(&now, &now), BTreeSet::new());
+        assert_eq!(came(&Stays::default(), &before).len(), 3);
     }
 }

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::models::shield::audit::head::SignedHead;
 use crate::models::shield::audit::month::Month;
 use crate::models::shield::entry::Entry;
+use crate::planted::Planted;
 use crate::store::{Outcome, Write};
 
 /// The budget under which the log's writes are ordered and fenced.
@@ -260,6 +261,10 @@ impl LogActor {
     }
 
     fn push_booked(&mut self, budget: &Arc<str>, entry: &Entry) -> Result<(), Fault> {
+        if Planted::AuditDropped.is_made() && entry.seq % 8 == 0 {
+            self.live()?.moved(budget, entry.seq, true);
+            return Ok(());
+        }
         let line = lines::booked(budget, entry)?;
         if let Err(error) = self.live()?.push_known(&line, &lines::brief(entry)) {
             self.unreadable(&error.to_string());

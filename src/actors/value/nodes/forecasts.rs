@@ -1,7 +1,8 @@
 //! Forecasts that were made here about people of accounts at home elsewhere. They are kept where the account is at
-//! home: who is erased there is not written about any more.
+//! home: who is erased there is not written about any more. It may have been done before the account came there, and
+//! the forecast been on its way: of people who are erased the store takes none.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,30 +51,6 @@ pub async fn asked(shared: Arc<Shared>, rows: Vec<LtvForecastRow>) -> Result<(),
     if !rows.iter().all(|row| shared.is_here(homes.of(&row.account))) {
         return Err(not_here());
     }
-    let rows = of_the_living(&shared, rows).await?;
     let recorder = shared.recorder.get().ok_or_else(not_here)?;
     recorder.tell(recorder::Msg::Told(rows)).map_err(|error| LinkError::Refused(error.to_string()))
-}
-
-/// Without those of people who were erased. Who is erased from here on the recorder is told of; it may have been
-/// done before the account came here, and the forecast been on its way.
-async fn of_the_living(
-    shared: &Shared,
-    mut rows: Vec<LtvForecastRow>,
-) -> Result<Vec<LtvForecastRow>, LinkError> {
-    let mut living: HashMap<(String, String), bool> = HashMap::new();
-    for row in &rows {
-        let key = (row.account.clone(), row.person.clone());
-        if living.contains_key(&key) {
-            continue;
-        }
-        let person = shared.writes.store().person(&row.account, &row.person).await;
-        let person = person.map_err(|error| LinkError::Refused(error.to_string()))?;
-        living.insert(key, person.is_some_and(|person| person.erased_at.is_none()));
-    }
-    let lives = |row: &LtvForecastRow| {
-        living.get(&(row.account.clone(), row.person.clone())).copied().unwrap_or(false)
-    };
-    rows.retain(lives);
-    Ok(rows)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
+use super::claims::{Claim, Said};
 use super::{Asked, ask_home, not_here};
 use crate::actors::cluster::links::LinkError;
 use crate::actors::shield::Written;
@@ -41,6 +42,9 @@ pub struct Question {
     account: String,
     how: How,
     of: Vec<OfCustomer>,
+    /// Of a request with a key: nothing is taken where another one has it.
+    #[serde(default)]
+    claim: Option<Claim>,
 }
 
 /// Why a customer's purchases were not taken, as another node says it.
@@ -51,6 +55,7 @@ pub enum Refusal {
     Erased,
     Overloaded { retry_after_ms: u64 },
     Unanswered,
+    Claimed,
 }
 
 impl From<ValueError> for Refusal {
@@ -60,6 +65,7 @@ impl From<ValueError> for Refusal {
             ValueError::UnknownAccount => Refusal::UnknownAccount,
             ValueError::Erased => Refusal::Erased,
             ValueError::Overloaded { retry_after_ms } => Refusal::Overloaded { retry_after_ms },
+            ValueError::Claimed => Refusal::Claimed,
             // A customer's actor says nothing else.
             _ => Refusal::Unanswered,
         }
@@ -74,6 +80,7 @@ impl From<Refusal> for ValueError {
             Refusal::Erased => ValueError::Erased,
             Refusal::Overloaded { retry_after_ms } => ValueError::Overloaded { retry_after_ms },
             Refusal::Unanswered => ValueError::Unanswered,
+            Refusal::Claimed => ValueError::Claimed,
         }
     }
 }
@@ -86,21 +93,24 @@ pub async fn all(
     account: &str,
     of: Vec<OfCustomer>,
     how: How,
+    claim: Option<&Claim>,
 ) -> Vec<Result<Imported>> {
     let home = home_of(account);
     if shared.is_here(home) {
-        return here(shared, account, of, how).await;
+        return here(shared, account, of, how, claim).await;
     }
     let mut done: Vec<Result<Imported>> = of.iter().map(|_| Ok(Imported::default())).collect();
     // One after the other: of two rows with one id the first is the one that counts.
     for message in messages(of, how) {
         let (places, of): (Vec<Place>, Vec<OfCustomer>) = message.into_iter().unzip();
-        let question = Question { account: account.to_owned(), how, of };
+        let claim = claim.cloned();
+        let question = Question { account: account.to_owned(), how, of, claim };
         let patience = shared.terms.call_patience + WAY;
         let answers = match ask_home(shared, home, (KIND, &question), patience).await {
             Ok(Asked::Answered(answers)) => answers,
             Ok(Asked::Here) => {
-                let answers = here(shared, account, question.of, how).await;
+                let Question { of, claim, .. } = question;
+                let answers = here(shared, account, of, how, claim.as_ref()).await;
                 answers.into_iter().map(|answer| answer.map_err(Refusal::from)).collect()
             }
             Err(error) => {
@@ -119,7 +129,11 @@ async fn here(
     account: &str,
     of: Vec<OfCustomer>,
     how: How,
+    claim: Option<&Claim>,
 ) -> Vec<Result<Imported>> {
+    if claim.is_some_and(|claim| shared.elsewhere.claims.claim(claim) != Said::Yours) {
+        return of.iter().map(|_| Err(ValueError::Claimed)).collect();
+    }
     let account: Arc<str> = account.into();
     let asking = of.into_iter().enumerate().map(|(place, (customer, rows))| {
         let (shared, account) = (Arc::clone(shared), Arc::clone(&account));
@@ -228,16 +242,26 @@ pub async fn asked(
     shared: Arc<Shared>,
     question: Question,
 ) -> std::result::Result<Vec<Answer>, LinkError> {
-    let Question { account, how, of } = question;
+    let Question { account, how, of, claim } = question;
     if !shared.is_here(home_of(&account)) {
         return Err(not_here());
     }
-    let answers = here(&shared, &account, of, how).await;
+    let answers = here(&shared, &account, of, how, claim.as_ref()).await;
     Ok(answers.into_iter().map(|answer| answer.map_err(Refusal::from)).collect())
 }
 
-/// Keeps the answer to an import, where its account is at home.
+/// Keeps the answer to an import, where its account is at home. A key has one answer: the one that came first.
 pub async fn keep(shared: &Shared, row: LtvImportRow) -> Result<()> {
+    let (account, import, body) = (row.account.clone(), row.import.clone(), row.body_hash.clone());
+    put(shared, row).await?;
+    match shared.writes.store().ltv_import(&account, &import).await? {
+        Some(kept) if kept.body_hash == body => Ok(()),
+        Some(_) => Err(ValueError::KeyUsed),
+        None => Err(ValueError::Unavailable),
+    }
+}
+
+async fn put(shared: &Shared, row: LtvImportRow) -> Result<()> {
     let home = home_of(&row.account);
     if shared.is_here(home) {
         return keep_here(shared, row).await;
@@ -335,7 +359,8 @@ mod tests {
     #[test]
     fn a_question_and_its_answer_are_read_as_they_were_written() {
         let of = vec![("c".to_owned(), rows(0, 2))];
-        let question = Question { account: "acme".to_owned(), how: How::Take, of };
+        let claim = None;
+        let question = Question { account: "acme".to_owned(), how: How::Take, of, claim };
         let text = serde_json::to_vec(&question).expect("written");
         let read: Question = serde_json::from_slice(&text).expect("read");
         assert_eq!((read.account, read.how, read.of), (question.account, How::Take, question.of));

@@ -8,6 +8,7 @@
 //!
 //! They are told of what is new (`forget.rs`, `follow.rs`). That a message is lost costs the time above, and no more.
 
+pub mod claims;
 pub mod follow;
 pub mod forecasts;
 pub mod forget;
@@ -44,12 +45,14 @@ pub struct Elsewhere {
     pub following: follow::Following,
     pub forgotten: forget::Forgotten,
     pub reads: reads::Reads,
+    pub claims: claims::Claims,
 }
 
 /// Answers what other nodes ask and tell.
 pub fn listen(shared: &Arc<Shared>) {
     answer(shared, import::KIND, import::asked);
     answer(shared, import::KEEP, import::asked_to_keep);
+    answer(shared, claims::KIND, claims::asked);
     answer(shared, forget::KIND, forget::told);
     answer(shared, follow::KIND, follow::told);
     answer(shared, samples::KIND, samples::told);

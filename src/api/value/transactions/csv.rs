@@ -132,7 +132,7 @@ pub async fn import(app: &App, strict: bool, request: Request) -> Result<ImportB
         let full = batch.lines.len() >= OF_BATCH || batch.over.is_some();
         if full && !strict {
             let lines = std::mem::take(&mut batch.lines);
-            take(&app.value, &terms.account, lines, &mut batch.done).await?;
+            take(&app.value, &terms.account, lines, keyed.as_ref(), &mut batch.done).await?;
         }
         if let Some(problem) = batch.too_long(strict) {
             return Err(problem);
@@ -144,7 +144,7 @@ pub async fn import(app: &App, strict: bool, request: Request) -> Result<ImportB
     push(&mut reader, None, &mut batch);
     if batch.over.is_some() && !strict {
         let lines = std::mem::take(&mut batch.lines);
-        take(&app.value, &terms.account, lines, &mut batch.done).await?;
+        take(&app.value, &terms.account, lines, keyed.as_ref(), &mut batch.done).await?;
     }
     if let Some(problem) = batch.too_long(strict) {
         return Err(problem);
@@ -162,7 +162,7 @@ pub async fn import(app: &App, strict: bool, request: Request) -> Result<ImportB
     if strict {
         all_or_nothing(&app.value, &terms.account, &lines, &mut done).await?;
     }
-    take(&app.value, &terms.account, lines, &mut done).await?;
+    take(&app.value, &terms.account, lines, keyed.as_ref(), &mut done).await?;
     if let Some(keyed) = keyed {
         keyed.keep(&app.value, &terms.account, hash, &done).await?;
     }

@@ -53,7 +53,7 @@ pub async fn import(
     if terms.strict {
         all_or_nothing(&app.value, &terms.account, &lines, &mut done).await?;
     }
-    take(&app.value, &terms.account, lines, &mut done).await?;
+    take(&app.value, &terms.account, lines, keyed.as_ref(), &mut done).await?;
     if let Some(keyed) = keyed {
         keyed.keep(&app.value, &terms.account, body, &done).await?;
     }

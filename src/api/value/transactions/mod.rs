@@ -4,8 +4,6 @@ mod csv;
 mod json;
 mod take;
 
-pub use take::Running;
-
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header;
 use serde::{Deserialize, Serialize};
@@ -117,7 +115,8 @@ struct Terms {
 ///
 /// With a key, the answer to a request of which everything was taken is kept and given again. Of one with
 /// rejected rows it is not: the same request then takes what can be taken by then, and counts the rest as
-/// duplicates. Rows are known by their place, so correct them in their places, or use another key for
+/// duplicates. While a request with a key is worked on, another one with it is refused, whichever node either came
+/// to. Rows are known by their place, so correct them in their places, or use another key for
 /// the corrected rows alone.
 #[utoipa::path(post, path = "/api/v1/ltv/transactions", tag = "purchases",
     request_body(content((TransactionsBody = "application/json"), (String = "text/csv"))),

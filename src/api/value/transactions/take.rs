@@ -1,13 +1,12 @@
 //! Handing rows to their customers, many at a time, and answering a repeated request again.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
 use super::{ImportBody, Terms};
 use crate::actors::value::customer::NewPurchase;
-use crate::actors::value::{OfCustomer, Value};
+use crate::actors::value::{Claim, Claimed, OfCustomer, Value, ValueError};
 use crate::api::problem::{Code, Problem};
 use crate::api::value::{App, common};
 use crate::clock;
@@ -76,11 +75,13 @@ pub async fn take(
     value: &Value,
     account: &str,
     lines: Vec<Line>,
+    keyed: Option<&Keyed>,
     done: &mut ImportBody,
 ) -> Result<(), Problem> {
     let (of, lines) = by_customer(lines);
+    let claim = keyed.map(Keyed::claim);
     let mut failed = None;
-    for (lines, imported) in lines.iter().zip(value.import_all(account, of).await) {
+    for (lines, imported) in lines.iter().zip(value.import_all(account, of, claim).await) {
         match imported {
             Ok(imported) => {
                 done.imported += imported.new;
@@ -99,30 +100,13 @@ pub async fn take(
     }
 }
 
-/// Requests with a key that are being worked on.
-#[derive(Default)]
-pub struct Running(Mutex<HashSet<String>>);
-
-/// One of them, until it is dropped.
-struct Place {
-    running: Arc<Running>,
-    key: String,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut all = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(&self.key);
-    }
-}
-
 /// A request with an Idempotency-Key.
 pub struct Keyed {
     /// As it is stored: not the key itself, which may tell something.
     import: String,
     /// The answer of before.
     known: Option<LtvImportRow>,
-    _place: Place,
+    claimed: Claimed,
 }
 
 /// 32 hexadecimal digits of SHA-256.
@@ -138,18 +122,18 @@ impl Keyed {
     pub async fn begin(app: &App, terms: &Terms) -> Result<Option<Keyed>, Problem> {
         let Some(key) = &terms.key else { return Ok(None) };
         let import = short(Sha256::digest(format!("{}\0{key}", terms.account)));
-        let key = format!("{}\0{import}", terms.account);
-        {
-            let mut all = app.running.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if !all.insert(key.clone()) {
-                let why = "a request with this key is being worked on";
-                return Err(Problem::new(Code::InProgress, why));
-            }
-        }
-        let place = Place { running: Arc::clone(&app.running), key };
+        // Before it is asked whether there was an answer: what another request is doing is done by then, or not begun.
+        let claimed = app.value.claim_import(&terms.account, &import).await;
+        let claimed = claimed.map_err(common::failed)?;
+        let claimed = claimed.ok_or_else(|| common::failed(ValueError::Claimed))?;
         let known = app.value.import_answer(&terms.account, &import).await;
         let known = known.map_err(common::failed)?;
-        Ok(Some(Keyed { import, known, _place: place }))
+        Ok(Some(Keyed { import, known, claimed }))
+    }
+
+    /// What stands for this request before others with its key.
+    pub fn claim(&self) -> &Claim {
+        self.claimed.claim()
     }
 
     /// Whether it was answered before: then nothing is imported, whatever it brings.

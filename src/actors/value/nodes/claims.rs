@@ -1,0 +1,229 @@
+//! Imports with a key. One key is one request, whichever node it comes to: the account's home says whose it is, before
+//! anything is taken, and takes nothing under a key that is another request's. What it knows of that is in its memory:
+//! a request claims its key again as it goes on, so that a new home knows it soon, and whoever comes first there has
+//! it. Which answer is kept, the store decides (`import::keep`).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+
+use super::{Asked, ask_home, not_here};
+use crate::actors::cluster::links::LinkError;
+use crate::actors::value::service::{Result, ValueError};
+use crate::actors::value::shared::{Shared, home_of};
+use crate::clock;
+
+pub const KIND: &str = "value.claim_import";
+/// A claim of which nothing is heard ends after this: its node has gone.
+const KEPT_US: i64 = 10_000_000;
+/// How often a request that goes on says so.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Claims that a home keeps.
+const CLAIMS_MAX: usize = 16_384;
+
+/// One request's claim of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    pub account: String,
+    /// The key, as it is stored.
+    pub import: String,
+    /// Which of the requests with it.
+    request: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Question {
+    claim: Claim,
+    /// The request has come to its end.
+    ended: bool,
+}
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    Yours,
+    Anothers,
+    Full,
+}
+
+/// Claims of the accounts that are at home here.
+#[derive(Default)]
+pub struct Claims(Mutex<HashMap<(String, String), Kept>>);
+
+struct Kept {
+    request: u64,
+    until_us: i64,
+}
+
+impl Claims {
+    /// Whether the key is this request's, from here on or still.
+    pub fn claim(&self, claim: &Claim) -> Said {
+        self.claim_at(claim, clock::mono_us())
+    }
+
+    fn claim_at(&self, claim: &Claim, now_us: i64) -> Said {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (claim.account.clone(), claim.import.clone());
+        let kept = Kept { request: claim.request, until_us: now_us.saturating_add(KEPT_US) };
+        match all.get_mut(&key) {
+            Some(known) if known.request != claim.request && known.until_us > now_us => {
+                return Said::Anothers;
+            }
+            Some(known) => {
+                *known = kept;
+                return Said::Yours;
+            }
+            None => {}
+        }
+        if all.len() >= CLAIMS_MAX {
+            all.retain(|_, kept| kept.until_us > now_us);
+            if all.len() >= CLAIMS_MAX {
+                return Said::Full;
+            }
+        }
+        all.insert(key, kept);
+        Said::Yours
+    }
+
+    fn end(&self, claim: &Claim) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (claim.account.clone(), claim.import.clone());
+        if all.get(&key).is_some_and(|kept| kept.request == claim.request) {
+            all.remove(&key);
+        }
+    }
+
+    fn hear(&self, question: &Question) -> Said {
+        if question.ended {
+            self.end(&question.claim);
+            return Said::Yours;
+        }
+        self.claim(&question.claim)
+    }
+}
+
+/// A key that is this request's, until it is dropped.
+pub struct Claimed {
+    claim: Claim,
+    shared: Arc<Shared>,
+    again: JoinHandle<()>,
+}
+
+impl Claimed {
+    pub fn claim(&self) -> &Claim {
+        &self.claim
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        self.again.abort();
+        let (shared, claim) = (Arc::clone(&self.shared), self.claim.clone());
+        if shared.is_here(home_of(&claim.account)) {
+            return shared.elsewhere.claims.end(&claim);
+        }
+        tokio::spawn(async move {
+            // A home that does not hear of it lets it go by itself.
+            if let Err(error) = say(&shared, claim, true).await {
+                tracing::debug!(%error, "the key of an import is let go by its time");
+            }
+        });
+    }
+}
+
+/// Claims a key for a request. `None`: another request with it is being worked on.
+pub async fn claim(shared: &Arc<Shared>, account: &str, import: &str) -> Result<Option<Claimed>> {
+    let claim =
+        Claim { account: account.to_owned(), import: import.to_owned(), request: rand::random() };
+    match say(shared, claim.clone(), false).await? {
+        Said::Yours => {}
+        Said::Anothers => return Ok(None),
+        Said::Full => return Err(ValueError::Overloaded { retry_after_ms: 1_000 }),
+    }
+    let (of, own) = (Arc::downgrade(shared), claim.clone());
+    let again = tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            let Some(shared) = of.upgrade() else { return };
+            // What another request has meanwhile, the home refuses to take for this one.
+            if let Err(error) = say(&shared, own.clone(), false).await {
+                tracing::debug!(%error, "the home of an import does not hear that it goes on");
+            }
+        }
+    });
+    Ok(Some(Claimed { claim, shared: Arc::clone(shared), again }))
+}
+
+async fn say(shared: &Shared, claim: Claim, ended: bool) -> Result<Said> {
+    let home = home_of(&claim.account);
+    let question = Question { claim, ended };
+    if shared.is_here(home) {
+        return Ok(shared.elsewhere.claims.hear(&question));
+    }
+    match ask_home(shared, home, (KIND, &question), shared.terms.call_patience).await {
+        Ok(Asked::Answered(said)) => Ok(said),
+        Ok(Asked::Here) => Ok(shared.elsewhere.claims.hear(&question)),
+        // A home of the release before this one keeps no claims.
+        Err(LinkError::NotUnderstood(_)) => Ok(Said::Yours),
+        Err(error) => {
+            tracing::warn!(%error, "the home of an import is not reached: {error}");
+            Err(ValueError::Unavailable)
+        }
+    }
+}
+
+/// Another node claims a key of an account that is at home here.
+pub async fn asked(
+    shared: Arc<Shared>,
+    question: Question,
+) -> std::result::Result<Said, LinkError> {
+    if !shared.is_here(home_of(&question.claim.account)) {
+        return Err(not_here());
+    }
+    Ok(shared.elsewhere.claims.hear(&question))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(import: &str, request: u64) -> Claim {
+        Claim { account: "acme".into(), import: import.into(), request }
+    }
+
+    #[test]
+    fn a_key_is_one_requests_until_that_ends_or_is_not_heard_of() {
+        let claims = Claims::default();
+        let (one, two) = (request("k", 1), request("k", 2));
+        assert_eq!(claims.claim_at(&one, 0), Said::Yours);
+        assert_eq!(claims.claim_at(&two, 1), Said::Anothers);
+        assert_eq!(claims.claim_at(&request("other", 2), 1), Said::Yours);
+        // It goes on.
+        assert_eq!(claims.claim_at(&one, KEPT_US - 1), Said::Yours);
+        assert_eq!(claims.claim_at(&two, KEPT_US + 1), Said::Anothers);
+        // Who has no claim ends none.
+        claims.end(&two);
+        assert_eq!(claims.claim_at(&two, KEPT_US + 1), Said::Anothers);
+        claims.end(&one);
+        assert_eq!(claims.claim_at(&two, KEPT_US + 1), Said::Yours);
+        assert_eq!(claims.claim_at(&one, KEPT_US + 2), Said::Anothers);
+        // Its node has gone.
+        assert_eq!(claims.claim_at(&one, 3 * KEPT_US), Said::Yours);
+        assert_eq!(claims.claim_at(&two, 3 * KEPT_US), Said::Anothers);
+    }
+
+    #[test]
+    fn claims_are_bounded_and_those_that_are_over_make_room() {
+        let claims = Claims::default();
+        for n in 0..CLAIMS_MAX {
+            assert_eq!(claims.claim_at(&request(&n.to_string(), 1), 0), Said::Yours);
+        }
+        assert_eq!(claims.claim_at(&request("more", 1), 1), Said::Full);
+        assert_eq!(claims.claim_at(&request("more", 1), KEPT_US), Said::Yours);
+        assert_eq!(claims.0.lock().expect("claims").len(), 1);
+    }
+}
