@@ -117,6 +117,8 @@ fn the_page_names_every_kind_of_fault_and_every_member() {
     for word in ["`per_second`", "`tight_share`", "`not_owner_of`", "10ms to 10m"] {
         assert!(page.contains(word), "{word}");
     }
+    let without: Vec<&str> = page.lines().filter(|line| line.ends_with("|  |")).collect();
+    assert!(without.is_empty(), "members without a meaning:\n{}", without.join("\n"));
 }
 
 #[test]
@@ -124,7 +126,10 @@ fn a_node_that_is_not_there_is_no_plan() {
     let text = EXAMPLE.replace("{owner_of: {account: account-1, campaign: campaign-1}}", "node-3");
     let experiment = validate(&text, "x").expect("good");
     let error = plan(&experiment, 1, &nodes(2)).expect_err("there is none");
-    assert_eq!(error.to_string(), "step owner-killed: there is no node node-3; there are node-1, node-2");
+    assert_eq!(
+        error.to_string(),
+        "step owner-killed: there is no node node-3; there are node-1, node-2"
+    );
 }
 
 #[test]
@@ -196,7 +201,7 @@ proptest! {
         for plan in plans {
             let fault = plan.steps.iter().find(|step| step.id == "owner-killed");
             happened += usize::from(fault.is_some());
-            for step in fault {
+            if let Some(step) = fault {
                 prop_assert!((5_000_000..=5_500_000).contains(&step.at.as_micros()));
                 prop_assert_eq!(step.until.as_micros() - step.at.as_micros(), 8_000_000);
             }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::load::Kind;
+use super::bound::Bound;
 use super::pick::{BudgetKey, Nodes};
-use super::probe::{Bound, Combine};
+use super::probe::Combine;
+use super::rates::Kind;
 use super::units::Period;
 use crate::verdict::Invariant;
 
@@ -56,6 +57,7 @@ fn invariants(_: &mut SchemaGenerator) -> Schema {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Linearizability {
+    /// Whether it is searched at all.
     pub search: bool,
     /// Keys with more operations are not searched, and counted as such.
     #[schemars(range(min = 10, max = 100_000))]
@@ -77,7 +79,7 @@ impl Default for Linearizability {
 pub enum Expectation {
     /// What a fault struck, as its injector counted it: packets, messages, connections, processes, calls.
     Struck {
-        /// The id of its step.
+        /// The id of its step, or `hostile-1` and so on for hostile clients.
         #[schemars(regex(pattern = "^[a-z][a-z0-9-]{0,47}$"))]
         fault: String,
         #[serde(default = "once")]
@@ -85,6 +87,7 @@ pub enum Expectation {
     },
     /// Restarts of actors at paths of this pattern, of all nodes together.
     Restarts {
+        /// A pattern of paths: `*` within a segment, `**` across segments.
         #[schemars(regex(pattern = "^/[A-Za-z0-9_.*/-]{1,255}$"))]
         actor: String,
         #[serde(default = "once")]
@@ -98,6 +101,7 @@ pub enum Expectation {
     },
     /// Breakers at paths of this pattern opened so often.
     BreakerOpened {
+        /// A pattern of paths: `*` within a segment, `**` across segments.
         #[schemars(regex(pattern = "^/[A-Za-z0-9_.*/-]{1,255}$"))]
         actor: String,
         #[serde(default = "once")]
@@ -106,7 +110,8 @@ pub enum Expectation {
         #[serde(default = "yes")]
         closed_at_the_end: bool,
     },
-    /// Processes that ended by themselves: without it, none may.
+    /// Nodes that ended by themselves, because they were replaced or had no memory. The lab starts them again;
+    /// without this expectation no process may end by itself.
     Ended {
         node: Nodes,
         #[serde(default = "once")]
@@ -114,8 +119,10 @@ pub enum Expectation {
     },
     /// By how much a metric grew over the run, over all lives of a node.
     Increase {
+        /// The name, as in `value_fallbacks_total`.
         #[schemars(regex(pattern = "^[a-z][a-z0-9_]{2,127}$"))]
         metric: String,
+        /// Only series with these labels; of more than one, the sum.
         #[serde(default)]
         #[schemars(extend("maxProperties" = 16))]
         labels: BTreeMap<String, String>,

@@ -61,6 +61,17 @@ fn wrong_type(node: &Node, schema: &Json) -> Option<String> {
     Some(called.collect::<Vec<_>>().join(" or "))
 }
 
+/// What may stand there, in words.
+pub fn described(schema: &'static Json) -> String {
+    let schema = resolved(schema);
+    let name = schema.get("type").and_then(Json::as_str).unwrap_or_default();
+    let what = called(name, format_of(schema));
+    match schema.get("description").and_then(Json::as_str) {
+        Some(text) => format!("{what} ({})", text.trim_end_matches('.')),
+        None => what.to_owned(),
+    }
+}
+
 /// A type in words.
 pub fn called(name: &str, format: &str) -> &'static str {
     match (name, format) {
@@ -110,7 +121,11 @@ fn text(value: &str, schema: &'static Json) -> Option<String> {
         let names: Vec<&str> = allowed.iter().filter_map(Json::as_str).collect();
         let perhaps = super::problem::meant(value, &names);
         let perhaps = perhaps.map(|it| format!(" (did you mean {it}?)")).unwrap_or_default();
-        return Some(format!("{} is not known{perhaps}; allowed are {}", called(), names.join(", ")));
+        return Some(format!(
+            "{} is not known{perhaps}; allowed are {}",
+            called(),
+            names.join(", ")
+        ));
     }
     if let Some(only) = schema.get("const").and_then(Json::as_str).filter(|it| *it != value) {
         return Some(format!("{} is not {only}", called()));

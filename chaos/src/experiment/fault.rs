@@ -18,18 +18,21 @@ pub enum Fault {
     /// SIGKILL and a start again and again, with this time between.
     RestartLoop {
         target: Process,
+        /// From one to the next.
         #[schemars(extend("x-least" = "500ms", "x-most" = "60s"))]
         every: Period,
     },
     /// No more memory than this: what goes beyond it is killed, and started again when the fault is over.
     MemoryLimit {
         target: Process,
+        /// The most.
         #[schemars(extend("x-least" = "16MiB", "x-most" = "64GiB"))]
         limit: Size,
     },
     /// No more open files and sockets than this.
     DescriptorLimit {
         target: Process,
+        /// The most.
         #[schemars(range(min = 16, max = 1_000_000))]
         limit: u32,
     },
@@ -39,12 +42,14 @@ pub enum Fault {
     /// So many packets of a hundred are lost.
     Loss {
         target: Link,
+        /// How many of a hundred.
         #[schemars(range(min = 0.1, max = 100))]
         percent: f64,
     },
     /// Packets arrive later.
     Latency {
         target: Link,
+        /// How much later.
         #[schemars(extend("x-least" = "1ms", "x-most" = "30s"))]
         delay: Period,
         /// More or less than that by up to so much, drawn for each packet.
@@ -55,18 +60,21 @@ pub enum Fault {
     /// So many packets of a hundred arrive twice.
     DuplicatePackets {
         target: Link,
+        /// How many of a hundred.
         #[schemars(range(min = 0.1, max = 100))]
         percent: f64,
     },
     /// No more passes than this.
     Bandwidth {
         target: Link,
+        /// Bits a second.
         #[schemars(extend("x-least" = "8Kbit", "x-most" = "10Gbit"))]
         rate: Bandwidth,
     },
     /// Connections are reset, again and again, with this time between.
     Reset {
         target: Link,
+        /// From one to the next.
         #[schemars(extend("x-least" = "100ms", "x-most" = "60s"))]
         every: Period,
     },
@@ -74,6 +82,7 @@ pub enum Fault {
     /// The wall clock jumps, and goes on from there; it jumps back when the fault is over.
     Clock {
         target: OfNodes,
+        /// How far: forwards, or with a minus backwards.
         #[schemars(extend("x-least" = "1ms", "x-most" = "1440m"))]
         jump: Shift,
         /// Seconds that its clock counts in a second.
@@ -82,11 +91,11 @@ pub enum Fault {
         rate: f64,
     },
 
-    /// No room is left.
+    /// No room is left. PostgreSQL that ends over it is started again when the fault is over.
     DiskFull { target: Disk },
     /// Nothing can be written.
     DiskReadOnly { target: Disk },
-    /// `fsync` fails with EIO.
+    /// `fsync` fails with EIO. PostgreSQL ends over it, as it has to, and is started again when the fault is over.
     FsyncError {
         target: Disk,
         /// Of how many calls one fails: 1 is each.
@@ -97,6 +106,7 @@ pub enum Fault {
     /// `fsync` takes longer.
     DiskSlow {
         target: Disk,
+        /// How much later.
         #[schemars(extend("x-least" = "1ms", "x-most" = "10s"))]
         delay: Period,
     },
@@ -109,11 +119,13 @@ pub enum Fault {
     PostgresPause {},
     /// Everything between the nodes and PostgreSQL takes longer.
     PostgresSlow {
+        /// How much later.
         #[schemars(extend("x-least" = "1ms", "x-most" = "10s"))]
         delay: Period,
     },
     /// The connections of the nodes to PostgreSQL are ended by it, again and again, with this time between.
     PostgresKillConnections {
+        /// From one to the next.
         #[schemars(extend("x-least" = "100ms", "x-most" = "60s"))]
         every: Period,
     },
@@ -132,12 +144,14 @@ pub enum Fault {
     /// It answers later.
     ServiceSlow {
         service: Service,
+        /// How much later.
         #[schemars(extend("x-least" = "1ms", "x-most" = "60s"))]
         delay: Period,
     },
     /// It answers no more than so many requests a second, and refuses the rest.
     ServiceThrottle {
         service: Service,
+        /// Requests that it answers.
         #[schemars(range(min = 1, max = 1_000_000))]
         per_second: u32,
     },
@@ -177,6 +191,7 @@ pub enum Fault {
     /// The handler begins later.
     ActorDelay {
         target: Actors,
+        /// How much later.
         #[schemars(extend("x-least" = "1ms", "x-most" = "600s"))]
         delay: Period,
         /// The chance that a message is struck.

@@ -1,6 +1,8 @@
 //! What an experiment is: the types, how a file becomes one, what is wrong with it, and what it plans.
 //! Nothing here touches a machine.
 
+pub mod amount;
+pub mod bound;
 pub mod checks;
 mod compare;
 pub mod fault;
@@ -12,6 +14,7 @@ pub mod pick;
 pub mod plan;
 pub mod probe;
 pub mod problem;
+pub mod rates;
 pub mod rows;
 mod rules;
 pub mod schema;

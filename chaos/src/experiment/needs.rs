@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Experiment;
 use super::fault::{Fault, Service};
+use super::load::Through;
 use super::pick::{Disk, End, Process};
 use super::probe::{At, Probe, Question};
 use super::step::Step;
@@ -59,7 +60,7 @@ impl Experiment {
             _ => None,
         });
         needs.extend(faults.flat_map(Fault::needs));
-        if self.probes().any(asks_balancer) {
+        if self.load.through == Through::Balancer || self.probes().any(asks_balancer) {
             needs.insert(Need::Balancer);
         }
         needs

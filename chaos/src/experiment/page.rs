@@ -18,7 +18,7 @@ read into: `chaos/src/experiment/`. The catalogue is `chaos/experiments/`, one f
 
 A file is YAML and is read strictly: a member that is not known, a value out of its bounds, a name that does not exist
 or a step that lasts longer than the load is told with file, line, column and what is allowed, all at once
-(`kiki-chaos validate FILE`). Anchors' merge keys, duplicate keys and tags are refused. A file has at most 256 KiB.
+(`kiki-chaos validate FILE`). Duplicate keys, merge keys and tags of YAML are refused. A file has at most 256 KiB.
 
 Times are written `200ms`, `5s`, `1.5s`, `2m`; sizes `64MiB`; bandwidths `1Mbit`; shifts of a clock `-30s`; amounts of
 money as numbers with at most 6 decimals. Parts and chances are 0 to 1, per cent 0 to 100.
@@ -65,7 +65,11 @@ fn title(name: &str) -> String {
         if at > 0 && letter.is_ascii_uppercase() {
             words.push(' ');
         }
-        words.extend(if at == 0 { letter.to_uppercase().next() } else { letter.to_lowercase().next() });
+        words.extend(if at == 0 {
+            letter.to_uppercase().next()
+        } else {
+            letter.to_lowercase().next()
+        });
     }
     words
 }
@@ -99,8 +103,12 @@ fn section(page: &mut String, title: &str, schema: &'static Json) {
         return;
     }
     if all.iter().any(|it| tag(it).is_some()) {
-        for one in all {
-            kind(page, one);
+        let heads: Vec<String> = all.iter().filter_map(|it| head(it)).collect();
+        // A probe and a step that is one have the same kinds: they are told once.
+        if heads.iter().all(|it| page.contains(&format!("\n### {it}\n"))) {
+            let _ = write!(page, "\nIts kinds are told above: {}.\n", heads.join(", "));
+        } else {
+            all.iter().for_each(|one| kind(page, one));
         }
         return;
     }
@@ -119,9 +127,13 @@ fn section(page: &mut String, title: &str, schema: &'static Json) {
     }
 }
 
+fn head(schema: &'static Json) -> Option<String> {
+    tag(schema).map(|(name, value)| format!("`{name}: {value}`"))
+}
+
 fn kind(page: &mut String, schema: &'static Json) {
-    let Some((name, value)) = tag(schema) else { return };
-    let _ = write!(page, "\n### `{name}: {value}`\n\n{}\n", description(schema));
+    let (Some((name, _)), Some(head)) = (tag(schema), head(schema)) else { return };
+    let _ = write!(page, "\n### {head}\n\n{}\n", description(schema));
     let others = members(schema).into_iter().flatten().map(|it| it.0.as_str());
     let others: Vec<&str> = others.filter(|it| *it != name).collect();
     if !others.is_empty() {
@@ -132,6 +144,9 @@ fn kind(page: &mut String, schema: &'static Json) {
 fn table<'a>(page: &mut String, names: impl Iterator<Item = &'a str>, schema: &'static Json) {
     let _ = write!(page, "\n| member | value | default | meaning |\n|---|---|---|---|\n");
     let needed: BTreeSet<&str> = required(schema).collect();
+    let mut names: Vec<&str> = names.collect();
+    // What has to be given comes first.
+    names.sort_by_key(|name| !needed.contains(name));
     for name in names {
         let Some(of) = members(schema).and_then(|it| it.get(name)) else { continue };
         let default = match of.get("default") {
@@ -173,7 +188,7 @@ fn value(schema: &'static Json) -> String {
     };
     let format = format_of(schema);
     let types = types.into_iter().filter(|it| *it != "null");
-    let mut text = types.map(|it| called(it, format)).collect::<Vec<_>>().join(" or ");
+    let mut text = types.map(|it| plain(it, format)).collect::<Vec<_>>().join(" or ");
     if let Some(of) = schema.get("items") {
         text = format!("list of {}", value(of));
     } else if let Some(of) = schema.get("additionalProperties").filter(|it| it.is_object()) {
@@ -186,6 +201,12 @@ fn value(schema: &'static Json) -> String {
         }
     }
     text + &bounds(schema)
+}
+
+/// A type without its example, which the head of the page has.
+fn plain(name: &str, format: &str) -> &'static str {
+    let text = called(name, format);
+    text.split_once(" such as").map_or(text, |(what, _)| what)
 }
 
 fn bounds(schema: &Json) -> String {
@@ -207,9 +228,8 @@ fn bounds(schema: &Json) -> String {
         ("minProperties", "maxProperties", " members"),
     ];
     let ranges = sized.into_iter().chain(counted);
-    let mut said: Vec<String> = ranges
-        .filter_map(|(least, most, of)| pair(least, most).map(|it| it + of))
-        .collect();
+    let mut said: Vec<String> =
+        ranges.filter_map(|(least, most, of)| pair(least, most).map(|it| it + of)).collect();
     said.extend(of("pattern").map(|it| format!("`{}`", it.replace('|', "\\|"))));
     if said.is_empty() { String::new() } else { format!(", {}", said.join(", ")) }
 }
@@ -227,7 +247,8 @@ fn flow(value: &Json) -> String {
             format!("[{}]", items.join(", "))
         }
         Json::Object(of) => {
-            let of: Vec<String> = of.iter().map(|(name, it)| format!("{name}: {}", flow(it))).collect();
+            let of: Vec<String> =
+                of.iter().map(|(name, it)| format!("{name}: {}", flow(it))).collect();
             format!("{{{}}}", of.join(", "))
         }
         Json::Null | Json::Bool(_) => value.to_string(),

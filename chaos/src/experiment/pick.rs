@@ -29,10 +29,7 @@ pub enum Word {
 pub enum By {
     /// These, by name.
     Names(
-        #[schemars(
-            length(min = 1, max = 32),
-            inner(regex(pattern = "^[a-z0-9][a-z0-9-]{0,62}$"))
-        )]
+        #[schemars(length(min = 1, max = 32), inner(regex(pattern = "^[a-z0-9][a-z0-9-]{0,62}$")))]
         Vec<String>,
     ),
     /// So many, drawn from the seed.
@@ -52,13 +49,17 @@ pub enum By {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetKey {
+    /// As in `account-1`.
     #[schemars(regex(pattern = "^[A-Za-z0-9_.-]{1,64}$"))]
     pub account: String,
+    /// As in `campaign-1`.
     #[schemars(regex(pattern = "^[A-Za-z0-9_.-]{1,128}$"))]
     pub campaign: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Shield,

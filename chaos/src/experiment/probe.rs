@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::load::Kind;
+use super::bound::{Bound, Compare};
 use super::pick::{Nodes, Process, Role};
-use super::target::Scalar;
+use super::rates::Kind;
 use super::units::Period;
 
 /// A question with the answer that is good, and for how long or within which time it has to be.
@@ -38,6 +38,7 @@ pub enum Question {
         /// With its query, as in `/ready`.
         #[schemars(regex(pattern = "^/[!-~]{0,1023}$"))]
         path: String,
+        /// The status of the answer.
         #[serde(default = "ok")]
         #[schemars(range(min = 100, max = 599))]
         status: u16,
@@ -49,6 +50,7 @@ pub enum Question {
     },
     /// A metric of Prometheus.
     Metric {
+        /// The name, as in `cluster_shards_owned`.
         #[schemars(regex(pattern = "^[a-z][a-z0-9_]{2,127}$"))]
         name: String,
         /// Only series with these labels; of more than one, the sum.
@@ -77,15 +79,17 @@ pub enum Question {
         measure: Measure,
         /// Of one kind of operation; of all if not given.
         of: Option<Kind>,
+        /// How far back from now.
         #[serde(default = "lately")]
         #[schemars(extend("x-least" = "1s", "x-most" = "60s"))]
         over: Period,
         tolerance: Bound,
     },
-    /// How many of these processes are in a state; all if no tolerance is given.
+    /// How many of these processes are in a state.
     Process {
         target: Process,
         state: State,
+        /// How many of them are; all if not given.
         tolerance: Option<Bound>,
     },
 }
@@ -151,76 +155,6 @@ pub struct Body {
     pub tolerance: Compare,
 }
 
-/// What a value has to be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Compare {
-    Equals(Scalar),
-    Not(Scalar),
-    AtLeast(f64),
-    AtMost(f64),
-    Between(Range),
-    /// Whether it is there.
-    Exists(bool),
-}
-
-/// What a number has to be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Bound {
-    Equals(f64),
-    AtLeast(f64),
-    AtMost(f64),
-    Between(Range),
-}
-
-/// From the least to the most, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Range {
-    pub least: f64,
-    pub most: f64,
-}
-
-impl Bound {
-    pub fn admits(&self, value: f64) -> bool {
-        match self {
-            // Counts and settings are exact in a float.
-            Bound::Equals(it) => (value - it).abs() <= f64::EPSILON * it.abs().max(1.0),
-            Bound::AtLeast(it) => value >= *it,
-            Bound::AtMost(it) => value <= *it,
-            Bound::Between(Range { least, most }) => (*least..=*most).contains(&value),
-        }
-    }
-}
-
-impl Compare {
-    /// `None`: there is no such value.
-    pub fn admits(&self, value: Option<&serde_json::Value>) -> bool {
-        let number = value.and_then(serde_json::Value::as_f64);
-        let bound = |bound: Bound| number.is_some_and(|it| bound.admits(it));
-        match self {
-            Compare::Equals(it) => value.is_some_and(|value| it.is(value)),
-            Compare::Not(it) => value.is_some_and(|value| !it.is(value)),
-            Compare::AtLeast(it) => bound(Bound::AtLeast(*it)),
-            Compare::AtMost(it) => bound(Bound::AtMost(*it)),
-            Compare::Between(it) => bound(Bound::Between(*it)),
-            Compare::Exists(it) => value.is_some() == *it,
-        }
-    }
-}
-
-impl Scalar {
-    fn is(&self, value: &serde_json::Value) -> bool {
-        match self {
-            Scalar::Bool(it) => value.as_bool() == Some(*it),
-            Scalar::Whole(it) => value.as_i64() == Some(*it) || value.as_f64() == Some(*it as f64),
-            Scalar::Number(it) => value.as_f64().is_some_and(|v| Bound::Equals(*it).admits(v)),
-            Scalar::Text(it) => value.as_str() == Some(it),
-        }
-    }
-}
-
 /// What becomes of the values of several nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -247,7 +181,7 @@ pub enum Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LedgerQuery {
-    /// Budgets where spent less refunded, held, escrow and remaining are not together the budget.
+    /// Budgets where spent less refunded, held and remaining are not together the budget.
     Sums,
     /// Budgets whose rows are not numbered 1, 2, 3 … to the number that the budget tells.
     Dense,

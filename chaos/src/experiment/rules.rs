@@ -5,8 +5,9 @@ mod method;
 mod outcome;
 
 use super::Experiment;
+use super::bound::{Bound, Compare, Range};
 use super::pick::{BudgetKey, By, Nodes};
-use super::probe::{At, Bound, Body, Compare, Probe, Question, Range};
+use super::probe::{At, Body, Probe, Question};
 use super::shape::Finding;
 use super::target::{Lab, Target, Urls};
 use super::tree::Node;
@@ -55,7 +56,10 @@ impl Look<'_> {
                 for (at, name) in names.iter().enumerate() {
                     self.node_name(&format!("{path}.names[{at}]"), name);
                     if names.iter().take(at).any(|it| it == name) {
-                        self.wrong(&format!("{path}.names[{at}]"), format!("{name} stands there twice"));
+                        self.wrong(
+                            &format!("{path}.names[{at}]"),
+                            format!("{name} stands there twice"),
+                        );
                     }
                 }
             }
@@ -150,7 +154,8 @@ impl Look<'_> {
 
 /// What the suite sets itself: another value would be of another cluster.
 const OWN_SECTIONS: [&str; 3] = ["store", "server", "cluster"];
-const OWN_KEYS: [&str; 4] = ["chaos.enabled", "redis.addr", "redis.password", "shield.token_secret"];
+const OWN_KEYS: [&str; 4] =
+    ["chaos.enabled", "redis.addr", "redis.password", "shield.token_secret"];
 /// Of those sections, what may be set all the same.
 const FREE_KEYS: [&str; 9] = [
     "store.wait_max_ms",

@@ -7,7 +7,9 @@ use serde_json::Value as Json;
 
 use super::compare;
 use super::problem::meant;
-use super::schema::{alternatives, definition, key, members, reference, required, resolved, tag, words};
+use super::schema::{
+    alternatives, definition, key, members, reference, required, resolved, tag, words,
+};
 use super::tree::{Name, Node, Value};
 
 /// Something that is wrong, at a place of the tree.
@@ -79,8 +81,10 @@ fn single(node: &Node, schema: &'static Json, path: &str, found: &mut Vec<Findin
         least.get_or_insert(of_this);
     }
     match least {
-        // One way only: its own words are the best.
-        Some(of_this) if fitting.len() == 1 => found.extend(of_this),
+        // One way only, which is no list of words: what is wrong with that says it best.
+        Some(of_this) if fitting.iter().all(|it| words(it).is_empty()) && fitting.len() == 1 => {
+            found.extend(of_this);
+        }
         _ => found.push(Finding::at(node, path, not_allowed(node, schema))),
     }
 }
@@ -90,21 +94,27 @@ fn not_allowed(node: &Node, schema: &'static Json) -> String {
     let all = alternatives(schema);
     let keys: Vec<&str> = all.iter().flat_map(|it| keys(it)).collect();
     let tags: Vec<&str> = all.iter().filter_map(|it| tag(it)).map(|it| it.1).collect();
-    let mut what = format!("{} is not allowed here", node.called());
+    let mut allowed = Vec::new();
     if !known.is_empty() {
-        what += &format!("; allowed are {}", known.join(", "));
+        allowed.push(known.join(", "));
     }
+    let free = all.iter().filter(|it| words(it).is_empty() && keys_or_tag(it).is_none());
+    allowed.extend(free.map(|it| compare::described(it)));
     if !keys.is_empty() {
-        let or = if known.is_empty() { "; allowed is" } else { ", or" };
-        what += &format!("{or} a map with one of {}", keys.join(", "));
+        allowed.push(format!("a map with one of {}", keys.join(", ")));
     }
     if !tags.is_empty() {
-        what += &format!("; allowed is a map whose kind is one of {}", tags.join(", "));
+        allowed.push(format!("a map whose kind is one of {}", tags.join(", ")));
     }
-    if let Value::Text(text) = &node.value {
-        what += &perhaps(text, &known);
-    }
-    what
+    let perhaps = match &node.value {
+        Value::Text(text) => perhaps(text, &known),
+        _ => String::new(),
+    };
+    format!("{} is not allowed here{perhaps}; allowed: {}", node.called(), allowed.join("; or "))
+}
+
+fn keys_or_tag(schema: &'static Json) -> Option<&'static str> {
+    tag(schema).map(|it| it.1).or_else(|| keys(schema).first().copied())
 }
 
 fn keys(schema: &'static Json) -> Vec<&'static str> {
@@ -221,7 +231,11 @@ fn choose(
         let known: Vec<&str> = tags.iter().map(|it| it.0.1).collect();
         let allowed = known.join(", ");
         let Some(said) = node.get(name) else {
-            found.push(Finding::at(node, path, format!("{name} is missing; it is one of {allowed}")));
+            found.push(Finding::at(
+                node,
+                path,
+                format!("{name} is missing; it is one of {allowed}"),
+            ));
             return None;
         };
         let word = match &said.value {

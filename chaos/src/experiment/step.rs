@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::amount::Amount;
 use super::fault::Fault;
 use super::pick::{BudgetKey, Nodes};
 use super::probe::Probe;
-use super::units::{Amount, Period};
+use super::units::Period;
 
 /// A step of the method. Steps run beside each other, each at its start: a time from the beginning of the method,
 /// or, where it names none, when the waits before it are over.
@@ -30,6 +31,7 @@ pub struct FaultStep {
     /// A name for expectations and the report; `fault-1` and so on, by its place in the method, if not given.
     #[schemars(regex(pattern = "^[a-z][a-z0-9-]{0,47}$"))]
     pub id: Option<String>,
+    /// When, from the beginning of the method; after the waits before it if not given.
     #[schemars(extend("x-most" = "10m"))]
     pub start: Option<Period>,
     /// It starts later than that by up to so much, drawn from the seed.
@@ -58,6 +60,7 @@ pub struct ProbeStep {
     /// A name for the report; `probe-1` and so on if not given.
     #[schemars(regex(pattern = "^[a-z][a-z0-9-]{0,47}$"))]
     pub id: Option<String>,
+    /// When, from the beginning of the method; after the waits before it if not given.
     #[schemars(extend("x-most" = "10m"))]
     pub start: Option<Period>,
     #[serde(flatten)]
@@ -71,6 +74,7 @@ pub struct OrderStep {
     /// A name for the report; `order-1` and so on if not given.
     #[schemars(regex(pattern = "^[a-z][a-z0-9-]{0,47}$"))]
     pub id: Option<String>,
+    /// When, from the beginning of the method; after the waits before it if not given.
     #[schemars(extend("x-most" = "10m"))]
     pub start: Option<Period>,
     /// It has to be done within this time.
@@ -99,15 +103,29 @@ pub enum Order {
         pause: Period,
     },
     /// Through the admin API: it hands everything over and ends; it is started again.
-    Drain { node: Nodes },
+    Drain {
+        node: Nodes,
+    },
     /// The shard of a budget goes to another node.
-    MoveShard { budget: BudgetKey, to: Nodes },
-    PauseBudget { budget: BudgetKey },
-    ResumeBudget { budget: BudgetKey },
+    MoveShard {
+        budget: BudgetKey,
+        to: Nodes,
+    },
+    PauseBudget {
+        budget: BudgetKey,
+    },
+    ResumeBudget {
+        budget: BudgetKey,
+    },
     /// The budget of a campaign is this from then on.
-    Allocate { budget: BudgetKey, cap: Amount },
+    Allocate {
+        budget: BudgetKey,
+        /// The new budget.
+        cap: Amount,
+    },
     /// Breakers at paths of this pattern are closed by hand.
     ResetBreakers {
+        /// A pattern of paths: `*` within a segment, `**` across segments.
         #[schemars(regex(pattern = "^/[A-Za-z0-9_.*/-]{1,255}$"))]
         actor: String,
     },

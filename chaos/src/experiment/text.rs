@@ -21,8 +21,12 @@ pub fn validate(text: &str, file: &str) -> Result<Experiment, Vec<Problem>> {
     let told = |mut found: Vec<Finding>| {
         found.sort_by_key(|it| (it.line, it.column));
         found.truncate(PROBLEMS_MAX);
-        let problem = |Finding { line, column, path, what }| {
-            Problem { file: file.to_owned(), line, column, path, what }
+        let problem = |Finding { line, column, path, what }| Problem {
+            file: file.to_owned(),
+            line,
+            column,
+            path,
+            what,
         };
         found.into_iter().map(problem).collect::<Vec<_>>()
     };

@@ -46,7 +46,10 @@ fn what_is_read_is_the_same_when_it_is_written_and_read_again() {
 #[test]
 fn an_unknown_member_is_told_with_its_place_and_what_was_meant() {
     let found = with("      jitter: 500ms", "      jiter: 500ms");
-    says(&found, &["x.yaml:30:7: method[0].fault.jiter: is not known here", "did you mean jitter?"]);
+    says(
+        &found,
+        &["x.yaml:27:7: method[0].fault.jiter: is not known here", "did you mean jitter?"],
+    );
     says(&found, &["allowed are", "duration", "probability", "target"]);
     assert_eq!(found.len(), 1);
     says(&with("tags: [short]", "tag: [short]"), &["x.yaml:5:1: tag:", "did you mean tags?"]);
@@ -100,7 +103,8 @@ fn choices_say_what_may_be_chosen() {
         let text = EXAMPLE.replace(target, other);
         problems(&text).iter().map(ToString::to_string).collect::<Vec<_>>()
     };
-    says(&of("{nod: any}"), &["exactly one of node"]);
+    says(&of("{nod: any}"), &["target.nod: is not known here (did you mean node?)"]);
+    says(&of("{node: {percnt: 3}}"), &["exactly one of names, count, percent"]);
     says(&of("balancers"), &["did you mean balancer?", "or a map with one of node"]);
     says(&of("{node: {percent: 101}}"), &["101 is not within 1 and 100"]);
     says(&of("{node: {percent: 0}}"), &["0 is not within 1 and 100"]);
@@ -108,8 +112,15 @@ fn choices_say_what_may_be_chosen() {
     says(&of("{node: node-4}"), &["nodes of the lab are node-1 to node-3"]);
     says(&of("{node: {count: 4}}"), &["4 nodes of 3"]);
     says(&of("{node: {names: [node-1, node-1]}}"), &["names[1]", "twice"]);
-    says(&of("{node: {owner_of: {account: account-3, campaign: campaign-7}}}"), &["account-1 to account-2"]);
+    says(
+        &of("{node: {owner_of: {account: account-3, campaign: campaign-7}}}"),
+        &["account-1 to account-2"],
+    );
     says(&of("{node: 5}"), &["method[0].fault.target.node", "any, all", "percent"]);
+    says(
+        &of("{node: Node 2}"),
+        &["any, all; or a text (One node by its name", "or a map with one"],
+    );
 }
 
 #[test]
@@ -146,7 +157,10 @@ fn what_does_not_go_together_is_told() {
     let none = "checks:\n  invariants: []\n  linearizability: {search: false}\n#";
     let text: String = EXAMPLE.split("checks:").next().expect("some").to_owned() + none;
     assert!(problems(&text)[0].what.contains("nothing is checked"));
-    says(&with("tolerance: {at_most: 0.01}", "tolerance: {between: {least: 2, most: 1}}"), &["nothing is from 2 to 1"]);
+    says(
+        &with("tolerance: {at_most: 0.01}", "tolerance: {between: {least: 2, most: 1}}"),
+        &["nothing is from 2 to 1"],
+    );
 }
 
 #[test]
@@ -154,16 +168,29 @@ fn a_hypothesis_without_probes_is_none() {
     let begin = EXAMPLE.find("hypothesis:").expect("there");
     let end = EXAMPLE.find("method:").expect("there");
     let text = format!("{}hypothesis: []\n{}", &EXAMPLE[..begin], &EXAMPLE[end..]);
-    assert_eq!(problems(&text)[0].to_string(), "x.yaml:20:13: hypothesis: has 0 entries, not within 1 and 32");
+    assert_eq!(
+        problems(&text)[0].to_string(),
+        "x.yaml:17:13: hypothesis: has 0 entries, not within 1 and 32"
+    );
 }
 
 #[test]
 fn a_cluster_that_runs_is_struck_through_its_admin_api_alone() {
     let lab = "  lab:\n    nodes: 3\n    leases: fast\n";
-    let urls = "  urls: {shield: 'http://h:1', admin: ['http://h:2', ftp://x.test], token_env: T}\n";
+    let urls =
+        "  urls: {shield: 'http://h:1', admin: ['http://h:2', ftp://x.test], token_env: T}\n";
     says(&with(lab, urls), &["target.urls.admin[1]", "does not begin with http"]);
     let urls = "  urls: {shield: 'http://h:1', admin: ['http://h:2'], token_env: T}\n";
     says(&with(lab, urls), &["method[0].fault.kind", "kill needs a lab"]);
+}
+
+#[test]
+fn two_faults_of_a_kind_do_not_strike_the_same_at_the_same_time() {
+    let second = "method:\n  - fault: {kind: redis_stop, start: 1s, duration: 5s}\n  - fault: {kind: redis_stop, start: START, duration: 5s}";
+    let at = |start: &str| EXAMPLE.replace("method:", &second.replace("START", start));
+    let found: Vec<String> = problems(&at("3s")).iter().map(ToString::to_string).collect();
+    says(&found, &["method[1].fault: the same is struck by fault-1 at the same time"]);
+    assert!(validate(&at("6s"), "x").is_ok());
 }
 
 #[test]

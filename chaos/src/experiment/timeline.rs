@@ -50,3 +50,36 @@ fn named(id: Option<&String>, kind: &str, count: &mut usize) -> String {
     *count += 1;
     id.cloned().unwrap_or_else(|| format!("{kind}-{count}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_move_what_names_no_start_and_nothing_else() {
+        let method = r#"[
+            {"wait": "2s"},
+            {"fault": {"kind": "redis_flush", "duration": "1s"}},
+            {"order": {"kind": "clear_faults", "start": "500ms", "within": "1s"}},
+            {"wait": "1500ms"},
+            {"probe": {"kind": "ledger", "query": "dense", "within": "2s", "holds_for": "1s"}},
+            {"fault": {"kind": "redis_stop", "jitter": "250ms", "duration": "1s"}}
+        ]"#;
+        let method: Vec<Step> = serde_json::from_str(method).expect("steps");
+        let told: Vec<String> = moments(&method)
+            .iter()
+            .map(|it| format!("{} {} {}", it.id, it.from, it.until))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "wait-1 0s 2s",
+                "fault-1 2s 3s",
+                "order-1 500ms 1500ms",
+                "wait-2 2s 3500ms",
+                "probe-1 3500ms 6500ms",
+                "fault-2 3500ms 4750ms",
+            ]
+        );
+    }
+}

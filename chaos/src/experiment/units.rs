@@ -1,4 +1,4 @@
-//! Values with a unit, as people write them: `5s`, `64MiB`, `1Mbit`, `-30s`, 12.50.
+//! Values with a unit, as people write them: `5s`, `64MiB`, `1Mbit`, `-30s`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -212,62 +212,6 @@ impl JsonSchema for Shift {
     }
 }
 
-/// Money, in the currency of its account, with at most 6 decimals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
-pub struct Amount(i64);
-
-/// The most that one request may name (`docs/ARCHITECTURE.md`, numbers and limits).
-pub const AMOUNT_MAX: i64 = 1_000_000_000;
-
-impl Amount {
-    pub const fn units(units: i64) -> Amount {
-        Amount(units * 1_000_000)
-    }
-
-    pub const fn micros(self) -> i64 {
-        self.0
-    }
-}
-
-impl TryFrom<f64> for Amount {
-    type Error = String;
-
-    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)]
-    fn try_from(units: f64) -> Result<Amount, String> {
-        if !(0.0..=AMOUNT_MAX as f64).contains(&units) {
-            return Err(format!("{units} is not within 0 and {AMOUNT_MAX}"));
-        }
-        let micros = units * 1e6;
-        // A written decimal is off by what a float cannot hold, and not by more.
-        if (micros - micros.round()).abs() > 0.01_f64.max(micros * 4e-16) {
-            return Err(format!("{units} has more than 6 decimals"));
-        }
-        Ok(Amount(micros.round() as i64))
-    }
-}
-
-impl From<Amount> for f64 {
-    #[allow(clippy::cast_precision_loss)]
-    fn from(it: Amount) -> f64 {
-        it.0 as f64 / 1e6
-    }
-}
-
-impl JsonSchema for Amount {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Amount".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "number", "format": "amount", "minimum": 0, "maximum": AMOUNT_MAX })
-    }
-}
-
 /// What is read from a text of this format; how large it is, for comparing it with bounds.
 pub fn size_of(format: &str, text: &str) -> Option<Result<u64, String>> {
     Some(match format {
@@ -292,17 +236,14 @@ mod tests {
         assert_eq!("64MiB".parse::<Size>().map(Size::bytes), Ok(64 << 20));
         assert_eq!("1Mbit".parse::<Bandwidth>().map(|it| it.0), Ok(1_000_000));
         assert_eq!("-30s".parse::<Shift>().map(Shift::as_micros), Ok(-30_000_000));
-        assert_eq!(Amount::try_from(0.25).map(Amount::micros), Ok(250_000));
     }
 
     #[test]
     fn what_is_no_value_with_a_unit_is_refused() {
-        let hostile = ["", "5", "s", "5 s", "-5s", "5S", "1e3s", "1.s", ".5s", "5ss", "٣s", "1.2.3s"];
+        let hostile =
+            ["", "5", "s", "5 s", "-5s", "5S", "1e3s", "1.s", ".5s", "5ss", "٣s", "1.2.3s"];
         for text in hostile.into_iter().chain(["99999999999999999999s", "0.0000001s", "1.5us"]) {
             assert!(text.parse::<Period>().is_err(), "{text}");
-        }
-        for units in [-1.0, f64::NAN, f64::INFINITY, 1e10, 0.000_000_1] {
-            assert!(Amount::try_from(units).is_err(), "{units}");
         }
         assert!("--5s".parse::<Shift>().is_err());
     }
@@ -317,11 +258,6 @@ mod tests {
             let far = i64::try_from(us).expect("small");
             let shift = Shift(if back { -far } else { far });
             prop_assert_eq!(shift.to_string().parse(), Ok(shift));
-        }
-
-        #[test]
-        fn an_amount_in_micros_survives_its_decimals(micros in 0_i64..=1_000_000_000_000_000) {
-            prop_assert_eq!(Amount::try_from(f64::from(Amount(micros))), Ok(Amount(micros)));
         }
 
         #[test]

@@ -38,6 +38,7 @@ pub fn check(look: &mut Look<'_>) {
             Step::Wait(_) => ends(look, &format!("{path}.wait"), moment),
         }
     }
+    overlaps(look, &moments);
     let waits = experiment.method.iter().all(|step| matches!(step, Step::Wait(_) | Step::Probe(_)));
     if waits && experiment.load.hostile.is_empty() && !misbehaves(look) {
         look.wrong("method", "nothing happens: there is no fault, no order and no hostile client");
@@ -51,6 +52,33 @@ pub fn check(look: &mut Look<'_>) {
     }
 }
 
+/// The end of one of two faults of a kind would end the other's, too. Faults of actors are rules of their own each.
+fn overlaps(look: &mut Look<'_>, moments: &[Moment]) {
+    let method = &look.experiment.method;
+    let faults: Vec<_> = method
+        .iter()
+        .zip(moments)
+        .enumerate()
+        .filter_map(|(at, (step, moment))| match step {
+            Step::Fault(it) => Some((at, &it.fault, moment)),
+            _ => None,
+        })
+        .collect();
+    for (number, (at, fault, moment)) in faults.iter().enumerate() {
+        let same = faults.iter().take(number).find(|(_, other, its)| {
+            other.kind() == fault.kind()
+                && other.struck() == fault.struck()
+                && !matches!(fault.struck(), Struck::Actors(_))
+                && its.from < moment.until
+                && moment.from < its.until
+        });
+        if let Some((_, _, other)) = same {
+            let what = format!("the same is struck by {} at the same time", other.id);
+            look.wrong(&format!("method[{at}].fault"), what);
+        }
+    }
+}
+
 /// Clients that repeat or delay what they have to say are a fault, too.
 fn misbehaves(look: &Look<'_>) -> bool {
     let bid = &look.experiment.load.rates.bid;
@@ -60,7 +88,8 @@ fn misbehaves(look: &Look<'_>) -> bool {
 fn ends(look: &mut Look<'_>, path: &str, moment: &Moment) {
     let load = look.experiment.load.duration;
     if moment.until > load {
-        let what = format!("lasts until {} of the method, and the load ends at {load}", moment.until);
+        let what =
+            format!("lasts until {} of the method, and the load ends at {load}", moment.until);
         look.wrong(path, what);
     }
 }
@@ -77,9 +106,13 @@ fn fault(look: &mut Look<'_>, path: &str, step: &FaultStep) {
         }
         _ => {}
     }
-    let through_admin = matches!(step.fault.struck(), Struck::Actors(_) | Struck::Service(Service::Ltv));
+    let through_admin =
+        matches!(step.fault.struck(), Struck::Actors(_) | Struck::Service(Service::Ltv));
     if look.lab().is_none() && !through_admin {
-        let what = format!("{} needs a lab: of a cluster that runs, only actors and the service ltv can be struck", step.fault.kind());
+        let what = format!(
+            "{} needs a lab: of a cluster that runs, only actors and the service ltv can be struck",
+            step.fault.kind()
+        );
         look.wrong(&format!("{path}.kind"), what);
     }
     let shorter = |every| every > step.duration;
@@ -113,7 +146,7 @@ fn link(look: &mut Look<'_>, path: &str, link: &Link) {
             look.wrong(path, "there are no other nodes");
         }
         [one, other] if one == other && !node(one) => look.wrong(path, "both ends are the same"),
-        [one, other] if !node(one) && !node(other) && !(beside(one) && beside(other)) => {
+        [one, other] if !(node(one) || node(other) || beside(one) && beside(other)) => {
             look.wrong(path, "nothing is sent between these: one end has to be a node");
         }
         _ => {}

@@ -64,9 +64,14 @@ fn struck(look: &mut Look<'_>, path: &str, fault: &str) {
     let method = &look.experiment.method;
     let ids = method.iter().zip(moments(method));
     let faults = ids.filter(|(step, _)| matches!(step, Step::Fault(_)));
-    let faults: Vec<String> = faults.map(|(_, moment)| moment.id).collect();
+    let mut faults: Vec<String> = faults.map(|(_, moment)| moment.id).collect();
+    let hostile = look.experiment.load.hostile.len();
+    faults.extend((1..=hostile).map(|number| format!("hostile-{number}")));
     if !faults.iter().any(|id| id == fault) {
         let known = if faults.is_empty() { "none".to_owned() } else { faults.join(", ") };
-        look.wrong(&format!("{path}.fault"), format!("there is no fault {fault}; there are {known}"));
+        look.wrong(
+            &format!("{path}.fault"),
+            format!("there is no fault {fault}; there are {known}"),
+        );
     }
 }
