@@ -2,5 +2,6 @@
 //! user could use: HTTP, gRPC, the admin API, processes and the network; never the platform's own code.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod history;
 pub mod verdict;
