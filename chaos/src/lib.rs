@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod experiment;
+pub mod check;
 pub mod history;
 pub mod verdict;

@@ -31,6 +31,37 @@ pub enum Invariant {
     Api,
 }
 
+impl Invariant {
+    pub const ALL: [Invariant; 10] = [
+        Invariant::Bg1,
+        Invariant::Bg2,
+        Invariant::Bg3,
+        Invariant::Bg4,
+        Invariant::Ow1,
+        Invariant::Au1,
+        Invariant::Co1,
+        Invariant::Sv1,
+        Invariant::Linear,
+        Invariant::Api,
+    ];
+
+    /// As it stands in reports and in the platform's metrics.
+    pub fn code(self) -> &'static str {
+        match self {
+            Invariant::Bg1 => "BG-1",
+            Invariant::Bg2 => "BG-2",
+            Invariant::Bg3 => "BG-3",
+            Invariant::Bg4 => "BG-4",
+            Invariant::Ow1 => "OW-1",
+            Invariant::Au1 => "AU-1",
+            Invariant::Co1 => "CO-1",
+            Invariant::Sv1 => "SV-1",
+            Invariant::Linear => "LIN",
+            Invariant::Api => "API",
+        }
+    }
+}
+
 /// One broken invariant, with what proves it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Violation {
@@ -62,6 +93,12 @@ pub struct Checked {
     pub violations: Vec<Violation>,
     pub violations_total: u64,
     pub took_ms: u64,
+    /// The history has no end: the run was cut off, and only what is in it was checked.
+    #[serde(default)]
+    pub cut_off: bool,
+    /// What could not be compared, and why. It is never counted as right.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// The exit code of a command: the worst of its runs.
