@@ -3,4 +3,5 @@
 #![forbid(unsafe_code)]
 
 pub mod history;
+pub mod lab;
 pub mod verdict;
