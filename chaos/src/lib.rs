@@ -4,4 +4,5 @@
 
 pub mod history;
 pub mod lab;
+pub mod probe;
 pub mod verdict;

@@ -32,7 +32,8 @@ pub async fn library(folder: &Path) -> LabResult<PathBuf> {
     fs::write(&source, SOURCE).map_err(|error| LabError::file(&source, error))?;
     let mut words = vec![compiler.into_os_string()];
     // It needs nothing of the system's but names, so that no headers have to be installed.
-    words.extend(["-shared", "-fPIC", "-O2", "-nostdlib", "-fno-builtin", "-o"].map(OsString::from));
+    words
+        .extend(["-shared", "-fPIC", "-O2", "-nostdlib", "-fno-builtin", "-o"].map(OsString::from));
     words.extend([library.clone().into_os_string(), source.into_os_string()]);
     tool::run(words).await?;
     Ok(library)
@@ -73,7 +74,10 @@ impl Clock {
 
     /// What the process has to have in its environment.
     pub fn variables(&self) -> [(&'static str, OsString); 2] {
-        [("LD_PRELOAD", self.library.clone().into()), ("KIKI_CHAOS_CLOCK", self.file.clone().into())]
+        [
+            ("LD_PRELOAD", self.library.clone().into()),
+            ("KIKI_CHAOS_CLOCK", self.file.clone().into()),
+        ]
     }
 
     /// From now on the clock is off by so much, and runs at the machine's rate.
@@ -82,7 +86,9 @@ impl Clock {
     /// It is more than a day, or the file cannot be written.
     pub fn offset(&self, ms: i64) -> LabResult<()> {
         if ms.unsigned_abs() > OFFSET_MAX_MS.unsigned_abs() {
-            return Err(LabError::Bad(format!("a clock {ms} ms off: allowed is a day, {OFFSET_MAX_MS} ms")));
+            return Err(LabError::Bad(format!(
+                "a clock {ms} ms off: allowed is a day, {OFFSET_MAX_MS} ms"
+            )));
         }
         self.say(|_, now| (now, ms * 1_000_000, 0))
     }
@@ -93,7 +99,9 @@ impl Clock {
     /// It is more than half, or the file cannot be written.
     pub fn drift(&self, ppm: i64) -> LabResult<()> {
         if ppm.unsigned_abs() > DRIFT_MAX_PPM.unsigned_abs() {
-            return Err(LabError::Bad(format!("a clock {ppm} ppm fast: allowed is half, {DRIFT_MAX_PPM} ppm")));
+            return Err(LabError::Bad(format!(
+                "a clock {ppm} ppm fast: allowed is half, {DRIFT_MAX_PPM} ppm"
+            )));
         }
         self.say(|before, now| (now, off(before, now), ppm))
     }
@@ -111,7 +119,8 @@ impl Clock {
     fn say(&self, next: impl FnOnce(&Said, i64) -> (i64, i64, i64)) -> LabResult<()> {
         let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = |error| LabError::file(&self.file, error);
-        let file = fs::OpenOptions::new().read(true).write(true).open(&self.file).map_err(failed)?;
+        let file =
+            fs::OpenOptions::new().read(true).write(true).open(&self.file).map_err(failed)?;
         let mut before = [0; 32];
         file.read_exact_at(&mut before, 0).map_err(failed)?;
         let before = said(&before);
@@ -137,7 +146,9 @@ fn now() -> i64 {
 
 fn bytes(said: &Said) -> [u8; 32] {
     let mut out = [0; 32];
-    for (place, value) in out.chunks_exact_mut(8).zip([said.turn, said.since, said.offset, said.drift]) {
+    for (place, value) in
+        out.chunks_exact_mut(8).zip([said.turn, said.since, said.offset, said.drift])
+    {
         place.copy_from_slice(&value.to_ne_bytes());
     }
     out

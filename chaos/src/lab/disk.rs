@@ -16,7 +16,12 @@ pub const SIZE: std::ops::RangeInclusive<u64> = 1 << 20..=16 << 30;
 ///
 /// # Errors
 /// The size is not within its limits, or the system does not let it be mounted.
-pub async fn mount(record: &Record, folder: &Path, bytes: u64, owner: Option<User>) -> LabResult<PathBuf> {
+pub async fn mount(
+    record: &Record,
+    folder: &Path,
+    bytes: u64,
+    owner: Option<User>,
+) -> LabResult<PathBuf> {
     if !SIZE.contains(&bytes) {
         return Err(LabError::Bad(format!(
             "a disk of {bytes} bytes: allowed are {} to {}",

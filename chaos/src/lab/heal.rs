@@ -39,7 +39,8 @@ pub async fn heal(folder: &Path) -> LabResult<Vec<String>> {
     let mut done = Vec::new();
     let mut killed = Vec::new();
     for (name, id) in left(&made) {
-        let failed = |error: rustix::io::Errno| LabError::io(format!("ending {name}"), error.into());
+        let failed =
+            |error: rustix::io::Errno| LabError::io(format!("ending {name}"), error.into());
         if id.signal(Signal::KILL).map_err(failed)? {
             done.push(format!("ended {name} (pid {})", id.pid));
             killed.push((name, id));
@@ -48,7 +49,10 @@ pub async fn heal(folder: &Path) -> LabResult<Vec<String>> {
     let deadline = Instant::now() + GONE;
     while let Some((name, id)) = killed.iter().find(|(_, id)| id.is_alive()) {
         if Instant::now() > deadline {
-            return Err(LabError::Bad(format!("{name} (pid {}) was killed and does not end", id.pid)));
+            return Err(LabError::Bad(format!(
+                "{name} (pid {}) was killed and does not end",
+                id.pid
+            )));
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -81,7 +85,8 @@ fn left(made: &Made) -> Vec<(String, ProcessId)> {
     let known = made.processes.iter().filter_map(|it| Some((it.name.clone(), it.id?)));
     let mut all: Vec<(String, ProcessId)> = known.filter(|(_, id)| id.is_alive()).collect();
     for process in made.processes.iter().filter(|it| it.id.is_none()) {
-        let marked = pid::all().filter(|pid| has_mark(*pid, &process.mark)).filter_map(ProcessId::of);
+        let marked =
+            pid::all().filter(|pid| has_mark(*pid, &process.mark)).filter_map(ProcessId::of);
         all.extend(marked.map(|id| (process.name.clone(), id)));
     }
     all
@@ -131,7 +136,8 @@ mod tests {
         let (mut known, known_id) = sleeper("other");
         let (mut unknown, _) = sleeper(&mark);
         let (mut stranger, stranger_id) = sleeper("stranger");
-        let process = |name: &str, mark: &str, id| Process { name: name.into(), mark: mark.into(), id };
+        let process =
+            |name: &str, mark: &str, id| Process { name: name.into(), mark: mark.into(), id };
         record
             .note(|made| {
                 made.processes.push(process("known", "other", Some(known_id)));
@@ -144,7 +150,9 @@ mod tests {
         let waiting = std::thread::spawn(move || (known.wait().unwrap(), unknown.wait().unwrap()));
         let done = heal(folder.path()).await.unwrap();
         assert_eq!(done.len(), 2, "{done:?}");
-        assert!(done[0].starts_with("ended known (pid") && done[1].starts_with("ended unknown (pid"));
+        assert!(
+            done[0].starts_with("ended known (pid") && done[1].starts_with("ended unknown (pid")
+        );
         waiting.join().unwrap();
         assert!(stranger_id.is_alive());
         assert_eq!(heal(folder.path()).await.unwrap(), Vec::<String>::new());

@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn other_names_are_refused_with_what_is_allowed() {
-        for bad in ["", "node-0", "node-10", "node-+1", "node-01", "Node-1", "node--1", "database"] {
+        for bad in ["", "node-0", "node-10", "node-+1", "node-01", "Node-1", "node--1", "database"]
+        {
             let refused = bad.parse::<HostName>().unwrap_err();
             assert!(refused.contains("allowed are node-1 to node-9, db"), "{refused}");
         }

@@ -35,12 +35,12 @@ pub use self::namespace::enter;
 pub use self::net::{Bandwidth, Counts, Network, NotPossible, Rule};
 pub use self::pid::ProcessId;
 pub use self::process::{Died, Process};
-pub use self::serve::node::{Node, Urls};
-pub use self::show::show;
 use self::processes::Processes;
+pub use self::serve::node::{Node, Urls};
 use self::serve::postgres::Postgres;
 use self::serve::redis::Redis;
 use self::serve::{node, postgres, redis};
+pub use self::show::show;
 
 /// What a lab is to be.
 #[derive(Clone, Debug)]
@@ -229,11 +229,17 @@ impl Lab {
     /// # Errors
     /// The node does not say.
     pub async fn owner_of(&self, asked: &Node, account: &str, campaign: &str) -> LabResult<Owner> {
-        let failed = |error: reqwest::Error| LabError::Bad(format!("{} says no owner: {error}", asked.name));
+        let failed =
+            |error: reqwest::Error| LabError::Bad(format!("{} says no owner: {error}", asked.name));
         let url = format!("{}/api/admin/cluster/where", asked.urls.admin);
-        let mut url = reqwest::Url::parse(&url).map_err(|error| LabError::Bad(format!("{url}: {error}")))?;
+        let mut url =
+            reqwest::Url::parse(&url).map_err(|error| LabError::Bad(format!("{url}: {error}")))?;
         url.query_pairs_mut().append_pair("account", account).append_pair("campaign", campaign);
-        let answer = self.client.get(url).send().await.and_then(reqwest::Response::error_for_status);
+        let answer =
+            self.client.get(url).send().await.and_then(reqwest::Response::error_for_status);
         answer.map_err(failed)?.json().await.map_err(failed)
     }
 }
+
+#[cfg(test)]
+mod tests;

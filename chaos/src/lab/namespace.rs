@@ -105,7 +105,12 @@ pub fn name(run: &str, host: HostName) -> String {
 ///
 /// # Errors
 /// The system does not make one: with what it said.
-pub async fn make(record: &Record, run_name: &str, first: u64, hosts: &[HostName]) -> LabResult<Hosts> {
+pub async fn make(
+    record: &Record,
+    run_name: &str,
+    first: u64,
+    hosts: &[HostName],
+) -> LabResult<Hosts> {
     if !is_inside() {
         return Err(LabError::Bad("hosts need a suite in a namespace of its own".to_owned()));
     }
@@ -118,7 +123,8 @@ pub async fn make(record: &Record, run_name: &str, first: u64, hosts: &[HostName
         let (link, address) = (subnet.interface(*host), format!("{}/24", subnet.address(*host)));
         record.note(|made| made.links.push(link.clone()))?;
         let device = DeviceBuilder::new().name(&link).mtu(MTU).enable(false).build_sync();
-        let device = device.map_err(|error| LabError::io(format!("the interface of {host}"), error))?;
+        let device =
+            device.map_err(|error| LabError::io(format!("the interface of {host}"), error))?;
         let within: Vec<&str> = match host {
             HostName::Suite => vec!["ip"],
             _ => vec!["ip", "-n"],

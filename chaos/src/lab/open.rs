@@ -10,9 +10,9 @@ use rand::RngExt;
 use super::clock::{self, Clock};
 use super::error::{LabError, LabResult};
 use super::host::{HostName, NODES_MAX};
+use super::net::Network;
 use super::net::proxy::Proxies;
 use super::net::relay::Relay;
-use super::net::Network;
 use super::processes::Processes;
 use super::programs::Programs;
 use super::record::Record;
@@ -98,7 +98,9 @@ fn check(spec: &LabSpec) -> LabResult<()> {
             return bad(format!("setting {key:?}: allowed are keys such as shield.window_cap"));
         }
         if value.len() > 1_000 || value.contains('\0') {
-            return bad(format!("setting {key}: its value is longer than 1000 bytes, or has a NUL"));
+            return bad(format!(
+                "setting {key}: its value is longer than 1000 bytes, or has a NUL"
+            ));
         }
     }
     for host in spec.disks.keys() {
@@ -130,7 +132,8 @@ async fn make(
     record: Arc<Record>,
     in_namespaces: bool,
 ) -> LabResult<Lab> {
-    let binary = std::fs::canonicalize(&spec.binary).map_err(|error| LabError::file(&spec.binary, error))?;
+    let binary =
+        std::fs::canonicalize(&spec.binary).map_err(|error| LabError::file(&spec.binary, error))?;
     let logs = root.join("logs");
     std::fs::create_dir_all(&logs).map_err(|error| LabError::file(&logs, error))?;
     let log = |name: &dyn std::fmt::Display| logs.join(format!("{name}.log"));
@@ -147,7 +150,8 @@ async fn make(
     let mut disks = BTreeMap::new();
     for (host, bytes) in &spec.disks {
         let owner = programs.postgres_user.filter(|_| *host == HostName::Database);
-        let at = disk::mount(&record, &lab.join("disks").join(host.to_string()), *bytes, owner).await?;
+        let at =
+            disk::mount(&record, &lab.join("disks").join(host.to_string()), *bytes, owner).await?;
         disks.insert(*host, at);
     }
     let pick = |documented: u16| if in_namespaces { Ok(documented) } else { ports::free() };
@@ -215,7 +219,16 @@ async fn make(
         nodes.push(one);
     }
     let bind = network.bind(HostName::Balancer);
-    balancer::start(&processes, programs, &lab.join("lb"), &log(&balancer::NAME), bind, &front, &behind).await?;
+    balancer::start(
+        &processes,
+        programs,
+        &lab.join("lb"),
+        &log(&balancer::NAME),
+        bind,
+        &front,
+        &behind,
+    )
+    .await?;
     let balancer = Urls::new(reach_all(&network, HostName::Suite, HostName::Balancer, &front)?);
     let opened = Lab {
         run: run.to_owned(),

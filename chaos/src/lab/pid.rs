@@ -33,7 +33,9 @@ impl ProcessId {
     /// # Errors
     /// The system does not allow it.
     pub fn signal(self, signal: Signal) -> rustix::io::Result<bool> {
-        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return Ok(false) };
+        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
+            return Ok(false);
+        };
         let gone_is_fine = |error| match error {
             rustix::io::Errno::SRCH => Ok(false),
             error => Err(error),

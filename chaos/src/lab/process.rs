@@ -104,7 +104,8 @@ pub fn words(spec: &Spec, namespace: Option<&str>, setpriv: &Path) -> Vec<OsStri
 /// The log cannot be opened.
 pub fn command(spec: &Spec, words: &[OsString], mark: &str) -> LabResult<Command> {
     let failed = |error| LabError::file(&spec.log, error);
-    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&spec.log).map_err(failed)?;
+    let log =
+        OpenOptions::new().append(true).create(true).mode(0o600).open(&spec.log).map_err(failed)?;
     let also = log.try_clone().map_err(failed)?;
     let Some((program, args)) = words.split_first() else {
         return Err(LabError::Bad(format!("{} has no command", spec.name)));
@@ -166,7 +167,11 @@ mod tests {
         };
         let said = |spec: &Spec, namespace| {
             let words = words(spec, namespace, Path::new("/bin/setpriv"));
-            words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join("|")
+            words
+                .iter()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+                .join("|")
         };
         assert_eq!(said(&spec, None), "/bin/setpriv|--pdeathsig|KILL|--|/bin/postgres|-D|x y");
         spec.user = Some(User { uid: 110, gid: 118 });

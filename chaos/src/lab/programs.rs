@@ -56,6 +56,13 @@ pub fn postgres_program(name: &str) -> Option<PathBuf> {
     one(&all, name)
 }
 
+/// libfaketime, for programs of several threads.
+pub fn faketime() -> Option<PathBuf> {
+    let inside = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|it| it.path());
+    let folders = ["/usr/lib", "/usr/local/lib"].into_iter().map(PathBuf::from).chain(inside);
+    folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file())
+}
+
 fn folders() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -63,15 +70,12 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-fn find_in(
-    folders: &[PathBuf],
-    versions: &Path,
-    users: Option<&str>,
-) -> LabResult<Programs> {
+fn find_in(folders: &[PathBuf], versions: &Path, users: Option<&str>) -> LabResult<Programs> {
     let mut of_postgres = folders.iter().cloned().chain(versions_in(versions));
     let postgres = of_postgres
         .find(|folder| is_program(&folder.join("initdb")) && is_program(&folder.join("postgres")));
-    let [haproxy, redis, setpriv] = ["haproxy", "redis-server", "setpriv"].map(|name| one(folders, name));
+    let [haproxy, redis, setpriv] =
+        ["haproxy", "redis-server", "setpriv"].map(|name| one(folders, name));
     let user = users.map(postgres_user);
     let mut missing: Vec<&str> = Vec::new();
     if postgres.is_none() {
@@ -92,14 +96,16 @@ fn find_in(
         );
     }
     match (postgres, haproxy, redis, setpriv) {
-        (Some(postgres), Some(haproxy), Some(redis), Some(setpriv)) if missing.is_empty() => Ok(Programs {
-            initdb: postgres.join("initdb"),
-            postgres: postgres.join("postgres"),
-            haproxy,
-            redis,
-            setpriv,
-            postgres_user: user.flatten(),
-        }),
+        (Some(postgres), Some(haproxy), Some(redis), Some(setpriv)) if missing.is_empty() => {
+            Ok(Programs {
+                initdb: postgres.join("initdb"),
+                postgres: postgres.join("postgres"),
+                haproxy,
+                redis,
+                setpriv,
+                postgres_user: user.flatten(),
+            })
+        }
         _ => Err(LabError::Missing(missing.join("; "))),
     }
 }
@@ -155,9 +161,13 @@ mod tests {
         let none = folder.path().join("none");
         let refused = find_in(std::slice::from_ref(&none), &none, Some("x:y:1:1::/:\n"));
         let refused = refused.unwrap_err().to_string();
-        for package in
-            ["install postgresql", "install haproxy", "install redis-server", "install util-linux", "postgres or nobody"]
-        {
+        for package in [
+            "install postgresql",
+            "install haproxy",
+            "install redis-server",
+            "install util-linux",
+            "postgres or nobody",
+        ] {
             assert!(refused.contains(package), "{refused}");
         }
     }

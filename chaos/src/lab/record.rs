@@ -67,7 +67,8 @@ impl Record {
             )));
         }
         let suite = ProcessId::of(std::process::id());
-        let suite = suite.ok_or_else(|| LabError::Missing("/proc, with this process in it".to_owned()))?;
+        let suite =
+            suite.ok_or_else(|| LabError::Missing("/proc, with this process in it".to_owned()))?;
         let made = Made {
             version: 1,
             run: run.to_owned(),
@@ -136,7 +137,8 @@ pub fn put(file: &Path, text: &[u8]) -> LabResult<()> {
     let draft = file.with_extension("draft");
     let failed = |error| LabError::file(file, error);
     let mut options = fs::OpenOptions::new();
-    let mut open = options.write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(failed)?;
+    let mut open =
+        options.write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(failed)?;
     open.write_all(text).map_err(failed)?;
     fs::rename(&draft, file).map_err(failed)
 }

@@ -12,8 +12,10 @@ use super::{Lab, LabSpec};
 /// The lab cannot be opened or closed.
 pub async fn show(spec: LabSpec) -> LabResult<()> {
     let failed = |error| LabError::io("waiting for signals", error);
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(failed)?;
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+        .map_err(failed)?;
     let began = Instant::now();
     let folder = spec.folder.clone();
     let opened = tokio::select! {
@@ -40,7 +42,11 @@ pub async fn show(spec: LabSpec) -> LabResult<()> {
         let died = lab.died();
         for one in &died[known..] {
             // Nobody may read any more, and the lab is closed just the same.
-            let _ = writeln!(out, "{} (pid {}) ended: {}\n{}", one.name, one.id.pid, one.status, one.said);
+            let _ = writeln!(
+                out,
+                "{} (pid {}) ended: {}\n{}",
+                one.name, one.id.pid, one.status, one.said
+            );
         }
         known = died.len();
     }
@@ -64,7 +70,8 @@ fn about(lab: &Lab) -> LabResult<String> {
         "GRPC",
         "HEALTH"
     );
-    let rows = lab.nodes().iter().map(|node| (node.name.as_str(), &node.urls)).chain([("lb", front)]);
+    let rows =
+        lab.nodes().iter().map(|node| (node.name.as_str(), &node.urls)).chain([("lb", front)]);
     for (name, urls) in rows {
         let pid = lab.process(name).map(|it| it.id.pid).unwrap_or_default();
         out += &format!(
@@ -76,7 +83,9 @@ fn about(lab: &Lab) -> LabResult<String> {
     out += &format!("\ndatabase: {}\nredis: {redis}, password {password}\n", lab.database()?);
     if lab.network().what() == "relay" {
         let suite = std::process::id();
-        out += &format!("reach these addresses from the suite's namespace: nsenter --net --mount -t {suite} COMMAND\n");
+        out += &format!(
+            "reach these addresses from the suite's namespace: nsenter --net --mount -t {suite} COMMAND\n"
+        );
     }
     Ok(out)
 }

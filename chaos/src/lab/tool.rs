@@ -37,7 +37,8 @@ pub async fn run<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> LabResu
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let said: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(SAID_MAX).collect();
+    let said: String =
+        String::from_utf8_lossy(&output.stderr).trim().chars().take(SAID_MAX).collect();
     let said = if said.is_empty() { output.status.to_string() } else { said };
     Err(LabError::Tool { command: shown, said })
 }

@@ -1,8 +1,8 @@
 //! Packets that wait for their time. A thread of its own wakes for each: timers of the runtime come in whole
 //! milliseconds, which is too coarse for a network.
 
-use std::collections::BinaryHeap;
 use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -71,7 +71,10 @@ impl<T: Send + 'static> Later<T> {
         let run = move || {
             let mut waiting = of_thread.lock();
             while !waiting.over {
-                let left = waiting.items.peek().map(|Reverse(item)| item.due.saturating_sub(began.elapsed()));
+                let left = waiting
+                    .items
+                    .peek()
+                    .map(|Reverse(item)| item.due.saturating_sub(began.elapsed()));
                 waiting = match left {
                     None => of_thread.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner),
                     Some(Duration::ZERO) => {
@@ -127,7 +130,9 @@ mod tests {
     fn things_come_at_their_times_and_in_their_order() {
         let (tell, hear) = mpsc::channel();
         let began = Instant::now();
-        let later = Later::start(began, move |what: u32| tell.send((what, began.elapsed())).unwrap()).unwrap();
+        let later =
+            Later::start(began, move |what: u32| tell.send((what, began.elapsed())).unwrap())
+                .unwrap();
         let ms = Duration::from_millis;
         for (due, what) in [(30, 3), (10, 1), (10, 2), (0, 0)] {
             later.at(ms(due), what);

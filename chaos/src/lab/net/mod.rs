@@ -34,7 +34,9 @@ pub enum NotPossible {
     Host(HostName),
     #[error("{0} to itself is no way through the network")]
     Itself(HostName),
-    #[error("{0} of packets needs network namespaces (root and /dev/net/tun): a TCP proxy sees none")]
+    #[error(
+        "{0} of packets needs network namespaces (root and /dev/net/tun): a TCP proxy sees none"
+    )]
     Packets(&'static str),
     #[error("disks of a given size need root, for tmpfs")]
     Disk,

@@ -108,7 +108,12 @@ impl Proxies {
     ///
     /// # Errors
     /// No port can be had.
-    pub fn reach(&self, from: Option<HostName>, to: HostName, port: u16) -> LabResult<SocketAddrV4> {
+    pub fn reach(
+        &self,
+        from: Option<HostName>,
+        to: HostName,
+        port: u16,
+    ) -> LabResult<SocketAddrV4> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(there) = open.get(&(from, to, port)) {
             return Ok(*there);
@@ -183,7 +188,13 @@ impl Lines {
 }
 
 /// Takes connections for a port of a host.
-async fn accept(lines: Arc<Lines>, listener: TcpListener, from: Option<HostName>, to: HostName, port: u16) {
+async fn accept(
+    lines: Arc<Lines>,
+    listener: TcpListener,
+    from: Option<HostName>,
+    to: HostName,
+    port: u16,
+) {
     let mut streams = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -221,5 +232,129 @@ async fn join(lines: Arc<Lines>, stream: TcpStream, pair: Pair, port: u16) {
         Ok(Ok(other)) => stream::run(&lines, stream, other, pair).await,
         // As a closed port answers.
         Ok(Err(_)) | Err(_) => stream::reset(&lines, [&stream]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const A: HostName = HostName::Suite;
+    const B: HostName = HostName::Node(1);
+    const C: HostName = HostName::Node(2);
+
+    /// A server that says everything again, and proxies to it.
+    async fn echo() -> (Proxies, u16) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    // Whoever is reset says no more.
+                    let _ = tokio::io::copy(&mut read, &mut write).await;
+                });
+            }
+        });
+        let me = std::process::id();
+        (Proxies::new(1, HostName::all(2), Box::new(move || vec![(C, me)])), port)
+    }
+
+    async fn says(stream: &mut TcpStream, text: &[u8]) -> std::io::Result<Duration> {
+        let began = Instant::now();
+        stream.write_all(text).await?;
+        let mut heard = vec![0; text.len()];
+        stream.read_exact(&mut heard).await?;
+        assert_eq!(heard, text);
+        Ok(began.elapsed())
+    }
+
+    #[tokio::test]
+    async fn latency_counts_in_its_direction_alone_and_nothing_of_a_stream_is_lost() {
+        let (proxies, port) = echo().await;
+        let at = proxies.reach(Some(A), B, port).unwrap();
+        assert_eq!(proxies.reach(Some(A), B, port).unwrap(), at, "one proxy for each way");
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        says(&mut stream, b"hello").await.unwrap();
+        proxies.set(B, A, Rule::slow(Duration::from_millis(120), Duration::ZERO)).unwrap();
+        let took = says(&mut stream, b"slow").await.unwrap();
+        assert!((120..1_000).contains(&took.as_millis()), "{took:?}");
+        proxies.clear_all();
+        proxies.set(A, B, Rule::narrow(8_000_000, 20_000)).unwrap();
+        let much: Vec<u8> = (0..400_000_u32).map(|n| n as u8).collect();
+        let (mut read, mut write) = stream.into_split();
+        let sent = much.clone();
+        let began = Instant::now();
+        tokio::spawn(async move { write.write_all(&sent).await.unwrap() });
+        let mut heard = vec![0; much.len()];
+        read.read_exact(&mut heard).await.unwrap();
+        // 400 kB at 1 MB/s.
+        assert!((300..5_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+        assert!(heard == much);
+        assert!(proxies.counts()[&(A, B)].forwarded > 10);
+        assert_eq!(proxies.trouble(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_partition_stands_still_and_goes_on_and_new_connections_wait() {
+        let (proxies, port) = echo().await;
+        let at = proxies.reach(Some(A), B, port).unwrap();
+        let mut old = TcpStream::connect(at).await.unwrap();
+        says(&mut old, b"before").await.unwrap();
+        // One way is enough.
+        proxies.set(B, A, Rule::partition()).unwrap();
+        let mut new = TcpStream::connect(at).await.unwrap();
+        let short = Duration::from_millis(200);
+        assert!(timeout(short, says(&mut old, b"during")).await.is_err());
+        assert!(timeout(short, says(&mut new, b"new")).await.is_err());
+        proxies.clear_all();
+        let mut heard = [0; 6];
+        timeout(Duration::from_secs(5), old.read_exact(&mut heard)).await.unwrap().unwrap();
+        assert_eq!(&heard, b"during");
+        let mut heard = [0; 3];
+        timeout(Duration::from_secs(5), new.read_exact(&mut heard)).await.unwrap().unwrap();
+        assert_eq!(&heard, b"new");
+        assert!(proxies.counts()[&(B, A)].partitioned > 0);
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_heard_by_connections_that_are_there_and_by_new_ones() {
+        let (proxies, port) = echo().await;
+        let at = proxies.reach(Some(A), B, port).unwrap();
+        let mut old = TcpStream::connect(at).await.unwrap();
+        says(&mut old, b"before").await.unwrap();
+        proxies.set(A, B, Rule::reset()).unwrap();
+        let error =
+            timeout(Duration::from_secs(5), old.read(&mut [0; 8])).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        let mut new = TcpStream::connect(at).await.unwrap();
+        assert!(timeout(Duration::from_secs(5), says(&mut new, b"x")).await.unwrap().is_err());
+        proxies.clear_all();
+        let mut again = TcpStream::connect(at).await.unwrap();
+        says(&mut again, b"after").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whoever_calls_where_all_are_told_one_address_is_known_by_its_process() {
+        let (proxies, port) = echo().await;
+        let at = proxies.reach(None, B, port).unwrap();
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        says(&mut stream, b"hello").await.unwrap();
+        assert_eq!(proxies.counts().keys().copied().collect::<Vec<_>>(), [(B, C), (C, B)]);
+    }
+
+    #[tokio::test]
+    async fn what_streams_do_not_have_is_refused() {
+        let (proxies, _) = echo().await;
+        let refused = proxies.set(A, B, Rule::lossy(0.1)).unwrap_err();
+        assert_eq!(refused, NotPossible::Packets("loss"));
+        let twice = Rule { duplicate: 0.1, ..Rule::default() };
+        assert_eq!(proxies.set(A, B, twice), Err(NotPossible::Packets("duplication")));
+        let nobody = HostName::Node(3);
+        assert_eq!(proxies.set(A, nobody, Rule::partition()), Err(NotPossible::Host(nobody)));
     }
 }

@@ -81,7 +81,8 @@ impl Relay {
             Err(error) => drop(ready.send(Err(error))),
         };
         let failed = |error| LabError::io("the relay between hosts", error);
-        let thread = std::thread::Builder::new().name("relay".to_owned()).spawn(run).map_err(failed)?;
+        let thread =
+            std::thread::Builder::new().name("relay".to_owned()).spawn(run).map_err(failed)?;
         let begun = is_ready.await.unwrap_or_else(|_| Err(io::Error::other("its thread ended")));
         begun.map_err(failed)?;
         Ok(Relay { switch, stop: Some(stop), thread: Some(thread) })
@@ -130,7 +131,9 @@ impl Drop for Relay {
     }
 }
 
-fn listening(devices: Vec<(HostName, SyncDevice)>) -> io::Result<(tokio::runtime::Runtime, Devices)> {
+fn listening(
+    devices: Vec<(HostName, SyncDevice)>,
+) -> io::Result<(tokio::runtime::Runtime, Devices)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let inside = runtime.enter();
     let devices = devices
@@ -167,7 +170,8 @@ impl Switch {
             Ok(later) => later,
             Err(error) => return self.troubled(format!("the relay has no second thread: {error}")),
         };
-        let readers = devices.iter().map(|(host, device)| self.read(*host, device, &devices, &later));
+        let readers =
+            devices.iter().map(|(host, device)| self.read(*host, device, &devices, &later));
         let all = futures_util::future::join_all(readers);
         tokio::select! {
             _ = all => {}
@@ -183,7 +187,8 @@ impl Switch {
             let mut length = match device.recv(&mut buffer).await {
                 Ok(length) => length,
                 Err(error) => {
-                    return self.troubled(format!("the interface of {host} gives no packets: {error}"));
+                    return self
+                        .troubled(format!("the interface of {host} gives no packets: {error}"));
                 }
             };
             for _ in 0..AT_ONCE {
@@ -200,7 +205,9 @@ impl Switch {
 
     fn pass(&self, from: HostName, packet: &[u8], devices: &Devices, later: &Later<Held>) {
         // What is for nobody here (multicast of IPv6, say) goes nowhere.
-        let Some(to) = destination(packet).and_then(|address| self.subnet.host(address)) else { return };
+        let Some(to) = destination(packet).and_then(|address| self.subnet.host(address)) else {
+            return;
+        };
         let Some(device) = devices.get(&to) else { return };
         let now = self.began.elapsed();
         let fate = self.path(&mut self.paths(), (from, to), |path| path.fate(now, packet.len()));
@@ -242,3 +249,6 @@ impl Switch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,9 @@ use std::net::SocketAddrV4;
 pub fn holds(pid: u32, socket: u64) -> bool {
     let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     let name = format!("socket:[{socket}]");
-    files.flatten().any(|file| {
-        fs::read_link(file.path()).is_ok_and(|target| target.to_string_lossy() == name)
-    })
+    files
+        .flatten()
+        .any(|file| fs::read_link(file.path()).is_ok_and(|target| target.to_string_lossy() == name))
 }
 
 /// The number of the socket with this local address and this peer.

@@ -139,7 +139,9 @@ mod tests {
     fn nodes() -> Vec<Behind> {
         let node = |n: u8| Behind {
             name: format!("node-{n}"),
-            at: Ports::DOCUMENTED.served().map(|(_, port)| SocketAddrV4::new([198, 18, 0, 10 + n].into(), port)),
+            at: Ports::DOCUMENTED
+                .served()
+                .map(|(_, port)| SocketAddrV4::new([198, 18, 0, 10 + n].into(), port)),
         };
         vec![node(1), node(2)]
     }
@@ -148,7 +150,10 @@ mod tests {
     fn every_port_leads_to_the_same_port_of_every_node() {
         let text = text([198, 18, 0, 2].into(), &Ports::DOCUMENTED, &nodes());
         for (name, port) in Ports::DOCUMENTED.served() {
-            assert!(text.contains(&format!("frontend {name}\n    bind 198.18.0.2:{port}")), "{text}");
+            assert!(
+                text.contains(&format!("frontend {name}\n    bind 198.18.0.2:{port}")),
+                "{text}"
+            );
             for n in 1..=2 {
                 assert!(text.contains(&format!("server node-{n} 198.18.0.1{n}:{port} ")), "{text}");
             }

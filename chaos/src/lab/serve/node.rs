@@ -90,7 +90,8 @@ impl Told<'_> {
         let path = |path: &Path| quoted(&path.to_string_lossy());
         let ports = &self.ports;
         let mut server = vec![("bind", text(&self.bind))];
-        let names = ["shield_port", "value_port", "flow_port", "grpc_port", "health_port", "admin_port"];
+        let names =
+            ["shield_port", "value_port", "flow_port", "grpc_port", "health_port", "admin_port"];
         server.extend(names.into_iter().zip(ports.served().map(|(_, port)| port.to_string())));
         section("server", &server);
         // Nobody else reaches these addresses: they are in a namespace of the suite, or on loopback.
@@ -110,7 +111,10 @@ impl Told<'_> {
         let store = [("data_dir", path(self.data_dir)), ("database_url", text(&self.database_url))];
         section("store", &store);
         section("redis", &[("addr", text(&self.redis.0)), ("password", text(&self.redis.1))]);
-        section("shield", &[("token_secret", text(&self.token_secret)), ("master_key", text(&self.master_key))]);
+        section(
+            "shield",
+            &[("token_secret", text(&self.token_secret)), ("master_key", text(&self.master_key))],
+        );
         section("flow", &[("notice_base_url", text(&self.flow_url))]);
         section("chaos", &[("enabled", "true".to_owned())]);
         out

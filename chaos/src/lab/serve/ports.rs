@@ -26,8 +26,15 @@ pub struct Ports {
 }
 
 impl Ports {
-    pub const DOCUMENTED: Ports =
-        Ports { shield: 8081, value: 8087, flow: 8082, grpc: 50051, health: 8080, admin: 8090, link: 7940 };
+    pub const DOCUMENTED: Ports = Ports {
+        shield: 8081,
+        value: 8087,
+        flow: 8082,
+        grpc: 50051,
+        health: 8080,
+        admin: 8090,
+        link: 7940,
+    };
 
     /// Ports of 127.0.0.1 that nobody has.
     ///

@@ -69,9 +69,13 @@ pub async fn start(
         grace: Duration::from_secs(20),
         clock: None,
     };
-    let mut args: Vec<std::ffi::OsString> = vec!["-D".into(), data.clone().into(), "--pwfile".into()];
+    let mut args: Vec<std::ffi::OsString> =
+        vec!["-D".into(), data.clone().into(), "--pwfile".into()];
     args.push(password_file.into());
-    args.extend(["-U", "kiki", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"].map(Into::into));
+    args.extend(
+        ["-U", "kiki", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C", "--no-sync"]
+            .map(Into::into),
+    );
     // Of a small disk the log takes no more than it must.
     args.push("--wal-segsize=4".into());
     let init = "initdb";
@@ -80,7 +84,11 @@ pub async fn start(
     match processes.ended(init, INIT).await? {
         Some(status) if status.success() => {}
         Some(status) => return Err(processes.complaint(init, format!("ended: {status}"))),
-        None => return Err(processes.complaint(init, format!("takes longer than {} s", INIT.as_secs()))),
+        None => {
+            return Err(
+                processes.complaint(init, format!("takes longer than {} s", INIT.as_secs()))
+            );
+        }
     }
     let rules = data.join("pg_hba.conf");
     let network = if at.0.is_loopback() { "127.0.0.0/8" } else { "198.18.0.0/15" };
@@ -117,7 +125,8 @@ pub async fn start(
 /// It does not: with the end of its log.
 pub async fn wait(processes: &Processes, data: &Path, pid: u32) -> LabResult<()> {
     let status = data.join("postmaster.pid");
-    let serves = || std::future::ready(fs::read_to_string(&status).is_ok_and(|text| is_ready(&text, pid)));
+    let serves =
+        || std::future::ready(fs::read_to_string(&status).is_ok_and(|text| is_ready(&text, pid)));
     ready::until(processes, NAME, START, serves).await
 }
 

@@ -62,7 +62,8 @@ pub async fn start(
 /// # Errors
 /// It does not answer: with the end of its log.
 pub async fn wait(processes: &Processes, reach: SocketAddrV4) -> LabResult<()> {
-    ready::until(processes, NAME, START, || async move { answers(reach).await.unwrap_or(false) }).await
+    ready::until(processes, NAME, START, || async move { answers(reach).await.unwrap_or(false) })
+        .await
 }
 
 async fn answers(at: SocketAddrV4) -> std::io::Result<bool> {

@@ -68,6 +68,9 @@ pub async fn run(lines: &Lines, caller: TcpStream, called: TcpStream, pair: Pair
     if let End::Gone = ended {
         let streams = [write_caller.as_ref(), write_called.as_ref()];
         reset(lines, streams);
+        // Dropped, they would first say that all was said.
+        write_caller.forget();
+        write_called.forget();
     }
 }
 
