@@ -5,4 +5,6 @@
 pub mod experiment;
 pub mod check;
 pub mod history;
+pub mod lab;
+pub mod probe;
 pub mod verdict;
