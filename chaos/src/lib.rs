@@ -3,4 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod history;
+pub mod load;
+pub mod report;
 pub mod verdict;
