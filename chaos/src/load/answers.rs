@@ -136,8 +136,8 @@ fn done(op: &Op, reply: &Reply) -> Outcome {
         Op::Bid { .. } if status == 204 => {
             return Outcome::Refused { status, reason: "no_bid".into() };
         }
-        Op::Bid { request, person, .. } => {
-            super::bids::answer(request, person.is_some(), &reply.body)
+        Op::Bid { account, request, person } => {
+            super::bids::answer(account, request, person.is_some(), &reply.body)
         }
         Op::Billing { amount, .. } if status == 200 => {
             Ok(Answer { amount: Some(*amount), ..Answer::default() })

@@ -157,7 +157,8 @@ fn orders_and_reads_are_done_where_they_say_what_was_asked_for() {
 
 #[test]
 fn consents_are_done_where_they_say_what_was_asked_for() {
-    let (account, person, consent) = (Box::from("a"), Box::from("p"), Box::from("marketing"));
+    let text = Box::<str>::from;
+    let (account, person, consent) = (text("a"), text("p"), text("marketing"));
     let grant =
         Op::Grant { account: account.clone(), person: person.clone(), consent: consent.clone() };
     let revoke =
@@ -189,6 +190,7 @@ fn no_bid_is_a_decision_and_a_bid_of_something_else_is_wrong() {
         (Some("h.c"), Some(1_001), None)
     );
     assert_eq!(done(json(&bid(Some("p")), 200, &body)).allowed, Some(true));
+    assert_eq!(done(json(&bid(Some("p")), 200, &body.replace("a:c", "b:c"))).allowed, None);
     is_wrong(&json(&bid(None), 200, &body.replace("\"r\"", "\"s\"")));
     is_wrong(&told(&bid(None), 400, Media::Other, ""));
 }

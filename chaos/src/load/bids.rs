@@ -132,16 +132,17 @@ pub fn told(path: &str, cpm: Micros, currency: &str, lost_for: u32) -> String {
         .replace("${AUCTION_LOSS}", &lost_for.to_string())
 }
 
-/// What the history keeps of a bid. One on a place where only consent lets campaigns bid has used that consent.
+/// What the history keeps of a bid. One on a place where only consent lets the account's campaigns bid has used that
+/// consent; of a campaign that is not the account's, nobody here knows what it asks for.
 ///
 /// # Errors
 /// It is no answer to the request.
-pub fn answer(request: &str, personal: bool, body: &[u8]) -> Result<Answer, String> {
+pub fn answer(account: &str, request: &str, personal: bool, body: &[u8]) -> Result<Answer, String> {
     let bid = bid(request, body)?;
     Ok(Answer {
         hold: Some(format!("{}.{}", bid.id, bid.campaign).into()),
         amount: Some(bid.most()),
-        allowed: personal.then_some(true),
+        allowed: (personal && *bid.account == *account).then_some(true),
         campaign: Some(bid.campaign),
         ..Answer::default()
     })

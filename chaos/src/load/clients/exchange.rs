@@ -87,7 +87,8 @@ impl Play for Exchanges {
             method: "GET".into(),
             path: format!("/openrtb2/{kind}?h={}", bid.id).into(),
         };
-        if !plan.wins {
+        // What a campaign bids that is not the load's is not its money to spend.
+        if !plan.wins || bid.account != account {
             let (op, request) = (call("loss"), notice(&bid.loss, OUTBID));
             let send = || desk.insist(client, addresses, &op, &request, &plan.again);
             return plan.twice.send(send).await.map(|_| ());
@@ -97,7 +98,7 @@ impl Play for Exchanges {
             desk.insist(client, addresses, &op, &request, &plan.again).await?;
         }
         let op = Op::Billing {
-            account: bid.account.clone(),
+            account,
             campaign: bid.campaign.clone(),
             bid: bid.id.clone(),
             amount: each,
