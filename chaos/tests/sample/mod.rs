@@ -35,7 +35,7 @@ fn faults(sample: &Sample, rng: &mut ChaCha8Rng) -> Vec<Fault> {
     let one = |number: u32| {
         let (kind, way) = KINDS[rng.random_range(0..KINDS.len())];
         let began = span * (0.12 + 0.75 * f64::from(number) / f64::from(sample.faults.max(1)));
-        let (lasts, undone) = (rng.random_range(0.01..0.16) * span, number % 7 != 5);
+        let (lasts, undone) = (rng.random_range(0.01..0.07) * span, number % 7 != 5);
         let point = kind == "redis_flush" || kind == "kill";
         Fault {
             number,
@@ -83,7 +83,9 @@ fn series(sample: &Sample, faults: &[Fault], rng: &mut ChaCha8Rng) -> Vec<Second
             refused: rng.random_range(0..6),
             unavailable,
             unknown,
-            wrong: u32::from(sample.verdict == Verdict::InvariantViolated && second % 9 == 0) * 8,
+            wrong: u32::from(
+                sample.verdict == Verdict::InvariantViolated && second.is_multiple_of(9),
+            ) * 8,
             p50_ms: quarters(rng.random_range(2.0..9.0)),
             p99_ms: quarters(rng.random_range(300.0..4_000.0)),
         }

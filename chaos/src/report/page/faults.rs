@@ -85,13 +85,26 @@ pub fn lane(placed: &[Placed<'_>], top: f64) -> Markup {
     }
 }
 
-/// A light tint over the lanes above, for as long as a fault was there.
+/// A light tint under the lanes above, wherever there was a fault: one tint, however many there were.
 pub fn tints(placed: &[Placed<'_>], top: f64, height: f64) -> Markup {
     html! {
-        @for one in placed {
-            rect class="tint" x=(at(one.left)) y=(at(top)) width=(at(one.width)) height=(at(height)) {}
+        @for (left, right) in together(placed) {
+            rect class="tint" x=(at(left)) y=(at(top)) width=(at(right - left)) height=(at(height)) {}
         }
     }
+}
+
+/// From where to where there was any; those placed come by their beginnings.
+fn together(placed: &[Placed<'_>]) -> Vec<(f64, f64)> {
+    let mut spans: Vec<(f64, f64)> = Vec::new();
+    for one in placed {
+        let (left, right) = (one.left, one.left + one.width);
+        match spans.last_mut().filter(|(_, end)| *end >= left) {
+            Some((_, end)) => *end = end.max(right),
+            None => spans.push((left, right)),
+        }
+    }
+    spans
 }
 
 fn name(fault: &Fault) -> String {
@@ -144,8 +157,13 @@ mod tests {
                 (one.left + one.width).max(if one.inside { 0.0 } else { one.text + wide }),
             )
         };
+        let tinted = together(&placed);
+        assert!(tinted.windows(2).all(|w| w[0].1 < w[1].0), "{tinted:?}");
         for (n, one) in placed.iter().enumerate() {
             let (left, right) = span(one);
+            assert!(
+                tinted.iter().any(|(from, to)| one.left >= *from && one.left + one.width <= *to)
+            );
             assert!(left >= LEFT - 0.1 && right <= WIDTH + 0.1, "{} {left} {right}", one.name);
             for other in placed.iter().skip(n + 1).filter(|other| other.row == one.row) {
                 assert!(

@@ -78,7 +78,7 @@ fn figures(run: &RunReport) -> Markup {
             (tile("Violations", count(checked.violations_total), format!("of {} operations", count(checked.operations)), checked.violations_total > 0))
             (tile("Unknown outcomes", percent(run.unknown_part()), format!("{} operations", count(checked.unknown)), false))
             (tile("Served", rate(served), format!("p99 {}", millis(total.p99_ms)), !run.too_little.is_empty()))
-            (tile("Faults", format!("{done}"), match not_undone { 0 => "all undone".to_owned(), n => format!("{n} not undone") }, not_undone > 0))
+            (tile("Faults", format!("{done}"), match (done, not_undone) { (0, _) => "none was done".to_owned(), (_, 0) => "all undone".to_owned(), (_, n) => format!("{n} not undone") }, not_undone > 0))
             (tile("Ledger rows", count(checked.ledger_rows), format!("{} audit records", count(checked.audit_rows)), false))
         }
     }

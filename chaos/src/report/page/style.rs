@@ -7,16 +7,16 @@ pub const CSS: &str = r#"
 --p50:#2f77b5;--p99:#c2571a;--fault:#5b6472;--fault-ink:#fff;--tint:#5b6472;--owner:#0b7a5c;
 --held:#0b7a5c;--failed:#b26a00;--violated:#c22f10;--not-run:#5b6472}
 @media(prefers-color-scheme:dark){:root{--bg:#12161c;--card:#1a2029;--ink:#e6eaf0;--soft:#98a4b3;--line:#2c3542;--grid:#242c37;
---done:#5aa5e0;--refused:#36506a;--unavailable:#f0b93a;--unknown:#d38ccb;--wrong:#ff6b45;
+--done:#5aa5e0;--refused:#4f7396;--unavailable:#f0b93a;--unknown:#d38ccb;--wrong:#ff6b45;
 --p50:#5aa5e0;--p99:#ff9a5c;--fault:#8b97a8;--fault-ink:#12161c;--tint:#aab6c6;--owner:#3fc79d;
---held:#2fae86;--failed:#d99413;--violated:#ef5a38;--not-run:#6f7b8a}}
+--held:#2fae86;--failed:#d99413;--violated:#ff7a58;--not-run:#6f7b8a}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;-webkit-font-smoothing:antialiased}
 main{max-width:1160px;margin:0 auto;padding:28px 20px 60px}
 h1{font-size:24px;line-height:1.25;margin:2px 0 0;font-weight:650;overflow-wrap:anywhere}
 h2{font-size:15px;margin:0 0 12px;font-weight:650}
 .verdict{display:flex;gap:18px;align-items:center;padding:20px 22px;border-radius:12px;color:#fff;background:var(--tone)}
-.verdict.held{--tone:var(--held)}.verdict.failed{--tone:var(--failed)}.verdict.violated{--tone:var(--violated)}.verdict.not-run{--tone:var(--not-run)}
+.verdict.held{--tone:#0b7a5c}.verdict.failed{--tone:#a86200}.verdict.violated{--tone:#bf3013}.verdict.not-run{--tone:#566070}
 .verdict p{margin:0}.verdict .word{font-size:13px;font-weight:700;letter-spacing:.07em;text-transform:uppercase;opacity:.92}
 .verdict .meaning{opacity:.94;margin-top:3px;overflow-wrap:anywhere}
 .mark{flex:none;width:54px;height:54px;border-radius:50%;background:rgba(255,255,255,.2);display:grid;place-items:center}
@@ -50,9 +50,9 @@ svg.time .grid{stroke:var(--grid)}svg.time .base{stroke:var(--line)}
 .unavailable{fill:var(--unavailable);background:var(--unavailable)}.unknown{fill:var(--unknown);background:var(--unknown)}
 .wrong{fill:var(--wrong);background:var(--wrong)}
 .p50,.p99{fill:none;stroke-width:1.7;stroke-linejoin:round;stroke-linecap:round}.p50{stroke:var(--p50)}.p99{stroke:var(--p99)}
-i.p50{border-color:var(--p50)}i.p99{border-color:var(--p99)}
+.legend i.p50{border-color:var(--p50)}.legend i.p99{border-color:var(--p99)}
 .hover{fill:transparent}.hover:hover{fill:var(--tint);fill-opacity:.14}
-.tint{fill:var(--tint);fill-opacity:.07}
+.tint{fill:var(--tint);fill-opacity:.1}
 .bar{fill:var(--fault)}.bar.left{fill:var(--wrong)}
 svg.time .in{fill:var(--fault-ink)}svg.time .out{fill:var(--ink)}
 .tick{stroke:var(--owner);stroke-width:2;stroke-linecap:round}i.owner{background:var(--owner)}

@@ -20,13 +20,14 @@ fn violations(run: &RunReport) -> Markup {
     html! {
         section {
             h2 { "Invariants" }
-            @if checked.violations.is_empty() {
+            @if checked.operations == 0 && checked.violations.is_empty() {
+                p class="none" { "Nothing was compared." }
+            } @else if checked.violations.is_empty() {
                 p class="none" {
                     "None was broken: " (count(checked.operations)) " operations, " (count(checked.ledger_rows)) " ledger rows and "
                     (count(checked.audit_rows)) " audit records were compared; of " (count(checked.searched))
-                    " keys an order that explains the answers was found"
-                    @if checked.not_searched > 0 { ", " (count(checked.not_searched)) " were too large to search" }
-                    "."
+                    " keys an order that explains the answers was found."
+                    @if checked.not_searched > 0 { " Too large to be searched: " (count(checked.not_searched)) "." }
                 }
             } @else {
                 div class="scroll" {

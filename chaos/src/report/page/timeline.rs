@@ -33,6 +33,9 @@ pub struct Bin {
 }
 
 pub fn timeline(run: &RunReport) -> Markup {
+    if run.series.is_empty() {
+        return html! { p class="none" { "No operation ended." } };
+    }
     let axis = Axis::new(run.seconds.max(run.series.len() as f64));
     let bins = bins(&run.series);
     let placed = faults::place(run, axis);
@@ -51,6 +54,7 @@ pub fn timeline(run: &RunReport) -> Markup {
         div class="scroll" {
             svg class="time" viewBox=(format!("0 0 {WIDTH} {}", at(bottom + BOTTOM))) role="img"
                 aria-label="Operations, latency, faults and ownership over the time of the run" {
+                (faults::tints(&placed, 12.0, lanes - 12.0))
                 @for second in axis.ticks() {
                     @let x = at(axis.x(second));
                     line class="grid" x1=(x) x2=(x) y1="12" y2=(at(bottom)) {}
@@ -58,7 +62,6 @@ pub fn timeline(run: &RunReport) -> Markup {
                 }
                 (operations::lane(&bins, axis, 12.0))
                 (latency::lane(&bins, axis, top_latency))
-                (faults::tints(&placed, 12.0, lanes - 12.0))
                 @for bin in &bins {
                     @let x = axis.x(bin.from);
                     rect class="hover" x=(at(x)) y="12" width=(at(axis.x(bin.to) - x)) height=(at(lanes - 12.0)) {
