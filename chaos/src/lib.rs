@@ -7,4 +7,6 @@ pub mod check;
 pub mod history;
 pub mod lab;
 pub mod probe;
+pub mod load;
+pub mod report;
 pub mod verdict;
