@@ -4,6 +4,9 @@
 //! What is called a violation is proven: by answers that clients were given and their own clock, never
 //! by a guess about what a service did in between. What is not known (a call that was never answered) may have
 //! happened at any time after it began, or never.
+//!
+//! Budgets have to be those of this run alone, and keys none that an earlier run has used: what somebody else
+//! booked or was granted is, for the checker, money that nobody asked for.
 
 mod audits;
 mod booked;

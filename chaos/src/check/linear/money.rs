@@ -53,6 +53,10 @@ impl Model for Money {
             }
         }
     }
+
+    fn looks(act: Act) -> bool {
+        matches!(act, Act::Saw { .. })
+    }
 }
 
 /// The calls of each budget that somebody looked at. `None`: its ledger has bookings that this history

@@ -33,9 +33,3 @@ fn a_million_operations_are_checked_in_seconds() {
     assert!(checked.ledger_rows > 250_000, "{}", checked.ledger_rows);
     assert!(took < Duration::from_secs(20), "{took:?}");
 }
-
-#[test]
-fn probe() {
-    let Ok(to) = std::env::var("PROBE") else { return };
-    println!("{:#?}", folder(std::path::Path::new(&to), &Options::default()).unwrap());
-}
