@@ -1,7 +1,7 @@
 //! The load against a cluster that runs: by hand, with its addresses in the environment.
 //!
 //! `kiki cluster up --fast`, then with the addresses that it prints:
-//! `KIKI_LOAD_SHIELD=… KIKI_LOAD_FLOW=… KIKI_LOAD_ADMIN=… KIKI_LOAD_NODES=node-1=…,node-2=… cargo test -p kiki-chaos --test load -- --ignored --nocapture`
+//! `KIKI_LOAD_SHIELD=… KIKI_LOAD_FLOW=… KIKI_LOAD_VALUE=… KIKI_LOAD_ADMIN=… KIKI_LOAD_NODES=node-1=…,node-2=… cargo test -p kiki-chaos --test load -- --ignored --nocapture`
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ fn urls() -> Urls {
     Urls {
         shield: from_environment("KIKI_LOAD_SHIELD").split(',').map(str::to_owned).collect(),
         flow: from_environment("KIKI_LOAD_FLOW").split(',').map(str::to_owned).collect(),
+        value: vec![from_environment("KIKI_LOAD_VALUE")],
         admin: vec![from_environment("KIKI_LOAD_ADMIN")],
         nodes: from_environment("KIKI_LOAD_NODES").split(',').map(pair).collect(),
         ..Urls::default()
