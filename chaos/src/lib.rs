@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod experiment;
+pub mod fault;
 pub mod check;
 pub mod history;
 pub mod lab;
