@@ -235,7 +235,11 @@ async fn network(lab: &Lab, faults: &Faults) {
     }
     let every = "300ms".parse().unwrap();
     begin(faults, 33, Fault::Reset { target: database(), every }).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // Those that say nothing while a blow lasts are not struck by it.
+    let way = (HostName::Node(2), HostName::Database);
+    let reset = || lab.network().counts()[&way].reset;
+    let before = reset();
+    assert!(system::until(Duration::from_secs(15), || reset() > before).await);
     faults.undo(33).await.unwrap();
     assert!(faults.struck(33).unwrap() > 0);
     let target = database();
