@@ -20,7 +20,10 @@ type Act = fn(&Path) -> FaultResult<()>;
 /// Leaves a file, after it was seen that the record tells of it.
 struct Leaves(Act);
 
-static GOOD: Leaves = Leaves(|file| Ok(fs::write(file, "x").unwrap()));
+static GOOD: Leaves = Leaves(|file| {
+    fs::write(file, "x").unwrap();
+    Ok(())
+});
 static FAILS: Leaves = Leaves(|file| {
     fs::write(file, "x").unwrap();
     Err(FaultError::Bad("in the middle".to_owned()))
