@@ -92,19 +92,6 @@ pub enum Undo {
 }
 
 impl Invariant {
-    pub const ALL: [Invariant; 10] = [
-        Invariant::Bg1,
-        Invariant::Bg2,
-        Invariant::Bg3,
-        Invariant::Bg4,
-        Invariant::Ow1,
-        Invariant::Au1,
-        Invariant::Co1,
-        Invariant::Sv1,
-        Invariant::Linear,
-        Invariant::Api,
-    ];
-
     pub fn id(self) -> &'static str {
         match self {
             Invariant::Bg1 => "BG-1",
