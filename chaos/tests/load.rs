@@ -1,7 +1,7 @@
 //! The load against a cluster that runs: by hand, with its addresses in the environment.
 //!
 //! `kiki cluster up --fast`, then with the addresses that it prints:
-//! `KIKI_LOAD_SHIELD=… KIKI_LOAD_FLOW=… KIKI_LOAD_ADMIN=… KIKI_LOAD_NODES=node-1=…,node-2=… cargo test -p kiki-chaos --test load -- --ignored --nocapture`
+//! `KIKI_LOAD_SHIELD=… KIKI_LOAD_FLOW=… KIKI_LOAD_VALUE=… KIKI_LOAD_ADMIN=… KIKI_LOAD_NODES=node-1=…,node-2=… cargo test -p kiki-chaos --test load -- --ignored --nocapture`
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use kiki_chaos::history::Begin;
 use kiki_chaos::load::{
     Clock, Journal, Kind, Live, LoadSpec, Minimums, Urls, collect, prepare, run, watch_owners,
 };
+use kiki_chaos::report::{RunReport, seen, write};
+use kiki_chaos::verdict::{Checked, Verdict};
 use tokio::sync::watch;
 
 fn from_environment(name: &str) -> String {
@@ -24,6 +26,7 @@ fn urls() -> Urls {
     Urls {
         shield: from_environment("KIKI_LOAD_SHIELD").split(',').map(str::to_owned).collect(),
         flow: from_environment("KIKI_LOAD_FLOW").split(',').map(str::to_owned).collect(),
+        value: vec![from_environment("KIKI_LOAD_VALUE")],
         admin: vec![from_environment("KIKI_LOAD_ADMIN")],
         nodes: from_environment("KIKI_LOAD_NODES").split(',').map(pair).collect(),
         ..Urls::default()
@@ -77,6 +80,31 @@ async fn a_cluster_that_is_left_alone_gives_no_wrong_answer() {
         collected.ledger_rows, collected.audit_rows, collected.held
     );
     eprintln!("{:?} {:?}", collected.notes, collected.end.audits);
+    let drawn = seen(&dir.join("history.jsonl")).expect("it is read");
+    let ended: u64 = drawn.seconds.iter().map(|second| u64::from(second.all())).sum();
+    assert_eq!((ended, drawn.open), (summary.total().operations, 0));
+    let report = RunReport {
+        version: 1,
+        title: "A cluster that is left alone".to_owned(),
+        file: "chaos/tests/load.rs".to_owned(),
+        seed: 7,
+        started_at: String::new(),
+        seconds: summary.seconds,
+        replay: "cargo test -p kiki-chaos --test load -- --ignored".to_owned(),
+        platform: String::new(),
+        verdict: Verdict::Held,
+        why: None,
+        hypothesis: Vec::new(),
+        faults: Vec::new(),
+        too_little: Vec::new(),
+        checked: Checked::default(),
+        series: drawn.seconds,
+        owners: drawn.owners,
+        recovery_ms: Vec::new(),
+        notes: collected.notes.clone(),
+        load: summary.clone(),
+    };
+    write(&report, &dir).expect("it is written");
     assert_eq!(summary.wrong, Vec::<String>::new());
     let least = Minimums {
         served_per_s: 50.0,

@@ -27,8 +27,8 @@ pub fn check(history: &History, asked: &Asked, ledger: &Ledger, found: &mut Foun
         asked.spends.list.iter().map(|spend| checker.spend(spend)).collect();
     let pool = checker.facts(&spends);
     let alike = pool.settle(history, checker.wall(), "spend", checker.found);
-    for place in alike {
-        spends[place as usize] = Fate::Possible;
+    for (place, last) in alike {
+        spends[place as usize] = Fate::Possible(last);
     }
     checker.billings();
     Fates { settles, spends }

@@ -11,6 +11,8 @@ use super::ledger::Ledger;
 use super::options::Options;
 use super::overspend::mixed_accounts;
 use super::record::{Row, RowKind};
+use super::span::Steps;
+use crate::history::AtUs;
 use crate::verdict::Invariant::Bg1;
 
 /// Within each budget, by sequence number.
@@ -53,14 +55,16 @@ pub fn windows(history: &History, ledger: &Ledger, options: &Options, found: &mu
         .filter(|row| !mixed.contains(&history.account_of(row.budget)))
         .collect();
     rows.sort_by_key(|row| (history.account_of(row.budget), row.at_us));
-    let length = length.saturating_sub(options.wall_slack_us).max(0);
+    let slack = options.wall_slack_us;
+    let (length, older) = (length.saturating_sub(slack).max(0), length.saturating_add(2 * slack));
     for account in
         rows.chunk_by(|a, b| history.account_of(a.budget) == history.account_of(b.budget))
     {
         let (mut recent, mut sum) = (VecDeque::new(), 0i128);
-        // A refund makes room for as long as what it cancelled would have counted, and its own time may be
-        // late by the clocks: it counts as made before all that it could be held against.
-        let refunds: i128 = account.iter().map(|row| i128::from((-row.amount).max(0))).sum();
+        let refunds = account.iter().filter(|row| row.kind == RowKind::Refund);
+        let at = |us: i64| us.max(0) as AtUs;
+        let refunds =
+            Steps::of(refunds.map(|row| (at(row.at_us), -i128::from(row.amount))).collect());
         for row in account.iter().filter(|row| row.kind == RowKind::Settle) {
             recent.push_back((row.at_us, row.amount));
             sum += i128::from(row.amount);
@@ -70,7 +74,10 @@ pub fn windows(history: &History, ledger: &Ledger, options: &Options, found: &mu
                 sum -= i128::from(amount);
                 recent.pop_front();
             }
-            if sum > i128::from(cap) + refunds {
+            // What a refund cancelled was younger than the window, so an older one made no room in it.
+            let (from, to) = (row.at_us.saturating_sub(older), row.at_us.saturating_add(slack));
+            let made = refunds.before(at(to)) - refunds.before(at(from));
+            if sum > i128::from(cap) + made {
                 found.add(Bg1, None, &[], || {
                     let name = history.names.text(history.account_of(row.budget));
                     format!(

@@ -1,6 +1,9 @@
 //! The rows of all ledgers, findable, and which operation each of them is of.
 
+use super::logical::Asked;
+use super::operation::NEVER;
 use super::record::Row;
+use crate::history::AtUs;
 
 #[derive(Debug)]
 pub struct Ledger<'a> {
@@ -53,8 +56,8 @@ impl<'a> Ledger<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     Row(u32),
-    /// It may be one of some rows that are alike.
-    Possible,
+    /// It may be one of some rows that are alike; the last of them has this number.
+    Possible(i64),
     Never,
 }
 
@@ -63,4 +66,38 @@ pub enum Fate {
 pub struct Fates {
     pub settles: Vec<Fate>,
     pub spends: Vec<Fate>,
+}
+
+/// By when rows were certainly booked, as clients know it: before anything of the same budget was acknowledged
+/// that has a larger number.
+#[derive(Debug)]
+pub struct Booked(Vec<(u32, i64, AtUs)>);
+
+impl Booked {
+    pub fn of(asked: &Asked, fates: &Fates, ledger: &Ledger) -> Booked {
+        let groups = [(&asked.settles, &fates.settles), (&asked.spends, &fates.spends)];
+        let mut acks = Vec::new();
+        for (group, fates) in groups {
+            for (logical, fate) in group.list.iter().zip(fates) {
+                if let Fate::Row(row) = fate {
+                    let row = &ledger.rows[*row as usize];
+                    acks.push((row.budget, row.seq, logical.acked));
+                }
+            }
+        }
+        acks.sort_unstable();
+        let mut after: Option<(u32, AtUs)> = None;
+        for (budget, _, acked) in acks.iter_mut().rev() {
+            let least =
+                after.filter(|(of, _)| of == budget).map_or(*acked, |(_, at)| at.min(*acked));
+            *acked = least;
+            after = Some((*budget, least));
+        }
+        Booked(acks)
+    }
+
+    pub fn by(&self, budget: u32, seq: i64) -> AtUs {
+        let from = self.0.partition_point(|(of, number, _)| (*of, *number) < (budget, seq));
+        self.0.get(from).filter(|(of, ..)| *of == budget).map_or(NEVER, |(.., acked)| *acked)
+    }
 }

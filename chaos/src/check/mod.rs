@@ -4,6 +4,9 @@
 //! What is called a violation is proven: by answers that clients were given and their own clock, never
 //! by a guess about what a service did in between. What is not known (a call that was never answered) may have
 //! happened at any time after it began, or never.
+//!
+//! Budgets have to be those of this run alone, and keys none that an earlier run has used: what somebody else
+//! booked or was granted is, for the checker, money that nobody asked for.
 
 mod audits;
 mod booked;
@@ -53,7 +56,7 @@ use crate::verdict::Checked;
 pub fn folder(folder: &Path, options: &Options) -> Result<Checked, CheckError> {
     let began = Instant::now();
     let history = read_folder(folder, options)?;
-    let mut checked = check(&history, options);
+    let mut checked = self::history(&history, options);
     checked.took_ms = began.elapsed().as_millis() as u64;
     Ok(checked)
 }
@@ -69,12 +72,11 @@ pub fn read<R: BufRead>(sources: Sources<R>, options: &Options) -> Result<Histor
 }
 
 /// Checks a run that was read.
-pub fn check(history: &History, options: &Options) -> Checked {
+pub fn history(history: &History, options: &Options) -> Checked {
     let began = Instant::now();
     let mut found = Found::default();
     let asked = Asked::of(history);
     let caps = caps::Caps::of(history);
-    overspend::check(history, &asked, &caps, &mut found);
     overspend::paused(history, &asked, &mut found);
     sequence::replays(history, &asked, &mut found);
     people::check(history, &mut found);
@@ -88,10 +90,12 @@ pub fn check(history: &History, options: &Options) -> Checked {
         sequence::order(history, &asked, &booked, ledger, &mut found);
         covered::budgets(history, ledger, &caps, &mut found);
         covered::windows(history, ledger, options, &mut found);
-        fates = Some(booked);
+        let by = ledger::Booked::of(&asked, &booked, ledger);
+        fates = Some((booked, by));
     } else {
         found.note("there is no ledger: no booking was compared");
     }
+    overspend::check(history, &asked, &caps, fates.as_ref().map(|(f, b)| (f, b)), &mut found);
     if let Some(audit) = &history.audit {
         audits::acts(history, audit, &mut found);
         if let Some(ledger) = &ledger {
@@ -109,7 +113,13 @@ pub fn check(history: &History, options: &Options) -> Checked {
     } else {
         found.note("nothing was read of the platform after the run");
     }
-    linear::check(history, &asked, ledger.as_ref().zip(fates.as_ref()), options, &mut found);
+    linear::check(
+        history,
+        &asked,
+        ledger.as_ref().zip(fates.as_ref().map(|(fates, _)| fates)),
+        options,
+        &mut found,
+    );
     summary(history, found, began)
 }
 

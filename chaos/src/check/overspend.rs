@@ -9,6 +9,7 @@ use super::booked::money;
 use super::caps::Caps;
 use super::found::Found;
 use super::history::History;
+use super::ledger::{Booked, Fate, Fates};
 use super::logical::{Asked, Logical};
 use super::operation::NEVER;
 use super::span::{Span, Steps, covering};
@@ -31,10 +32,17 @@ fn less(us: u64) -> u64 {
     us.saturating_sub(us / 1_000 + 100_000)
 }
 
-pub fn check(history: &History, asked: &Asked, caps: &Caps, found: &mut Found) {
+/// `booked`: what the ledger says of settles and spends, where there is one.
+pub fn check(
+    history: &History,
+    asked: &Asked,
+    caps: &Caps,
+    booked: Option<(&Fates, &Booked)>,
+    found: &mut Found,
+) {
     let mut budgets: Vec<Book> = Vec::new();
     budgets.resize_with(history.budgets.len(), Book::default);
-    gather(history, asked, None, |budget| Some(budget as usize), &mut budgets);
+    gather(history, asked, booked, None, |budget| Some(budget as usize), &mut budgets);
     for (budget, book) in budgets.into_iter().enumerate() {
         let budget = budget as u32;
         if !caps.knows(budget) {
@@ -48,10 +56,10 @@ pub fn check(history: &History, asked: &Asked, caps: &Caps, found: &mut Found) {
             caps.possible(budget, grant.first, grant.acked).max()
         });
     }
-    windows(history, asked, found);
+    windows(history, asked, booked, found);
 }
 
-fn windows(history: &History, asked: &Asked, found: &mut Found) {
+fn windows(history: &History, asked: &Asked, booked: Option<(&Fates, &Booked)>, found: &mut Found) {
     let (cap, length) = (history.begin.window_cap, history.begin.window_us);
     if cap <= 0 || length == 0 {
         found.note("the run has no window of accounts: none was compared");
@@ -73,7 +81,7 @@ fn windows(history: &History, asked: &Asked, found: &mut Found) {
     };
     let mut accounts: Vec<Book> = Vec::new();
     accounts.resize_with(places.len(), Book::default);
-    gather(history, asked, Some(length), place, &mut accounts);
+    gather(history, asked, booked, Some(length), place, &mut accounts);
     for book in accounts {
         book.check(history, asked, found, "the window of the account of", |_| Some(cap));
     }
@@ -96,23 +104,35 @@ pub fn mixed_accounts(history: &History) -> Vec<u32> {
 fn gather<'a>(
     history: &History,
     asked: &'a Asked,
+    booked: Option<(&Fates, &Booked)>,
     window: Option<u64>,
     place: impl Fn(u32) -> Option<usize>,
     books: &mut [Book<'a>],
 ) {
     let leaves = |first: AtUs| window.map_or(NEVER, |length| first + less(length));
-    for logical in asked.settles.list.iter().chain(&asked.spends.list) {
+    let settles = asked.settles.list.iter().map(|settle| (settle, None));
+    let spends = asked.spends.list.iter().enumerate().map(|(at, spend)| {
+        // An unanswered refund may have made room at any time: not if the ledger has none like it, and not
+        // after what is behind it there.
+        let by = match booked.map(|(fates, booked)| (fates.spends[at], booked)) {
+            Some((Fate::Never, _)) => None,
+            Some((Fate::Possible(last), booked)) => Some(booked.by(spend.budget, last)),
+            Some((Fate::Row(_), _)) | None => Some(NEVER),
+        };
+        (spend, by)
+    });
+    for (logical, by) in settles.chain(spends) {
         let Some(book) = place(logical.budget).and_then(|place| books.get_mut(place)) else {
             continue;
         };
         let amount = i128::from(logical.amount);
-        if amount < 0 && (logical.is_acked() || logical.maybe) {
+        if amount < 0 && (logical.is_acked() || logical.maybe && by.is_some()) {
             book.began.push((logical.first, -amount));
             // A refund takes away the oldest of the window. Once all that it found has left, it is over.
-            let over = window.filter(|_| logical.is_acked());
-            if let Some(length) = over {
+            let by = logical.acked.min(by.unwrap_or(NEVER));
+            if let Some(length) = window.filter(|_| by != NEVER) {
                 let slack = length / 1_000 + 100_000;
-                book.ended.push((logical.acked.saturating_add(length + slack), -amount));
+                book.ended.push((by.saturating_add(length + slack), -amount));
             }
         } else if amount > 0 && logical.is_acked() {
             let until = leaves(logical.first);

@@ -58,14 +58,14 @@ impl Pool {
     }
 
     /// Each acknowledged one needs a row of its own, and each row one that asked for it before. Returns
-    /// those that may be in the ledger.
+    /// those that may be in the ledger, each with the largest number that it may have there.
     pub fn settle(
         self,
         history: &History,
         wall: Option<i64>,
         noun: &str,
         found: &mut Found,
-    ) -> Vec<u32> {
+    ) -> Vec<(u32, i64)> {
         let mut may = Vec::new();
         for ((budget, amount), mut alike) in self.alike {
             let lost = alike.acknowledged.len().saturating_sub(alike.rows.len());
@@ -76,10 +76,11 @@ impl Pool {
                     format!("{lost} acknowledged of {} are not in the ledger", about())
                 });
             }
+            let last = alike.rows.iter().map(|(_, seq)| *seq).max().unwrap_or(i64::MAX);
             if alike.rows.len() > alike.acknowledged.len() {
-                may.extend(alike.possible.iter().map(|one| one.place));
+                may.extend(alike.possible.iter().map(|one| (one.place, last)));
             }
-            may.extend(alike.acknowledged.iter().map(|(one, _)| one.place));
+            may.extend(alike.acknowledged.iter().map(|(one, _)| (one.place, last)));
             if self.tolerant {
                 continue;
             }

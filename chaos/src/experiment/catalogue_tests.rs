@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
+use super::checks::Expectation;
 use super::page::{EXAMPLE, page};
 use super::pick::{By, Nodes, Role};
 use super::plan::{Act, Inventory, Member, plan};
 use super::rows::rows;
 use super::step::Step;
 use super::target::Target;
+use super::timeline::moments;
 use super::{Experiment, validate};
 
 fn folder() -> PathBuf {
@@ -76,11 +78,23 @@ fn every_experiment_of_the_catalogue_is_good_and_planned_by_any_seed() {
 }
 
 #[test]
-fn every_fault_of_a_catalogue_s_experiment_is_expected_to_have_struck_or_shown_otherwise() {
+fn every_fault_of_the_catalogue_is_expected_to_have_struck_something() {
     for (name, experiment) in catalogue() {
-        let faults = experiment.method.iter().filter(|step| matches!(step, Step::Fault(_))).count();
-        let expected = experiment.checks.expect.len();
-        assert!(expected >= faults.max(1), "{name}: {faults} faults, {expected} expectations");
+        let method = &experiment.method;
+        let of_method = method
+            .iter()
+            .zip(moments(method))
+            .filter_map(|(step, moment)| matches!(step, Step::Fault(_)).then_some(moment.id));
+        let of_clients = (1..=experiment.load.hostile.len()).map(|n| format!("hostile-{n}"));
+        for id in of_method.chain(of_clients) {
+            let of_this =
+                |it: &Expectation| matches!(it, Expectation::Struck { fault, .. } if *fault == id);
+            assert!(experiment.checks.expect.iter().any(of_this), "{name}: {id}");
+        }
+        if method.iter().any(|step| matches!(step, Step::Order(_))) {
+            let changed = |it: &Expectation| matches!(it, Expectation::OwnerChanged { .. });
+            assert!(experiment.checks.expect.iter().any(changed), "{name}: who owned what");
+        }
     }
 }
 
@@ -149,6 +163,24 @@ fn the_owner_is_found_at_the_moment_of_the_step() {
     let expected = [vec!["node-1".to_owned()], vec!["node-3".to_owned()]];
     assert_eq!(drawn, BTreeSet::from(expected));
     assert_eq!(Nodes::all().at_the_moment("node-2", &all, 1), None);
+}
+
+#[test]
+fn seeds_choose_differently_and_a_step_more_at_the_end_changes_no_other_draw() {
+    let any = EXAMPLE.replace("{owner_of: {account: account-1, campaign: campaign-1}}", "any");
+    let step =
+        "  - fault: {kind: redis_flush, start: 16s, jitter: 1s, duration: 1s}\nchecks:\n  expect:";
+    let more = any.replace("checks:\n  expect:", step);
+    let (any, more) = (validate(&any, "x").expect("good"), validate(&more, "x").expect("good"));
+    assert_eq!(more.method.len(), any.method.len() + 1);
+    let mut seen = BTreeSet::new();
+    for seed in 0..64 {
+        let plain = plan(&any, seed, &nodes(3)).expect("a plan");
+        let with_more = plan(&more, seed, &nodes(3)).expect("a plan");
+        assert_eq!(plain.steps[0], with_more.steps[0]);
+        seen.insert(format!("{:?}", plain.steps[0].act));
+    }
+    assert_eq!(seen.len(), 3, "each of three nodes is chosen by some seed");
 }
 
 proptest! {

@@ -81,7 +81,7 @@ pub fn plan(
     let mut order = 0;
     for (step, moment) in experiment.method.iter().zip(moments(&experiment.method)) {
         order += 1;
-        // Each step has a stream of its own: another step before it changes nothing of what this one draws.
+        // Each step has a stream of its own: how much another one draws changes nothing of what this one does.
         let mut dice = Dice::new(seed, order);
         let mut at = moment.from;
         let (act, lasts) = match step {

@@ -35,7 +35,7 @@ static int looked;
 
 static void look(void) {
     looked = 1;
-    const char *path = getenv("KIKI_CHAOS_CLOCK");
+    const char *path = getenv("CHAOS_LAB_CLOCK");
     int file = path ? open(path, 0 /* O_RDONLY */) : -1;
     if (file < 0) return;
     void *at = mmap(0, sizeof *said, 1 /* PROT_READ */, 1 /* MAP_SHARED */, file, 0);

@@ -74,10 +74,7 @@ impl Clock {
 
     /// What the process has to have in its environment.
     pub fn variables(&self) -> [(&'static str, OsString); 2] {
-        [
-            ("LD_PRELOAD", self.library.clone().into()),
-            ("KIKI_CHAOS_CLOCK", self.file.clone().into()),
-        ]
+        [("LD_PRELOAD", self.library.clone().into()), ("CHAOS_LAB_CLOCK", self.file.clone().into())]
     }
 
     /// From now on the clock is off by so much, and runs at the machine's rate.

@@ -26,9 +26,11 @@ const LOOK: Duration = Duration::from_millis(20);
 pub async fn heal(folder: &Path) -> LabResult<Vec<String>> {
     let made = record::read(folder)?;
     let boot = pid::boot().map_err(|error| LabError::io("the boot's id", error))?;
+    let mut done = Vec::new();
     if boot != made.boot {
+        remove_files(folder, &mut done)?;
         record::close(folder, &made)?;
-        return Ok(Vec::new());
+        return Ok(done);
     }
     if !made.closed && made.suite.pid != std::process::id() && made.suite.is_alive() {
         return Err(LabError::Bad(format!(
@@ -36,7 +38,6 @@ pub async fn heal(folder: &Path) -> LabResult<Vec<String>> {
             made.run, made.suite.pid
         )));
     }
-    let mut done = Vec::new();
     let mut killed = Vec::new();
     for (name, id) in left(&made) {
         let failed =
@@ -57,6 +58,7 @@ pub async fn heal(folder: &Path) -> LabResult<Vec<String>> {
         tokio::time::sleep(LOOK).await;
     }
     remove(&made, &mut done).await?;
+    remove_files(folder, &mut done)?;
     record::close(folder, &made)?;
     Ok(done)
 }
@@ -76,6 +78,17 @@ async fn remove(made: &Made, done: &mut Vec<String>) -> LabResult<()> {
     for name in made.namespaces.iter().filter(|name| Path::new("/run/netns").join(name).exists()) {
         tool::run(["ip", "netns", "del", name]).await?;
         done.push(format!("removed the namespace {name}"));
+    }
+    Ok(())
+}
+
+/// Databases, certificates with their keys, configurations with passwords: nothing that a report needs.
+fn remove_files(folder: &Path, done: &mut Vec<String>) -> LabResult<()> {
+    let files = folder.join(record::FILES);
+    match fs::remove_dir_all(&files) {
+        Ok(()) => done.push(format!("removed {}", files.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(LabError::file(&files, error)),
     }
     Ok(())
 }
@@ -148,8 +161,10 @@ mod tests {
             })
             .unwrap();
         let waiting = std::thread::spawn(move || (known.wait().unwrap(), unknown.wait().unwrap()));
+        fs::create_dir_all(folder.path().join("lab/db")).unwrap();
         let done = heal(folder.path()).await.unwrap();
-        assert_eq!(done.len(), 2, "{done:?}");
+        assert_eq!(done.len(), 3, "{done:?}");
+        assert!(!folder.path().join("lab").exists());
         assert!(
             done[0].starts_with("ended known (pid") && done[1].starts_with("ended unknown (pid")
         );

@@ -19,7 +19,7 @@ use super::subnet::Subnet;
 use super::tool::run;
 
 /// Says that this process is where it should be: the network namespace that it came from.
-const INSIDE: &str = "KIKI_CHAOS_INSIDE";
+const INSIDE: &str = "CHAOS_LAB_INSIDE";
 const OWN_NETWORK: &str = "/proc/self/ns/net";
 /// Where `ip netns` has the names of namespaces.
 const NAMES: &str = "/run/netns";

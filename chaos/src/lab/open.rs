@@ -15,7 +15,7 @@ use super::net::proxy::Proxies;
 use super::net::relay::Relay;
 use super::processes::Processes;
 use super::programs::Programs;
-use super::record::Record;
+use super::record::{self, Record};
 use super::serve::balancer::Behind;
 use super::serve::node::{Node, Told, Urls};
 use super::serve::ports::{self, Ports};
@@ -138,7 +138,7 @@ async fn make(
     std::fs::create_dir_all(&logs).map_err(|error| LabError::file(&logs, error))?;
     let log = |name: &dyn std::fmt::Display| logs.join(format!("{name}.log"));
     // What a lab consists of is new each time.
-    let lab = root.join("lab");
+    let lab = root.join(record::FILES);
     if lab.exists() {
         std::fs::remove_dir_all(&lab).map_err(|error| LabError::file(&lab, error))?;
     }

@@ -66,6 +66,28 @@ pub fn all() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
+/// The processes that this one has started, and those that they have.
+pub fn descendants(of: u32) -> Vec<ProcessId> {
+    let stats = all().filter_map(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let start = state_and_start(&stat)?.1;
+        let parent: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+        Some((parent, ProcessId { pid, start }))
+    });
+    let stats: Vec<(u32, ProcessId)> = stats.collect();
+    let mut found: Vec<ProcessId> = Vec::new();
+    let mut parents = vec![of];
+    while let Some(parent) = parents.pop() {
+        for (of, child) in &stats {
+            if *of == parent && !found.contains(child) {
+                found.push(*child);
+                parents.push(child.pid);
+            }
+        }
+    }
+    found
+}
+
 /// Which life of the machine this is.
 ///
 /// # Errors
@@ -101,5 +123,22 @@ mod tests {
         assert!(!id.is_alive());
         assert_eq!(id.signal(Signal::KILL), Ok(false));
         assert!(all().any(|pid| pid == std::process::id()));
+    }
+
+    #[test]
+    fn the_processes_of_a_process_are_found_over_generations() {
+        let mut child =
+            Command::new("sh").args(["-c", "sh -c 'sleep 60 & wait' & wait"]).spawn().unwrap();
+        let of = std::time::Instant::now();
+        while descendants(child.id()).len() < 2 && of.elapsed().as_secs() < 10 {
+            std::thread::yield_now();
+        }
+        let found = descendants(child.id());
+        assert_eq!(found.len(), 2);
+        assert!(descendants(std::process::id()).contains(&found[1]));
+        for one in found {
+            assert_eq!(one.signal(Signal::KILL), Ok(true));
+        }
+        child.wait().unwrap();
     }
 }

@@ -180,7 +180,7 @@ mod tests {
             "ip|netns|exec|kc-1-db|/bin/setpriv|--pdeathsig|KILL|--clear-groups|--reuid|110|--regid|118|--|/bin/postgres|-D|x y"
         );
         spec.clock = Some(Clock::new("/lib/f.so".into(), folder.path().join("clock")).unwrap());
-        assert!(said(&spec, None).contains("|env|LD_PRELOAD=/lib/f.so|KIKI_CHAOS_CLOCK="));
+        assert!(said(&spec, None).contains("|env|LD_PRELOAD=/lib/f.so|CHAOS_LAB_CLOCK="));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rustix::process::Signal;
@@ -13,13 +13,14 @@ use tokio::sync::watch;
 
 use super::error::{LabError, LabResult};
 use super::host::HostName;
-use super::pid::ProcessId;
+use super::pid::{self, ProcessId};
 use super::process::{Died, Process, Spec, command, tail, words};
 use super::record::{self, Record};
 use super::spawner::Spawner;
 
 /// Time until a process that was killed is gone.
 const KILLED: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Keeps the processes of a lab.
 pub struct Processes {
@@ -36,6 +37,8 @@ struct Slot {
     spec: Spec,
     id: ProcessId,
     shown: String,
+    /// Those that it had started when its end was ordered.
+    kin: Vec<ProcessId>,
     /// Whether its end was ordered.
     ordered: Arc<Mutex<bool>>,
     ended: watch::Receiver<Option<ExitStatus>>,
@@ -102,7 +105,8 @@ impl Processes {
             // Nobody may look any more.
             tell.send_replace(Some(status));
         });
-        self.all().insert(spec.name.clone(), Slot { spec, id, shown, ordered, ended });
+        self.all()
+            .insert(spec.name.clone(), Slot { spec, id, shown, kin: Vec::new(), ordered, ended });
         Ok(id)
     }
 
@@ -126,7 +130,9 @@ impl Processes {
 
     /// Who runs what, to tell who calls.
     pub fn pids(&self) -> Vec<(HostName, u32)> {
-        self.all().values().map(|slot| (slot.spec.host, slot.id.pid)).collect()
+        let all = self.all();
+        let alive = all.values().filter(|slot| slot.ended.borrow().is_none());
+        alive.map(|slot| (slot.spec.host, slot.id.pid)).collect()
     }
 
     pub fn is_alive(&self, name: &str) -> bool {
@@ -153,6 +159,11 @@ impl Processes {
     pub fn signal(&self, name: &str, signal: Signal) -> LabResult<bool> {
         if [Signal::KILL, Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal) {
             self.expect_end(name)?;
+            let kin = pid::descendants(self.with(name, |slot| slot.id)?.pid);
+            if let Some(slot) = self.all().get_mut(name) {
+                // Those of a process that is over belong to nobody any more: they are known from before.
+                slot.kin.extend(kin);
+            }
         }
         let id = self.with(name, |slot| slot.id)?;
         id.signal(signal).map_err(|error| LabError::io(format!("a signal to {name}"), error.into()))
@@ -166,7 +177,7 @@ impl Processes {
         let (told, grace) = self.with(name, |slot| (slot.spec.stop, slot.spec.grace))?;
         self.signal(name, told)?;
         match self.ended(name, grace).await? {
-            Some(status) => Ok(status),
+            Some(status) => self.without_kin(name).await.map(|()| status),
             None => self.kill(name).await,
         }
     }
@@ -178,7 +189,31 @@ impl Processes {
     pub async fn kill(&self, name: &str) -> LabResult<ExitStatus> {
         self.signal(name, Signal::KILL)?;
         let ended = self.ended(name, KILLED).await?;
-        ended.ok_or_else(|| LabError::Bad(format!("{name} was killed and does not end")))
+        let ended =
+            ended.ok_or_else(|| LabError::Bad(format!("{name} was killed and does not end")))?;
+        self.without_kin(name).await.map(|()| ended)
+    }
+
+    /// Waits until those have ended, too, that a process had started, and kills what does not. PostgreSQL does not start
+    /// while a process of its life before still has its memory.
+    async fn without_kin(&self, name: &str) -> LabResult<()> {
+        let kin = self.with(name, |slot| slot.kin.clone())?;
+        let began = Instant::now();
+        let mut killed = false;
+        while kin.iter().any(|one| one.is_alive()) {
+            if began.elapsed() > KILLED {
+                return Err(LabError::Bad(format!("what {name} had started does not end")));
+            }
+            if began.elapsed() > KILLED / 4 && !killed {
+                killed = true;
+                for one in &kin {
+                    let failed = |error: rustix::io::Errno| LabError::io(name, error.into());
+                    one.signal(Signal::KILL).map_err(failed)?;
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
     }
 
     /// Waits for the end of a process, for so long at most.
@@ -199,6 +234,7 @@ impl Processes {
         if self.is_alive(name) {
             self.stop(name).await?;
         }
+        self.without_kin(name).await?;
         let spec = self.with(name, |slot| slot.spec.clone())?;
         self.spawn(spec).await
     }

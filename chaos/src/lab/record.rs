@@ -14,8 +14,11 @@ use super::pid::{self, ProcessId};
 
 /// The file in the run's folder.
 pub const FILE: &str = "lab.json";
-/// The variable that every process of a lab has in its environment, with a value of its own.
-pub const MARK: &str = "KIKI_CHAOS_PROCESS";
+/// The folder in the run's folder that has the files of servers: gone with the lab.
+pub const FILES: &str = "lab";
+/// The variable that every process of a lab has in its environment, with a value of its own. Names that begin with KIKI_
+/// are the platform's, which warns of those that it does not know.
+pub const MARK: &str = "CHAOS_LAB_PROCESS";
 /// No lab makes so much.
 const FILE_MAX: u64 = 4 << 20;
 

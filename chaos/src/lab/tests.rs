@@ -55,7 +55,7 @@ fn a_lab_in_namespaces_is_disturbed_and_leaves_nothing() {
             "lab::tests::a_lab_in_namespaces_is_disturbed_and_leaves_nothing",
             "--nocapture",
         ])
-        .env("KIKI_CHAOS_INSIDE", outside.ino().to_string())
+        .env("CHAOS_LAB_INSIDE", outside.ino().to_string())
         .output()
         .unwrap();
     let (said, errors) =
@@ -100,6 +100,8 @@ async fn use_it(mut spec: LabSpec) {
     lab.restart(&one.name).await.unwrap();
     lab.restart("redis").await.unwrap();
     lab.restart("db").await.unwrap();
+    lab.processes().kill("db").await.unwrap();
+    lab.restart("db").await.unwrap();
     node::wait(lab.processes(), one, &lab.client).await.unwrap();
     lab.wait_ready("lb").await.unwrap();
     assert_eq!(lab.died(), []);
@@ -131,6 +133,7 @@ async fn use_it(mut spec: LabSpec) {
     lab.close().await.unwrap();
     let made = record::read(&folder).unwrap();
     assert!(made.closed && made.processes.iter().all(|it| it.id.is_some_and(|id| !id.is_alive())));
+    assert!(folder.join("logs/node-1.log").exists() && !folder.join("lab").exists());
     assert_eq!(heal(&folder).await.unwrap(), Vec::<String>::new());
 }
 

@@ -186,8 +186,7 @@ fn booked(op: &Op, body: &[u8]) -> Result<Answer, String> {
             same("status", &body.status.as_deref(), &Some("booked"))?;
             same("campaign_id", &body.campaign_id.as_deref(), &Some(&**campaign))?;
             let booked = amount(body.amount)?;
-            // A refund's row has its amount without a sign, or with it: both say what was asked for.
-            same("an amount", &booked.abs(), &asked.abs())?;
+            same("an amount", &booked, asked)?;
             Answer { seq: Some(body.seq.ok_or("seq is missing")?), amount: Some(*asked), ..answer }
         }
         Op::Read { campaign, .. } => {

@@ -127,8 +127,9 @@ fn a_spend_is_done_with_its_row_new_or_replayed() {
     assert_eq!((answer.seq, answer.amount, answer.replayed), (Some(2), Some(7_250_000), false));
     let again = done(json(&spend(7_250_000), 200, &body.replace("false", "true")));
     assert!(again.replayed);
-    let back = done(json(&spend(-7_250_000), 201, body));
+    let back = done(json(&spend(-7_250_000), 201, &body.replace("7.25", "-7.25")));
     assert_eq!(back.amount, Some(-7_250_000));
+    is_wrong(&json(&spend(-7_250_000), 201, body));
     is_wrong(&json(&spend(7_000_000), 201, body));
     is_wrong(&json(&spend(7_250_000), 202, body));
 }

@@ -7,7 +7,7 @@ pub struct Urls {
     pub shield: Vec<String>,
     /// SyncFlow, the same.
     pub flow: Vec<String>,
-    /// SyncValue, the same.
+    /// SyncValue, the same; without an address nobody asks it.
     pub value: Vec<String>,
     /// The admin API, the same.
     pub admin: Vec<String>,

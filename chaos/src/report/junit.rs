@@ -71,7 +71,7 @@ fn held(run: &RunReport, invariant: Invariant) -> TestCase {
         true => skipped("no operation was checked"),
         false => many(&broken),
     };
-    case(&format!("invariant: {}", invariant.id()), status)
+    case(&format!("invariant: {}", invariant.code()), status)
 }
 
 fn case(name: &str, status: TestCaseStatus) -> TestCase {

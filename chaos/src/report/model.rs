@@ -91,23 +91,6 @@ pub enum Undo {
     },
 }
 
-impl Invariant {
-    pub fn id(self) -> &'static str {
-        match self {
-            Invariant::Bg1 => "BG-1",
-            Invariant::Bg2 => "BG-2",
-            Invariant::Bg3 => "BG-3",
-            Invariant::Bg4 => "BG-4",
-            Invariant::Ow1 => "OW-1",
-            Invariant::Au1 => "AU-1",
-            Invariant::Co1 => "CO-1",
-            Invariant::Sv1 => "SV-1",
-            Invariant::Linear => "LIN",
-            Invariant::Api => "API",
-        }
-    }
-}
-
 impl RunReport {
     /// The part of all operations whose outcome nobody knows.
     pub fn unknown_part(&self) -> f64 {

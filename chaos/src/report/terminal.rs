@@ -39,7 +39,7 @@ fn write(run: &RunReport, out: &mut String) -> std::fmt::Result {
         count(checked.violations_total)
     )?;
     for violation in checked.violations.iter().take(SHOWN) {
-        writeln!(out, "    {} {}", violation.invariant.id(), one_line(&violation.what))?;
+        writeln!(out, "    {} {}", violation.invariant.code(), one_line(&violation.what))?;
     }
     for probe in &run.hypothesis {
         for (when, reading) in [("before", &probe.before), ("after", &probe.after)] {

@@ -29,6 +29,10 @@ impl Model for Flag {
         let fits = matches!(act, Act::Set(_)) || state == Flag::Unknown || state == then;
         fits.then_some(then)
     }
+
+    fn looks(act: Act) -> bool {
+        matches!(act, Act::Saw(_))
+    }
 }
 
 /// The calls of each consent. A node may answer from memory for a while, so what it says may have been true a

@@ -53,6 +53,10 @@ impl Model for Money {
             }
         }
     }
+
+    fn looks(act: Act) -> bool {
+        matches!(act, Act::Saw { .. })
+    }
 }
 
 /// The calls of each budget that somebody looked at. `None`: its ledger has bookings that this history
@@ -85,7 +89,7 @@ pub fn budgets(
                     let row = &ledger.rows[*row as usize];
                     (row.budget, row.seq, row.amount, acked)
                 }
-                Fate::Possible => (logical.budget, i64::MAX, logical.amount, acked),
+                Fate::Possible(_) => (logical.budget, i64::MAX, logical.amount, acked),
             };
             let action = Act::Book { amount, rank: None };
             booked.push((budget, seq, Call { first, acked, action, id }));

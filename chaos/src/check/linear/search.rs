@@ -20,6 +20,9 @@ pub trait Model {
 
     /// The state after it, or nothing where it could not have been answered so.
     fn step(state: Self::State, action: Self::Action) -> Option<Self::State>;
+
+    /// It only looks: where it fits and changes nothing, it could do no more at any later time.
+    fn looks(action: Self::Action) -> bool;
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -106,8 +109,10 @@ impl<M: Model> Search<M> {
     /// Keeps the configurations in which the operation of this slot has taken effect. False: given up.
     fn answer(&mut self, slot: usize, purse: &mut Purse) -> bool {
         let bit = 1u128 << slot;
-        let mut visited: HashSet<(u128, M::State)> = self.configurations.iter().copied().collect();
-        let mut work = std::mem::take(&mut self.configurations);
+        let begun = std::mem::take(&mut self.configurations);
+        let mut visited: HashSet<(u128, M::State)> =
+            begun.into_iter().map(|(mask, state)| (self.for_free(mask, state), state)).collect();
+        let mut work: Vec<(u128, M::State)> = visited.iter().copied().collect();
         let mut kept = HashSet::new();
         while let Some((mask, state)) = work.pop() {
             if mask & bit != 0 {
@@ -124,7 +129,7 @@ impl<M: Model> Search<M> {
                 if call.acked == NEVER && next == state {
                     continue;
                 }
-                let configuration = (mask | 1 << other, next);
+                let configuration = (self.for_free(mask | 1 << other, next), next);
                 if visited.insert(configuration) {
                     let Some(left) = purse.states.checked_sub(1) else { return false };
                     purse.states = left;
@@ -138,6 +143,20 @@ impl<M: Model> Search<M> {
         self.open[slot] = None;
         self.configurations = kept.into_iter().collect();
         true
+    }
+
+    /// A look that fits takes effect at once: no order gains by waiting with it. So looks cost nothing, however
+    /// many are in flight. Of what may change something later this is not true, though it changes nothing now.
+    fn for_free(&self, mask: u128, state: M::State) -> u128 {
+        let open = self.open.iter().enumerate();
+        let free = open.filter(|(_, call)| {
+            call.is_some_and(|call| {
+                call.acked != NEVER
+                    && M::looks(call.action)
+                    && M::step(state, call.action) == Some(state)
+            })
+        });
+        free.fold(mask, |mask, (slot, _)| mask | 1 << slot)
     }
 
     /// Of several unanswered ones that ask the same, the first is tried first: the others would be no

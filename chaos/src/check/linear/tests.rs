@@ -77,3 +77,15 @@ fn many_unanswered_ones_do_not_blow_the_search_up() {
     let verdict = search::<Flag>(Flag::Unknown, &calls, &mut purse(2_000_000));
     assert_ne!(verdict, Verdict::GivenUp);
 }
+
+/// The resumption changes nothing where it begins, and does after the pause.
+#[test]
+fn what_changes_nothing_now_may_be_needed_later() {
+    let calls = [
+        call(0, 20, Act::Set(false)),
+        call(5, 40, Act::Set(true)),
+        call(6, 10, Act::Saw(true)),
+        call(30, 50, Act::Saw(true)),
+    ];
+    assert_eq!(search::<Flag>(Flag::On, &calls, &mut purse(1_000)), Verdict::Explained);
+}

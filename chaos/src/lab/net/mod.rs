@@ -82,6 +82,14 @@ impl Network {
         }
     }
 
+    /// Everybody who is on it, the suite among them.
+    pub fn hosts(&self) -> &[HostName] {
+        match self {
+            Network::Relay(relay) => relay.hosts(),
+            Network::Proxy(proxies) => proxies.hosts(),
+        }
+    }
+
     /// "relay" or "proxy".
     pub fn what(&self) -> &'static str {
         match self {

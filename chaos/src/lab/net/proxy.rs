@@ -28,10 +28,13 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// All proxies of a lab, until they are dropped.
 pub struct Proxies {
     lines: Arc<Lines>,
-    open: Mutex<BTreeMap<(Option<HostName>, HostName, u16), SocketAddrV4>>,
+    open: Mutex<BTreeMap<Way, SocketAddrV4>>,
     tasks: Mutex<JoinSet<()>>,
     runtime: tokio::runtime::Handle,
 }
+
+/// From one host, or from whoever it may be, to a port of another.
+type Way = (Option<HostName>, HostName, u16);
 
 /// Who has which process, to tell who calls.
 pub type WhoRuns = dyn Fn() -> Vec<(HostName, u32)> + Send + Sync;
@@ -94,6 +97,10 @@ impl Proxies {
             }
         }
         self.lines.changed.send_modify(|n| *n += 1);
+    }
+
+    pub fn hosts(&self) -> &[HostName] {
+        &self.lines.hosts
     }
 
     pub fn counts(&self) -> BTreeMap<Pair, Counts> {

@@ -111,6 +111,10 @@ impl Relay {
         }
     }
 
+    pub fn hosts(&self) -> &[HostName] {
+        &self.switch.hosts
+    }
+
     pub fn counts(&self) -> BTreeMap<Pair, Counts> {
         self.switch.paths().iter().map(|(pair, path)| (*pair, path.counts)).collect()
     }

@@ -1,4 +1,4 @@
-//! Operators: look at budgets and at the cluster, set budgets, pause and resume.
+//! Operators: look at budgets, at forecasts and at the cluster, set budgets, pause and resume.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub struct Plan {
 enum What {
     Read,
     Cluster,
+    /// What a customer is worth: there is always an answer.
+    Predict,
     SetCap(Micros, Again),
     /// For how long, and how it is resumed.
     Pause(Duration, Again),
@@ -41,7 +43,7 @@ impl Play for Admin {
     fn draw(&self, client: u32, n: u64, stream: &mut Stream) -> Plan {
         let (common, spec) = (&self.0, &self.0.spec);
         let (account, campaign) = common.campaign(stream);
-        let (what, cluster) = (stream.part(), stream.chance(0.3));
+        let (what, look) = (stream.part(), stream.part());
         let of = |(a, c): &(Box<str>, Box<str>)| (a, c) == (&account, &campaign);
         let place = common.campaigns.iter().position(of).unwrap_or_default();
         let cap = spec.cap(place as u32 / spec.accounts.max(1));
@@ -51,7 +53,8 @@ impl Play for Admin {
         let what = match what {
             what if what < spec.set_cap => What::SetCap(cap, again),
             what if what < spec.set_cap + spec.pause => What::Pause(paused, resuming),
-            _ if cluster => What::Cluster,
+            _ if look < 0.25 => What::Cluster,
+            _ if look < 0.5 && !common.urls.value.is_empty() => What::Predict,
             _ => What::Read,
         };
         Plan { account, campaign, key: common.key(Kind::Admin, client, n, ""), what }
@@ -74,6 +77,13 @@ impl Play for Admin {
                 let op = Op::Call { method: "GET".into(), path: path.into() };
                 let admin = desk.first(client, &urls.admin);
                 desk.call(client, admin, op, &Request::get(path.to_owned())).await?;
+            }
+            What::Predict => {
+                let path = "/api/v1/ltv/predict";
+                let body = format!(r#"{{"customer_id":"{campaign}","account":"{account}"}}"#);
+                let op = Op::Call { method: "POST".into(), path: path.into() };
+                let value = urls.value.first().map_or("", String::as_str);
+                desk.call(client, value, op, &Request::post(path).json(body)).await?;
             }
             What::SetCap(cap, again) => {
                 let body = format!(

@@ -35,7 +35,7 @@ fn violations(run: &RunReport) -> Markup {
                         tr { th { "Invariant" } th { "What" } th class="n" { "At" } th { "Operations" } }
                         @for violation in &checked.violations {
                             tr {
-                                td { span class="no" { (violation.invariant.id()) } }
+                                td { span class="no" { (violation.invariant.code()) } }
                                 td { (violation.what) }
                                 td class="n" { @if let Some(at) = violation.at_us { (clock(at as f64 / 1e6)) } }
                                 td { (ids(&violation.operations)) }

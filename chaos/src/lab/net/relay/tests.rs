@@ -52,7 +52,7 @@ fn hosts_in_namespaces_feel_every_fault() {
             "lab::net::relay::tests::hosts_in_namespaces_feel_every_fault",
             "--nocapture",
         ])
-        .env("KIKI_CHAOS_INSIDE", std::os::unix::fs::MetadataExt::ino(&outside).to_string())
+        .env("CHAOS_LAB_INSIDE", std::os::unix::fs::MetadataExt::ino(&outside).to_string())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
