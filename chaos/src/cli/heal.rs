@@ -29,7 +29,11 @@ pub async fn run(args: &HealArgs) -> CliResult {
         false => Vec::new(),
     };
     let faults = faults.map_err(|error| error.to_string())?;
-    let done = faults.iter().map(|it| format!("{it:?}")).chain(lab).collect::<Vec<_>>();
+    let done = faults
+        .iter()
+        .map(|it| format!("undid fault {}: {} of {}", it.number, it.kind, it.target))
+        .chain(lab)
+        .collect::<Vec<_>>();
     match done.is_empty() {
         true => say("nothing was left"),
         false => say(&done.join("\n")),

@@ -180,17 +180,9 @@ mod tests {
             let names: Vec<String> = likely.experiments.iter().map(|it| (*it).to_owned()).collect();
             for mut subject in subjects::read(&names, None).expect("they are there") {
                 (likely.change)(&mut subject.experiment);
-                let load = crate::run::load::spec(
-                    &subject.experiment.load,
-                    &subject.experiment.target,
-                    "kc",
-                );
-                assert_eq!(
-                    load.expect("it can be").faults(),
-                    Vec::<String>::new(),
-                    "{}",
-                    likely.name
-                );
+                let experiment = &subject.experiment;
+                let load = crate::run::load::spec(&experiment.load, &experiment.target, "kc");
+                assert_eq!(load.faults(), Vec::<String>::new(), "{}", likely.name);
             }
         }
     }

@@ -87,6 +87,9 @@ pub struct LoadSpec {
     /// Of what customers do: grants and revocations; the rest are questions.
     pub grant: f64,
     pub revoke: f64,
+    /// Of looks by operators: at the cluster, and at forecasts where SyncValue is known; the rest are at budgets.
+    pub look_cluster: f64,
+    pub look_forecast: f64,
     /// Of admin operations: budgets that are set, and pauses (each followed by its resume).
     pub set_cap: f64,
     pub pause: f64,
@@ -138,6 +141,8 @@ impl Default for LoadSpec {
             persons: 6,
             grant: 0.3,
             revoke: 0.2,
+            look_cluster: 0.25,
+            look_forecast: 0.25,
             set_cap: 0.1,
             pause: 0.05,
             outstanding: 256,
@@ -227,6 +232,7 @@ impl LoadSpec {
             ("lost_notice", self.lost_notice),
             ("late_notice + lost_notice", self.late_notice + self.lost_notice),
             ("personal", self.personal),
+            ("look_cluster + look_forecast", self.look_cluster + self.look_forecast),
             ("set_cap", self.set_cap),
             ("pause", self.pause),
             ("set_cap + pause", self.set_cap + self.pause),

@@ -10,9 +10,7 @@ use super::meters::{fits, sample};
 use super::words;
 use crate::experiment::bound::Bound;
 use crate::experiment::pick::{Nodes, Process};
-use crate::experiment::probe::{
-    At, Combine, Listener, Probe, Question, Reading, State,
-};
+use crate::experiment::probe::{At, Combine, Listener, Probe, Question, Reading, State};
 use crate::load::Request;
 use crate::report;
 

@@ -19,7 +19,7 @@ use crate::report::{self, RunReport, Undo};
 use crate::verdict::{Checked, Invariant, Verdict};
 
 /// A hold ends so long after its time at the latest.
-const AFTER_HOLDS: Duration = Duration::from_secs(7);
+const AFTER_HOLDS: Duration = Duration::from_secs(3);
 /// Whoever has pressed Ctrl-C does not wait for holds.
 const IN_HASTE: Duration = Duration::from_millis(500);
 
@@ -118,6 +118,11 @@ pub async fn finish(
             report.why = Some(format!("the lab's network broke: {}", trouble.join("; ")));
         }
     }
+    let trouble = field.faults.trouble();
+    if !trouble.is_empty() {
+        report.verdict = report.verdict.max(Verdict::CouldNotRun);
+        report.why = Some(format!("faults went wrong while they went on: {}", trouble.join("; ")));
+    }
     report.load = summary;
     match report::seen(&folder.join("history.jsonl")) {
         Ok(seen) => (report.series, report.owners) = (seen.seconds, seen.owners),
@@ -159,7 +164,7 @@ fn checked(
         false => options.search_states_total = 0,
     }
     let history = check::read_folder(folder, &options).map_err(|error| error.to_string())?;
-    let mut checked = check::check(&history, &options);
+    let mut checked = check::history(&history, &options);
     let asked = |it: Invariant| match it {
         Invariant::Linear => checks.linearizability.search,
         it => checks.invariants.is_empty() || checks.invariants.contains(&it),

@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::field::Field;
 use super::words;
 use crate::experiment::fault::{Fault, Service};
 use crate::experiment::strikes::Struck;
-use crate::fault::{Chosen, FaultError, Injected};
+use crate::fault::{Chosen, FaultError};
 use crate::history::{Line, Phase};
-use crate::load::Request;
 use crate::report::{self, Undo};
 
 /// What a fault may live longer than it should where the suite is late; then it ends by itself.
@@ -25,9 +22,6 @@ pub struct Open {
     id: String,
     fault: Fault,
     target: String,
-    injected: Injected,
-    /// Packets that were disturbed before it.
-    disturbed: u64,
 }
 
 /// Begins a fault.
@@ -50,7 +44,6 @@ pub async fn begin(
         }
         _ => words::target(fault),
     };
-    let disturbed = disturbed(field);
     // Before it is done: what happens while it begins is under it, too.
     field.line(line(field, number, fault, &target, Phase::Began)).await?;
     let began_s = field.clock.now_us() as f64 / 1e6;
@@ -72,12 +65,12 @@ pub async fn begin(
             field.progress.say(&format!("{id}: {} of {target} by {}", injected.kind, injected.way));
             record.began_s = Some(began_s);
             record.way.clone_from(&injected.way);
+            record.target.clone_from(&injected.target);
             let mut told = field.told();
             told.faults.push(record);
             told.patterns.extend(pattern(fault));
             drop(told);
-            let fault = fault.clone();
-            Ok(Open { number, id: id.to_owned(), fault, target, injected, disturbed })
+            Ok(Open { number, id: id.to_owned(), fault: fault.clone(), target })
         }
         Err(error) => {
             field.line(line(field, number, fault, &target, Phase::Failed)).await?;
@@ -93,13 +86,13 @@ pub async fn begin(
 /// # Errors
 /// It is still there: why. The report says so already.
 pub async fn end(field: &Field, open: Open) -> Result<(), String> {
-    let struck = struck(field, &open).await;
     let undone = field.faults.undo(open.number).await;
+    let struck = field.faults.struck(open.number).unwrap_or_default();
     let phase = if undone.is_ok() { Phase::Ended } else { Phase::Failed };
     field.line(line(field, open.number, &open.fault, &open.target, phase)).await?;
     let ended_s = field.clock.now_us() as f64 / 1e6;
     let mut told = field.told();
-    told.struck.insert(open.id.clone(), struck);
+    told.struck.insert(open.id.clone(), struck as f64);
     let record = told.faults.iter_mut().find(|it| it.number == open.number);
     if let Some(record) = record {
         record.ended_s = undone.is_ok().then_some(ended_s);
@@ -145,42 +138,4 @@ fn pattern(fault: &Fault) -> Option<String> {
         Struck::Service(Service::Ltv) => Some(PREDICTORS.to_owned()),
         _ => None,
     }
-}
-
-/// What a fault struck, in what it strikes: messages, packets, or what its injector lists.
-async fn struck(field: &Field, open: &Open) -> f64 {
-    match open.fault.struck() {
-        Struck::Actors(_) | Struck::Service(Service::Ltv) => hits(field).await,
-        Struck::Link(_) => disturbed(field).saturating_sub(open.disturbed) as f64,
-        Struck::Postgres if matches!(open.fault, Fault::PostgresSlow { .. }) => {
-            disturbed(field).saturating_sub(open.disturbed) as f64
-        }
-        _ => {
-            let all = field.faults.open();
-            let now = all.iter().find(|it| it.number == open.number).unwrap_or(&open.injected);
-            now.struck.len() as f64
-        }
-    }
-}
-
-/// Messages that the rules which are set have struck.
-async fn hits(field: &Field) -> f64 {
-    let mut sum = 0.0;
-    for (_, url) in &field.cluster.urls.nodes {
-        let told = field.cluster.json(url, &Request::get("/api/admin/faults".to_owned())).await;
-        let told = told.unwrap_or_default();
-        let list = told.get("faults").and_then(Value::as_array).into_iter().flatten();
-        sum += list.filter_map(|it| it.get("hits")?.as_f64()).sum::<f64>();
-    }
-    sum
-}
-
-/// Packets and streams that the network of the lab disturbed so far.
-fn disturbed(field: &Field) -> u64 {
-    let Some(lab) = &field.cluster.lab else { return 0 };
-    let counts = lab.network().counts();
-    let of = |it: &crate::lab::Counts| {
-        it.delayed + it.duplicated + it.dropped + it.partitioned + it.reset + it.overflowed
-    };
-    counts.values().map(of).sum()
 }

@@ -51,7 +51,11 @@ pub async fn give(field: &Field, order: &Order, draw: u64) -> Result<(), String>
         Order::ResetBreakers { actor } => {
             for (name, url) in &field.cluster.urls.nodes {
                 let request = Request::get("/api/admin/breakers".to_owned());
-                let all = field.cluster.json(url, &request).await.map_err(|why| format!("{name}: {why}"))?;
+                let all = field
+                    .cluster
+                    .json(url, &request)
+                    .await
+                    .map_err(|why| format!("{name}: {why}"))?;
                 let list = all.get("breakers").and_then(Value::as_array).into_iter().flatten();
                 for path in list.filter_map(|it| it.get("path")?.as_str()) {
                     if glob(actor, path) {

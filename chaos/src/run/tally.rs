@@ -185,6 +185,7 @@ fn kind_of(op: &Op) -> Option<Kind> {
         Op::Bid { .. } => Kind::Bid,
         Op::Billing { .. } => Kind::Billing,
         Op::Call { path, .. } if path.starts_with("/api/admin/") => Kind::AdminRead,
+        Op::Call { path, .. } if path.contains("/ltv/") => Kind::Forecast,
         Op::Call { .. } => return None,
     })
 }

@@ -53,8 +53,10 @@ impl Play for Admin {
         let what = match what {
             what if what < spec.set_cap => What::SetCap(cap, again),
             what if what < spec.set_cap + spec.pause => What::Pause(paused, resuming),
-            _ if look < 0.25 => What::Cluster,
-            _ if look < 0.5 && !common.urls.value.is_empty() => What::Predict,
+            _ if look < spec.look_cluster => What::Cluster,
+            _ if look < spec.look_cluster + spec.look_forecast && !common.urls.value.is_empty() => {
+                What::Predict
+            }
             _ => What::Read,
         };
         Plan { account, campaign, key: common.key(Kind::Admin, client, n, ""), what }
@@ -82,7 +84,7 @@ impl Play for Admin {
                 let path = "/api/v1/ltv/predict";
                 let body = format!(r#"{{"customer_id":"{campaign}","account":"{account}"}}"#);
                 let op = Op::Call { method: "POST".into(), path: path.into() };
-                let value = urls.value.first().map_or("", String::as_str);
+                let value = desk.first(client, &urls.value);
                 desk.call(client, value, op, &Request::post(path).json(body)).await?;
             }
             What::SetCap(cap, again) => {
