@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn every_fault_of_the_schema_has_one_family() {
         let schema = crate::experiment::schema::schema();
-        let kinds = schema.pointer("/$defs/Fault/oneOf").and_then(serde_json::Value::as_array);
+        let kinds = schema.pointer("/$defs/FaultStep/oneOf").and_then(serde_json::Value::as_array);
         let kinds: Vec<&str> = kinds
             .expect("the schema of faults")
             .iter()

@@ -92,7 +92,7 @@ impl Family for Network {
             let lab = order.ground.lab(order.fault.kind())?;
             let ways = ways(&at.site.record().left);
             at.site.before.store(counted(lab, &ways), Relaxed);
-            lay(&at.shelf, lab, &ways, &[])?;
+            lay(&at.shelf, lab, &ways)?;
             if let Fault::Reset { every, .. } = &order.fault {
                 let every = Duration::from(*every);
                 let blow = (every / 2).clamp(*BLOW.start(), *BLOW.end());
@@ -115,7 +115,7 @@ impl Family for Network {
 fn strike(at: &At, rests: bool) {
     at.site.rests.store(rests, Relaxed);
     let ways = ways(&at.site.record().left);
-    let laid = at.ground().lab("reset").and_then(|lab| lay(&at.shelf, lab, &ways, &[]));
+    let laid = at.ground().lab("reset").and_then(|lab| lay(&at.shelf, lab, &ways));
     if let Err(error) = laid {
         at.trouble(error);
     }
@@ -131,16 +131,16 @@ pub fn open(ways: &[Way], on: &Undoing<'_>) -> FaultResult<u64> {
         return Ok(0);
     };
     let struck = counted(lab, ways).saturating_sub(at.site.before.load(Relaxed));
-    lay(&at.shelf, lab, ways, &[at.site.order.number])?;
+    lay(&at.shelf, lab, ways)?;
     Ok(struck)
 }
 
-/// On each of these ways, all faults that are open hold together, but for those that are left out.
-fn lay(shelf: &Shelf, lab: &Lab, ways: &[Way], without: &[u32]) -> FaultResult<()> {
+/// On each of these ways, all faults that are open hold together, but for those that rest or end.
+fn lay(shelf: &Shelf, lab: &Lab, ways: &[Way]) -> FaultResult<()> {
     // Under this lock nobody lays something else.
     let open = shelf.open();
-    let holding = open.iter().filter(|(n, it)| !without.contains(n) && !it.rests.load(Relaxed));
-    let all: Vec<Way> = holding.flat_map(|(_, it)| self::ways(&it.record().left)).collect();
+    let holding = open.values().filter(|it| !it.rests.load(Relaxed) && !it.ends.load(Relaxed));
+    let all: Vec<Way> = holding.flat_map(|it| self::ways(&it.record().left)).collect();
     for way in ways {
         let here = all.iter().filter(|it| (it.from, it.to) == (way.from, way.to));
         let rule = here.fold(Rule::default(), |rule, it| both(rule, it.rule));

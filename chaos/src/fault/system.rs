@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::lab::{ProcessId, pid};
 
 /// The variable in the environment of programs that a fault starts, with a value of its own.
-pub const MARK: &str = "KIKI_CHAOS_FAULT";
+pub const MARK: &str = "CHAOS_LAB_FAULT";
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A line of /proc/PID/status, without its name.

@@ -9,9 +9,9 @@ use crate::experiment::fault::Service;
 use crate::experiment::pick::{Disk, End, Link, OfNodes};
 use crate::lab::{self, HostName, Lab, LabSpec, Wanted, namespace};
 
-const INSIDE: &str = "KIKI_CHAOS_INSIDE";
+const INSIDE: &str = "CHAOS_LAB_INSIDE";
 /// Where the lab of a test that runs itself again is.
-const FOLDER: &str = "KIKI_CHAOS_TEST_FOLDER";
+const FOLDER: &str = "CHAOS_LAB_TEST_FOLDER";
 
 fn skipped(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
