@@ -33,6 +33,8 @@ impl Ended {
                 self.done += 1;
                 self.replayed += u64::from(answer.replayed);
             }
+            // Who sends the same twice at a time is told so, for one of them: that is an answer.
+            Outcome::Unavailable { code, .. } if &**code == "in_progress" => self.refused += 1,
             Outcome::Refused { .. } => self.refused += 1,
             Outcome::Unavailable { .. } => self.unavailable += 1,
             Outcome::Unknown { .. } => self.unknown += 1,
