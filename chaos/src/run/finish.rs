@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cluster::Cluster;
+use super::crew::Ended;
 use super::field::{Field, Told};
 use super::meters::glob;
 use super::stage::Played;
 use super::stop::Stop;
-use super::{Ended, Options, Subject, expect, guard};
+use super::{Options, Subject, expect, guard};
 use crate::check::{self, History, stats};
 use crate::experiment::checks::{Checks, Expectation};
 use crate::history::AtEnd;
@@ -19,7 +20,7 @@ use crate::report::{self, RunReport, Undo};
 use crate::verdict::{Checked, Invariant, Verdict};
 
 /// A hold ends so long after its time at the latest.
-const AFTER_HOLDS: Duration = Duration::from_secs(3);
+const AFTER_HOLDS: Duration = Duration::from_secs(6);
 /// Whoever has pressed Ctrl-C does not wait for holds.
 const IN_HASTE: Duration = Duration::from_millis(500);
 
@@ -247,5 +248,66 @@ fn decide(told: Told, played: Played, broke: Option<String>, report: &mut RunRep
     }
     if played.interrupted {
         worst(report, Verdict::CouldNotRun, "it was interrupted".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::verdict::Violation;
+
+    fn report() -> RunReport {
+        let text = crate::cli::catalogue::FILES[0].1;
+        let experiment = crate::experiment::validate(text, "x").expect("it is good");
+        let subject = Subject { name: "x".to_owned(), file: "x.yaml".to_owned(), experiment };
+        let options = Options {
+            binary: None,
+            against: None,
+            reports: "r".into(),
+            keep: false,
+            quiet: true,
+            environment: BTreeMap::new(),
+        };
+        empty(&subject, 7, &options)
+    }
+
+    fn decided(told: Told, played: Played, violated: bool) -> (Verdict, Option<String>) {
+        let mut report = report();
+        if violated {
+            let what = "twice".to_owned();
+            let one =
+                Violation { invariant: Invariant::Bg2, what, at_us: None, operations: vec![] };
+            report.checked.violations.push(one);
+            report.checked.violations_total = 1;
+        }
+        decide(told, played, None, &mut report);
+        (report.verdict, report.why)
+    }
+
+    #[test]
+    fn a_run_has_the_worst_verdict_that_is_proven_and_says_why() {
+        let failed = || Told { failed: vec!["slow".to_owned()], ..Told::default() };
+        let not_done = || Played { not_done: vec!["no strace".to_owned()], interrupted: false };
+        assert_eq!(decided(Told::default(), Played::default(), false), (Verdict::Held, None));
+        let why = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            decided(failed(), Played::default(), false),
+            (Verdict::HypothesisFailed, why("slow"))
+        );
+        assert_eq!(decided(failed(), not_done(), false), (Verdict::CouldNotRun, why("no strace")));
+        let interrupted = Played { not_done: Vec::new(), interrupted: true };
+        assert_eq!(decided(Told::default(), interrupted, false).0, Verdict::CouldNotRun);
+        // A violation stays one, also where a fault could not be done or somebody pressed Ctrl-C.
+        assert_eq!(
+            decided(failed(), not_done(), true),
+            (Verdict::InvariantViolated, why("BG-2: twice"))
+        );
+    }
+
+    #[test]
+    fn the_report_tells_how_to_do_it_again() {
+        assert_eq!(report().replay, "kiki-chaos run x.yaml --seed 7");
     }
 }

@@ -5,6 +5,7 @@
 
 mod ask;
 mod cluster;
+mod crew;
 mod expect;
 mod field;
 mod finish;
@@ -29,22 +30,20 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
 pub use self::cluster::Against;
 use self::cluster::Cluster;
+use self::crew::Crew;
 use self::field::Field;
 use self::meters::Meters;
 pub use self::needs::Host;
 use self::progress::Progress;
-use self::stage::Played;
 pub use self::stop::Stop;
 use crate::experiment::checks::Expectation;
 use crate::experiment::probe::Question;
-use crate::experiment::{Experiment, Plan, plan};
+use crate::experiment::{Experiment, plan};
 use crate::fault::Faults;
 use crate::history::Begin;
-use crate::load::{Clock, Journal, Live, LoadSpec, LoadSummary, Names, Writing};
+use crate::load::{Clock, Journal, LoadSpec, Names};
 use crate::report::RunReport;
 use crate::verdict::Verdict;
 
@@ -281,129 +280,4 @@ fn metrics(experiment: &Experiment) -> BTreeSet<String> {
         _ => None,
     });
     probes.chain(expected).collect()
-}
-
-type Task<T> = tokio::task::JoinHandle<T>;
-
-/// Everything that runs beside the method.
-struct Crew {
-    stop_load: watch::Sender<bool>,
-    stop_all: watch::Sender<bool>,
-    load: Task<Result<LoadSummary, crate::load::LoadError>>,
-    owners: Task<Result<u64, crate::load::LoadError>>,
-    tail: Task<std::io::Result<()>>,
-    meters: Task<()>,
-}
-
-/// What is left when all of it has ended.
-struct Ended {
-    told: field::Told,
-    field: Field,
-    broke: Option<String>,
-}
-
-impl Crew {
-    fn start(
-        field: &Arc<Field>,
-        journal: &Journal,
-        spec: &LoadSpec,
-        seed: u64,
-        history: PathBuf,
-    ) -> Crew {
-        let (stop_load, load_stopped) = watch::channel(false);
-        let (stop_all, stopped) = watch::channel(false);
-        let tail = tokio::spawn(tail::follow(history, field.tally.clone(), stopped.clone()));
-        let meters =
-            tokio::spawn(field.meters.clone().watch(field.cluster.clone(), stopped.clone()));
-        let (urls, lines) = (field.cluster.urls.clone(), journal.clone());
-        let owners =
-            tokio::spawn(async move { crate::load::watch_owners(&urls, &lines, stopped).await });
-        let (urls, journal) = (field.cluster.urls.clone(), journal.clone());
-        let (spec, live) = (spec.clone(), Arc::new(Live::new()));
-        let load = tokio::spawn(async move {
-            crate::load::run(&spec, seed, &urls, &journal, &live, load_stopped).await
-        });
-        Crew { stop_load, stop_all, load, owners, tail, meters }
-    }
-
-    /// Plays the stage. Where the suite itself breaks, why; faults are undone in any case.
-    async fn play(
-        &self,
-        field: &Arc<Field>,
-        planned: Plan,
-        stop: &Stop,
-    ) -> (Played, Option<String>) {
-        let (tell, aborted) = watch::channel(None);
-        let (rest, resting) = watch::channel(false);
-        let guard = tokio::spawn(guard::watch(field.clone(), tell, resting));
-        let stage = tokio::spawn(stage::play(field.clone(), planned, stop.clone(), aborted)).await;
-        rest.send_replace(true);
-        let guarded = guard.await;
-        for (number, undone) in field.faults.undo_all().await {
-            if let Err(error) = undone {
-                field.note(format!("fault {number} was not undone: {error}"));
-            }
-        }
-        let broke = guarded.err().map(|error| format!("the suite broke: {error}"));
-        match stage {
-            Ok(played) => (played, broke),
-            Err(error) => (Played::default(), Some(format!("the suite broke: {error}"))),
-        }
-    }
-
-    /// Ends the load and everything that looked at it, and waits until the history is whole.
-    async fn end(
-        self,
-        field: Arc<Field>,
-        writing: Writing,
-        broke: Option<String>,
-    ) -> (LoadSummary, Ended) {
-        let mut broken: Vec<String> = broke.into_iter().collect();
-        field.progress.phase("load ends", None);
-        self.stop_load.send_replace(true);
-        let summary = match self.load.await {
-            Ok(Ok(summary)) => summary,
-            Ok(Err(error)) => {
-                broken.push(format!("the load ended by itself: {error}"));
-                LoadSummary::default()
-            }
-            Err(error) => {
-                broken.push(format!("the load broke: {error}"));
-                LoadSummary::default()
-            }
-        };
-        self.stop_all.send_replace(true);
-        match self.owners.await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => broken.push(format!("owners were not watched: {error}")),
-            Err(error) => broken.push(format!("owners were not watched: {error}")),
-        }
-        if let Err(error) = self.meters.await {
-            broken.push(format!("metrics were not watched: {error}"));
-        }
-        match self.tail.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => broken.push(format!("the history was not read: {error}")),
-            Err(error) => broken.push(format!("the history was not read: {error}")),
-        }
-        // Nobody else has it any more: tasks that were cut off have been waited for.
-        let mut field = field;
-        let mut field = loop {
-            match Arc::try_unwrap(field) {
-                Ok(field) => break field,
-                Err(still) => {
-                    field = still;
-                    tokio::time::sleep(POLL).await;
-                }
-            }
-        };
-        let told = std::mem::take(&mut *field.told());
-        field.journal = None;
-        match writing.finish().await {
-            Ok(lines) => tracing::debug!("{lines} lines of history"),
-            Err(error) => broken.push(format!("the history was not written: {error}")),
-        }
-        let broke = (!broken.is_empty()).then(|| broken.join("; "));
-        (summary, Ended { told, field, broke })
-    }
 }
