@@ -1,8 +1,11 @@
 //! PostgreSQL that stops, stands still, or ends its connections.
 
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::error::{FaultError, FaultResult};
 use super::family::{At, Doing, Family, Order, Prepared};
@@ -12,7 +15,8 @@ use super::{process, system};
 use crate::experiment::fault::Fault;
 use crate::lab::{Lab, ProcessId};
 
-const NAME: &str = "db";
+pub const NAME: &str = "db";
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub struct Postgres;
 
@@ -83,6 +87,31 @@ async fn pause(at: &At) -> FaultResult<()> {
     Ok(())
 }
 
+/// Whether PostgreSQL lets people in. Its own file says so, too, while it is about to end over a failure, so that it is
+/// asked: it wants a password from whoever may come in, and says to others why they may not.
+///
+/// # Errors
+/// On loopback: there is no port left for a proxy.
+pub async fn answers(lab: &Lab) -> FaultResult<bool> {
+    let url = lab.database()?;
+    let address = url.split_once('@').and_then(|(_, rest)| rest.split_once('/'));
+    let address = address.map(|(address, _)| address.to_owned()).unwrap_or_default();
+    let asked = async {
+        let mut stream = TcpStream::connect(&address).await?;
+        stream.write_all(&hello("kiki", "postgres")).await?;
+        stream.read_u8().await
+    };
+    let answer = tokio::time::timeout(PATIENCE, asked).await;
+    Ok(matches!(answer, Ok(Ok(b'R'))))
+}
+
+/// The first message of a client: its length, the version 3.0 of the protocol, and who comes.
+fn hello(user: &str, database: &str) -> Vec<u8> {
+    let names = format!("user\0{user}\0database\0{database}\0\0");
+    let length = u32::try_from(names.len() + 8).unwrap_or_default();
+    [&length.to_be_bytes()[..], &[0, 3, 0, 0], names.as_bytes()].concat()
+}
+
 /// As `pg_terminate_backend` does it. It asks nobody for a connection, so that it is done whatever else is wrong.
 fn end_connections(at: &At) -> FaultResult<u64> {
     let kind = at.site.order.fault.kind();
@@ -113,7 +142,7 @@ fn client(title: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::client;
+    use super::{client, hello};
 
     #[test]
     fn only_processes_that_serve_somebody_have_a_client() {
@@ -123,5 +152,11 @@ mod tests {
         for other in ["postgres: checkpointer ", "postgres: walwriter", "sh -c a(1)", ""] {
             assert_eq!(client(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_client_says_who_it_is() {
+        let said = hello("a", "b");
+        assert_eq!(said, b"\0\0\0\x1b\0\x03\0\0user\0a\0database\0b\0\0");
     }
 }

@@ -1,6 +1,6 @@
 //! Processes that end, or stand still.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -8,7 +8,7 @@ use super::error::{FaultError, FaultResult};
 use super::family::{At, Doing, Family, Order, Prepared};
 use super::left::{Left, Undoing};
 use super::repeat::Repeat;
-use super::system;
+use super::{postgres, system};
 use crate::experiment::fault::Fault;
 use crate::experiment::pick::Process;
 use crate::experiment::strikes::Struck;
@@ -16,6 +16,11 @@ use crate::lab::{Lab, ProcessId};
 
 /// A signal is heard at once, but for who waits for a disk.
 const HEARD: Duration = Duration::from_secs(5);
+/// Longest time until what was ended serves again.
+const SERVES: Duration = Duration::from_secs(90);
+/// One that ends so often when it is started is not well.
+const STARTS: u32 = 3;
+const LOOK: Duration = Duration::from_millis(100);
 /// Who is HAProxy.
 const BALANCER: &str = "lb";
 
@@ -177,12 +182,30 @@ pub async fn start(name: &str, on: &Undoing<'_>) -> FaultResult<()> {
 
 /// One that runs may be about to end, as PostgreSQL that cannot recover: then it is started after all.
 async fn serve(lab: &Lab, name: &str) -> FaultResult<()> {
-    if lab.processes().is_alive(name) {
-        match lab.wait_ready(name).await {
-            Ok(()) => return Ok(()),
-            Err(error) if lab.processes().is_alive(name) => return Err(error.into()),
+    let deadline = Instant::now() + SERVES;
+    let mut starts = 0;
+    loop {
+        let ready = match lab.processes().is_alive(name) {
+            true => lab.wait_ready(name).await,
+            false => {
+                starts += 1;
+                lab.restart(name).await
+            }
+        };
+        match ready {
+            Ok(()) if name != postgres::NAME || postgres::answers(lab).await? => return Ok(()),
+            Err(error) if lab.processes().is_alive(name) || starts >= STARTS => {
+                return Err(error.into());
+            }
+            Ok(()) => {}
             Err(error) => tracing::info!("{name} is started again: {error}"),
         }
+        if Instant::now() > deadline {
+            return Err(FaultError::Bad(format!(
+                "{name} does not serve within {} s",
+                SERVES.as_secs()
+            )));
+        }
+        tokio::time::sleep(LOOK).await;
     }
-    Ok(lab.restart(name).await?)
 }
