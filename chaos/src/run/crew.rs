@@ -18,6 +18,7 @@ type Task<T> = tokio::task::JoinHandle<T>;
 pub struct Crew {
     stop_load: watch::Sender<bool>,
     stop_all: watch::Sender<bool>,
+    stop_tail: watch::Sender<bool>,
     load: Task<Result<LoadSummary, crate::load::LoadError>>,
     owners: Task<Result<u64, crate::load::LoadError>>,
     tail: Task<std::io::Result<()>>,
@@ -41,7 +42,8 @@ impl Crew {
     ) -> Crew {
         let (stop_load, load_stopped) = watch::channel(false);
         let (stop_all, stopped) = watch::channel(false);
-        let tail = tokio::spawn(tail::follow(history, field.tally.clone(), stopped.clone()));
+        let (stop_tail, tail_stopped) = watch::channel(false);
+        let tail = tokio::spawn(tail::follow(history, field.tally.clone(), tail_stopped));
         let meters =
             tokio::spawn(field.meters.clone().watch(field.cluster.clone(), stopped.clone()));
         let (urls, lines) = (field.cluster.urls.clone(), journal.clone());
@@ -52,7 +54,7 @@ impl Crew {
         let load = tokio::spawn(async move {
             crate::load::run(&spec, seed, &urls, &journal, &live, load_stopped).await
         });
-        Crew { stop_load, stop_all, load, owners, tail, meters }
+        Crew { stop_load, stop_all, stop_tail, load, owners, tail, meters }
     }
 
     /// Plays the stage. Where the suite itself breaks, why; faults are undone in any case.
@@ -110,11 +112,6 @@ impl Crew {
         if let Err(error) = self.meters.await {
             broken.push(format!("metrics were not watched: {error}"));
         }
-        match self.tail.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => broken.push(format!("the history was not read: {error}")),
-            Err(error) => broken.push(format!("the history was not read: {error}")),
-        }
         // Nobody else has it any more: tasks that were cut off have been waited for.
         let mut field = field;
         let mut field = loop {
@@ -131,6 +128,13 @@ impl Crew {
         match writing.finish().await {
             Ok(lines) => tracing::debug!("{lines} lines of history"),
             Err(error) => broken.push(format!("the history was not written: {error}")),
+        }
+        // Only now every line is in the file.
+        self.stop_tail.send_replace(true);
+        match self.tail.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => broken.push(format!("the history was not read: {error}")),
+            Err(error) => broken.push(format!("the history was not read: {error}")),
         }
         let broke = (!broken.is_empty()).then(|| broken.join("; "));
         (summary, Ended { told, field, broke })

@@ -47,13 +47,35 @@ async fn one(
         LedgerQuery::Sums => (budget != spent + held + remaining).then(|| {
             format!("{campaign}: {budget} is not {spent} + {held} + {remaining} (micros)")
         }),
-        // Refunds and caps that were lowered may leave less than nothing; what is granted counts.
-        LedgerQuery::Overspent => {
-            (spent + held > budget).then(|| format!("{campaign}: {spent} + {held} of {budget}"))
+        // What was spent elsewhere may exceed a budget: only what was granted here must not.
+        LedgerQuery::Overspent if spent + held > budget => {
+            let settled = settled(field, base, account, campaign).await?;
+            (settled + held > budget)
+                .then(|| format!("{campaign}: {settled} + {held} of {budget} (micros)"))
         }
+        LedgerQuery::Overspent => None,
         LedgerQuery::Dense => dense(field, base, account, campaign).await?,
     };
     Ok(wrong)
+}
+
+/// What holds have settled, in micros.
+async fn settled(field: &Field, base: &str, account: &str, campaign: &str) -> Result<i64, String> {
+    let (mut cursor, mut sum) = (0, 0);
+    loop {
+        let path = format!("/api/v1/budget/{campaign}/ledger?limit={PAGE}&cursor={cursor}");
+        let page = field.cluster.json(base, &Request::get(path).of(account)).await?;
+        for row in page.get("rows").and_then(Value::as_array).into_iter().flatten() {
+            if row.get("kind").and_then(Value::as_str) == Some("settle") {
+                let amount = row.get("amount").and_then(Value::as_f64).unwrap_or_default();
+                sum += (amount * 1e6).round() as i64;
+            }
+        }
+        match page.get("next_cursor").and_then(Value::as_i64) {
+            Some(next) if next > cursor => cursor = next,
+            Some(_) | None => return Ok(sum),
+        }
+    }
 }
 
 async fn dense(
