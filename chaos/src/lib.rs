@@ -2,12 +2,14 @@
 //! user could use: HTTP, gRPC, the admin API, processes and the network; never the platform's own code.
 #![forbid(unsafe_code)]
 
+pub mod check;
+pub mod cli;
 pub mod experiment;
 pub mod fault;
-pub mod check;
 pub mod history;
 pub mod lab;
-pub mod probe;
 pub mod load;
+pub mod probe;
 pub mod report;
+pub mod run;
 pub mod verdict;

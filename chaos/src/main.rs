@@ -1,4 +1,8 @@
 //! `kiki-chaos`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kiki_chaos::cli::main()
+}

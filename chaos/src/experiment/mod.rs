@@ -22,7 +22,7 @@ mod shape;
 pub mod step;
 pub mod strikes;
 pub mod target;
-mod text;
+pub mod text;
 pub mod timeline;
 mod tree;
 pub mod units;

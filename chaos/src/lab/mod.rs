@@ -51,6 +51,8 @@ pub struct LabSpec {
     pub leases: String,
     /// Keys of the nodes' configuration with their values, as `kiki node --set` takes them.
     pub settings: BTreeMap<String, String>,
+    /// Variables in the environment of the nodes.
+    pub environment: BTreeMap<String, String>,
     /// The program `kiki`.
     pub binary: PathBuf,
     /// The run's folder.
@@ -70,6 +72,7 @@ impl LabSpec {
             nodes,
             leases: "default".to_owned(),
             settings: BTreeMap::new(),
+            environment: BTreeMap::new(),
             binary,
             folder,
             seed: 0,

@@ -206,7 +206,9 @@ async fn make(
             Some(library) => Some(Clock::new(library.clone(), own.join("clock"))?),
             None => None,
         };
-        let started = node::spec(&told, &binary, &own, &log(&host), &spec.settings, clock)?;
+        let mut started = node::spec(&told, &binary, &own, &log(&host), &spec.settings, clock)?;
+        let environment = spec.environment.iter();
+        started.env.extend(environment.map(|(name, value)| (name.clone(), value.into())));
         let urls = Urls::new(reach_all(&network, HostName::Suite, host, &ports)?);
         let at = reach_all(&network, HostName::Balancer, host, &ports)?;
         let one = Node { name: host.to_string(), host, urls, data_dir };

@@ -17,6 +17,8 @@ pub struct Desk {
     pub http: Http,
     pub journal: Journal,
     pub live: Arc<Live>,
+    /// As in [`super::Urls::spread`].
+    pub spread: bool,
 }
 
 /// What a client was told.
@@ -88,6 +90,15 @@ impl Desk {
         Ok(Told { outcome, body: told.map(|reply| reply.body).unwrap_or_default() })
     }
 
+    /// The address that a client begins with.
+    pub fn first<'a>(&self, client: u32, addresses: &'a [String]) -> &'a str {
+        addresses.get(self.own(client, addresses)).map_or("", String::as_str)
+    }
+
+    fn own(&self, client: u32, addresses: &[String]) -> usize {
+        if self.spread { client as usize % addresses.len().max(1) } else { 0 }
+    }
+
     /// Sends it, and again under the same key while nobody knows what became of it. Each try is an operation of its
     /// own in the history.
     ///
@@ -101,7 +112,11 @@ impl Desk {
         request: &Request,
         again: &Again,
     ) -> Result<Told, Closed> {
-        let address = |n: usize| addresses.get(n).map_or("", String::as_str);
+        let own = self.own(client, addresses);
+        let address = |n: usize| {
+            let at = (own + n) % addresses.len().max(1);
+            addresses.get(at).map_or("", String::as_str)
+        };
         let mut told = self.call(client, address(0), op.clone(), request).await?;
         for (n, (wait, elsewhere)) in again.tries.iter().enumerate() {
             if !again.wants(&told.outcome) {

@@ -44,15 +44,16 @@ pub async fn prepare(spec: &LoadSpec, urls: &Urls) -> Result<Vec<Budget>, LoadEr
             decimal::text(spec.window_cap)
         );
         made(&http, shield, &Request::post("/api/v1/accounts").json(body), &[200, 201]).await?;
-        for campaign in &account.campaigns {
+        for (campaign, number) in account.campaigns.iter().zip(0..) {
+            let cap = spec.cap(number);
             let body = format!(
                 r#"{{"campaign_id":"{campaign}","budget":{},"currency":"{}","account":"{}"}}"#,
-                decimal::text(spec.budget_cap),
+                decimal::text(cap),
                 spec.currency,
                 account.name
             );
             made(&http, shield, &Request::post("/api/v1/allocate").json(body), &[200, 201]).await?;
-            budgets.push(budget(account, campaign, spec, spec.budget_cap));
+            budgets.push(budget(account, campaign, spec, cap));
         }
         for campaign in &account.bidding {
             bidder(&http, flow, spec, account, campaign).await?;

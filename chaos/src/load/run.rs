@@ -52,7 +52,7 @@ pub async fn run(
         return Err(LoadError::Faults(faults));
     }
     let http = Http::new(urls, spec.connect_timeout, spec.timeout)?;
-    let desk = Desk { http, journal: journal.clone(), live: Arc::clone(live) };
+    let desk = Desk { http, journal: journal.clone(), live: Arc::clone(live), spread: urls.spread };
     let common = Arc::new(Common::new(spec.clone(), urls.clone(), desk));
     let paced = Paced { seed, until: Instant::now() + spec.duration, stop, live: Arc::clone(live) };
     let from = live.seconds();

@@ -46,6 +46,9 @@ pub struct LoadSpec {
     pub currency: String,
     /// Budget of each campaign.
     pub budget_cap: Micros,
+    /// Which part of each account's campaigns has little, the last of them, and how much: what they have is fought for.
+    pub tight: f64,
+    pub tight_cap: Micros,
     /// Budget of each campaign that bids.
     pub bidding_cap: Micros,
     /// Cap of each account's window; its length is the platform's (`shield.window_seconds`).
@@ -81,6 +84,12 @@ pub struct LoadSpec {
     pub personal: f64,
     /// Persons of each account. Each belongs to a few clients alone.
     pub persons: u32,
+    /// Of what customers do: grants and revocations; the rest are questions.
+    pub grant: f64,
+    pub revoke: f64,
+    /// Of looks by operators: at the cluster, and at forecasts where SyncValue is known; the rest are at budgets.
+    pub look_cluster: f64,
+    pub look_forecast: f64,
     /// Of admin operations: budgets that are set, and pauses (each followed by its resume).
     pub set_cap: f64,
     pub pause: f64,
@@ -109,6 +118,8 @@ impl Default for LoadSpec {
             zipf: 1.0,
             currency: "USD".to_owned(),
             budget_cap: 2_000_000_000,
+            tight: 0.0,
+            tight_cap: 500_000_000,
             bidding_cap: 500_000_000,
             window_cap: 20_000_000_000,
             window: Duration::from_secs(60),
@@ -128,6 +139,10 @@ impl Default for LoadSpec {
             lost_notice: 0.05,
             personal: 0.3,
             persons: 6,
+            grant: 0.3,
+            revoke: 0.2,
+            look_cluster: 0.25,
+            look_forecast: 0.25,
             set_cap: 0.1,
             pause: 0.05,
             outstanding: 256,
@@ -146,6 +161,16 @@ impl LoadSpec {
             Kind::Exchange => self.exchange,
             Kind::Customer => self.customer,
             Kind::Admin => self.admin,
+        }
+    }
+
+    /// The budget of an account's campaign, by its number from 0.
+    pub fn cap(&self, campaign: u32) -> Micros {
+        let tight = (f64::from(self.campaigns) * self.tight).round() as u32;
+        if campaign + tight >= self.campaigns && tight > 0 {
+            self.tight_cap
+        } else {
+            self.budget_cap
         }
     }
 
@@ -198,6 +223,8 @@ impl LoadSpec {
             ("release + expire", self.release + self.expire),
             ("settle_all", self.settle_all),
             ("refund", self.refund),
+            ("tight", self.tight),
+            ("grant + revoke", self.grant + self.revoke),
             ("duplicate", self.duplicate),
             ("elsewhere", self.elsewhere),
             ("win", self.win),
@@ -205,6 +232,7 @@ impl LoadSpec {
             ("lost_notice", self.lost_notice),
             ("late_notice + lost_notice", self.late_notice + self.lost_notice),
             ("personal", self.personal),
+            ("look_cluster + look_forecast", self.look_cluster + self.look_forecast),
             ("set_cap", self.set_cap),
             ("pause", self.pause),
             ("set_cap + pause", self.set_cap + self.pause),
@@ -217,6 +245,7 @@ impl LoadSpec {
         want((0.0..=4.0).contains(&self.zipf), format!("zipf: {} is not 0 to 4", self.zipf));
         for (name, value) in [
             ("budget_cap", self.budget_cap),
+            ("tight_cap", self.tight_cap),
             ("bidding_cap", self.bidding_cap),
             ("window_cap", self.window_cap),
             ("amount_min", self.amount_min),

@@ -11,6 +11,8 @@ pub struct Urls {
     pub value: Vec<String>,
     /// The admin API, the same.
     pub admin: Vec<String>,
+    /// Clients begin with different ones of these addresses, each with its own; otherwise all with the first.
+    pub spread: bool,
     /// Each node's own admin API, by the node's name.
     pub nodes: Vec<(String, String)>,
     /// Sent as `Authorization: Bearer`, where the platform asks for a key.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::series::{OwnerChange, Second};
 use crate::load::LoadSummary;
-use crate::verdict::{Checked, Invariant, Verdict};
+use crate::verdict::{Checked, Verdict};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {

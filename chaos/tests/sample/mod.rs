@@ -194,6 +194,7 @@ pub fn run(sample: Sample) -> RunReport {
             violations_total: violations.len() as u64,
             violations,
             took_ms: 900,
+            ..Checked::default()
         },
         recovery_ms: faults.iter().filter_map(|f| f.ended_s).map(|_| quarters(rng.random_range(600.0..3_000.0))).collect(),
         notes: vec!["no right to set the clock here: clock_jump was done by a library in front of the process".to_owned()],

@@ -44,15 +44,19 @@ impl Play for Admin {
         let (common, spec) = (&self.0, &self.0.spec);
         let (account, campaign) = common.campaign(stream);
         let (what, look) = (stream.part(), stream.part());
-        let tenth = spec.budget_cap / 10;
-        let cap = stream.amount((spec.budget_cap - tenth).max(1), spec.budget_cap + tenth);
+        let of = |(a, c): &(Box<str>, Box<str>)| (a, c) == (&account, &campaign);
+        let place = common.campaigns.iter().position(of).unwrap_or_default();
+        let cap = spec.cap(place as u32 / spec.accounts.max(1));
+        let cap = stream.amount((cap - cap / 10).max(1), cap + cap / 10);
         let (paused, again) = (stream.within(spec.think_max), common.again(stream));
         let resuming = Again::draw(stream, RESUMES, spec.elsewhere).owed();
         let what = match what {
             what if what < spec.set_cap => What::SetCap(cap, again),
             what if what < spec.set_cap + spec.pause => What::Pause(paused, resuming),
-            _ if look < 0.25 => What::Cluster,
-            _ if look < 0.5 && !common.urls.value.is_empty() => What::Predict,
+            _ if look < spec.look_cluster => What::Cluster,
+            _ if look < spec.look_cluster + spec.look_forecast && !common.urls.value.is_empty() => {
+                What::Predict
+            }
             _ => What::Read,
         };
         Plan { account, campaign, key: common.key(Kind::Admin, client, n, ""), what }
@@ -61,7 +65,7 @@ impl Play for Admin {
     async fn play(self: Arc<Self>, client: u32, plan: Plan) -> Result<(), Closed> {
         let (desk, urls, client) = (&self.0.desk, &self.0.urls, number(Kind::Admin, client));
         let Plan { account, campaign, key, what } = plan;
-        let shield = urls.shield.first().map_or("", String::as_str);
+        let shield = desk.first(client, &urls.shield);
         let order = |word: &str, key: &str| {
             Request::post(format!("/api/v1/allocations/{campaign}/{word}")).of(&account).key(key)
         };
@@ -73,14 +77,14 @@ impl Play for Admin {
             What::Cluster => {
                 let path = "/api/admin/cluster";
                 let op = Op::Call { method: "GET".into(), path: path.into() };
-                let admin = urls.admin.first().map_or("", String::as_str);
+                let admin = desk.first(client, &urls.admin);
                 desk.call(client, admin, op, &Request::get(path.to_owned())).await?;
             }
             What::Predict => {
                 let path = "/api/v1/ltv/predict";
                 let body = format!(r#"{{"customer_id":"{campaign}","account":"{account}"}}"#);
                 let op = Op::Call { method: "POST".into(), path: path.into() };
-                let value = urls.value.first().map_or("", String::as_str);
+                let value = desk.first(client, &urls.value);
                 desk.call(client, value, op, &Request::post(path).json(body)).await?;
             }
             What::SetCap(cap, again) => {

@@ -12,10 +12,6 @@ use crate::load::kind::Kind;
 use crate::load::names::CONSENTS;
 use crate::load::random::Stream;
 
-/// Parts of what customers do; the rest are questions.
-const GRANTS: f64 = 0.3;
-const REVOKES: f64 = 0.2;
-
 pub struct Customers(pub Arc<Common>);
 
 #[derive(Clone, Debug)]
@@ -50,10 +46,10 @@ impl Play for Customers {
         );
         let consent = consent.into();
         let (op, request) = match what {
-            what if what < GRANTS => {
+            what if what < common.spec.grant => {
                 (Op::Grant { account, person, consent }, Request::post("/consent/grant").json(body))
             }
-            what if what < GRANTS + REVOKES => (
+            what if what < common.spec.grant + common.spec.revoke => (
                 Op::Revoke { account, person, consent },
                 Request::post("/consent/revoke").json(body),
             ),

@@ -71,7 +71,7 @@ impl Play for Exchanges {
         let body = bids::request(&id, &domain, FLOOR, person.as_deref(), currency);
         let request = Request::post("/openrtb2/bid").json(body);
         let op = Op::Bid { account: account.clone(), request: id.clone(), person };
-        let address = addresses.first().map_or("", String::as_str);
+        let address = desk.first(client, addresses);
         // An auction is over when its time is: nobody asks twice.
         let told = desk.call(client, address, op, &request).await?;
         let Some(bid) = told.done().and_then(|_| bids::bid(&id, &told.body).ok()) else {
