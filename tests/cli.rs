@@ -1,7 +1,12 @@
 //! The command line as a user meets it.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 fn kiki(folder: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kiki"));
@@ -159,17 +164,52 @@ fn a_certificate_that_is_missing_is_told_at_once_and_the_database_is_not_asked()
     database.set_nonblocking(true).expect("set");
     let address = database.local_addr().expect("an address");
     let offset = rand::random_range(2_000..12_000_u16).to_string();
-    let url = format!("store.database_url=postgres://kiki:secret@{address}/kiki");
+    let url = format!("postgres://kiki:secret@{address}/kiki");
     let file = |name: &str| format!("cluster.{name}_file={name}.pem");
     let (ca, cert, key) = (file("ca"), file("cert"), file("key"));
-    let node = ["node", "--port-offset", &offset, "--set", "cluster.node=node-1", "--set", &url];
+    let node = ["node", "--port-offset", &offset, "--set", "cluster.node=node-1"];
     let files = ["--set", &ca, "--set", &cert, "--set", &key];
     let began = std::time::Instant::now();
-    let output = kiki(folder.path(), &[&node[..], &files[..]].concat());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiki"));
+    command.args([&node[..], &files[..]].concat()).current_dir(folder.path());
+    let output = command.env_clear().env("KIKI_STORE_DATABASE_URL", &url).output();
+    let output = output.expect("kiki runs");
     let (said, took) = (text(&output.stderr), began.elapsed());
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert!(said.contains("cluster: ") && said.contains(".pem: "), "{said}");
     assert!(took < std::time::Duration::from_secs(1), "{took:?}");
     let asked = database.accept().map(drop).map_err(|error| error.kind());
     assert_eq!(asked, Err(std::io::ErrorKind::WouldBlock), "the database was asked");
+}
+
+fn is_ready(port: u16) -> bool {
+    let ask = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map(|_| answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+#[test]
+fn a_node_serves_and_ends_in_order_where_nobody_reads_what_it_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let offset = rand::random_range(2_000..12_000_u16);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiki"));
+    command.args(["up", "--port-offset", &offset.to_string()]).current_dir(folder.path());
+    command.env_clear().env("LOG_LEVEL", "debug");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut node = command.spawn().expect("kiki runs");
+    drop((node.stdout.take(), node.stderr.take()));
+    let began = Instant::now();
+    while !is_ready(8_081 + offset) {
+        let ended = node.try_wait().expect("asked");
+        assert_eq!(ended, None, "it has ended before it was ready");
+        assert!(began.elapsed() < Duration::from_secs(30), "it is not ready");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    kill_process(Pid::from_child(&node), Signal::TERM).expect("told");
+    assert_eq!(node.wait().expect("its end").code(), Some(0));
 }

@@ -104,7 +104,7 @@ async fn a_campaign_that_is_bid_for_at_every_node_is_spent_whole_and_not_above()
         callers.spawn(async move {
             for n in 0..80 {
                 let at = &lab.nodes[caller % 3];
-                let Ok(hold) = authorise(at, "hot", 0.5, &format!("{caller}-{n}")).await else {
+                let Ok(hold) = authorise(at, "hot", 0.5, "").await else {
                     continue;
                 };
                 if hold["approved"] != json!(true) {
@@ -209,7 +209,7 @@ async fn an_owner_that_stood_still_is_replaced_and_writes_nothing_when_it_wakes(
     let mut granted = 0.0;
     for n in 0..200 {
         let at = &lab.nodes[n % 2];
-        if let Ok(hold) = authorise(at, &campaign, 1.0, &format!("after-{n}")).await
+        if let Ok(hold) = authorise(at, &campaign, 1.0, "").await
             && hold["approved"] == json!(true)
         {
             let (status, answer) = settle(at, &hold, 1.0, true).await;

@@ -124,8 +124,8 @@ async fn every_port_speaks_tls_and_new_certificates_are_taken_while_it_runs() {
 
     let metrics = client.get(https(&server, 8080, "/metrics")).send().await.expect("an answer");
     let metrics = metrics.text().await.expect("a body");
-    let left =
-        metrics.lines().find_map(|line| line.strip_prefix("kiki_tls_certificate_expiry_seconds "));
+    let metric = "kiki_tls_certificate_expiry_seconds{of=\"services\"} ";
+    let left = metrics.lines().find_map(|line| line.strip_prefix(metric));
     let days = left.expect("the metric").parse::<f64>().expect("a number") / 86_400.0;
     assert!((88.0..=90.0).contains(&days), "{days}");
 

@@ -68,6 +68,7 @@ pub struct ForwardLayer {
     listener: Listener,
     places: Arc<Semaphore>,
     room: Room,
+    copies: Room,
     /// Bytes of a body that is kept.
     body_max: usize,
 }
@@ -86,8 +87,9 @@ impl ForwardLayer {
             placement.links().answer(kind, Arc::new(answer));
         }
         let places = Arc::new(Semaphore::new(AWAY_MAX));
-        let (placement, room) = (Arc::clone(placement), Room::of_process());
-        ForwardLayer { placement, listener, places, room, body_max: KEPT_MAX }
+        let (room, copies) = (Room::of_process(), Room::of_copies());
+        let placement = Arc::clone(placement);
+        ForwardLayer { placement, listener, places, room, copies, body_max: KEPT_MAX }
     }
 
     /// The same around handlers that take no larger body: of one that they would refuse nothing is kept.
@@ -239,12 +241,17 @@ impl ForwardLayer {
         let (answer, wanted) = here(&mut inner, request).await;
         match (wanted, why) {
             (Some(_), Why::NoRoom) => away("too many requests are kept for other nodes"),
-            // No handler would have taken it.
-            (Some(_), Why::Large) if self.body_max < KEPT_MAX => {
-                Problem::new(Code::BodyTooLarge, "the body is larger than it may be")
-                    .into_response()
+            (Some(_), Why::Large) => {
+                let what = match self.body_max < KEPT_MAX {
+                    // No handler would have taken it.
+                    true => "the body is larger than it may be",
+                    false => {
+                        "another node owns this, and so large a body is not passed on: ask that node"
+                    }
+                };
+                Problem::new(Code::BodyTooLarge, what).into_response()
             }
-            _ => answer,
+            (None, _) => answer,
         }
     }
 
@@ -304,8 +311,9 @@ impl ForwardLayer {
                 ends_at_us: who.ends_at_us,
             },
         };
-        // It is copied on its way. Without room it waits, as where too many questions are open.
-        let _copied = self.room.take(kept.body.len()).ok_or(LinkError::Full)?;
+        // It is copied on its way. Copies have room of their own: else bodies that wait to be sent could take all of it,
+        // and none would go. Without room it waits, as where too many questions are open.
+        let _copied = self.copies.take(kept.body.len()).ok_or(LinkError::Full)?;
         let body = joined(&head, &kept.body)?;
         let answer = self.placement.links().ask(node, kind, body, left).await?;
         let (Answered { status, headers }, body) =
@@ -355,18 +363,19 @@ async fn answer(routes: Router, body: Vec<u8>) -> Result<Vec<u8>, LinkError> {
     let mut routes = routes;
     let (answer, wanted) = Call::of(Arc::new(who)).scope(here(&mut routes, request)).await;
     let (parts, body) = answer.into_parts();
-    let mut headers = listed(&parts.headers);
+    let headers = listed(&parts.headers);
     if wanted.is_some() {
         let moved = Answered { status: 503, headers: vec![(MOVED.to_string(), b"1".to_vec())] };
         return joined(&moved, &[]);
     }
     let body = http_body_util::Limited::new(body, ANSWER_MAX).collect().await;
     let Ok(body) = body else {
-        headers.clear();
-        return joined(
-            &Answered { status: 502, headers },
-            b"the answer is too large to be passed on",
-        );
+        let what =
+            "it is done, and its answer is too large to be passed on: ask the node that owns it";
+        let (parts, body) = Problem::new(Code::Unanswered, what).into_response().into_parts();
+        let told = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let head = Answered { status: parts.status.as_u16(), headers: listed(&parts.headers) };
+        return joined(&head, &told);
     };
     joined(&Answered { status: parts.status.as_u16(), headers }, &body.to_bytes())
 }

@@ -1,4 +1,5 @@
-//! The server's certificates while it runs: loaded, taken anew, and watched for their end.
+//! The server's certificates while it runs: loaded, taken anew, and watched for their end. Those of links between nodes are
+//! loaded and taken anew where the links are, and watched here.
 
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::actors::cluster::Links;
 use crate::api::tls::{ClientAuth, Tls, TlsError, TlsTerms, watch_files};
 use crate::clock;
 use crate::config::Server;
@@ -52,7 +54,7 @@ impl Certificates {
         self.health.clone()
     }
 
-    /// Takes the files anew when they change or SIGHUP comes, and watches their end. Without TLS,
+    /// Takes the files anew when they change or SIGHUP comes, and watches their end and that of links. Without TLS,
     /// SIGHUP does nothing, and does not end the process.
     ///
     /// # Errors
@@ -61,6 +63,7 @@ impl Certificates {
         &self,
         tasks: &mut JoinSet<()>,
         stop: &watch::Receiver<bool>,
+        links: &Links,
     ) -> std::io::Result<()> {
         let mut hangups = signal(SignalKind::hangup())?;
         let all: Vec<Tls> = match (&self.services, &self.health) {
@@ -71,8 +74,11 @@ impl Certificates {
             tasks.spawn(watch_files(tls.clone(), stop.clone()));
         }
         if let Some(tls) = self.services.clone() {
-            tasks.spawn(watch_end(tls, stop.clone()));
+            let ends_us = move || Some(tls.expires_us());
+            tasks.spawn(watch_end("services", ends_us, stop.clone()));
         }
+        let links = links.clone();
+        tasks.spawn(watch_end("links", move || links.certificate_ends_us(), stop.clone()));
         let mut stop = stop.clone();
         tasks.spawn(async move {
             loop {
@@ -88,21 +94,24 @@ impl Certificates {
     }
 }
 
-/// Shows how long the certificate is still good, and complains when that is short.
-async fn watch_end(tls: Tls, mut stop: watch::Receiver<bool>) {
-    let gauge = metrics::gauge!(TLS_CERTIFICATE_EXPIRY);
+/// Shows how long a certificate is still good, and complains when that is short; ends where there is none.
+async fn watch_end(
+    of: &'static str,
+    ends_us: impl Fn() -> Option<i64>,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut told_us = None;
-    loop {
+    while let Some(ends_us) = ends_us() {
         let now = clock::wall_us();
-        let left = tls.expires_us().saturating_sub(now);
-        gauge.set((left / 1_000_000) as f64);
+        let left = ends_us.saturating_sub(now);
+        metrics::gauge!(TLS_CERTIFICATE_EXPIRY, "of" => of).set((left / 1_000_000) as f64);
         let again = told_us.is_none_or(|told: i64| now.saturating_sub(told) >= DAY_US);
         if left > WARN_BEFORE_US {
             told_us = None;
         } else if again {
             told_us = Some(now);
             let days = left.div_euclid(DAY_US);
-            tracing::warn!(days, "the TLS certificate ends soon: renew it in its file");
+            tracing::warn!(days, "TLS of {of}: the certificate ends soon, renew it in its file");
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}

@@ -27,7 +27,7 @@ pub async fn door(config: &Config, store: &Store, redis: &Redis) -> Result<Door,
     if verifier.is_none() && !keys.any_good(clock::wall_us()) {
         return Err(CliError::usage(format!(
             "callers on {bind} have to say who they are (auth.mode = \"{}\"), and there is no key \
-             yet. Make one:\n  kiki keys create first --role admin --data-dir {}\nor configure an issuer of \
+             yet. Make one, with the --config and the environment of this command:\n  kiki keys create first --role admin --data-dir {}\nor configure an issuer of \
              tokens (auth.oidc_issuer). On a network that is closed by other means, say \
              auth.allow_open = true.",
             config.auth.mode.word(),

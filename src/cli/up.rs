@@ -1,8 +1,14 @@
 //! `kiki up`: every service in one process.
 
+// It panics where nobody reads what is said.
+#![deny(clippy::print_stdout)]
+
 mod listeners;
+mod secrets;
 mod settings;
 
+use std::fmt::Arguments;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,7 +43,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// How long an orderly end may take to give the lease back: where the database is away, the next start waits for it.
 const LEAVE: Duration = Duration::from_secs(2);
 /// Why a process ends whose node was given up by others.
-const LOST: &str = "the database was out of reach for longer than this node's lease, and another kiki has taken its place";
+const LOST: &str = "this process stood still, or the database was out of reach, for longer than its lease, and another kiki has taken its place";
 /// After the order to stop, requests are still taken for a moment, so that whoever balances load can
 /// notice that this process is not ready.
 const LINGER: Duration = Duration::from_millis(100);
@@ -45,6 +51,9 @@ const LINGER: Duration = Duration::from_millis(100);
 const HAND_OVER: Duration = Duration::from_secs(20);
 /// The same, where it never served: there is little to bring to rest.
 const HAND_OVER_UNSERVED: Duration = Duration::from_secs(5);
+/// An order to stop is carried out in this time, and what runs on threads of its own has 5 s more (see
+/// [`super::exit::block_on`]): a minute in all, unless longer times are configured.
+const END: Duration = Duration::from_secs(54);
 
 /// Start every service in one process
 ///
@@ -191,6 +200,7 @@ impl Host {
     async fn start(&self, means: Means, begun: &mut Begun) -> CliResult {
         let Means { listeners, collector, master, secret, flow_terms } = means;
         let (config, registry, door) = (&self.config, &self.registry, &self.door);
+        secrets::look(&self.store, self.cluster.placement().incarnation(), &secret).await?;
         let shield = Shield::start_on(
             registry,
             self.store.clone(),
@@ -234,7 +244,9 @@ impl Host {
         let stopped = self.stop.subscribe();
         let tasks = &mut begun.tasks;
         *tasks = listeners.serve(config, &app, (&value, &flow), &self.certificates, &stopped)?;
-        self.certificates.watch(tasks, &stopped).map_err(CliError::failed)?;
+        self.certificates
+            .watch(tasks, &stopped, self.cluster.placement().links())
+            .map_err(CliError::failed)?;
         if let Some(collector) = collector {
             let (registry, metrics) = (registry.clone(), self.metrics.clone());
             collector.start(&mut begun.exporting, &self.end_export.subscribe(), move || {
@@ -275,14 +287,18 @@ impl Host {
         }
         let served = !begun.tasks.is_empty();
         if served && outcome.is_ok() {
-            println!("stopping: finishing what runs");
+            say(format_args!("stopping: finishing what runs"));
         }
         cluster.placement().begin_leaving();
         registry.end_event_streams();
         let among_others = config.cluster.has_links();
+        let linger = if among_others { config.server.drain_linger_ms.duration() } else { LINGER };
+        let grace = config.server.drain_grace_ms.duration();
+        // Requests, what makes bids and values, and budgets have a grace period each; what comes late has less.
+        let all = END.max(linger + grace * 3 + HAND_OVER + LEAVE);
+        let by = Instant::now() + all;
+        let left = |most: Duration| most.min(by.saturating_duration_since(Instant::now()));
         if served {
-            let linger =
-                if among_others { config.server.drain_linger_ms.duration() } else { LINGER };
             tokio::time::sleep(linger).await;
         }
         // Nobody is left to be told when every listener has ended by itself.
@@ -291,33 +307,44 @@ impl Host {
         if among_others {
             // What is here of each shard comes to rest, and another node takes it up: until then this one answers
             // for it over its links.
-            cluster.hand_over(if served { HAND_OVER } else { HAND_OVER_UNSERVED }).await;
+            cluster.hand_over(left(if served { HAND_OVER } else { HAND_OVER_UNSERVED })).await;
         }
         let handed_over = Instant::now();
-        let grace = config.server.drain_grace_ms.duration();
         if let Some(flow) = &begun.flow {
-            flow.drain(grace).await;
+            flow.drain(left(grace)).await;
         }
         if let Some(value) = &begun.value {
-            value.drain(grace).await;
+            value.drain(left(grace.saturating_sub(handed_over.elapsed()))).await;
         }
         if let Some(shield) = &begun.shield {
-            shield.drain(grace).await;
+            shield.drain(left(grace)).await;
         }
         if among_others && served {
             // Until all have seen where its shards are now, somebody may ask here: who is told so asks there.
-            tokio::time::sleep(cluster.seen_within().saturating_sub(handed_over.elapsed())).await;
+            let unseen = cluster.seen_within().saturating_sub(handed_over.elapsed());
+            tokio::time::sleep(left(unseen)).await;
         }
         cluster.leave(LEAVE).await;
-        registry.shutdown(grace).await;
-        let _ = end_export.send(true);
-        while begun.exporting.join_next().await.is_some() {}
-        store.close().await;
-        redis.close().await;
+        let rest = async {
+            registry.shutdown(grace).await;
+            let _ = end_export.send(true);
+            while begun.exporting.join_next().await.is_some() {}
+            store.close().await;
+            redis.close().await;
+        };
+        if tokio::time::timeout(left(all).max(LEAVE), rest).await.is_err() {
+            tracing::warn!("not everything has come to its end in time");
+        }
         if served && outcome.is_ok() {
-            println!("stopped");
+            say(format_args!("stopped"));
         }
     }
+}
+
+/// Says a line on standard output.
+fn say(line: Arguments<'_>) {
+    // Who read it may have gone: a node serves, and hands its shards over, also where nobody is told.
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// Ctrl-C or SIGTERM.

@@ -48,6 +48,8 @@ pub fn init_logging(log: &Log) -> Result<(), TelemetryError> {
     let directives = format!("{},{}", kernel::LOG_DIRECTIVES, log.level.as_str());
     let filter = EnvFilter::builder().parse(directives)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // It would be told on standard error, and who tells it there panics where nobody reads that.
+    let lines = lines.log_internal_errors(false);
     match log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).finish().try_init()?,
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kiki::actors::shield::message::{Authorised, HoldFate};
-use kiki::actors::shield::{BudgetName, Shield, ShieldError};
+use kiki::actors::shield::{BudgetName, Shield, ShieldError, now};
 use kiki::actors::value::Value;
 use kiki::config::Loader;
 use kiki::connectors::redis::Redis;
@@ -13,12 +13,12 @@ use kiki::models::cluster::roster::{Roster, ShardRow};
 use kiki::models::cluster::shard::Shard;
 use kiki::models::shield::ask::Order;
 use kiki::models::shield::entry::Op;
-use kiki::models::shield::hold::{Hold, UNKEYED};
+use kiki::models::shield::hold::{Hold, HoldState, UNKEYED};
 use kiki::models::shield::money::Micros;
 use kiki::models::shield::purse::HoldAnswer;
 use kiki::models::shield::seal::MasterKey;
 use kiki::models::shield::terms::Terms;
-use kiki::store::{SHARDS, Store, StoreConfig};
+use kiki::store::{CommitterView, SHARDS, Store, StoreConfig};
 use tempfile::TempDir;
 
 use super::support::{Node, Office};
@@ -64,6 +64,14 @@ impl Server {
     async fn check(&self, key: u128, body: u64, amount: i64) -> Result<Authorised, ShieldError> {
         let (name, amount) = (campaign(), Micros(amount));
         self.shield.authorise(&name, (Op(key), body), amount, None, None, None).await
+    }
+
+    /// Writes that its store has committed.
+    async fn writes(&self) -> u64 {
+        // What is shown is so old at most.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let view = self.node.registry.view::<CommitterView>("/shield/committer");
+        view.expect("it stands").committed_total
     }
 
     async fn end(self) {
@@ -156,7 +164,9 @@ async fn one_key_is_one_hold_at_all_nodes_also_when_another_owner_comes() {
     // Another one takes the owner's place, which does not know of it and is asked for more.
     let second = epochs(&store, 3).await;
     let c = Server::start(&office, ("c", 3), &store, &second).await;
-    let late = a.check(20, BODY, 1).await;
+    let until_us = Some(now().mono_us + 500_000);
+    let late = (Op(20), BODY);
+    let late = a.shield.authorise(&campaign(), late, Micros(1), None, None, until_us).await;
     let late = late.map(|it| it.answer);
     let told = matches!(late, Ok(HoldAnswer::Held { .. }));
     assert!(!told, "of a hold that is not in the journal: {late:?}");
@@ -188,6 +198,80 @@ async fn one_key_is_one_hold_at_all_nodes_also_when_another_owner_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_keys_at_once_are_proven_by_few_writes_and_each_of_them_once() {
+    let (office, dir) = (Office::open(), tempfile::tempdir().expect("a folder"));
+    let store = Store::open(StoreConfig::sqlite(dir.path())).await.expect("the store opens");
+    let own = epochs(&store, 1).await;
+    let a = Server::start(&office, ("a", 1), &store, &own).await;
+    let none = BTreeMap::new();
+    let b = Server::start(&office, ("b", 2), &store, &none).await;
+    meet(&[&a, &b], &own).await;
+    let terms = Terms::campaign("USD".parse().expect("a currency"), Micros(1_000_000));
+    a.shield.order(&campaign(), Op(1), 9, Order::Allocate(terms)).await.expect("allocated");
+    held(a.check(99, BODY, 100).await);
+    let ask_all = async || {
+        let asked = (0..400).map(|n| if n % 2 == 0 { &a } else { &b }.check(100 + n, BODY, 10));
+        let answers = futures_util::future::join_all(asked).await;
+        answers.into_iter().map(held).collect::<Vec<(Hold, bool)>>()
+    };
+    let before = a.writes().await;
+    let first = ask_all().await;
+    assert!(first.iter().all(|(_, replayed)| !replayed));
+    let after = a.writes().await;
+    assert!(after - before < 100, "{} writes for 400 keys", after - before);
+    for (hold, _) in &first {
+        let row = store.hold("default", &hold.id.to_string()).await.expect("it is read");
+        assert!(row.is_some(), "told of before it was written");
+    }
+    // What is proven is so for as long as it stands.
+    let again = ask_all().await;
+    assert!(again.iter().all(|(_, replayed)| *replayed));
+    assert!(again.iter().zip(&first).all(|((one, _), (two, _))| one == two));
+    let replayed = a.writes().await - after;
+    assert!(replayed < 20, "{replayed} writes for nothing new");
+    b.end().await;
+    a.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_an_owner_left_behind_is_let_go_for_its_key_too() {
+    let (office, dir) = (Office::open(), tempfile::tempdir().expect("a folder"));
+    let store = Store::open(StoreConfig::sqlite(dir.path())).await.expect("the store opens");
+    let first = epochs(&store, 1).await;
+    let a = Server::start(&office, ("a", 1), &store, &first).await;
+    let none = BTreeMap::new();
+    let b = Server::start(&office, ("b", 2), &store, &none).await;
+    meet(&[&a, &b], &first).await;
+    let terms = Terms::campaign("USD".parse().expect("a currency"), Micros(1_000_000));
+    a.shield.order(&campaign(), Op(1), 9, Order::Allocate(terms)).await.expect("allocated");
+    let keys = [30, 31];
+    let mut holds = Vec::new();
+    for key in keys {
+        holds.push(held(b.check(key, BODY, 10).await).0);
+    }
+    let second = epochs(&store, 3).await;
+    let c = Server::start(&office, ("c", 3), &store, &second).await;
+    a.end().await;
+    meet(&[&c, &b], &second).await;
+    // At one that is not the owner, and at the owner: nobody's purse has it any more.
+    for ((key, hold), at) in keys.into_iter().zip(&holds).zip([&b, &c]) {
+        for _ in 0..2 {
+            let fate = at.shield.release(&campaign(), hold.id).await.expect("an answer");
+            let HoldFate::Over(over) = fate else { panic!("{fate:?}") };
+            assert_eq!(over.state, HoldState::Released);
+        }
+        for server in [&c, &b] {
+            let (anew, _) = held(server.check(key, OTHER_BODY, 20).await);
+            assert_eq!((anew.amount, anew.id), (Micros(20), hold.id), "another hold");
+        }
+    }
+    let seen = c.shield.budget(&campaign()).await.expect("a budget");
+    assert_eq!(seen.held, Micros(40));
+    b.end().await;
+    c.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_key_of_an_import_is_one_requests_at_all_nodes() {
     let (office, dir) = (Office::open(), tempfile::tempdir().expect("a folder"));
     let store = Store::open(StoreConfig::sqlite(dir.path())).await.expect("the store opens");
@@ -209,6 +293,17 @@ async fn the_key_of_an_import_is_one_requests_at_all_nodes() {
         }
         let began = std::time::Instant::now();
         while claim(first).await.expect("an answer").is_none() {
+            assert!(began.elapsed() < Duration::from_secs(2), "it is not let go");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    // A caller who goes away while the home is asked gives it up.
+    for (gone, next) in [(&b, &a), (&a, &b)] {
+        let asking = gone.value.claim_import("default", "gone");
+        drop(tokio::time::timeout(Duration::ZERO, asking).await);
+        let began = std::time::Instant::now();
+        while next.value.claim_import("default", "gone").await.expect("an answer").is_none() {
             assert!(began.elapsed() < Duration::from_secs(2), "it is not let go");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

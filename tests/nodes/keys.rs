@@ -10,6 +10,10 @@ use crate::lab::{Lab, authorise, settle};
 
 const SETTINGS: [&str; 1] = ["shield.window_cap=1000000"];
 
+fn amount(seen: &Value, of: &str) -> f64 {
+    seen[of].as_f64().expect("an amount")
+}
+
 /// The same until it is answered: whoever is told to come again does.
 async fn approved(node: &Server, campaign: &str, amount: f64, key: &str) -> Value {
     let began = Instant::now();
@@ -48,7 +52,7 @@ async fn a_key_that_is_sent_to_all_nodes_at_once_holds_the_money_once() {
     }
     let budget = format!("/api/v1/budget/{campaign}");
     let (_, seen) = lab.nodes[0].get(&budget).await;
-    assert_eq!((&seen["held"], &seen["spent"]), (&json!(50.0), &json!(0.0)), "{seen}");
+    assert_eq!((amount(&seen, "held"), amount(&seen, "spent")), (50.0, 0.0), "{seen}");
 
     // A batch is of campaigns of several owners.
     let other = lab.campaign_of(0, "beside").await;
@@ -81,8 +85,8 @@ async fn a_key_that_is_sent_to_all_nodes_at_once_holds_the_money_once() {
     }
     let (_, seen) = lab.nodes[0].get(&budget).await;
     assert_eq!(
-        seen["held"],
-        json!(0.0),
+        amount(&seen, "held"),
+        0.0,
         "no second hold beside what the dead one set aside: {seen}"
     );
     for (n, hold) in holds.iter().enumerate() {
@@ -92,13 +96,37 @@ async fn a_key_that_is_sent_to_all_nodes_at_once_holds_the_money_once() {
         }
     }
     let (_, seen) = lab.nodes[1].get(&budget).await;
-    assert_eq!(seen["spent"], json!(12.5), "{seen}");
+    assert_eq!(amount(&seen, "spent"), 12.5, "{seen}");
     drop(dead);
     lab.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_was_let_go_is_so_for_all_nodes_before_anything_is_written_of_it() {
+    let Some(lab) = Lab::open("letgo", 3, &SETTINGS).await else { return };
+    let campaign = lab.campaign_of(1, "letgo").await;
+    lab.nodes[0].allocate(&campaign, 100).await;
+    for n in 0..12 {
+        let hold = approved(&lab.nodes[n % 3], &campaign, 1.0, "").await;
+        let path = format!("/api/v1/holds/{}/release", hold["hold_id"].as_str().expect("an id"));
+        for turn in 0..4 {
+            let (status, answer) = lab.nodes[(n + turn) % 3].post(&path, &json!({})).await;
+            assert_eq!((status, &answer["state"]), (200, &json!("released")), "{turn} {answer}");
+        }
+        // What it set aside is free again: its token proves nothing any more.
+        let mut told = Vec::new();
+        for node in &lab.nodes {
+            told.push(settle(node, &hold, 1.0, true).await.0);
+        }
+        assert_eq!(told, [409, 409, 409]);
+    }
+    let (_, seen) = lab.nodes[0].get(&format!("/api/v1/budget/{campaign}")).await;
+    assert_eq!((amount(&seen, "held"), amount(&seen, "spent")), (0.0, 0.0), "{seen}");
+    lab.close().await;
+}
+
 async fn import(node: &Server, key: &str, body: String) -> (u16, Value) {
-    let url = format!("http://127.0.0.1:{}/api/v1/ltv/transactions", 8081 + node.offset);
+    let url = format!("http://127.0.0.1:{}/api/v1/ltv/transactions", 8087 + node.offset);
     let request = client().post(url).header("idempotency-key", key).body(body);
     let answer = request.header("content-type", "application/json").send().await;
     let answer = answer.expect("an answer");

@@ -215,7 +215,8 @@ pub async fn links(node: &Server) -> Vec<(String, String, Value)> {
         .collect()
 }
 
-/// What became of an authorisation: its hold, or the status.
+/// What became of an authorisation: its hold, or the status. Without a key ("") the node grants it by itself, from
+/// what it has of the budget; with one the owner does.
 pub async fn authorise(
     node: &Server,
     campaign: &str,
@@ -223,7 +224,10 @@ pub async fn authorise(
     key: &str,
 ) -> Result<Value, u16> {
     let body = json!({"campaign_id": campaign, "bid_amount": amount});
-    let request = client().post(node.url("/api/v1/check")).header("idempotency-key", key);
+    let mut request = client().post(node.url("/api/v1/check"));
+    if !key.is_empty() {
+        request = request.header("idempotency-key", key);
+    }
     let request = request.header("content-type", "application/json").body(body.to_string());
     let answer = request.timeout(Duration::from_secs(20)).send().await.map_err(|_| 0_u16)?;
     let status = answer.status().as_u16();

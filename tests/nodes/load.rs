@@ -183,7 +183,9 @@ impl Shared {
             _ => format!("wide_campaign_{}", n / 4 % WIDE),
         };
         let body = json!({"campaign_id": campaign, "bid_amount": amount});
-        let hold = match self.insist(http, n, "/api/v1/check", &body, Some(key)).await {
+        // Some without a key: those are granted by whichever node is asked.
+        let key = Some(key).filter(|_| n % 8 != 3);
+        let hold = match self.insist(http, n, "/api/v1/check", &body, key).await {
             Some((200, hold)) => hold,
             // Nothing is left of it.
             Some((403, _)) if is_tight(&campaign) => return,

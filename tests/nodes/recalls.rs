@@ -153,8 +153,7 @@ impl Bids {
             }
             self.asked[phase].fetch_sub(1, SeqCst);
         };
-        let key = format!("{caller}-{n}");
-        let answer = authorise(&self.lab.nodes[at], &self.campaign, BID, &key).await;
+        let answer = authorise(&self.lab.nodes[at], &self.campaign, BID, "").await;
         self.asked[phase].fetch_sub(1, SeqCst);
         let hold = match answer {
             Ok(hold) => hold,

@@ -156,7 +156,7 @@ async fn an_owner_that_stood_still_for_half_a_minute_books_nothing_of_what_waite
     while stopped.elapsed() < STANDS {
         let at = &lab.nodes[turn % 2];
         turn += 1;
-        match authorise(at, &scarce, 0.5, &format!("beside-{turn}")).await {
+        match authorise(at, &scarce, 0.5, "").await {
             Ok(hold) => {
                 let (status, answer) = settle(at, &hold, 0.5, true).await;
                 assert_eq!(status, 200, "{answer}");

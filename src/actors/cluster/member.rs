@@ -43,8 +43,20 @@ pub struct MemberActor {
     stays: bool,
     /// All shards are handed over, and it has not left yet.
     emptied: bool,
+    join: Join,
     /// The register as it was read last.
     read: Roster,
+}
+
+/// What is known of joining before the register says that this node is in it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Join {
+    /// The register was asked: it may have this node, also where its answer was lost.
+    asked: bool,
+    /// This node is to leave before it ever was in: it does nothing else any more.
+    given_up: bool,
+    /// An answer to joining, or to leaving after that, is under way.
+    under_way: bool,
 }
 
 pub enum Msg {
@@ -106,6 +118,7 @@ impl MemberActor {
             emptying: Vec::new(),
             stays: false,
             emptied: false,
+            join: Join::default(),
             read: Roster::default(),
         }
     }
@@ -113,6 +126,9 @@ impl MemberActor {
     fn carry_out(&mut self, effects: Vec<Effect>, cx: &mut Cx<Self>) {
         for effect in effects {
             match effect {
+                // Nobody is left to serve what would come.
+                Effect::Ask(ref request) if self.join.given_up && *request != Request::Leave => {}
+                Effect::Take { .. } if self.join.given_up => {}
                 Effect::Ask(Request::Leave) if self.stays => {
                     // All is handed over. What this node still has of others' is settled while it is known to them.
                     self.emptied = true;
@@ -165,6 +181,9 @@ impl MemberActor {
         // A question about the lease that takes longer is asked anew, in good time.
         let patience = Duration::from_micros(self.terms.patience_us().max(1).unsigned_abs());
         let asked = request.clone();
+        if matches!(asked, Request::Join(_)) {
+            (self.join.asked, self.join.under_way) = (true, true);
+        }
         let reached = reach::reached(self.placement.links());
         if matches!(asked, Request::Claim(_)) && reach::is_cut_off(&self.read, me, &reached) {
             let why = "no other node is reached: this one claims nothing".to_owned();
@@ -206,6 +225,15 @@ impl MemberActor {
             }
         };
         cx.pipe(answer, move |(reply, error)| Msg::Answered(asked, reply, error));
+    }
+
+    /// What is asked so that nothing of this node is left in the register, where it gave up joining: not before the
+    /// answer to that, which may be on its way.
+    fn give_up(&mut self, out: &mut Vec<Effect>) {
+        if !self.join.under_way && self.member.phase() != Phase::Left {
+            self.join.under_way = true;
+            out.push(Effect::Ask(Request::Leave));
+        }
     }
 
     /// Shards that this node has still, and takes in nothing more for.
@@ -302,13 +330,19 @@ impl Actor for MemberActor {
         );
         match msg {
             Msg::Tick => {
-                self.member.tick(now(), &mut out);
+                match self.join.given_up {
+                    true => self.give_up(&mut out),
+                    false => self.member.tick(now(), &mut out),
+                }
                 cx.send_after(TICK, Msg::Tick);
             }
             Msg::Answered(asked, reply, error) => {
                 if error.is_some() {
                     metrics::failed();
                     self.last_error = error;
+                }
+                if matches!(asked, Request::Join(_) | Request::Leave) {
+                    self.join.under_way = false;
                 }
                 self.note(&reply);
                 let reply = self.seen(reply);
@@ -338,10 +372,17 @@ impl Actor for MemberActor {
                 self.member.tick(now(), &mut out);
             }
             Msg::Leave(done) => {
+                if self.member.phase() == Phase::Out && !self.join.asked {
+                    // The register has never heard of it.
+                    done.send(());
+                    return Ok(());
+                }
                 self.leaving.push(done);
                 self.stays = false;
+                self.join.given_up |= self.member.phase() == Phase::Out;
                 match std::mem::take(&mut self.emptied) {
                     true => out.push(Effect::Ask(Request::Leave)),
+                    false if self.join.given_up => self.give_up(&mut out),
                     false => {
                         self.member.leave();
                         self.member.tick(now(), &mut out);

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::links::Links;
 use super::orders::Orders;
+use super::reach;
 use super::tenants::Tenants;
 use crate::clock;
 use crate::models::cluster::member::Route;
@@ -182,6 +183,14 @@ impl Placement {
     pub fn some_of_mine(&self, shard: Shard) -> Option<Shard> {
         let all = || Shard::all(crate::models::cluster::node::Roles::ALL);
         std::iter::once(shard).chain(all()).find(|shard| self.admits(*shard))
+    }
+
+    /// Whether this node owns nothing and speaks with nobody who does, such as one whose certificate the others do not
+    /// take: whatever it is asked for, it could not answer.
+    pub fn is_astray(&self) -> bool {
+        let roster = self.roster();
+        self.some_of_mine(Shard(0)).is_none()
+            && reach::is_cut_off(&roster, self.incarnation, &reach::reached(self.links()))
     }
 
     /// Whether no other node is known.

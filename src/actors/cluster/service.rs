@@ -171,12 +171,13 @@ impl Cluster {
 
     /// Lets everything go, and leaves. Whatever served it has to have ended before.
     pub async fn leave(&self, patience: Duration) {
-        // Who has never joined, or was ended by others, has nothing to give back.
-        let roster = self.placement.roster();
-        if roster.node(self.placement.incarnation()).is_some() && !self.placement.is_lost() {
+        // Who was ended by others has nothing to give back. Whether the register has one that has not joined, the member
+        // knows: the answer may be on its way.
+        if !self.placement.is_lost() {
             // Without the database nothing can be given back: the lease is over by itself.
-            let serves = self.placement.serves();
-            if !(serves && self.member.ask(patience, Msg::Leave).await.is_ok()) {
+            let has_joined = self.placement.roster().node(self.placement.incarnation()).is_some();
+            let reaches = !has_joined || self.placement.serves();
+            if !(reaches && self.member.ask(patience, Msg::Leave).await.is_ok()) {
                 tracing::warn!("this node could not leave in time: its lease ends by itself");
             }
         }

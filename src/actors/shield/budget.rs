@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::audit::Feed;
 use super::far::{Asked, Home};
-use super::keys::Keys;
+use super::keys::{Checked, Keys};
 use super::live::LiveView;
 use super::load;
 use super::message::{Loaded, Msg, Seek, Told};
@@ -26,7 +26,7 @@ use crate::models::shield::authority::Authority;
 use crate::models::shield::budget::{Budget, Core};
 use crate::models::shield::effect::Effect;
 use crate::models::shield::entry::{HolderId, Now, Op, SliceId};
-use crate::models::shield::hold::Hold;
+use crate::models::shield::hold::{Hold, HoldState};
 use crate::models::shield::money::{Currency, Micros, Rate};
 use crate::models::shield::purse::{ById, IdHasher, Purse};
 use crate::models::shield::terms::Terms;
@@ -84,8 +84,8 @@ pub struct Live {
     pub journaled: HashSet<Op, BuildHasherDefault<IdHasher>>,
     /// Of those, the ones that have ended since.
     pub ended: ById<Hold>,
-    /// Of those in turn, the ones whose end is being written.
-    pub ending: Vec<Op>,
+    /// Of those in turn, the ones whose end is being written, and which.
+    pub ending: Vec<(Op, HoldState)>,
     pub journaling: bool,
     /// The last holds that were released before they were journaled: for who releases them again.
     pub released: VecDeque<Hold>,
@@ -318,6 +318,7 @@ impl BudgetActor {
         let absent = matches!(self.state, State::Absent);
         match msg {
             Msg::Authorise { reply, .. } => reply.send(told(absent)),
+            Msg::Check { reply, .. } => reply.send(Checked::Told(told(absent))),
             Msg::Settle { reply, .. }
             | Msg::Release { reply, .. }
             | Msg::Notice { reply, .. }
@@ -418,6 +419,7 @@ impl Actor for BudgetActor {
     fn label(msg: &Msg) -> &'static str {
         match msg {
             Msg::Authorise { .. } => "Authorise",
+            Msg::Check { .. } => "Check",
             Msg::Settle { .. } => "Settle",
             Msg::Release { .. } => "Release",
             Msg::Withdraw { .. } => "Withdraw",
@@ -435,7 +437,7 @@ impl Actor for BudgetActor {
             Msg::Near { .. } => "Near",
             Msg::Sought { .. } => "Sought",
             Msg::KeyLooked { .. } => "KeyLooked",
-            Msg::KeyProven { .. } => "KeyProven",
+            Msg::KeysProven(_) => "KeysProven",
             Msg::RatesChanged { .. } => "RatesChanged",
             Msg::Committed { .. } => "Committed",
             Msg::Reloaded(_) => "Reloaded",

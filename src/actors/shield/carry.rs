@@ -259,7 +259,9 @@ impl BudgetActor {
         let State::Live(live) = &mut self.state else { return };
         match live.hold_askers.remove(&ticket.0) {
             Some(HoldAsker::Seek(seek)) if seek.near => {
-                seek.reply.send(Told::Done(HoldFate::Answer(HoldAnswer::Unknown)));
+                let fate = live.let_go(seek.hold).map(HoldFate::Over);
+                let unknown = HoldFate::Answer(HoldAnswer::Unknown);
+                seek.reply.send(Told::Done(fate.unwrap_or(unknown)));
             }
             Some(HoldAsker::Seek(seek)) => self.seek_outward(seek, cx),
             Some(HoldAsker::Authorise(reply)) => {

@@ -283,6 +283,12 @@ async fn journal_here(shared: &Shared, told: Journaled) -> bool {
     if holds.len() > JOURNAL_MAX || !holds.iter().all(of_it) {
         return false;
     }
+    journal_own(shared, &name, holds).await
+}
+
+/// The same of a budget that this node owns.
+pub(super) async fn journal_own(shared: &Shared, name: &BudgetName, holds: Vec<HoldRow>) -> bool {
+    let (account, budget) = (name.account.to_string(), name.budget.to_string());
     let shard = name.shard();
     let epoch = shared.epoch(shard);
     let write = Write { account, budget, shard, epoch, holds, ..Write::default() };

@@ -32,7 +32,8 @@ impl BudgetActor {
         live.journal_due_us = at.mono_us + JOURNAL_EVERY_US;
         let Some((write, sent)) = self.journal_write(at.mono_us) else { return };
         let State::Live(live) = &mut self.state else { return };
-        live.ending = sent.iter().filter(|(_, end)| end.is_some()).map(|(id, _)| *id).collect();
+        let ends = sent.iter().filter_map(|(id, end)| Some((*id, end.as_ref()?.state)));
+        live.ending = ends.collect();
         if self.is_guest() {
             return self.journal_outward(write.holds, sent, cx);
         }
@@ -97,6 +98,9 @@ impl Live {
     pub(super) fn journal_turn(&mut self, hold: Hold) {
         let stands =
             matches!(hold.state, HoldState::Open | HoldState::Settling(_) | HoldState::Won(_));
+        if !stands {
+            self.keys.ended(hold.id);
+        }
         if stands && hold.is_proven_elsewhere() {
             // Its notice proves it, and the ledger books it without a row of its own.
         } else if stands {

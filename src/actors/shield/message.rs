@@ -16,6 +16,7 @@ use crate::models::shield::refusal::Reason;
 use crate::store::{Outcome, Reloaded};
 
 use super::far::{Asked, Home};
+use super::keys::{Checked, Proof};
 use super::view::{Allocation, BudgetView};
 
 /// The answer to a request for a budget.
@@ -91,6 +92,12 @@ pub enum Msg {
         ask: Authorise,
         currency: Option<Currency>,
         reply: Reply<Told<Authorised>>,
+    },
+    /// The same under a key, of its campaign's owner.
+    Check {
+        ask: Authorise,
+        currency: Option<Currency>,
+        reply: Reply<Checked>,
     },
     Settle {
         hold: Op,
@@ -202,17 +209,15 @@ pub enum Msg {
         wish: Wish,
         found: Result<Box<Found>, Fault>,
     },
-    /// What the store knows of the hold of a key.
+    /// What the store knows of the hold of a key. `over`: when it was asked, this life knew that the hold had come to
+    /// nothing.
     KeyLooked {
         hold: Op,
+        over: bool,
         found: Result<Box<Found>, Fault>,
     },
-    /// Whether the hold of a key is in the journal, as it was granted.
-    KeyProven {
-        hold: Op,
-        answer: Box<HoldAnswer>,
-        done: bool,
-    },
+    /// Whether the holds of keys are in the journal, as they were granted.
+    KeysProven(Proof),
     /// Holds that could not be journaled; of those that ended, as they ended.
     Journaled(Vec<(Op, Option<Hold>)>),
     Tick,

@@ -5,7 +5,7 @@ use super::message::{Found, HoldFate, Seek, Told, Wish};
 use crate::actors::kernel::Reply;
 use crate::models::shield::ask::Ask;
 use crate::models::shield::entry::{Entry, Op, SliceId};
-use crate::models::shield::hold::{Hold, HoldState};
+use crate::models::shield::hold::{Hold, HoldState, UNKEYED};
 use crate::models::shield::money::{Micros, Rate};
 use crate::models::shield::purse::{HoldAnswer, settlement};
 
@@ -64,6 +64,22 @@ impl Live {
             }
             _ => reply.send(Told::Done(HoldFate::Over(known))),
         }
+    }
+
+    /// A hold under a key that the journal has as standing, and no purse: what another owner has left behind.
+    pub(super) fn left_behind(&self, found: &Found) -> Option<Hold> {
+        let hold = found.journaled.as_ref().filter(|_| found.entry.is_none())?;
+        let stands = hold.state == HoldState::Open && hold.expires_wall_us > self.at.wall_us;
+        // One that is in memory has been granted once more, or ends in its turn.
+        let own = self.purse.hold(hold.id).is_some() || self.ended.contains_key(&hold.id);
+        (stands && !own && !hold.is_asked_once()).then(|| hold.clone())
+    }
+
+    /// A hold that was released here before the journal had it: no other node can know. One with a key is always
+    /// there, and may have been granted once more.
+    pub(super) fn let_go(&self, hold: Op) -> Option<Hold> {
+        let released = self.released.iter().rfind(|it| it.id == hold && it.body == UNKEYED);
+        released.cloned()
     }
 
     /// It was bought, whoever has forgotten the hold: booked as a late fact (rule 1).

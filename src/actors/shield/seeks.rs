@@ -4,15 +4,25 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::budget::{BudgetActor, State};
 use super::far;
 use super::load;
 use super::message::{Found, HoldFate, Msg, Seek, Told, Wish};
+use super::names::BudgetName;
+use super::rows;
+use super::shared::Shared;
 use crate::actors::kernel::{Cx, Fault};
 use crate::models::shield::entry::Op;
+use crate::models::shield::hold::{Hold, HoldState};
 use crate::models::shield::purse::HoldAnswer;
 
+/// For how long a node is asked again that does not say: one that joins has no link for a moment, and one that leaves
+/// has none before it is out of the register.
+const BETWEEN: Duration = Duration::from_secs(2);
+/// The least and the most between two such questions.
+const AGAIN: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(250)];
 /// Who may wait for one look.
 const WAITING_MAX: usize = 64;
 /// Different things that may be wanted of one hold at a time.
@@ -72,6 +82,25 @@ impl Looks {
     }
 }
 
+/// Asks other nodes for a hold, and those that do not say once more, for a moment.
+async fn look(
+    shared: &Shared,
+    name: &BudgetName,
+    hold: Op,
+    wish: Wish,
+) -> Result<Option<HoldFate>, Fault> {
+    let began = Instant::now();
+    let [mut pause, most] = AGAIN;
+    loop {
+        let found = far::look(shared, name, hold, wish).await;
+        if found.is_ok() || began.elapsed() + pause >= BETWEEN {
+            return found;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(most);
+    }
+}
+
 impl BudgetActor {
     /// A hold that this node's purse does not know: another node's may, then the ledger and the journal.
     pub(super) fn seek_outward(&mut self, seek: Box<Seek>, cx: &mut Cx<Self>) {
@@ -89,7 +118,7 @@ impl BudgetActor {
             return self.sought(hold, wish, Ok(None), cx);
         }
         let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
-        let looking = async move { far::look(&shared, &name, hold, wish).await };
+        let looking = async move { look(&shared, &name, hold, wish).await };
         cx.pipe(looking, move |found| {
             let found = found.map(|fate| fate.map(Box::new));
             Msg::Sought { hold, wish, found }
@@ -132,8 +161,21 @@ impl BudgetActor {
     }
 
     /// What ledger and journal know of it.
-    pub(super) fn found(&mut self, hold: Op, wish: Wish, found: Result<Box<Found>, Fault>) {
+    pub(super) fn found(
+        &mut self,
+        hold: Op,
+        wish: Wish,
+        found: Result<Box<Found>, Fault>,
+        cx: &mut Cx<Self>,
+    ) {
         let State::Live(live) = &mut self.state else { return };
+        if let Ok(found) = &found
+            && wish == Wish::Release
+            && self.shared.has_neighbours()
+            && let Some(left) = live.left_behind(found)
+        {
+            return self.let_go_of(left, cx);
+        }
         let seeks = live.looks.end(hold, wish);
         match found {
             Ok(found) => seeks.into_iter().for_each(|seek| live.resolved(seek, (*found).clone())),
@@ -142,6 +184,28 @@ impl BudgetActor {
                 seeks.into_iter().for_each(|seek| seek.reply.send(Told::Unavailable));
             }
         }
+    }
+
+    /// Writes that a hold whose purse is gone was released, before anybody is told so: its key stands for it until
+    /// then, at whichever node is asked.
+    fn let_go_of(&mut self, left: Hold, cx: &mut Cx<Self>) {
+        let State::Live(live) = &mut self.state else { return };
+        let released = Hold { state: HoldState::Released, ..left };
+        let row = rows::hold_row(&self.name, &released, live.at);
+        let (shared, name, guest) = (Arc::clone(&self.shared), self.name.clone(), live.guest);
+        let written = async move {
+            match guest {
+                true => far::journal(&shared, &name, vec![row]).await,
+                false => far::journal_own(&shared, &name, vec![row]).await,
+            }
+        };
+        let hold = released.id;
+        cx.pipe(written, move |written| {
+            let found = Found { entry: None, journaled: Some(released) };
+            let unwritten = || Fault::new("the release of a hold could not be written");
+            let found = written.then(|| Box::new(found)).ok_or_else(unwritten);
+            Msg::Resolved { hold, wish: Wish::Release, found }
+        });
     }
 }
 

@@ -44,13 +44,15 @@ impl BudgetActor {
         let State::Live(live) = &mut self.state else { return };
         match msg {
             // The key of a check is asked for wherever its caller gets to: one node says what it stands for.
-            Msg::Authorise { ask, currency, reply }
-                if ask.is_keyed() && self.shared.has_neighbours() =>
-            {
+            Msg::Check { ask, currency, reply } => {
                 self.check(Check { ask, currency, reply }, cx);
             }
-            Msg::KeyLooked { hold, found } => self.key_looked(hold, found),
-            Msg::KeyProven { hold, answer, done } => self.key_proven(hold, *answer, done, cx),
+            Msg::Authorise { ask, reply, .. } if ask.is_keyed() && self.shared.has_neighbours() => {
+                // A neighbour came meanwhile: whoever asks again asks the owner.
+                reply.send(Told::Unavailable);
+            }
+            Msg::KeyLooked { hold, over, found } => self.key_looked(hold, over, found),
+            Msg::KeysProven(proof) => self.keys_proven(proof, cx),
             Msg::Authorise { ask, currency, reply } => {
                 let paused = self.shared.paused.load(Relaxed);
                 let answer = match live.refused(paused, currency) {
@@ -165,7 +167,7 @@ impl BudgetActor {
                 use crate::models::shield::effect::Effect;
                 live.effects.extend(then.into_iter().map(|(t, a)| Effect::Reply(t, a)));
             }
-            Msg::Resolved { hold, wish, found } => self.found(hold, wish, found),
+            Msg::Resolved { hold, wish, found } => self.found(hold, wish, found, cx),
             Msg::Journaled(lost) => {
                 live.journaling = false;
                 live.ending.clear();

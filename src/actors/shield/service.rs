@@ -224,11 +224,11 @@ impl Shield {
         self.patience
     }
 
-    /// Whether requests can be answered: the tree stands and the store takes writes.
+    /// Whether requests can be answered: the tree stands, the store takes writes, and there is a way to what others own.
     pub fn ready(&self) -> bool {
         let shared = &self.shared;
         let placement = &shared.placement;
-        let stays = placement.serves() && !placement.is_leaving();
+        let stays = placement.serves() && !placement.is_leaving() && !placement.is_astray();
         self.service.ready() && super::committer::accepts(shared) && stays
     }
 

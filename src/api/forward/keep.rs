@@ -16,6 +16,8 @@ pub(super) const KEPT_MAX: usize = 4 * 1024 * 1024;
 const ARRIVES_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes of bodies that this process keeps at a time, all listeners together.
 const ALL_MAX: usize = 256 * 1024 * 1024;
+/// Bytes of copies that are on their way at a time.
+const COPIES_MAX: usize = 64 * 1024 * 1024;
 /// Room is counted in these.
 const UNIT: usize = 1024;
 
@@ -26,6 +28,12 @@ pub(super) struct Room(Arc<Semaphore>);
 impl Room {
     pub(super) fn of_process() -> Room {
         static ALL: LazyLock<Room> = LazyLock::new(|| Room::of(ALL_MAX));
+        ALL.clone()
+    }
+
+    /// For what is copied to be sent.
+    pub(super) fn of_copies() -> Room {
+        static ALL: LazyLock<Room> = LazyLock::new(|| Room::of(COPIES_MAX));
         ALL.clone()
     }
 

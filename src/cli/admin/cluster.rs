@@ -160,7 +160,11 @@ fn nodes(answer: &Value) -> String {
             shown,
             state.to_owned(),
             word(shards),
-            node["lease_left_ms"].as_i64().map_or("-".to_owned(), seconds),
+            match node["lease_left_ms"].as_i64() {
+                None => "-".to_owned(),
+                Some(left) if left < 0 => "over".to_owned(),
+                Some(left) => seconds(left),
+            },
             word(&node["address"]),
             word(&node["roles"]),
             word(&node["version"]),

@@ -42,6 +42,7 @@ defaults
     option httpchk
     http-check send meth GET uri /ready ver HTTP/1.1 hdr Host localhost
     http-check expect status 200
+    http-error status 503 content-type application/problem+json string \"{\\\"type\\\":\\\"urn:kiki:problem:not_reached\\\",\\\"title\\\":\\\"not reached\\\",\\\"status\\\":503,\\\"code\\\":\\\"not_reached\\\",\\\"detail\\\":\\\"no node is ready\\\",\\\"help\\\":\\\"nothing was done: repeat the same request after Retry-After\\\"}\" hdr Retry-After 1
     default-server inter 500ms fall 2 rise 1 slowstart 5s maxconn 4096
 ";
 
@@ -59,9 +60,9 @@ const IMPORTS: &str =
 fn settings(front: &Ports, nodes: &[Node]) -> String {
     let mut out = SETTINGS.to_owned();
     for (at, (name, port)) in front.served().into_iter().enumerate() {
-        // A channel of gRPC may be silent for long; its node is asked at SyncValue's port, which speaks HTTP/1.
+        // A channel of gRPC may be silent for long; its node is asked at the health port, which speaks HTTP/1.
         let (bind, of_front, of_back, end) = match name {
-            "grpc" => (" proto h2", CHANNELS, CHANNELS_BACK, "proto h2 track value/"),
+            "grpc" => (" proto h2", CHANNELS, CHANNELS_BACK, "proto h2 track ready/"),
             "health" | "admin" => ("", "", ALIVE, "check"),
             "value" => ("", IMPORTS, "", "check"),
             _ => ("", "", "", "check"),
@@ -72,6 +73,11 @@ fn settings(front: &Ports, nodes: &[Node]) -> String {
         if name == "value" {
             out += "\nbackend value_import\n    timeout server 3700s\n";
             out += &servers(nodes, at, "track value/");
+        }
+        if name == "health" {
+            // Nothing is sent there: it is asked whether a node takes anything.
+            out += "\nbackend ready\n";
+            out += &servers(nodes, at, "check");
         }
     }
     out
@@ -139,7 +145,8 @@ mod tests {
                 assert!(backend.contains(&server), "{name}: {backend}");
             }
         }
-        assert!(text.contains("server node-2 127.0.0.1:50251 proto h2 track value/node-2\n"));
+        assert!(text.contains("server node-2 127.0.0.1:50251 proto h2 track ready/node-2\n"));
+        assert!(text.contains("\nbackend ready\n    server node-1 127.0.0.1:8180 check\n"));
         assert!(text.contains("\nbackend value_import\n    timeout server 3700s\n"));
     }
 

@@ -1,8 +1,6 @@
 //! `kiki cluster certs`: certificates with which nodes prove themselves to each other.
 
-use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +12,8 @@ use zeroize::Zeroizing;
 
 use super::super::exit::{CliError, CliResult, block_on};
 use super::super::files::named;
-use super::authority::{self, Authority, CA, CA_KEY};
+use super::apart::{self, folder};
+use super::authority::{self, Authority, CA};
 use super::private;
 use crate::actors::shield::view::rfc3339;
 use crate::models::cluster::node::is_node_name;
@@ -22,6 +21,8 @@ use crate::models::cluster::node::is_node_name;
 /// How often it is looked whether a certificate ends soon.
 const LOOK: Duration = Duration::from_secs(3_600);
 const DAY_US: i64 = 86_400_000_000;
+/// Beside the authority's key: when --stay has last found everything well.
+const WELL: &str = "renewed";
 
 /// Make a certificate authority and the certificates of nodes
 ///
@@ -31,7 +32,9 @@ const DAY_US: i64 = 86_400_000_000;
 /// certificate that is there stays as it is, unless --renew is given: then the node's key and the
 /// authority stay, and the certificate is made anew. A running node reads it by itself. With
 /// --authority the authority and its key are kept in a folder of their own, and DIR has what nodes
-/// need. With --stay it looks every hour, and renews what has less than a third of --days left.
+/// need. With --stay it looks every hour, and renews what has less than a third of --days left; each
+/// time that all is well it writes when into the file "renewed" beside the authority, whose age shows
+/// whether renewals work.
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "Examples:\n  kiki cluster certs --dir certs --node node-1 --node node-2 --node node-3\n  kiki cluster certs --dir certs --node node-1=kiki-1.internal,10.0.0.5 --days 90\n  kiki cluster certs --dir certs --node node-1 --renew\n  kiki cluster certs --dir certs --authority ca --node node-1 --node node-2 --days 90 --stay"
@@ -104,30 +107,48 @@ struct Issued {
     ends_us: i64,
 }
 
+/// What was said of those that are well, and what is wrong with the others.
+#[derive(Debug, Default)]
+struct Round {
+    said: String,
+    wrong: Vec<String>,
+}
+
 /// Runs the command.
 pub fn run(args: &CertsArgs) -> CliResult {
-    let said = make(args)?;
+    if args.stay {
+        // What an earlier run has found well says nothing of this one.
+        private::remove(&well_file(args))?;
+    }
+    let Round { said, wrong } = make(args)?;
     io::stdout().write_all(said.as_bytes())?;
-    match args.stay {
-        true => block_on(stay(args))?,
-        false => Ok(()),
+    match (args.stay, wrong.is_empty()) {
+        (true, _) => {
+            complain(&wrong);
+            block_on(stay(args))?
+        }
+        (false, true) => Ok(()),
+        (false, false) => Err(CliError::failed(wrong.join("\n"))),
     }
 }
 
-/// Makes what is not there, and says what was written.
-fn make(args: &CertsArgs) -> Result<String, CliError> {
+/// Makes what is not there. One node's files that are wrong keep no other node from its own.
+fn make(args: &CertsArgs) -> Result<Round, CliError> {
     let dir = std::path::absolute(&args.dir).map_err(|error| named(&args.dir, error))?;
-    folder(&dir)?;
-    let (authority, mut out) = authority(args, &dir)?;
+    let (authority, mut said) = apart::authority(&dir, args.authority.as_deref())?;
     let ca_file = dir.join(CA);
-    let mut lines = String::new();
+    let (mut lines, mut wrong) = (String::new(), Vec::new());
     for node in &args.nodes {
-        let issued = issue(&authority, &dir, node, args.days, args.renew)?;
-        out += &told(&issued);
-        lines += &format!("\nThe configuration of {}:\n", node.name);
-        lines += &settings(&ca_file, node, &issued);
+        match issue(&authority, &dir, node, args.days, args.renew) {
+            Ok(issued) => {
+                said += &told(&issued);
+                lines += &format!("\nThe configuration of {}:\n", node.name);
+                lines += &settings(&ca_file, node, &issued);
+            }
+            Err(error) => wrong.push(error.message),
+        }
     }
-    Ok(out + &lines)
+    Ok(Round { said: said + &lines, wrong })
 }
 
 /// What was written, and what was not.
@@ -141,72 +162,22 @@ fn told(issued: &Issued) -> String {
     }
 }
 
-/// The authority, with its certificate in the folder of nodes too, and what was written of it.
-fn authority(args: &CertsArgs, dir: &Path) -> Result<(Authority, String), CliError> {
-    let mut out = String::new();
-    let own = match &args.authority {
-        Some(own) => std::path::absolute(own).map_err(|error| named(own, error))?,
-        None => dir.to_owned(),
-    };
-    if own != dir {
-        folder(&own)?;
-        out += &move_apart(dir, &own)?;
-    }
-    let authority = Authority::open_or_make(&own)?;
-    let (ca, key) = (authority.ca_file.display(), authority.key_file.display());
-    out += &match (authority.is_new, authority.is_new_key) {
-        (true, true) => format!("wrote {ca} and {key}: an authority of its own\n"),
-        (true, false) => format!("wrote {ca}, kept {key}\n"),
-        (false, _) => format!("kept {ca}\n"),
-    };
-    if own != dir {
-        let ca_file = dir.join(CA);
-        match private::read(&ca_file)? {
-            // It may have another one beside it, while one takes the place of the other.
-            Some(pem) if pem.contains(authority.pem.trim()) => {}
-            Some(_) => {
-                let why = format!("is of another authority than {ca}: bring that one back there");
-                return Err(named(&ca_file, why));
-            }
-            None => {
-                private::put_new(&ca_file, &authority.pem)?;
-                out += &format!("wrote {}\n", ca_file.display());
-            }
-        }
-    }
-    Ok((authority, out))
-}
-
-/// Takes the authority's key out of the folder that nodes read, where an earlier run has put it.
-fn move_apart(dir: &Path, own: &Path) -> Result<String, CliError> {
-    let (from, to) = (dir.join(CA_KEY), own.join(CA_KEY));
-    let Some(key) = private::read(&from)? else { return Ok(String::new()) };
-    match private::read(&to)? {
-        None => {
-            if let Some(pem) = private::read(&dir.join(CA))?
-                && private::read(&own.join(CA))?.is_none()
-            {
-                private::put_new(&own.join(CA), &pem)?;
-            }
-            private::put_new(&to, &key)?;
-        }
-        Some(there) if *there == *key => {}
-        Some(_) => return Err(named(&from, format!("is another key than {}", to.display()))),
-    }
-    fs::remove_file(&from).map_err(|error| named(&from, error))?;
-    Ok(format!("moved {} to {}\n", from.display(), to.display()))
-}
-
 /// Renews what ends soon, until it is told to stop.
 async fn stay(args: &CertsArgs) -> CliResult {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     loop {
-        match renew_soon(args) {
-            Ok(said) => io::stdout().write_all(said.as_bytes())?,
-            // There is a third of their time left to mend it.
-            Err(error) => writeln!(io::stderr(), "{}", error.message)?,
+        let Round { said, mut wrong } = renew_soon(args)
+            .unwrap_or_else(|error| Round { wrong: vec![error.message], ..Round::default() });
+        // Certificates are renewed also where nobody reads any more what is said of them.
+        let _ = io::stdout().write_all(said.as_bytes());
+        if wrong.is_empty()
+            && let Err(error) = mark_well(args)
+        {
+            wrong.push(error.message);
         }
+        // There is a third of their time left to mend it.
+        complain(&wrong);
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = terminate.recv() => return Ok(()),
@@ -215,23 +186,51 @@ async fn stay(args: &CertsArgs) -> CliResult {
     }
 }
 
+fn complain(wrong: &[String]) {
+    for what in wrong {
+        // Standard error is where it would be told that this cannot be told.
+        let _ = writeln!(io::stderr(), "{what}");
+    }
+}
+
+/// Says when everything was well, to whoever looks at the file's age.
+fn mark_well(args: &CertsArgs) -> Result<(), CliError> {
+    private::put(&well_file(args), &format!("{}\n", rfc3339(crate::clock::wall_us())))
+}
+
+fn well_file(args: &CertsArgs) -> PathBuf {
+    args.authority.as_ref().unwrap_or(&args.dir).join(WELL)
+}
+
 /// Makes those certificates anew that have less than a third of their days left, and says which.
-fn renew_soon(args: &CertsArgs) -> Result<String, CliError> {
+fn renew_soon(args: &CertsArgs) -> Result<Round, CliError> {
     let dir = std::path::absolute(&args.dir).map_err(|error| named(&args.dir, error))?;
-    let (authority, _) = authority(args, &dir)?;
+    let (authority, _) = apart::authority(&dir, args.authority.as_deref())?;
     let soon_us = crate::clock::wall_us().saturating_add(i64::from(args.days) * DAY_US / 3);
-    let mut said = String::new();
+    let mut round = Round::default();
     for node in &args.nodes {
-        let issued = issue(&authority, &dir, node, args.days, false)?;
-        let issued = match issued.ends_us < soon_us {
-            true => issue(&authority, &dir, node, args.days, true)?,
-            false => issued,
-        };
-        if issued.is_new {
-            said += &told(&issued);
+        match issue_before(&authority, &dir, node, args.days, soon_us) {
+            Ok(issued) if issued.is_new => round.said += &told(&issued),
+            Ok(_) => {}
+            Err(error) => round.wrong.push(error.message),
         }
     }
-    Ok(said)
+    Ok(round)
+}
+
+/// A node's certificate, made where there is none or where its end comes sooner than that.
+fn issue_before(
+    authority: &Authority,
+    dir: &Path,
+    node: &NodeNames,
+    days: u16,
+    soon_us: i64,
+) -> Result<Issued, CliError> {
+    let issued = issue(authority, dir, node, days, false)?;
+    match issued.ends_us < soon_us {
+        true => issue(authority, dir, node, days, true),
+        false => Ok(issued),
+    }
 }
 
 /// The certificates of these nodes, made where they are not there or where less than a month of them is left.
@@ -239,18 +238,12 @@ pub fn provide(dir: &Path, names: &[String], days: u16) -> Result<(), CliError> 
     const SOON_US: i64 = 30 * DAY_US;
     folder(dir)?;
     let authority = Authority::open_or_make(dir)?;
+    let soon_us = crate::clock::wall_us().saturating_add(SOON_US);
     for name in names {
         let node = NodeNames { name: name.clone(), hosts: Vec::new() };
-        let issued = issue(&authority, dir, &node, days, false)?;
-        if issued.ends_us < crate::clock::wall_us().saturating_add(SOON_US) {
-            issue(&authority, dir, &node, days, true)?;
-        }
+        issue_before(&authority, dir, &node, days, soon_us)?;
     }
     Ok(())
-}
-
-fn folder(dir: &Path) -> Result<(), CliError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| named(dir, error))
 }
 
 /// Makes a node's certificate, unless it is there and is to stay.
@@ -284,7 +277,7 @@ fn issue(
         private::put_new(&key_file, &Zeroizing::new(key.serialize_pem()))?;
     }
     match there.is_some() {
-        true => private::put(&cert_file, &pem)?,
+        true => private::renew(&cert_file, &pem)?,
         false => private::put_new(&cert_file, &pem)?,
     }
     let ends_us = ends(&pem)?;
@@ -360,41 +353,35 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_s_key_is_kept_apart_from_what_nodes_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let (dir, own) = (folder.path().join("certs"), folder.path().join("ca"));
-        run(&args(&dir, &["a"], false)).unwrap();
-        let (key, first) = (text(&dir, CA_KEY), text(&dir, "a.pem"));
-        // An installation that had it in one folder goes on with its authority.
-        let apart = CertsArgs { authority: Some(own.clone()), ..args(&dir, &["a", "b"], false) };
-        let said = make(&apart).unwrap();
-        assert!(said.starts_with("moved "), "{said}");
-        assert!(!dir.join(CA_KEY).exists());
-        assert_eq!((text(&own, CA_KEY), text(&own, CA)), (key, text(&dir, CA)));
-        assert_eq!(text(&dir, "a.pem"), first);
-        let said = make(&apart).unwrap();
-        assert!(said.lines().take(3).all(|line| line.starts_with("kept ")), "{said}");
-        // A new one makes the same from nothing.
-        let new = folder.path().join("new");
-        let new = CertsArgs { dir: new.clone(), authority: Some(new.join("ca")), ..apart };
-        make(&new).unwrap();
-        assert!(new.dir.join(CA).exists() && !new.dir.join(CA_KEY).exists());
-    }
-
-    #[test]
     fn what_ends_soon_is_renewed_with_the_key_that_it_has_and_said_so() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
         make(&args(dir, &["a"], false)).unwrap();
         let (first, key) = (text(dir, "a.pem"), text(dir, "a.key"));
-        assert_eq!(renew_soon(&args(dir, &["a"], false)).unwrap(), "");
+        assert_eq!(renew_soon(&args(dir, &["a"], false)).unwrap().said, "");
         // 30 days are less than a third of 100.
         let longer = CertsArgs { days: 100, ..args(dir, &["a"], false) };
-        let said = renew_soon(&longer).unwrap();
+        let Round { said, .. } = renew_soon(&longer).unwrap();
         assert!(said.starts_with("wrote ") && said.contains("a.pem, kept "), "{said}");
         assert_eq!(text(dir, "a.key"), key);
         assert_ne!(text(dir, "a.pem"), first);
-        assert_eq!(renew_soon(&longer).unwrap(), "");
+        assert_eq!(renew_soon(&longer).unwrap().said, "");
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_node_keeps_no_other_from_its_certificate() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        std::fs::write(dir.join("a.pem"), "garbage").unwrap();
+        let nodes = args(dir, &["a", "b"], false);
+        let said = run(&nodes).unwrap_err().message;
+        assert!(said.contains("a.key: is missing") && !said.contains("b."), "{said}");
+        let first = text(dir, "b.pem");
+        let longer = CertsArgs { days: 100, ..nodes };
+        let round = renew_soon(&longer).unwrap();
+        assert!(round.said.contains("b.pem, kept "), "{}", round.said);
+        assert!(round.wrong.len() == 1 && round.wrong[0].contains("a.key"), "{:?}", round.wrong);
+        assert_ne!(text(dir, "b.pem"), first);
     }
 
     #[test]

@@ -176,6 +176,8 @@ impl Children {
             let one = &self.all[id.0];
             if one.ended.is_none() {
                 gone_is_fine(kill_process(one.pid, signal))?;
+                // One that stands still hears it only when it goes on.
+                gone_is_fine(kill_process(one.pid, Signal::CONT))?;
             }
         }
         self.gone(those, Instant::now() + patience).await?;
@@ -271,6 +273,17 @@ mod tests {
         let killed = children.stop(&both, Signal::TERM, Duration::from_millis(200)).await.unwrap();
         assert_eq!(killed, ["stubborn"]);
         assert!(children.all.iter().all(|one| one.ended.is_some()));
+    }
+
+    #[tokio::test]
+    async fn one_that_stands_still_is_told_to_go_on_and_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut children = Children::new();
+        let id = children.start("still", shell("sleep 60"), &folder.path().join("log")).unwrap();
+        kill_process(children.all[id.0].pid, Signal::STOP).unwrap();
+        let killed = children.stop(&[id], Signal::TERM, Duration::from_secs(20)).await.unwrap();
+        assert_eq!(killed, Vec::<String>::new());
+        assert!(children.all[id.0].ended.is_some());
     }
 
     #[tokio::test]

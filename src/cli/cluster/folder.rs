@@ -37,12 +37,19 @@ impl Folder {
                 std::env::temp_dir().join(name)
             }
         };
-        let is_new = !path.exists();
-        let made = DirBuilder::new().recursive(given.is_some()).mode(0o700).create(&path);
-        // Said again: what is made gets less than it was made with.
-        let let_through = || fs::set_permissions(&path, Permissions::from_mode(mode));
-        let made = made.and_then(|()| if is_new { let_through() } else { Ok(()) });
-        made.map_err(|error| named(&path, error))?;
+        let missing: Vec<&Path> = match given {
+            Some(_) => path.ancestors().take_while(|it| !it.exists()).collect(),
+            None => vec![&path],
+        };
+        for it in missing.into_iter().rev() {
+            match DirBuilder::new().mode(0o700).create(it) {
+                // Said again: what is made gets less than it was made with. The way there is as open as the folder.
+                Ok(()) => fs::set_permissions(it, Permissions::from_mode(mode)),
+                Err(_) if given.is_some() && it.is_dir() => Ok(()),
+                Err(error) => Err(error),
+            }
+            .map_err(|error| named(it, error))?;
+        }
         make_sure_of(&path)?;
         let mut opening = OpenOptions::new();
         opening.write(true).create(true).truncate(false).mode(0o600);
@@ -111,6 +118,22 @@ impl Drop for Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_way_to_a_new_folder_is_as_open_as_the_folder_and_what_was_there_stays() {
+        let given = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let before = mode(given.path());
+        let deep = given.path().join("new/deep/c");
+        drop(Folder::open(Some(&deep)).unwrap());
+        // Behind ".." is what was there, and it keeps its mode.
+        drop(Folder::open(Some(&given.path().join("other/../d"))).unwrap());
+        let expected = if rustix::process::geteuid().is_root() { 0o711 } else { 0o700 };
+        for made in ["new", "new/deep", "new/deep/c", "other", "d"] {
+            assert_eq!(mode(&given.path().join(made)), expected, "{made}");
+        }
+        assert_eq!(mode(given.path()), before);
+    }
 
     #[test]
     fn a_folder_has_one_cluster_and_a_passing_one_is_removed() {

@@ -1,5 +1,6 @@
 //! `kiki cluster`: what is needed to run several nodes on one database.
 
+mod apart;
 mod authority;
 mod balancer;
 mod certs;

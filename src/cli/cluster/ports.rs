@@ -73,6 +73,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether there can be such a plan, whoever has the ports now.
+    ///
+    /// # Errors
+    /// A port would be beyond 65535: exit code 2.
+    pub fn judge(nodes: u16, offset: u16) -> Result<(), CliError> {
+        Ports::documented(offset)?;
+        Ports::documented(offset.saturating_add(STEP.saturating_mul(nodes))).map(drop)
+    }
+
     /// Ports for a balancer at the documented ports plus `offset`, and for so many nodes above it.
     ///
     /// # Errors
@@ -153,5 +162,9 @@ mod tests {
         assert!(refused.message.starts_with(&expected), "{}", refused.message);
         drop(taken);
         assert_eq!(Ports::documented(60_000).unwrap_err().code, 2);
+        Plan::judge(1, base).unwrap();
+        for (nodes, offset) in [(1, 60_000), (9, 15_000)] {
+            assert_eq!(Plan::judge(nodes, offset).unwrap_err().code, 2);
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Files for their owner alone, written whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 use rand::Rng;
@@ -16,7 +16,27 @@ const BYTES_MAX: u64 = 1 << 20;
 
 /// Writes a file, or writes it anew: a reader sees the old one or the new one.
 pub fn put(path: &Path, text: &str) -> Result<(), CliError> {
-    beside(path, text, |draft| fs::rename(draft, path)).map_err(|error| named(path, error))
+    beside(path, text, None, |draft| fs::rename(draft, path)).map_err(|error| named(path, error))
+}
+
+/// Writes a file anew for those who can read the old one: its owner, group and mode stay.
+///
+/// # Errors
+/// There is none, or what is new cannot be given to them: then the old one stays.
+pub fn renew(path: &Path, text: &str) -> Result<(), CliError> {
+    let old = fs::metadata(path).map_err(|error| named(path, error))?;
+    beside(path, text, Some(&old), |draft| fs::rename(draft, path)).map_err(|error| {
+        let (uid, gid) = (old.uid(), old.gid());
+        named(path, format!("the old one stays, for user {uid} and group {gid}: {error}"))
+    })
+}
+
+/// Removes a file, where there is one.
+pub fn remove(path: &Path) -> Result<(), CliError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, error)),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a file that is not there yet.
@@ -24,7 +44,7 @@ pub fn put(path: &Path, text: &str) -> Result<(), CliError> {
 /// # Errors
 /// It is there, or it cannot be written.
 pub fn put_new(path: &Path, text: &str) -> Result<(), CliError> {
-    let linked = beside(path, text, |draft| {
+    let linked = beside(path, text, None, |draft| {
         fs::hard_link(draft, path)?;
         fs::remove_file(draft)
     });
@@ -56,14 +76,21 @@ pub fn read(path: &Path) -> Result<Option<Zeroizing<String>>, CliError> {
     Ok(Some(text))
 }
 
-/// Writes a draft beside the file's place, which nobody else can read at any moment, and has it moved there.
-fn beside(path: &Path, text: &str, place: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+/// Writes a draft beside the file's place, which nobody else can read at any moment but those whom it is given to, as
+/// `like`, and has it moved there.
+fn beside(
+    path: &Path,
+    text: &str,
+    like: Option<&Metadata>,
+    place: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(format!(".{}.draft", uuid::Uuid::now_v7().simple()));
     let draft = Path::new(&draft);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let placed = written.and_then(|()| place(draft));
+    let given = written.and_then(|()| like.map_or(Ok(()), |like| give(&file, like)));
+    let placed = given.and_then(|()| place(draft));
     if placed.is_err() && draft.exists() {
         fs::remove_file(draft)?;
     }
@@ -74,10 +101,17 @@ fn beside(path: &Path, text: &str, place: impl FnOnce(&Path) -> io::Result<()>) 
     }
 }
 
+/// Gives a file the owner, the group and the mode of another one.
+fn give(file: &File, like: &Metadata) -> io::Result<()> {
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+        fchown(file, Some(like.uid()), Some(like.gid()))?;
+    }
+    file.set_permissions(Permissions::from_mode(like.mode() & 0o777))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -94,6 +128,26 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
         put(&path, "three").unwrap();
         assert_eq!((fs::read_to_string(&path).unwrap(), mode(&path)), ("three".to_owned(), 0o600));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a draft is left");
+    }
+
+    #[test]
+    fn whoever_can_read_a_file_can_read_it_when_it_is_renewed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pem");
+        assert!(renew(&path, "one").is_err(), "there is none");
+        put_new(&path, "one").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        if is_root {
+            std::os::unix::fs::chown(&path, Some(65_534), Some(65_533)).unwrap();
+        }
+        let before = fs::metadata(&path).unwrap();
+        renew(&path, "two").unwrap();
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap(), mode(&path)), ("two".to_owned(), 0o640));
+        assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
+        assert_eq!(is_root, after.gid() == 65_533);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "a draft is left");
     }
 

@@ -2,7 +2,8 @@
 //! a run that was killed.
 //!
 //! Each is known by what it runs with: its program, the folder that it runs in, and the files of this cluster's folder
-//! among its words. It is held by a descriptor from before it is looked at, so that what is told to end is what was
+//! among its words. Folders and files are compared by what they are, and not by their names: those of another process
+//! may be of another folder or of another mount namespace. It is held by a descriptor from before it is looked at, so that what is told to end is what was
 //! looked at, whoever gets its number later.
 
 use std::ffi::OsStr;
@@ -10,6 +11,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +25,9 @@ use super::folder::Folder;
 const KILLED: Duration = Duration::from_secs(5);
 /// How often it is looked whether one has ended.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Bytes of a program's name that the system keeps.
+const COMM_MAX: usize = 15;
 
 /// What a process is in a cluster, in the order in which they end: first what brings requests, last what keeps their
 /// results.
@@ -69,8 +74,7 @@ pub struct Stray {
 /// # Errors
 /// The system's list of processes cannot be read.
 pub fn find(folder: &Folder, but: &[u32]) -> Result<Vec<Stray>, CliError> {
-    let home = fs::canonicalize(folder.path())?;
-    let own = fs::read("/proc/self/comm")?;
+    let home = Home::of(folder)?;
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
@@ -83,7 +87,7 @@ pub fn find(folder: &Folder, but: &[u32]) -> Result<Vec<Stray>, CliError> {
             continue;
         }
         // Who may not be looked at is none of this cluster's, and who has gone need not be.
-        let Some(first) = Seen::of(number).filter(|it| it.part(&home, &own).is_some()) else {
+        let Some(first) = Seen::of(number).filter(|it| it.part(&home).is_some()) else {
             continue;
         };
         let held = match pidfd_open(pid, PidfdFlags::empty()) {
@@ -96,7 +100,7 @@ pub fn find(folder: &Folder, but: &[u32]) -> Result<Vec<Stray>, CliError> {
         };
         // Looked at again, now that its number is nobody else's.
         if let Some(it) = Seen::of(number)
-            && let Some((name, part)) = it.part(&home, &own)
+            && let Some((name, part)) = it.part(&home)
         {
             found.push((it.parent, Stray { name, pid: number, part, held }));
         }
@@ -170,6 +174,43 @@ impl Stray {
     }
 }
 
+/// What a folder or file is, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Inode(u64, u64);
+
+impl Inode {
+    fn of(path: &Path) -> Option<Inode> {
+        fs::metadata(path).ok().map(|it| Inode(it.dev(), it.ino()))
+    }
+}
+
+/// The cluster whose processes are looked for.
+struct Home {
+    path: PathBuf,
+    /// Names of the program that nodes run: as this command was called, and as it calls nodes.
+    programs: Vec<Vec<u8>>,
+    /// The namespace in which paths are what they are here.
+    mounts: PathBuf,
+}
+
+impl Home {
+    fn of(folder: &Folder) -> io::Result<Home> {
+        let mut programs = vec![fs::read("/proc/self/comm")?];
+        if let Some(name) = std::env::current_exe()?.file_name() {
+            let name = name.as_bytes();
+            let mut comm = name[..name.len().min(COMM_MAX)].to_vec();
+            comm.push(b'\n');
+            programs.push(comm);
+        }
+        let path = fs::canonicalize(folder.path())?;
+        Ok(Home { path, programs, mounts: fs::read_link("/proc/self/ns/mnt")? })
+    }
+
+    fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
 /// A process, as the system shows it.
 struct Seen {
     /// The name of its program, with a line's end.
@@ -177,6 +218,9 @@ struct Seen {
     parent: u32,
     words: Vec<PathBuf>,
     cwd: PathBuf,
+    /// What its folder is: at that path there may be another one by now.
+    inside: Inode,
+    mounts: PathBuf,
 }
 
 impl Seen {
@@ -189,28 +233,33 @@ impl Seen {
         let line = fs::read(at("cmdline")).ok()?;
         let words =
             line.split(|byte| *byte == 0).map(|word| PathBuf::from(OsStr::from_bytes(word)));
-        Some(Seen { comm, parent, words: words.collect(), cwd: fs::read_link(at("cwd")).ok()? })
+        let (words, cwd) = (words.collect(), fs::read_link(at("cwd")).ok()?);
+        let (inside, mounts) = (Inode::of(&at("cwd"))?, fs::read_link(at("ns/mnt")).ok()?);
+        Some(Seen { comm, parent, words, cwd, inside, mounts })
     }
 
     fn program(&self) -> String {
         String::from_utf8_lossy(&self.comm).trim_end().to_owned()
     }
 
-    /// Its name and what it is in the cluster that is at home there, of nodes whose program has that name.
-    fn part(&self, home: &Path, own: &[u8]) -> Option<(String, Part)> {
+    /// Its name and what it is in the cluster that is at home there.
+    fn part(&self, home: &Home) -> Option<(String, Part)> {
+        // What it calls by a path of this cluster is something else there.
+        if self.mounts != home.mounts {
+            return None;
+        }
         let follows = |flag: &str, file: &Path| {
             let pairs = self.words.iter().zip(self.words.iter().skip(1));
-            pairs.into_iter().any(|(word, next)| word == Path::new(flag) && is_same(next, file))
+            pairs.into_iter().any(|(word, next)| word == Path::new(flag) && self.means(next, file))
         };
+        let is_in = |folder: &Path| Inode::of(folder) == Some(self.inside);
         let of_postgres = home.join("postgres");
         match self.program().as_str() {
             "haproxy" if follows("-f", &home.join("haproxy.cfg")) => {
                 Some(("haproxy".to_owned(), Part::Balancer))
             }
             // What it was started with it overwrites with what it does.
-            "redis-server" if self.cwd == home.join("redis") => {
-                Some(("redis".to_owned(), Part::Redis))
-            }
+            "redis-server" if is_in(&home.join("redis")) => Some(("redis".to_owned(), Part::Redis)),
             // Its own children say something else.
             "postgres" if follows("-D", &of_postgres.join("db")) => {
                 Some(("postgres".to_owned(), Part::Postgres))
@@ -218,12 +267,12 @@ impl Seen {
             "initdb" if follows("-D", &of_postgres.join("db.draft")) => {
                 Some(("initdb".to_owned(), Part::Postgres))
             }
-            _ if self.comm == own && self.cwd == home => self.node(home),
+            _ if home.programs.contains(&self.comm) && is_in(&home.path) => self.node(home),
             _ => None,
         }
     }
 
-    fn node(&self, home: &Path) -> Option<(String, Part)> {
+    fn node(&self, home: &Home) -> Option<(String, Part)> {
         // Behind the last word is one that is empty.
         let [_, node, config, file, end] = self.words.as_slice() else { return None };
         let said = node == Path::new("node") && config == Path::new("--config");
@@ -231,13 +280,26 @@ impl Seen {
             return None;
         }
         let name = file.file_stem()?.to_str()?;
-        is_same(file, &home.join(file.file_name()?)).then(|| (name.to_owned(), Part::Node))
+        let there = home.join(file.file_name()?.to_str()?);
+        self.means(file, &there).then(|| (name.to_owned(), Part::Node))
     }
-}
 
-/// Whether a path leads there, where nothing is a link any more.
-fn is_same(path: &Path, there: &Path) -> bool {
-    path == there || fs::canonicalize(path).is_ok_and(|path| path == there)
+    /// Whether one of its words leads there, from the folder that it is in: to the same file, or where that is not
+    /// there, to its place.
+    fn means(&self, word: &Path, there: &Path) -> bool {
+        if word.as_os_str().is_empty() {
+            return false;
+        }
+        let path = self.cwd.join(word);
+        let place = |path: &Path| path.parent().and_then(Inode::of);
+        match Inode::of(there) {
+            Some(it) => Inode::of(&path) == Some(it),
+            None => {
+                path.file_name() == there.file_name()
+                    && place(there).is_some_and(|it| place(&path) == Some(it))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -246,38 +308,68 @@ mod tests {
 
     use super::*;
 
-    fn seen(comm: &str, cwd: &str, line: &str) -> Seen {
+    const HERE: &str = "mnt:[1]";
+
+    fn seen(comm: &str, cwd: &Path, line: &str) -> Seen {
         let words = line.split(' ').chain([""]).map(PathBuf::from).collect();
-        Seen { comm: format!("{comm}\n").into_bytes(), parent: 1, words, cwd: cwd.into() }
+        let (comm, inside) = (format!("{comm}\n").into_bytes(), Inode::of(cwd).unwrap());
+        Seen { comm, parent: 1, words, cwd: cwd.into(), inside, mounts: HERE.into() }
     }
 
     #[test]
     fn a_part_is_known_by_its_program_and_the_files_of_its_folder() {
-        let part = |comm: &str, cwd: &str, line: &str| {
-            seen(comm, cwd, line).part(Path::new("/c"), b"kiki\n").map(|(name, _)| name)
+        let given = tempfile::tempdir().unwrap();
+        let at = fs::canonicalize(given.path()).unwrap();
+        // Two clusters that look the same.
+        for name in ["c", "d"] {
+            fs::create_dir_all(at.join(name).join("postgres/db")).unwrap();
+            fs::create_dir(at.join(name).join("redis")).unwrap();
+            for file in ["node-2.toml", "haproxy.cfg"] {
+                fs::write(at.join(name).join(file), "").unwrap();
+            }
+        }
+        std::os::unix::fs::symlink(at.join("c"), at.join("link")).unwrap();
+        let programs = vec![b"kiki\n".to_vec(), b"kiki-1.2\n".to_vec()];
+        let home = Home { path: at.join("c"), programs, mounts: HERE.into() };
+        let read = |comm: &str, cwd: &str, line: &str| {
+            let line = line.replace("/c/", &format!("{}/c/", at.display()));
+            let line = line.replace("/d/", &format!("{}/d/", at.display()));
+            seen(comm, &at.join(cwd), &line.replace("/link/", &format!("{}/link/", at.display())))
         };
-        let some = |name: &str| Some(name.to_owned());
-        assert_eq!(part("kiki", "/c", "/bin/kiki node --config /c/node-2.toml"), some("node-2"));
-        assert_eq!(part("haproxy", "/c", "/sbin/haproxy -db -f /c/haproxy.cfg"), some("haproxy"));
-        assert_eq!(
-            part("postgres", "/c/postgres/db", "postgres -D /c/postgres/db -p 1"),
-            some("postgres")
-        );
-        assert_eq!(part("redis-server", "/c/redis", "redis-server 127.0.0.1:1"), some("redis"));
-        // Of another cluster, of nobody's, or what only looks at the files.
-        for (comm, cwd, line) in [
-            ("kiki", "/d", "/bin/kiki node --config /d/node-2.toml"),
-            ("kiki", "/d", "/bin/kiki node --config /c/node-2.toml"),
-            ("kiki", "/c", "/bin/kiki node --config /d/node-2.toml"),
-            ("kiki", "/c", "/bin/kiki config check /c/node-2.toml"),
-            ("kiki", "/c", "/bin/kiki cluster up --dir /c"),
-            ("sh", "/c", "/bin/kiki node --config /c/node-2.toml"),
-            ("tail", "/c", "tail -f /c/haproxy.cfg"),
-            ("haproxy", "/c", "haproxy -db -f /etc/haproxy.cfg"),
-            ("postgres", "/c/postgres/db", "postgres: checkpointer"),
-            ("redis-server", "/c", "redis-server 127.0.0.1:1"),
+        for (comm, cwd, line, name) in [
+            ("kiki", "c", "/bin/kiki node --config /c/node-2.toml", "node-2"),
+            ("kiki-1.2", "c", "/bin/kiki node --config /c/node-2.toml", "node-2"),
+            ("kiki", "link", "/bin/kiki node --config /link/node-2.toml", "node-2"),
+            ("kiki", "c", "/bin/kiki node --config node-2.toml", "node-2"),
+            ("haproxy", "c", "/sbin/haproxy -db -f /c/haproxy.cfg", "haproxy"),
+            ("haproxy", "c", "/sbin/haproxy -db -f haproxy.cfg", "haproxy"),
+            ("postgres", "c/postgres/db", "postgres -D /c/postgres/db -p 1", "postgres"),
+            ("initdb", "c/postgres", "initdb -D /c/postgres/db.draft", "initdb"),
+            ("redis-server", "c/redis", "redis-server 127.0.0.1:1", "redis"),
         ] {
-            assert_eq!(part(comm, cwd, line), None, "{comm} {cwd} {line}");
+            let it = read(comm, cwd, line);
+            assert_eq!(it.part(&home).map(|(name, _)| name).as_deref(), Some(name), "{line}");
+            let elsewhere = Seen { mounts: "mnt:[2]".into(), ..it };
+            assert_eq!(elsewhere.part(&home), None, "of a container: {line}");
+        }
+        // Of another cluster, of nobody's, or what only looks at the files. Where this test runs has no say.
+        for (comm, cwd, line) in [
+            ("kiki", "d", "/bin/kiki node --config /d/node-2.toml"),
+            ("kiki", "d", "/bin/kiki node --config /c/node-2.toml"),
+            ("kiki", "d", "/bin/kiki node --config node-2.toml"),
+            ("kiki", "c", "/bin/kiki node --config /d/node-2.toml"),
+            ("kiki", "c", "/bin/kiki config check /c/node-2.toml"),
+            ("kiki", "c", "/bin/kiki cluster up --dir /c/"),
+            ("sh", "c", "/bin/kiki node --config /c/node-2.toml"),
+            ("tail", "c", "tail -f /c/haproxy.cfg"),
+            ("haproxy", "d", "haproxy -db -f haproxy.cfg"),
+            ("haproxy", "c", "haproxy -db -f /d/haproxy.cfg"),
+            ("postgres", "d/postgres", "postgres -D db"),
+            ("postgres", "c/postgres/db", "postgres: checkpointer"),
+            ("initdb", "d/postgres", "initdb -D db.draft"),
+            ("redis-server", "c", "redis-server 127.0.0.1:1"),
+        ] {
+            assert_eq!(read(comm, cwd, line).part(&home), None, "{comm} {cwd} {line}");
         }
     }
 

@@ -28,8 +28,8 @@ const ASK: Duration = Duration::from_secs(2);
 /// ports, nodes with certificates for the links between them, and HAProxy on the documented ports of
 /// 127.0.0.1, which takes every request to a node that is ready. Needs the programs of the Debian
 /// packages postgresql, haproxy and redis-server; without the last it goes on without Redis. Prints
-/// where everything is, and how each part is started again. What ends, whoever ended it, is told and not
-/// started again. Ctrl-C or SIGTERM ends all of it, also what was started again by hand. With --dir
+/// where everything is. What it started and what ends, whoever ended it, is told with the command that
+/// starts it again, and not started again by itself. Ctrl-C or SIGTERM ends all of it, also what was started again by hand. With --dir
 /// everything is kept, and the next start there goes on with it: where this command was killed, it first
 /// stops what is left of it.
 #[derive(Debug, Args)]
@@ -64,6 +64,8 @@ struct Running {
 
 /// Runs until it is told to stop.
 pub async fn run(args: UpArgs) -> CliResult {
+    // Nothing is made or stopped for a command that cannot be done.
+    Plan::judge(args.nodes, args.port_offset)?;
     let programs = Programs::find()?;
     let mut signals = Signals::hear()?;
     let folder = Folder::open(args.dir.as_deref())?;
@@ -122,7 +124,11 @@ async fn play(
     running.balancer = Some(balancer);
     nodes::ready(children, balancer, plan.front.shield, &client).await?;
     write!(out, "{}", about(plan, &nodes, &started, &common, folder, (children, balancer)))?;
-    writeln!(out, "ready in {:.1} s; stop with Ctrl-C", began.elapsed().as_secs_f64())?;
+    writeln!(
+        out,
+        "ready in {:.1} s; the nodes share the shards within 15 s (kiki admin cluster); stop with Ctrl-C",
+        began.elapsed().as_secs_f64()
+    )?;
     loop {
         let (id, status) = children.next_end().await?;
         let (name, pid, log) = (children.name(id), children.pid(id), children.log(id).display());

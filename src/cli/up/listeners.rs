@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::say;
 use super::settings::links;
 use crate::access::Door;
 use crate::actors::flow::Flow;
@@ -113,34 +114,34 @@ pub fn announce(config: &Config, shield: &Shield, door: &Door, took: Duration) {
         true => format!("sqlite in {}", config.store.data_dir.display()),
         false => "postgres".to_owned(),
     };
-    println!("kiki {}", env!("CARGO_PKG_VERSION"));
+    say(format_args!("kiki {}", env!("CARGO_PKG_VERSION")));
     let scheme = server.scheme();
     let opens = config.cluster.opens();
     let open = |role: Role, name: &str, addr: SocketAddr| {
         if opens.has(role) {
-            println!("  {name:<10}  {scheme}://{addr}   (docs at /docs)");
+            say(format_args!("  {name:<10}  {scheme}://{addr}   (docs at /docs)"));
         }
     };
     open(Role::Shield, "syncshield", server.shield_addr());
     open(Role::Value, "syncvalue", server.value_addr());
     open(Role::Flow, "syncflow", server.flow_addr());
     if opens.has(Role::Value) || opens.has(Role::Flow) {
-        println!("  grpc        {}", server.grpc_addr());
+        say(format_args!("  grpc        {}", server.grpc_addr()));
     }
     if let Some(links) = links(config) {
-        println!("  node        {}, reached by others at {}", links.node, links.advertise);
+        say(format_args!("  node        {}, reached by others at {}", links.node, links.advertise));
     }
-    println!("  health      {scheme}://{}/health", server.health_addr());
-    println!("  admin       {scheme}://{}   (docs at /docs)", server.admin_addr());
-    println!("  store       {store}");
+    say(format_args!("  health      {scheme}://{}/health", server.health_addr()));
+    say(format_args!("  admin       {scheme}://{}   (docs at /docs)", server.admin_addr()));
+    say(format_args!("  store       {store}"));
     match door.everybody() {
-        Some(_) => println!("  callers     anybody who reaches these ports"),
-        None => println!("  callers     with a key or a token"),
+        Some(_) => say(format_args!("  callers     anybody who reaches these ports")),
+        None => say(format_args!("  callers     with a key or a token")),
     }
     if shield.paused_by_restore() {
-        println!(
+        say(format_args!(
             "  spending is PAUSED by a restore: check the budgets, then POST /api/v1/restore/resume"
-        );
+        ));
     }
-    println!("ready in {} ms", took.as_millis());
+    say(format_args!("ready in {} ms", took.as_millis()));
 }

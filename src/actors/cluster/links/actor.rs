@@ -107,7 +107,7 @@ impl Links {
             Ok((Arc::new(listener), address))
         };
         let (listener, address) = bind.await.map_err(|error| LinksError::Bind(listen, error))?;
-        let links = Links::at(address);
+        let links = Links::at(address, tls.clone());
         placement.connect(links.clone());
         let lease_ms = u32::try_from(lease.as_millis()).unwrap_or(u32::MAX);
         let me = Me { node, incarnation: placement.incarnation(), lease_ms };

@@ -100,9 +100,9 @@ impl Dialler {
         let (line, outgoing) = Line::new(self.me.hello());
         let mut client = LinkServiceClient::with_origin(Origin(send), origin)
             .max_decoding_message_size(FRAME_MAX);
-        let answer = client.join(outgoing).await.map_err(said)?;
+        let answer = client.join(outgoing).await.map_err(|status| said(&status))?;
         let mut frames = answer.into_inner();
-        let first = frames.message().await.map_err(said)?;
+        let first = frames.message().await.map_err(|status| said(&status))?;
         let Some(Kind::Hello(hello)) = first.and_then(|first| first.kind) else {
             return Err("it has said no hello".to_owned());
         };
@@ -140,7 +140,7 @@ async fn carry(peer: &Peer, link: Link) -> String {
                     _ => {}
                 },
                 Ok(None) => return ENDED.to_owned(),
-                Err(status) => return said(status),
+                Err(status) => return lost(&status),
             },
             _ = look.tick() => {
                 peer.complain();
@@ -157,35 +157,40 @@ async fn carry(peer: &Peer, link: Link) -> String {
 }
 
 fn told(error: impl Error + 'static) -> String {
-    let error: &(dyn Error + 'static) = &error;
-    told_of(error)
+    told_of(&error)
 }
 
+/// An error with all that has led to it.
 fn told_of(error: &(dyn Error + 'static)) -> String {
-    let mut told = error.to_string();
-    let mut ended = has_ended(error);
-    let mut source = error.source();
-    while let Some(cause) = source {
-        ended |= has_ended(cause);
-        told = format!("{told}: {cause}");
-        source = cause.source();
-    }
-    // However it went, and whichever of the layers noticed it first.
-    if ended || told.contains("close_notify") { ENDED.to_owned() } else { told }
+    let causes = chain(error).map(ToString::to_string);
+    causes.collect::<Vec<_>>().join(": ")
 }
 
-/// Whether the other side has closed the connection.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+/// Whether the other side has closed the connection, however it went, and whichever of the layers noticed it first.
 fn has_ended(error: &(dyn Error + 'static)) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
-    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
+    chain(error).any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        matches!(kind, Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
+            || cause.to_string().contains("close_notify")
+    })
 }
 
 /// What the other side says, or what has become of the connection.
-fn said(status: Status) -> String {
+fn said(status: &Status) -> String {
+    status.source().map_or_else(|| status.message().to_owned(), told_of)
+}
+
+/// Why a link that stood has ended. Before it stands, who closes it may well be somebody else, or refuse it: that is told
+/// as it is.
+fn lost(status: &Status) -> String {
     match status.source() {
-        Some(cause) => told_of(cause),
-        None => status.message().to_owned(),
+        Some(cause) if has_ended(cause) => ENDED.to_owned(),
+        _ => said(status),
     }
 }
 
@@ -212,12 +217,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn that_the_other_side_has_gone_is_told_in_one_way() {
+    fn that_the_other_side_of_a_link_has_gone_is_told_in_one_way() {
         let eof = "peer closed connection without sending TLS close_notify";
-        assert_eq!(told(io::Error::new(io::ErrorKind::UnexpectedEof, eof)), ENDED);
-        assert_eq!(told(io::Error::from(io::ErrorKind::ConnectionReset)), ENDED);
-        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        let wrapped = Status::from_error(Box::new(io::Error::from(io::ErrorKind::BrokenPipe)));
-        assert_eq!((told(refused), said(wrapped)), ("connection refused".into(), ENDED.into()));
+        let eof = || io::Error::new(io::ErrorKind::UnexpectedEof, eof);
+        for gone in [eof(), io::ErrorKind::BrokenPipe.into(), io::ErrorKind::ConnectionReset.into()]
+        {
+            assert_eq!(lost(&Status::from_error(Box::new(gone))), ENDED);
+        }
+        assert_eq!(lost(&Status::internal("no")), "no");
+        // While it is dialled, who closes the connection may be anybody.
+        assert!(told(eof()).contains("close_notify"));
+        assert_eq!(told(io::Error::from(io::ErrorKind::ConnectionReset)), "connection reset");
+        assert_eq!(said(&Status::from_error(Box::new(eof()))), told(eof()));
     }
 }

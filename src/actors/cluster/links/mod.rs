@@ -22,6 +22,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::api::tls::Tls;
 use crate::models::cluster::node::Incarnation;
 
 pub use actor::{LinkSettings, LinksError};
@@ -89,6 +90,8 @@ struct Inner {
     answers: RwLock<BTreeMap<&'static str, Arc<dyn Answers>>>,
     peers: ArcSwap<Table>,
     address: Option<SocketAddr>,
+    /// What both directions show; none for a node that is alone.
+    tls: Option<Tls>,
 }
 
 /// Other nodes that there is a way to, or is to be.
@@ -101,8 +104,15 @@ impl Links {
     }
 
     /// Of a node that takes links there.
-    fn at(address: SocketAddr) -> Links {
-        Links { inner: Arc::new(Inner { address: Some(address), ..Inner::default() }) }
+    fn at(address: SocketAddr, tls: Tls) -> Links {
+        let (address, tls) = (Some(address), Some(tls));
+        Links { inner: Arc::new(Inner { address, tls, ..Inner::default() }) }
+    }
+
+    /// When the certificate of links that is in use ends, in microseconds since 1970-01-01 UTC; `None` for a node that is
+    /// alone.
+    pub fn certificate_ends_us(&self) -> Option<i64> {
+        self.inner.tls.as_ref().map(Tls::expires_us)
     }
 
     /// Where links are taken; `None` for a node that is alone.

@@ -1,6 +1,6 @@
 //! Another node, as this one sees it: the way to it, and what is known of that way.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,11 @@ const KNOWN_AFTER_US: i64 = 5_000_000;
 /// A node whose leases are not as long as here is complained about so often.
 const COMPLAIN_EVERY_US: i64 = 60_000_000;
 
+/// The end of a node in order takes no longer. One that hands over for longer hangs, and is complained about like others.
+const LEAVES_WITHIN_US: i64 = 60_000_000;
+/// What the log was told last of a node that leaves.
+const LEAVES: &str = "it leaves";
+
 /// One life of another node.
 pub struct Peer {
     pub name: String,
@@ -27,8 +32,6 @@ pub struct Peer {
     line: ArcSwapOption<Line>,
     asks: AtomicU64,
     failures: AtomicU64,
-    /// The register says that it hands everything over: its end is no surprise.
-    leaving: AtomicBool,
     begun_us: i64,
     seen: Mutex<Seen>,
 }
@@ -44,6 +47,8 @@ struct Seen {
     /// How long its leases last and how long those of this node do, where that is not the same.
     leases_ms: Option<(u32, u32)>,
     complained_us: Option<i64>,
+    /// Since when the register says that it hands everything over: its end is no surprise.
+    leaves_us: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -90,7 +95,6 @@ impl Peer {
             line: ArcSwapOption::empty(),
             asks: AtomicU64::new(0),
             failures: AtomicU64::new(0),
-            leaving: AtomicBool::new(row.draining),
             begun_us: clock::mono_us(),
             seen: Mutex::new(Seen {
                 state: LinkState::Dialling,
@@ -101,13 +105,15 @@ impl Peer {
                 told: None,
                 leases_ms: None,
                 complained_us: None,
+                leaves_us: row.draining.then(clock::mono_us),
             }),
         }
     }
 
     /// Whether it hands everything over, as the register has it now.
     pub fn leaves(&self, draining: bool) {
-        self.leaving.store(draining, Relaxed);
+        let mut seen = self.seen();
+        seen.leaves_us = draining.then(|| seen.leaves_us.unwrap_or_else(clock::mono_us));
     }
 
     /// How long its leases last, and those of this node; 0: it does not say.
@@ -167,13 +173,15 @@ impl Peer {
     /// It is not reached, or was lost.
     pub fn failed(&self, error: String) {
         let mut seen = self.seen();
-        let is_known = clock::mono_us().saturating_sub(self.begun_us) > KNOWN_AFTER_US;
+        let now_us = clock::mono_us();
+        let is_known = now_us.saturating_sub(self.begun_us) > KNOWN_AFTER_US;
+        let leaves = |us: i64| now_us.saturating_sub(us) <= LEAVES_WITHIN_US;
         let (node, address) = (&self.name, &self.address);
-        if self.leaving.load(Relaxed) {
+        if seen.leaves_us.is_some_and(leaves) {
             // It ends in order, and in how many ways its end is noticed is nobody's concern.
             if is_known && seen.told.is_none() {
                 tracing::info!(%node, %address, "node {node} leaves: the link to it has ended");
-                seen.told = Some(error.clone());
+                seen.told = Some(LEAVES.to_owned());
             }
         } else if is_known && seen.told.as_ref() != Some(&error) {
             tracing::warn!(%node, %address, %error, "there is no link to node {node}: {error}");
@@ -236,5 +244,39 @@ impl Drop for Standing<'_> {
         self.peer.line.store(None);
         self.line.end();
         self.peer.turn(LinkState::Away);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::cluster::node::Roles;
+
+    #[test]
+    fn a_node_that_leaves_is_no_concern_until_it_takes_too_long() {
+        let row = NodeRow {
+            incarnation: Incarnation(1),
+            name: "node-1".to_owned(),
+            address: "127.0.0.1:1".to_owned(),
+            roles: Roles::ALL,
+            version: "1".to_owned(),
+            joined_us: 0,
+            lease_until_us: 0,
+            draining: true,
+            dead: false,
+        };
+        let mut peer = Peer::new(&row);
+        peer.begun_us -= 2 * KNOWN_AFTER_US;
+        let told = |peer: &Peer| peer.seen().told.clone();
+        peer.failed("refused".to_owned());
+        assert_eq!(told(&peer).as_deref(), Some(LEAVES));
+        peer.seen().leaves_us = Some(clock::mono_us() - LEAVES_WITHIN_US - 1);
+        // The register says it once more, and that does not begin anew.
+        peer.leaves(true);
+        peer.failed("refused".to_owned());
+        assert_eq!(told(&peer).as_deref(), Some("refused"));
+        peer.leaves(false);
+        peer.leaves(true);
+        assert!(peer.seen().leaves_us.is_some_and(|us| clock::mono_us() - us < LEAVES_WITHIN_US));
     }
 }

@@ -18,6 +18,7 @@ use crate::actors::flow::auction::Office;
 use crate::actors::flow::journal;
 use crate::actors::shield::Forgets;
 use crate::actors::shield::person::{Hears, PersonName};
+use crate::clock;
 use crate::models::cluster::node::Incarnation;
 use crate::models::cluster::roster::Roster;
 
@@ -26,6 +27,9 @@ const KIND: &str = "flow.forget";
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long another node may take for both.
 const ELSEWHERE: Duration = Duration::from_secs(5);
+
+/// How long it is kept who is being erased: longer than any forecast is.
+const KEPT_US: i64 = 86_400_000_000;
 
 /// Somebody who is erased.
 #[derive(Serialize, Deserialize)]
@@ -114,7 +118,8 @@ fn others(
 pub struct Forgetting {
     office: Weak<Office>,
     /// Who is being erased, by the inner id: the last step comes when nobody knows any more who it was.
-    erasing: Mutex<HashMap<Box<str>, u128>>,
+    /// With when that was heard: a last step may be done on another node.
+    erasing: Mutex<HashMap<Box<str>, (u128, i64)>>,
 }
 
 impl Forgetting {
@@ -122,14 +127,19 @@ impl Forgetting {
         Forgetting { office: Arc::downgrade(office), erasing: Mutex::default() }
     }
 
-    fn erasing(&self) -> MutexGuard<'_, HashMap<Box<str>, u128>> {
+    fn erasing(&self) -> MutexGuard<'_, HashMap<Box<str>, (u128, i64)>> {
         self.erasing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn number(&self, account: &str, person: &str, lookup: Option<&str>) -> Option<u128> {
-        let Some(lookup) = lookup else { return self.erasing().get(person).copied() };
+        let Some(lookup) = lookup else {
+            return self.erasing().get(person).map(|(number, _)| *number);
+        };
         let number = PersonName { account: account.into(), lookup: lookup.into() }.number();
-        self.erasing().insert(person.into(), number);
+        let now_us = clock::mono_us();
+        let mut erasing = self.erasing();
+        erasing.retain(|_, (_, heard_us)| now_us.saturating_sub(*heard_us) < KEPT_US);
+        erasing.insert(person.into(), (number, now_us));
         Some(number)
     }
 }

@@ -206,7 +206,7 @@ impl AuditorActor {
     }
 
     /// Logs that came from another node since the last look: it may have left them without a head of all that they
-    /// have, and if nothing is written, nobody else would sign them.
+    /// have, or with one that is not in the copies, and if nothing is written, nobody else would see to that.
     async fn take_over(&mut self) -> Result<(), StoreError> {
         let now = self.stays_now();
         let came = came(&self.stays, &now);
@@ -218,6 +218,7 @@ impl AuditorActor {
                 }
             })
             .await?;
+            self.shared.audit.dirty(taken.iter().cloned());
             self.shared.audit.unsigned(taken);
         }
         self.stays = now;

@@ -122,6 +122,8 @@ async fn erase_again(shared: &Shared, people: &People, erasure: &Erasure) -> Res
     if saved.is_some_and(|saved| saved.erases() && saved.person == *person) {
         return Ok(false);
     }
+    // before the first of it: a round that is cut off is not begun again where the key is gone
+    shared.dsrs.unscrubbed.store(true, Ordering::Relaxed);
     for step in REDO {
         let doing = match step {
             Step::StopProcessing => Doing::StopProcessing { dsr: request.clone() },
@@ -129,13 +131,16 @@ async fn erase_again(shared: &Shared, people: &People, erasure: &Erasure) -> Res
             _ => Doing::DestroyKey { again: Some(request.clone()) },
         };
         let erases = !matches!(doing, Doing::StopProcessing { .. });
+        let forget = || shared.memories.forget(account, person, Some(&row.lookup));
+        if erases {
+            // all nodes have let go before the key is: from then on nobody comes back to this one
+            forget().await.map_err(Fault::new)?;
+        }
         people.perform(account, person, doing).await?;
         if erases {
-            let done = shared.memories.forget(account, person, Some(&row.lookup)).await;
-            done.map_err(Fault::new)?;
+            forget().await.map_err(Fault::new)?;
         }
     }
-    shared.dsrs.unscrubbed.store(true, Ordering::Relaxed);
     Ok(true)
 }
 

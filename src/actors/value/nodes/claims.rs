@@ -23,6 +23,8 @@ const KEPT_US: i64 = 10_000_000;
 const AGAIN: Duration = Duration::from_secs(2);
 /// Claims that a home keeps.
 const CLAIMS_MAX: usize = 16_384;
+/// A home keeps as many as it may.
+const FULL: ValueError = ValueError::Overloaded { retry_after_ms: 1_000 };
 
 /// One request's claim of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +50,17 @@ pub enum Said {
     Yours,
     Anothers,
     Full,
+}
+
+impl Said {
+    /// Whether the request may go on.
+    pub fn allowed(self) -> Result<()> {
+        match self {
+            Said::Yours => Ok(()),
+            Said::Anothers => Err(ValueError::Claimed),
+            Said::Full => Err(FULL),
+        }
+    }
 }
 
 /// Claims of the accounts that are at home here.
@@ -110,18 +123,40 @@ impl Claims {
 pub struct Claimed {
     claim: Claim,
     shared: Arc<Shared>,
-    again: JoinHandle<()>,
+    /// Says that the request goes on.
+    again: Option<JoinHandle<()>>,
+    /// The home has said that the key is not this request's.
+    refused: bool,
 }
 
 impl Claimed {
     pub fn claim(&self) -> &Claim {
         &self.claim
     }
+
+    fn go_on(&mut self) {
+        let (of, own) = (Arc::downgrade(&self.shared), self.claim.clone());
+        self.again = Some(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(AGAIN).await;
+                let Some(shared) = of.upgrade() else { return };
+                // What another request has meanwhile, the home refuses to take for this one.
+                if let Err(error) = say(&shared, own.clone(), false).await {
+                    tracing::debug!(%error, "the home of an import does not hear that it goes on");
+                }
+            }
+        }));
+    }
 }
 
 impl Drop for Claimed {
     fn drop(&mut self) {
-        self.again.abort();
+        if let Some(again) = &self.again {
+            again.abort();
+        }
+        if self.refused {
+            return;
+        }
         let (shared, claim) = (Arc::clone(&self.shared), self.claim.clone());
         if shared.is_here(home_of(&claim.account)) {
             return shared.elsewhere.claims.end(&claim);
@@ -139,23 +174,17 @@ impl Drop for Claimed {
 pub async fn claim(shared: &Arc<Shared>, account: &str, import: &str) -> Result<Option<Claimed>> {
     let claim =
         Claim { account: account.to_owned(), import: import.to_owned(), request: rand::random() };
-    match say(shared, claim.clone(), false).await? {
-        Said::Yours => {}
+    // From here on: a home whose answer is lost, or comes when nobody waits any more, is told that it has ended.
+    let shared = Arc::clone(shared);
+    let mut claimed = Claimed { claim, shared, again: None, refused: false };
+    let said = say(&claimed.shared, claimed.claim.clone(), false).await?;
+    claimed.refused = said != Said::Yours;
+    match said {
+        Said::Yours => claimed.go_on(),
         Said::Anothers => return Ok(None),
-        Said::Full => return Err(ValueError::Overloaded { retry_after_ms: 1_000 }),
+        Said::Full => return Err(FULL),
     }
-    let (of, own) = (Arc::downgrade(shared), claim.clone());
-    let again = tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(AGAIN).await;
-            let Some(shared) = of.upgrade() else { return };
-            // What another request has meanwhile, the home refuses to take for this one.
-            if let Err(error) = say(&shared, own.clone(), false).await {
-                tracing::debug!(%error, "the home of an import does not hear that it goes on");
-            }
-        }
-    });
-    Ok(Some(Claimed { claim, shared: Arc::clone(shared), again }))
+    Ok(Some(claimed))
 }
 
 async fn say(shared: &Shared, claim: Claim, ended: bool) -> Result<Said> {
@@ -222,7 +251,10 @@ mod tests {
         for n in 0..CLAIMS_MAX {
             assert_eq!(claims.claim_at(&request(&n.to_string(), 1), 0), Said::Yours);
         }
-        assert_eq!(claims.claim_at(&request("more", 1), 1), Said::Full);
+        let full = claims.claim_at(&request("more", 1), 1);
+        assert_eq!(full, Said::Full);
+        assert!(matches!(full.allowed(), Err(ValueError::Overloaded { .. })), "it is nobody's");
+        assert!(matches!(Said::Anothers.allowed(), Err(ValueError::Claimed)));
         assert_eq!(claims.claim_at(&request("more", 1), KEPT_US), Said::Yours);
         assert_eq!(claims.0.lock().expect("claims").len(), 1);
     }

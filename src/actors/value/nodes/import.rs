@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 
-use super::claims::{Claim, Said};
+use super::claims::Claim;
 use super::{Asked, ask_home, not_here};
 use crate::actors::cluster::links::LinkError;
 use crate::actors::shield::Written;
@@ -131,8 +131,9 @@ async fn here(
     how: How,
     claim: Option<&Claim>,
 ) -> Vec<Result<Imported>> {
-    if claim.is_some_and(|claim| shared.elsewhere.claims.claim(claim) != Said::Yours) {
-        return of.iter().map(|_| Err(ValueError::Claimed)).collect();
+    let allowed = claim.map_or(Ok(()), |claim| shared.elsewhere.claims.claim(claim).allowed());
+    if let Err(refused) = allowed {
+        return of.iter().map(|_| Err(refused.clone())).collect();
     }
     let account: Arc<str> = account.into();
     let asking = of.into_iter().enumerate().map(|(place, (customer, rows))| {
