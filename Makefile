@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine: `make up` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help up test bench ltv fuzz peers exchange failover fmt
+.PHONY: help up test bench ltv fuzz peers exchange failover chaos fmt
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
@@ -33,6 +33,9 @@ exchange: ## Play a simulated exchange for ten minutes, also killed and with its
 failover: ## Measure how soon another node answers for what a killed one owned
 	cargo build --release --bin kiki
 	@exec bash scripts/failover.sh
+
+chaos: ## Order faults against clusters of this machine and check what they did (ARGS="--tag short")
+	@exec bash scripts/chaos.sh $(ARGS)
 
 fmt: ## Format the code
 	cargo fmt

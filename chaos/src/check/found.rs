@@ -1,0 +1,52 @@
+//! What was found, in bounded memory.
+
+use crate::history::AtUs;
+use crate::verdict::{Invariant, Violation};
+
+/// Violations of one invariant that are kept in full; all are counted.
+const KEPT: u64 = 100;
+
+#[derive(Debug, Default)]
+pub struct Found {
+    kept: Vec<Violation>,
+    counts: [u64; Invariant::ALL.len()],
+    pub notes: Vec<String>,
+    pub searched: u64,
+    pub not_searched: u64,
+}
+
+impl Found {
+    /// The sentence is made only where it is kept: a broken run may have a million of them.
+    pub fn add(
+        &mut self,
+        invariant: Invariant,
+        at_us: Option<AtUs>,
+        operations: &[u64],
+        what: impl FnOnce() -> String,
+    ) {
+        let count = &mut self.counts[invariant as usize];
+        *count += 1;
+        if *count <= KEPT {
+            let operations = operations.to_vec();
+            self.kept.push(Violation { invariant, what: what(), at_us, operations });
+        }
+    }
+
+    /// What could not be checked is said once.
+    pub fn note(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        if !self.notes.contains(&what) {
+            self.notes.push(what);
+        }
+    }
+
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// By invariant, and in the order of time within each.
+    pub fn into_violations(mut self) -> Vec<Violation> {
+        self.kept.sort_by_key(|v| (v.invariant, v.at_us));
+        self.kept
+    }
+}

@@ -1,0 +1,213 @@
+//! `kiki-chaos run`
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use rand::RngExt;
+
+use super::{CliResult, program, say, subjects};
+use crate::experiment::target::{Target, Urls};
+use crate::report::summary;
+use crate::run::{Against, Host, Options, Stop, Subject, run as run_one};
+use crate::verdict::Verdict;
+
+/// Run experiments
+///
+/// Each opens a cluster of its own, unless one that runs is named with --against; then only faults of actors can be
+/// ordered, through its admin API. Ctrl-C ends a run in order: faults are undone, and the report is written as far as
+/// it is.
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "Examples:\n  kiki-chaos run --tag short\n  kiki-chaos run redis-is-stopped my.yaml --repeat 5\n  kiki-chaos run postgresql-is-restarted --seed 42 --keep\n  kiki-chaos run mailboxes-are-flooded --against http://10.0.0.5:8081 --admin http://10.0.0.5:8090"
+)]
+pub struct RunArgs {
+    /// Files, or names of experiments that come with the program; all of these if none is given
+    #[arg(value_name = "FILE")]
+    files: Vec<String>,
+    /// Only experiments with this tag
+    #[arg(long)]
+    tag: Option<String>,
+    /// What everything by chance comes from; a new one for each run if not given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How often, each time with the next seed
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    repeat: u32,
+    #[command(flatten)]
+    place: Place,
+    /// SyncShield of a cluster that runs, as http://HOST:8081; of each node, or of its balancer
+    #[arg(long, value_name = "URL", num_args = 1.., requires = "admin")]
+    against: Vec<String>,
+    /// The admin API of each of its nodes
+    #[arg(long, value_name = "URL", num_args = 1.., requires = "against")]
+    admin: Vec<String>,
+    /// SyncFlow of it, where the load bids
+    #[arg(long, value_name = "URL", num_args = 1.., requires = "against")]
+    flow: Vec<String>,
+    /// The environment variable that holds a key for it
+    #[arg(long, value_name = "NAME", requires = "against")]
+    token_env: Option<String>,
+}
+
+/// Where runs are done, and where what is left of them goes.
+#[derive(Clone, Debug, Args)]
+pub struct Place {
+    /// The folder of the reports: each run has one of its own in it
+    #[arg(long, value_name = "DIR", default_value = "chaos-report")]
+    pub report: PathBuf,
+    /// The program kiki; otherwise that beside this one, or in PATH
+    #[arg(long, value_name = "FILE", env = "KIKI_BIN")]
+    pub binary: Option<PathBuf>,
+    /// Keep the data of the lab
+    #[arg(long)]
+    pub keep: bool,
+    /// No progress, only what came of it
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+impl Place {
+    /// # Errors
+    /// There is no program kiki.
+    pub fn options(&self) -> Result<Options, String> {
+        Ok(Options {
+            binary: Some(program::find(self.binary.as_ref())?),
+            against: None,
+            reports: self.report.clone(),
+            keep: self.keep,
+            quiet: self.quiet,
+            environment: BTreeMap::new(),
+        })
+    }
+}
+
+impl RunArgs {
+    pub fn wants_lab(&self) -> bool {
+        self.against.is_empty()
+    }
+
+    fn against(&self) -> Result<Option<Against>, String> {
+        if self.against.is_empty() {
+            return Ok(None);
+        }
+        let (shield, flow, admin) = (self.against.clone(), self.flow.clone(), self.admin.clone());
+        let token = token(self.token_env.as_deref())?;
+        Ok(Some(Against { shield, flow, value: Vec::new(), admin, token }))
+    }
+}
+
+fn token(name: Option<&str>) -> Result<Option<String>, String> {
+    let read = |name| std::env::var(name).map_err(|error| format!("{name}: {error}"));
+    name.map(read).transpose()
+}
+
+/// Where a file itself says that its cluster is.
+///
+/// # Errors
+/// The variable with the key is not set.
+pub fn of_file(subject: &Subject) -> Result<Option<Against>, String> {
+    let Target::Urls(Urls { shield, flow, value, admin, token_env }) = &subject.experiment.target
+    else {
+        return Ok(None);
+    };
+    let one = |url: &Option<crate::experiment::target::Url>| {
+        url.iter().map(|it| it.0.clone()).collect::<Vec<_>>()
+    };
+    Ok(Some(Against {
+        shield: vec![shield.0.clone()],
+        flow: one(flow),
+        value: one(value),
+        admin: admin.iter().map(|it| it.0.clone()).collect(),
+        token: token(token_env.as_deref())?,
+    }))
+}
+
+/// A seed that nobody chose. Short, because people type it.
+pub fn any_seed() -> u64 {
+    u64::from(rand::rng().random::<u32>() >> 1)
+}
+
+pub async fn run(args: RunArgs) -> CliResult {
+    let subjects = subjects::read(&args.files, args.tag.as_deref())?;
+    let against = args.against()?;
+    let mut options = match against {
+        None => args.place.options()?,
+        Some(_) => {
+            Options { binary: None, ..args.place.options().unwrap_or_else(|_| bare(&args.place)) }
+        }
+    };
+    let (host, stop) = (Host::default(), listen()?);
+    let mut worst = Verdict::Held;
+    let mut told = Vec::new();
+    'all: for subject in &subjects {
+        for n in 0..u64::from(args.repeat) {
+            if stop.is_asked() {
+                break 'all;
+            }
+            let seed = args.seed.map_or_else(any_seed, |seed| seed.wrapping_add(n));
+            options.against = against.clone().or(of_file(subject)?);
+            let ran = run_one(subject, seed, &options, &host, &stop).await;
+            say(&format!(
+                "{}  report: {}\n",
+                summary(&ran.report),
+                ran.folder.join("report.html").display()
+            ));
+            worst = worst.max(ran.report.verdict);
+            told.push(ran.report);
+        }
+    }
+    if told.len() > 1 {
+        say(&table(&told));
+    }
+    Ok(worst.exit_code())
+}
+
+fn bare(place: &Place) -> Options {
+    Options {
+        binary: None,
+        against: None,
+        reports: place.report.clone(),
+        keep: place.keep,
+        quiet: place.quiet,
+        environment: BTreeMap::new(),
+    }
+}
+
+/// # Errors
+/// The system does not tell of signals.
+pub fn listen() -> Result<Stop, String> {
+    Stop::listen().map_err(|error| format!("signals: {error}"))
+}
+
+/// Runs as lines, and how many came to which verdict.
+pub fn table(runs: &[crate::report::RunReport]) -> String {
+    let mut out = String::new();
+    for run in runs {
+        out += &format!(
+            "{:<18} {:>6.1} s  seed {:<10}  {}\n",
+            word(run.verdict),
+            run.seconds,
+            run.seed,
+            run.file
+        );
+    }
+    for verdict in
+        [Verdict::Held, Verdict::HypothesisFailed, Verdict::InvariantViolated, Verdict::CouldNotRun]
+    {
+        let count = runs.iter().filter(|run| run.verdict == verdict).count();
+        if count > 0 {
+            out += &format!("{count} {}  ", word(verdict));
+        }
+    }
+    out.trim_end().to_owned()
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Held => "held",
+        Verdict::HypothesisFailed => "hypothesis failed",
+        Verdict::InvariantViolated => "VIOLATED",
+        Verdict::CouldNotRun => "could not run",
+    }
+}

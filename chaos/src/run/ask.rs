@@ -1,0 +1,180 @@
+//! Probes: what is asked, of whom, and whether the answer is good.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::field::Field;
+use super::meters::{fits, sample};
+use super::words;
+use crate::experiment::bound::Bound;
+use crate::experiment::pick::{Nodes, Process};
+use crate::experiment::probe::{At, Combine, Listener, Probe, Question, Reading, State};
+use crate::load::Request;
+use crate::report;
+
+/// From one question to the next.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Asks until the answer is good, as long as the probe allows; then for as long as it has to stay good.
+pub async fn ask(field: &Field, probe: &Probe) -> report::Reading {
+    let until = Instant::now() + Duration::from(probe.within.unwrap_or_default());
+    let mut told = once(field, &probe.question).await;
+    while !told.held && Instant::now() < until {
+        tokio::time::sleep(AGAIN).await;
+        told = once(field, &probe.question).await;
+    }
+    if let (true, Some(holds)) = (told.held, probe.holds_for) {
+        let until = Instant::now() + Duration::from(holds);
+        while told.held && Instant::now() < until {
+            tokio::time::sleep(AGAIN).await;
+            told = once(field, &probe.question).await;
+        }
+    }
+    told
+}
+
+/// Asks once. What cannot be asked is not good, and says why.
+pub async fn once(field: &Field, question: &Question) -> report::Reading {
+    match answer(field, question).await {
+        Ok((value, held)) => report::Reading { value, held },
+        Err(why) => report::Reading { value: why, held: false },
+    }
+}
+
+async fn answer(field: &Field, question: &Question) -> Result<(String, bool), String> {
+    match question {
+        Question::Http { at, service, path, status, body, latency } => {
+            let urls = match at {
+                At::Balancer => vec![field.cluster.balancer(*service)?],
+                At::Node(nodes) => {
+                    let names = field.cluster.named(nodes);
+                    names
+                        .iter()
+                        .map(|name| field.cluster.listener(name, *service))
+                        .collect::<Result<_, _>>()?
+                }
+            };
+            let asked = urls.iter().map(|url| async move {
+                let began = Instant::now();
+                let reply = field.cluster.send(url, &Request::get(path.clone())).await?;
+                if reply.status != *status {
+                    return Err(format!("{url}{path}: {}", reply.status));
+                }
+                if let Some(body) = body {
+                    let json: Option<Value> = serde_json::from_slice(&reply.body).ok();
+                    let value = json.as_ref().and_then(|json| json.pointer(&body.pointer));
+                    if !body.tolerance.admits(value) {
+                        let value = value.map_or("nothing".to_owned(), Value::to_string);
+                        return Err(format!("{url}{path}: {} is {value}", body.pointer));
+                    }
+                }
+                let took = began.elapsed();
+                match latency {
+                    Some(most) if took > Duration::from(*most) => {
+                        Err(format!("{url}{path}: after {} ms", took.as_millis()))
+                    }
+                    _ => Ok(()),
+                }
+            });
+            let all = futures_util::future::join_all(asked).await;
+            all.into_iter().collect::<Result<Vec<_>, String>>()?;
+            Ok((status.to_string(), true))
+        }
+        Question::Metric { name, labels, node, combine, reading, tolerance } => {
+            let nodes = field.cluster.named(node);
+            let mut values = Vec::new();
+            for node in &nodes {
+                values.push(match reading {
+                    Reading::Increase => field.meters.increase(node, name, labels),
+                    Reading::Value => {
+                        let url = field.cluster.admin(node)?;
+                        let reply =
+                            field.cluster.send(url, &Request::get("/metrics".to_owned())).await?;
+                        let text = String::from_utf8_lossy(&reply.body);
+                        let all = text.lines().filter_map(sample);
+                        let own = all.filter(|(series, _)| fits(series, name, labels));
+                        own.map(|(_, value)| value).sum()
+                    }
+                });
+            }
+            Ok(combined(&values, *combine, tolerance))
+        }
+        Question::Ledger { query, tolerance } => {
+            let bad = super::ledgers::wrong(field, *query).await?;
+            let held = tolerance.admits(bad.len() as f64);
+            let first = bad.first().map(|it| format!(": {it}")).unwrap_or_default();
+            Ok((format!("{}{first}", bad.len()), held))
+        }
+        Question::Load { measure, of, over, tolerance } => {
+            let (now, over) = (field.clock.now_us(), over.as_micros());
+            let ended = field.tally().last(now, over, *of);
+            match ended.measure(*measure, over as f64 / 1e6) {
+                Some(value) => Ok((words::number(value), tolerance.admits(value))),
+                None => Ok(("nothing ended".to_owned(), false)),
+            }
+        }
+        Question::Process { target, state, tolerance } => {
+            process(field, target, *state, tolerance).await
+        }
+    }
+}
+
+pub fn combined(values: &[f64], combine: Combine, tolerance: &Bound) -> (String, bool) {
+    let fold = |start: f64, of: fn(f64, f64) -> f64| values.iter().copied().fold(start, of);
+    let value = match combine {
+        Combine::Sum => values.iter().sum(),
+        Combine::Max => fold(f64::NEG_INFINITY, f64::max),
+        Combine::Min => fold(f64::INFINITY, f64::min),
+        Combine::Each => {
+            let text: Vec<String> = values.iter().map(|it| words::number(*it)).collect();
+            return (text.join(", "), values.iter().all(|it| tolerance.admits(*it)));
+        }
+    };
+    (words::number(value), tolerance.admits(value))
+}
+
+async fn process(
+    field: &Field,
+    target: &Process,
+    state: State,
+    tolerance: &Option<Bound>,
+) -> Result<(String, bool), String> {
+    let lab = field.cluster.lab.as_ref().ok_or("only processes of a lab can be looked at")?;
+    let names = match target {
+        Process::Balancer => vec!["lb".to_owned()],
+        Process::Node(nodes) => field.cluster.named(nodes),
+    };
+    let mut count = 0;
+    for name in &names {
+        let alive = lab.process(name).is_some_and(|it| it.alive);
+        count += usize::from(match state {
+            State::Alive => alive,
+            State::Dead => !alive,
+            State::Ready => {
+                let url = match target {
+                    Process::Balancer => field.cluster.balancer(Listener::Health)?,
+                    Process::Node(_) => field.cluster.listener(name, Listener::Health)?,
+                };
+                let reply = field.cluster.send(&url, &Request::get("/ready".to_owned())).await;
+                alive && reply.is_ok_and(|reply| reply.status == 200)
+            }
+        });
+    }
+    let held = match tolerance {
+        Some(bound) => bound.admits(count as f64),
+        None => count == names.len(),
+    };
+    Ok((format!("{count} of {}", names.len()), held))
+}
+
+/// Whose nodes a question names, for words.
+pub fn nodes_of(question: &Question) -> Option<&Nodes> {
+    match question {
+        Question::Http { at: At::Node(nodes), .. }
+        | Question::Metric { node: nodes, .. }
+        | Question::Process { target: Process::Node(nodes), .. } => Some(nodes),
+        _ => None,
+    }
+}

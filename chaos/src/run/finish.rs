@@ -1,0 +1,313 @@
+//! After the load: what is read of the platform, what the checker says of it, and the verdict.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::cluster::Cluster;
+use super::crew::Ended;
+use super::field::{Field, Told};
+use super::meters::glob;
+use super::stage::Played;
+use super::stop::Stop;
+use super::{Options, Subject, expect, guard};
+use crate::check::{self, History, stats};
+use crate::experiment::checks::{Checks, Expectation};
+use crate::history::AtEnd;
+use crate::load::{LoadSpec, LoadSummary};
+use crate::report::{self, RunReport, Undo};
+use crate::verdict::{Checked, Invariant, Verdict};
+
+/// A hold ends so long after its time at the latest.
+const AFTER_HOLDS: Duration = Duration::from_secs(6);
+/// Whoever has pressed Ctrl-C does not wait for holds.
+const IN_HASTE: Duration = Duration::from_millis(500);
+
+/// The report of a run that has not begun.
+pub fn empty(subject: &Subject, seed: u64, options: &Options) -> RunReport {
+    let mut replay = format!("kiki-chaos run {} --seed {seed}", subject.file);
+    if let Some(against) = &options.against {
+        for (word, list) in
+            [("--against", &against.shield), ("--flow", &against.flow), ("--admin", &against.admin)]
+        {
+            list.iter().for_each(|url| replay += &format!(" {word} {url}"));
+        }
+    }
+    RunReport {
+        version: 1,
+        title: subject.experiment.title.clone(),
+        file: subject.file.clone(),
+        seed,
+        started_at: jiff::Timestamp::now().to_string(),
+        seconds: 0.0,
+        replay,
+        platform: String::new(),
+        verdict: Verdict::Held,
+        why: None,
+        hypothesis: Vec::new(),
+        faults: Vec::new(),
+        load: LoadSummary::default(),
+        too_little: Vec::new(),
+        checked: Checked::default(),
+        series: Vec::new(),
+        owners: Vec::new(),
+        recovery_ms: Vec::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// Reads, checks and decides.
+///
+/// # Errors
+/// The run says nothing: why.
+#[allow(clippy::too_many_arguments)]
+pub async fn finish(
+    subject: &Subject,
+    spec: &LoadSpec,
+    folder: &Path,
+    cluster: &Arc<Cluster>,
+    stop: &Stop,
+    played: Played,
+    summary: LoadSummary,
+    ended: Ended,
+    report: &mut RunReport,
+) -> Result<(), String> {
+    let Ended { told, field, broke } = ended;
+    let unexpected = {
+        // Ends are judged by the field, which was emptied for the report.
+        field.told().ended.clone_from(&told.ended);
+        guard::unexpected(&field)
+    };
+    *field.told() = told;
+    field.progress.phase("reading ledgers and audit logs", None);
+    let in_haste = stop.is_asked();
+    let patience = if in_haste { IN_HASTE } else { spec.hold + AFTER_HOLDS };
+    let collected =
+        crate::load::collect(spec, &cluster.urls, folder, patience, unexpected.clone()).await;
+    match collected {
+        Ok(collected) => {
+            field.told().notes.extend(collected.notes);
+            if !collected.holds_ended && !in_haste {
+                field.note(format!("holds had not all ended: {} micros were held", collected.held));
+            }
+            mark_struck(&field, folder, collected.end)?;
+        }
+        Err(error) => field.failed(format!("after the run: {error}")),
+    }
+    field.progress.phase("checking", None);
+    let checks = &subject.experiment.checks;
+    let history = checked(checks, folder, in_haste, report);
+    match history {
+        Ok(history) => {
+            let mut shards = Vec::new();
+            for it in &checks.expect {
+                shards.push(shard(&field, it).await);
+            }
+            if !played.interrupted {
+                expect::look(&field, Some(&history), &shards);
+            }
+            report.recovery_ms = recoveries(&history, &field.told());
+        }
+        Err(why) => field.failed(format!("the history was not checked: {why}")),
+    }
+    too_little(&field, report);
+    if let Some(lab) = &cluster.lab {
+        let trouble = lab.network().trouble();
+        if !trouble.is_empty() {
+            report.verdict = report.verdict.max(Verdict::CouldNotRun);
+            report.why = Some(format!("the lab's network broke: {}", trouble.join("; ")));
+        }
+    }
+    let trouble = field.faults.trouble();
+    if !trouble.is_empty() {
+        report.verdict = report.verdict.max(Verdict::CouldNotRun);
+        report.why = Some(format!("faults went wrong while they went on: {}", trouble.join("; ")));
+    }
+    report.load = summary;
+    match report::seen(&folder.join("history.jsonl")) {
+        Ok(seen) => (report.series, report.owners) = (seen.seconds, seen.owners),
+        Err(error) => report.notes.push(error.to_string()),
+    }
+    let told = std::mem::take(&mut *field.told());
+    field.progress.end();
+    decide(told, played, broke, report);
+    Ok(())
+}
+
+/// Actors that restarted because a fault of the run struck them are marked, so that nobody is blamed for them.
+fn mark_struck(field: &Field, folder: &Path, mut end: AtEnd) -> Result<(), String> {
+    let told = field.told();
+    let expected = field.experiment.checks.expect.iter().filter_map(|it| match it {
+        Expectation::Restarts { actor, .. } => Some(actor.clone()),
+        _ => None,
+    });
+    let patterns: BTreeSet<String> = told.patterns.iter().cloned().chain(expected).collect();
+    for one in &mut end.restarts {
+        one.struck = patterns.iter().any(|it| glob(it, &one.path));
+    }
+    let file = folder.join("end.json");
+    let failed = |error: std::io::Error| format!("{}: {error}", file.display());
+    let text = serde_json::to_vec(&end).map_err(|error| failed(error.into()))?;
+    std::fs::write(&file, text).map_err(failed)
+}
+
+/// Checks the files, and leaves out what the experiment does not ask for.
+fn checked(
+    checks: &Checks,
+    folder: &Path,
+    in_haste: bool,
+    report: &mut RunReport,
+) -> Result<History, String> {
+    let mut options = check::Options { allow_cut_off: in_haste, ..check::Options::default() };
+    match checks.linearizability.search {
+        true => options.search_time = checks.linearizability.within.into(),
+        false => options.search_states_total = 0,
+    }
+    let history = check::read_folder(folder, &options).map_err(|error| error.to_string())?;
+    let mut checked = check::history(&history, &options);
+    let asked = |it: Invariant| match it {
+        Invariant::Linear => checks.linearizability.search,
+        it => checks.invariants.is_empty() || checks.invariants.contains(&it),
+    };
+    let before = checked.violations.len();
+    checked.violations.retain(|it| asked(it.invariant));
+    checked.violations_total -= (before - checked.violations.len()) as u64;
+    report.checked = checked;
+    Ok(history)
+}
+
+async fn shard(field: &Field, expected: &Expectation) -> Option<u16> {
+    let Expectation::OwnerChanged { budget, .. } = expected else { return None };
+    let (account, campaign) = field.budget(budget).ok()?;
+    field.cluster.owner(&account, &campaign).await.ok().map(|(shard, _)| shard)
+}
+
+/// From the end of each fault, or the death that it was, until everybody who failed was served again.
+fn recoveries(history: &History, told: &Told) -> Vec<f64> {
+    let all = stats::faults(history);
+    let of = |fault: &report::Fault| {
+        let (began, ended) = *all.get(&fault.number)?;
+        let at = if fault.kind == "kill" { began } else { ended? };
+        Some(stats::recovery(history, began, at).keys_us? as f64 / 1e3)
+    };
+    told.faults.iter().filter(|it| matches!(it.undo, Undo::Undone)).filter_map(of).collect()
+}
+
+/// What the experiment asks for at least, by what was done while its load was sent.
+fn too_little(field: &Field, report: &mut RunReport) {
+    let load = &field.experiment.load;
+    let seconds = Duration::from(load.duration).as_secs_f64();
+    let tally = field.tally();
+    let kinds = load.minimum.of.iter().map(|(kind, least)| (Some(*kind), *least));
+    for (kind, least) in [(None, load.minimum.per_second)].into_iter().chain(kinds) {
+        let was = tally.done_between(kind) as f64 / seconds;
+        if was < least {
+            let of = kind.map_or("all kinds".to_owned(), |kind| format!("{kind:?}").to_lowercase());
+            report.too_little.push(format!(
+                "{was:.1} operations a second of {of} were done, at least {least} are needed"
+            ));
+        }
+    }
+}
+
+/// The verdict: the worst that is known.
+fn decide(told: Told, played: Played, broke: Option<String>, report: &mut RunReport) {
+    report.hypothesis = told.hypothesis;
+    report.faults = told.faults;
+    report.notes.extend(told.notes);
+    report.notes.extend(told.failed.iter().skip(1).cloned());
+    let violated = report.checked.violations_total > 0;
+    let worst = |report: &mut RunReport, verdict: Verdict, why: String| {
+        if report.verdict < verdict {
+            report.verdict = verdict;
+            report.why = Some(why);
+        }
+    };
+    let not_undone: Vec<String> = report
+        .faults
+        .iter()
+        .filter(|it| matches!(it.undo, Undo::Failed { .. }))
+        .map(|it| format!("fault {} was not undone: {}", it.number, it.kind))
+        .collect();
+    if let Some(first) = told.failed.into_iter().next() {
+        worst(report, Verdict::HypothesisFailed, first);
+    }
+    if let Some(first) = report.too_little.first().cloned() {
+        worst(report, Verdict::HypothesisFailed, first);
+    }
+    if violated {
+        let first = report.checked.violations.first();
+        let why = first.map(|it| format!("{}: {}", it.invariant.code(), it.what));
+        worst(report, Verdict::InvariantViolated, why.unwrap_or_default());
+        // What is proven stays proven, whatever else went wrong.
+        return;
+    }
+    for why in not_undone.into_iter().chain(played.not_done).chain(broke) {
+        worst(report, Verdict::CouldNotRun, why);
+    }
+    if played.interrupted {
+        worst(report, Verdict::CouldNotRun, "it was interrupted".to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::verdict::Violation;
+
+    fn report() -> RunReport {
+        let text = crate::cli::catalogue::FILES[0].1;
+        let experiment = crate::experiment::validate(text, "x").expect("it is good");
+        let subject = Subject { name: "x".to_owned(), file: "x.yaml".to_owned(), experiment };
+        let options = Options {
+            binary: None,
+            against: None,
+            reports: "r".into(),
+            keep: false,
+            quiet: true,
+            environment: BTreeMap::new(),
+        };
+        empty(&subject, 7, &options)
+    }
+
+    fn decided(told: Told, played: Played, violated: bool) -> (Verdict, Option<String>) {
+        let mut report = report();
+        if violated {
+            let what = "twice".to_owned();
+            let one =
+                Violation { invariant: Invariant::Bg2, what, at_us: None, operations: vec![] };
+            report.checked.violations.push(one);
+            report.checked.violations_total = 1;
+        }
+        decide(told, played, None, &mut report);
+        (report.verdict, report.why)
+    }
+
+    #[test]
+    fn a_run_has_the_worst_verdict_that_is_proven_and_says_why() {
+        let failed = || Told { failed: vec!["slow".to_owned()], ..Told::default() };
+        let not_done = || Played { not_done: vec!["no strace".to_owned()], interrupted: false };
+        assert_eq!(decided(Told::default(), Played::default(), false), (Verdict::Held, None));
+        let why = |text: &str| Some(text.to_owned());
+        assert_eq!(
+            decided(failed(), Played::default(), false),
+            (Verdict::HypothesisFailed, why("slow"))
+        );
+        assert_eq!(decided(failed(), not_done(), false), (Verdict::CouldNotRun, why("no strace")));
+        let interrupted = Played { not_done: Vec::new(), interrupted: true };
+        assert_eq!(decided(Told::default(), interrupted, false).0, Verdict::CouldNotRun);
+        // A violation stays one, also where a fault could not be done or somebody pressed Ctrl-C.
+        assert_eq!(
+            decided(failed(), not_done(), true),
+            (Verdict::InvariantViolated, why("BG-2: twice"))
+        );
+    }
+
+    #[test]
+    fn the_report_tells_how_to_do_it_again() {
+        assert_eq!(report().replay, "kiki-chaos run x.yaml --seed 7");
+    }
+}

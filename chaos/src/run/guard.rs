@@ -1,0 +1,84 @@
+//! Looks at the run all the while: conditions that end it at once, nodes that end by themselves, figures for people.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::field::Field;
+use super::{ask, words};
+use crate::experiment::checks::Expectation;
+
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Says why the experiment has to end at once, by `tell`; ends when `stop` is true.
+pub async fn watch(
+    field: Arc<Field>,
+    tell: watch::Sender<Option<String>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut known = 0;
+    while !*stop.borrow() {
+        for probe in &field.experiment.abort {
+            let told = ask::once(&field, &probe.question).await;
+            if told.held && tell.borrow().is_none() {
+                let (name, good) = words::probe(probe);
+                tell.send_replace(Some(format!("{name} is {}: {good} ends it", told.value)));
+            }
+        }
+        deaths(&field, &mut known).await;
+        let open: Vec<String> =
+            field.faults.open().iter().map(|it| format!("{} of {}", it.kind, it.target)).collect();
+        let last = field.tally().last(field.clock.now_us(), 2_000_000, None);
+        field.progress.figures(&last, &open);
+        tokio::select! {
+            _ = stop.changed() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// Nodes that ended by themselves are started again, as whoever looks after them would, unless a fault has them.
+async fn deaths(field: &Field, known: &mut usize) {
+    let Some(lab) = &field.cluster.lab else { return };
+    let died = lab.died();
+    for one in died.iter().skip(*known) {
+        field.progress.say(&format!("{} ended by itself: {}", one.name, one.status));
+        field.told().ended.push(one.name.clone());
+    }
+    *known = died.len();
+    let struck: BTreeSet<String> = field
+        .faults
+        .open()
+        .into_iter()
+        .flat_map(|it| it.struck.into_iter().chain([it.target]))
+        .collect();
+    for node in lab.nodes() {
+        let Some(process) = lab.process(&node.name) else { continue };
+        let itself = !process.alive && died.iter().any(|it| it.id == process.id);
+        if itself && !struck.iter().any(|it| it.contains(&node.name)) {
+            match lab.processes().restart(&node.name).await {
+                Ok(_) => field.progress.say(&format!("{} was started again", node.name)),
+                Err(error) => field.note(format!("{} does not start again: {error}", node.name)),
+            }
+        }
+    }
+}
+
+/// Ends that no expectation allows.
+pub fn unexpected(field: &Field) -> Vec<String> {
+    let allowed: BTreeSet<String> = field
+        .experiment
+        .checks
+        .expect
+        .iter()
+        .filter_map(|it| match it {
+            Expectation::Ended { node, .. } => Some(field.cluster.named(node)),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let told = field.told();
+    told.ended.iter().filter(|name| !allowed.contains(*name)).cloned().collect()
+}

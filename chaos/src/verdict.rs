@@ -1,0 +1,123 @@
+//! What a run found.
+
+use serde::{Deserialize, Serialize};
+
+use crate::history::AtUs;
+
+/// The invariants of the platform (`docs/ARCHITECTURE.md`), and what the suite itself holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Invariant {
+    #[serde(rename = "BG-1")]
+    Bg1,
+    #[serde(rename = "BG-2")]
+    Bg2,
+    #[serde(rename = "BG-3")]
+    Bg3,
+    #[serde(rename = "BG-4")]
+    Bg4,
+    #[serde(rename = "OW-1")]
+    Ow1,
+    #[serde(rename = "AU-1")]
+    Au1,
+    #[serde(rename = "CO-1")]
+    Co1,
+    #[serde(rename = "SV-1")]
+    Sv1,
+    /// No order of the calls explains the answers.
+    #[serde(rename = "LIN")]
+    Linear,
+    /// An answer that no documentation allows.
+    #[serde(rename = "API")]
+    Api,
+}
+
+impl Invariant {
+    pub const ALL: [Invariant; 10] = [
+        Invariant::Bg1,
+        Invariant::Bg2,
+        Invariant::Bg3,
+        Invariant::Bg4,
+        Invariant::Ow1,
+        Invariant::Au1,
+        Invariant::Co1,
+        Invariant::Sv1,
+        Invariant::Linear,
+        Invariant::Api,
+    ];
+
+    /// As it stands in reports and in the platform's metrics.
+    pub fn code(self) -> &'static str {
+        match self {
+            Invariant::Bg1 => "BG-1",
+            Invariant::Bg2 => "BG-2",
+            Invariant::Bg3 => "BG-3",
+            Invariant::Bg4 => "BG-4",
+            Invariant::Ow1 => "OW-1",
+            Invariant::Au1 => "AU-1",
+            Invariant::Co1 => "CO-1",
+            Invariant::Sv1 => "SV-1",
+            Invariant::Linear => "LIN",
+            Invariant::Api => "API",
+        }
+    }
+}
+
+/// One broken invariant, with what proves it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Violation {
+    pub invariant: Invariant,
+    /// One sentence for people.
+    pub what: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_us: Option<AtUs>,
+    /// Operations of the history, by id.
+    #[serde(default)]
+    pub operations: Vec<u64>,
+}
+
+/// What a checker says of a history.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
+    pub operations: u64,
+    pub done: u64,
+    pub refused: u64,
+    pub unavailable: u64,
+    pub unknown: u64,
+    /// Rows of ledgers and records of audit logs that were compared.
+    pub ledger_rows: u64,
+    pub audit_rows: u64,
+    /// Keys whose answers were searched for an order that explains them, and those given up for their size.
+    pub searched: u64,
+    pub not_searched: u64,
+    /// The first hundred of each invariant; `violations_total` counts all.
+    pub violations: Vec<Violation>,
+    pub violations_total: u64,
+    pub took_ms: u64,
+    /// The history has no end: the run was cut off, and only what is in it was checked.
+    #[serde(default)]
+    pub cut_off: bool,
+    /// What could not be compared, and why. It is never counted as right.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// The exit code of a command: the worst of its runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Held,
+    HypothesisFailed,
+    InvariantViolated,
+    CouldNotRun,
+}
+
+impl Verdict {
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Verdict::Held => 0,
+            Verdict::HypothesisFailed => 1,
+            Verdict::InvariantViolated => 2,
+            Verdict::CouldNotRun => 3,
+        }
+    }
+}
