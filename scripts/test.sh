@@ -12,6 +12,9 @@ missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 [ -n "$(postgres_bin)" ] || missing+=(postgresql)
 command -v redis-server >/dev/null && command -v redis-cli >/dev/null || missing+=(redis-server)
+command -v haproxy >/dev/null || missing+=(haproxy)
+# With it, labs of the chaos suite are in network namespaces of their own.
+command -v ip >/dev/null || missing+=(iproute2)
 command -v curl >/dev/null || missing+=(curl)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"

@@ -36,7 +36,8 @@ use wire::{Answered, Head, Who, joined, listed, parted, read};
 const ANSWER_MAX: usize = 12 * 1024 * 1024;
 /// Requests that are on their way to other nodes, or wait for one, at a time.
 const AWAY_MAX: usize = 4_096;
-/// How long a request may be on its way, waits included.
+/// How long a request may be on its way, waits included. For a node that is not reached it waits no longer than until
+/// the node, were it gone, is replaced.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The least that is left to the node that answers.
 const WORTH_IT: Duration = Duration::from_millis(20);
@@ -195,12 +196,14 @@ impl ForwardLayer {
         let Ok(_place) = self.places.try_acquire() else {
             return away("too many requests wait for other nodes");
         };
+        let waits = self.placement.settles_within().unwrap_or(PATIENCE).min(PATIENCE);
         loop {
             let left = PATIENCE.saturating_sub(began.elapsed());
-            if left < WORTH_IT {
+            let wait = waits.saturating_sub(began.elapsed());
+            if wait < WORTH_IT {
                 return away("the node that owns it could not be reached in time");
             }
-            match self.placement.whereabouts(shard, left).await {
+            match self.placement.whereabouts(shard, wait).await {
                 Route::Here(_) => {
                     let again = Request::from_parts(own.clone(), kept.body.clone().into());
                     (answer, wanted) = here(&mut inner, again).await;

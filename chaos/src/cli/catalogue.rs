@@ -38,6 +38,7 @@ pub const FILES: &[(&str, &str)] = &[
         "every-node-is-restarted-in-turn",
         include_str!("../../experiments/every-node-is-restarted-in-turn.yaml"),
     ),
+    ("forecasts-are-slow", include_str!("../../experiments/forecasts-are-slow.yaml")),
     ("fsync-of-postgresql-fails", include_str!("../../experiments/fsync-of-postgresql-fails.yaml")),
     (
         "fsync-of-postgresql-is-slow",
@@ -53,12 +54,18 @@ pub const FILES: &[(&str, &str)] = &[
         include_str!("../../experiments/notices-come-twice-and-late.yaml"),
     ),
     (
+        "packets-come-twice-and-connections-are-reset",
+        include_str!("../../experiments/packets-come-twice-and-connections-are-reset.yaml"),
+    ),
+    (
         "postgresql-is-away-for-longer-than-a-lease",
         include_str!("../../experiments/postgresql-is-away-for-longer-than-a-lease.yaml"),
     ),
     ("postgresql-is-restarted", include_str!("../../experiments/postgresql-is-restarted.yaml")),
+    ("postgresql-stands-still", include_str!("../../experiments/postgresql-stands-still.yaml")),
     ("redis-is-flushed", include_str!("../../experiments/redis-is-flushed.yaml")),
     ("redis-is-stopped", include_str!("../../experiments/redis-is-stopped.yaml")),
+    ("redis-stands-still", include_str!("../../experiments/redis-stands-still.yaml")),
     (
         "slow-clients-hold-connections-open",
         include_str!("../../experiments/slow-clients-hold-connections-open.yaml"),
@@ -76,8 +83,16 @@ pub const FILES: &[(&str, &str)] = &[
         include_str!("../../experiments/the-clock-of-a-node-jumps-forward.yaml"),
     ),
     (
+        "the-disk-of-a-node-is-read-only",
+        include_str!("../../experiments/the-disk-of-a-node-is-read-only.yaml"),
+    ),
+    (
         "the-disk-of-postgresql-is-full",
         include_str!("../../experiments/the-disk-of-postgresql-is-full.yaml"),
+    ),
+    (
+        "the-link-to-a-node-is-narrow",
+        include_str!("../../experiments/the-link-to-a-node-is-narrow.yaml"),
     ),
     (
         "the-network-between-nodes-is-slow",

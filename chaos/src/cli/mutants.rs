@@ -181,7 +181,7 @@ mod tests {
             for mut subject in subjects::read(&names, None).expect("they are there") {
                 (likely.change)(&mut subject.experiment);
                 let experiment = &subject.experiment;
-                let load = crate::run::load::spec(&experiment.load, &experiment.target, "kc");
+                let load = crate::run::load::spec(experiment, "kc");
                 assert_eq!(load.faults(), Vec::<String>::new(), "{}", likely.name);
             }
         }

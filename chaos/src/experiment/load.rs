@@ -152,7 +152,7 @@ pub enum Hostile {
         #[schemars(extend("x-least" = "100ms", "x-most" = "10m"))]
         duration: Period,
         /// Open at a time.
-        #[schemars(range(min = 1, max = 5_000))]
+        #[schemars(range(min = 1, max = 2_000))]
         connections: u32,
         /// Time between two bytes.
         #[serde(default = "byte_every")]
@@ -168,10 +168,10 @@ pub enum Hostile {
         #[schemars(extend("x-least" = "100ms", "x-most" = "10m"))]
         duration: Period,
         /// Opened a second.
-        #[schemars(range(min = 1, max = 5_000))]
+        #[schemars(range(min = 1, max = 2_000))]
         per_second: u32,
         /// Open at a time.
-        #[schemars(range(min = 1, max = 5_000))]
+        #[schemars(range(min = 1, max = 2_000))]
         open_max: u32,
     },
 }

@@ -9,12 +9,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-/// Most connections that are held open, and most that are opened a second: what a few machines could do.
+/// Most connections that are held open, and most that are opened a second, whatever is asked for: what a few machines
+/// could do.
 pub const OPEN_MAX: u32 = 2_000;
 pub const RATE_MAX: u32 = 2_000;
 const CONNECT: Duration = Duration::from_secs(2);
-/// Between two bytes of a head that never ends.
-const DRIP: Duration = Duration::from_secs(1);
+/// Before a connection that was refused is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How long a connection of a storm stays.
 const STAY: Duration = Duration::from_millis(500);
 
@@ -29,12 +30,17 @@ pub struct Storm {
     pub not_opened: u64,
 }
 
-/// Keeps so many connections open on which a head is sent byte by byte and never ends; one that is closed is opened
-/// again.
-pub async fn slow_loris(address: &str, connections: u32, stop: watch::Receiver<bool>) -> Storm {
+/// Keeps so many connections open on which a head is sent byte by byte, one in each `every`, and never ends; one that is
+/// closed is opened again.
+pub async fn slow_loris(
+    address: &str,
+    connections: u32,
+    every: Duration,
+    stop: watch::Receiver<bool>,
+) -> Storm {
     let mut all = JoinSet::new();
     for _ in 0..connections.min(OPEN_MAX) {
-        all.spawn(drip(address.to_owned(), stop.clone()));
+        all.spawn(drip(address.to_owned(), every, stop.clone()));
     }
     let mut sum = Storm::default();
     while let Some(one) = all.join_next().await {
@@ -46,7 +52,7 @@ pub async fn slow_loris(address: &str, connections: u32, stop: watch::Receiver<b
     sum
 }
 
-async fn drip(address: String, mut stop: watch::Receiver<bool>) -> Storm {
+async fn drip(address: String, every: Duration, mut stop: watch::Receiver<bool>) -> Storm {
     let mut seen = Storm::default();
     while !*stop.borrow() && stop.has_changed().is_ok() {
         let one = tokio::select! {
@@ -55,14 +61,14 @@ async fn drip(address: String, mut stop: watch::Receiver<bool>) -> Storm {
         };
         let Ok(Ok(mut stream)) = one else {
             seen.refused += 1;
-            tokio::time::sleep(DRIP).await;
+            tokio::time::sleep(AGAIN).await;
             continue;
         };
         seen.opened += 1;
         let dripping = async {
             stream.write_all(b"POST /api/v1/check HTTP/1.1\r\nhost: 127.0.0.1\r\nx-slow: ").await?;
             loop {
-                tokio::time::sleep(DRIP).await;
+                tokio::time::sleep(every).await;
                 stream.write_all(b"a").await?;
             }
         };
@@ -75,9 +81,9 @@ async fn drip(address: String, mut stop: watch::Receiver<bool>) -> Storm {
     seen
 }
 
-/// Opens so many connections a second that say nothing and leave after half a second.
-pub async fn storm(address: &str, rate: u32, mut stop: watch::Receiver<bool>) -> Storm {
-    let rate = rate.clamp(1, RATE_MAX);
+/// Opens so many connections a second that say nothing and leave after half a second, `most` of them open at a time.
+pub async fn storm(address: &str, rate: u32, most: u32, mut stop: watch::Receiver<bool>) -> Storm {
+    let (rate, most) = (rate.clamp(1, RATE_MAX), most.min(OPEN_MAX) as usize);
     let mut tick = interval(Duration::from_secs(1) / rate);
     tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut open: JoinSet<bool> = JoinSet::new();
@@ -86,7 +92,7 @@ pub async fn storm(address: &str, rate: u32, mut stop: watch::Receiver<bool>) ->
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
             _ = tick.tick() => {
-                if open.len() >= OPEN_MAX as usize {
+                if open.len() >= most {
                     seen.not_opened += 1;
                     continue;
                 }
@@ -124,7 +130,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let (stop, stopped) = watch::channel(false);
-        let loris = tokio::spawn(async move { slow_loris(&address, 3, stopped).await });
+        let loris = tokio::spawn(async move { slow_loris(&address, 3, AGAIN, stopped).await });
         let mut streams = Vec::new();
         for _ in 0..3 {
             streams.push(listener.accept().await.expect("a connection").0);
@@ -142,7 +148,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn(async move { storm(&address, 100, stopped).await });
+        let running = tokio::spawn(async move { storm(&address, 100, OPEN_MAX, stopped).await });
         tokio::time::sleep(Duration::from_millis(300)).await;
         drop(listener);
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -19,6 +19,7 @@ mod http;
 mod journal;
 mod kind;
 mod live;
+mod model;
 mod names;
 mod owners;
 mod prepare;

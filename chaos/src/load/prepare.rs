@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::bids;
 use super::decimal;
 use super::http::{Http, Request};
+use super::model;
 use super::names::{Account, Bidding, Names};
 use super::run::LoadError;
 use super::spec::LoadSpec;
@@ -60,6 +61,12 @@ pub async fn prepare(spec: &LoadSpec, urls: &Urls) -> Result<Vec<Budget>, LoadEr
             budgets.push(budget(account, &campaign.name, spec, spec.bidding_cap));
         }
     }
+    if spec.model {
+        // Once at a time: a node fits on few threads.
+        for (account, number) in names.accounts.iter().zip(0..) {
+            model::make(&http, &urls.value, &account.name, number).await?;
+        }
+    }
     Ok(budgets)
 }
 
@@ -95,14 +102,20 @@ async fn bidder(
     // 409: it was made before, by a try whose answer was lost.
     made(http, flow, &Request::post("/api/v1/campaigns").json(body), &[201, 409]).await?;
     let start = Request::post(format!("/api/v1/campaigns/{id}/start")).of(of);
-    made(http, flow, &start, &[200]).await
+    made(http, flow, &start, &[200]).await.map(drop)
 }
 
-async fn made(http: &Http, base: &str, request: &Request, good: &[u16]) -> Result<(), LoadError> {
+/// Asks until the answer is a good one, which it gives.
+pub(super) async fn made(
+    http: &Http,
+    base: &str,
+    request: &Request,
+    good: &[u16],
+) -> Result<Vec<u8>, LoadError> {
     let until = Instant::now() + PATIENCE;
     loop {
         let why = match http.send(base, request).await {
-            Ok(reply) if good.contains(&reply.status) => return Ok(()),
+            Ok(reply) if good.contains(&reply.status) => return Ok(reply.body),
             Ok(reply) => {
                 let text =
                     String::from_utf8_lossy(&reply.body).chars().take(300).collect::<String>();
@@ -121,7 +134,7 @@ async fn made(http: &Http, base: &str, request: &Request, good: &[u16]) -> Resul
     }
 }
 
-fn failed(request: &Request, why: String) -> LoadError {
+pub(super) fn failed(request: &Request, why: String) -> LoadError {
     let method = if request.method == Method::GET { "GET" } else { "POST" };
     LoadError::Prepare { what: format!("{method} {}", request.path), why }
 }

@@ -17,6 +17,9 @@ const DURATION_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// A billion of the currency, as the API bounds it.
 const AMOUNT_MAX: Micros = 1_000_000_000_000_000;
 
+/// What an experiment may ask for at most.
+const LATE_MAX: Duration = Duration::from_secs(120);
+
 /// Clients of one kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Arrivals {
@@ -69,7 +72,7 @@ pub struct LoadSpec {
     pub settle_all: f64,
     /// Of spends: what part is given back afterwards.
     pub refund: f64,
-    /// Settles, spends and notices that are sent twice on purpose.
+    /// Settles and spends that are sent twice on purpose.
     pub duplicate: f64,
     /// How often an operation of unknown outcome is sent again under its key.
     pub retries: u32,
@@ -80,6 +83,10 @@ pub struct LoadSpec {
     /// Of notices: told late, and never.
     pub late_notice: f64,
     pub lost_notice: f64,
+    /// How late, at most.
+    pub late_by: Duration,
+    /// Notices that are sent twice.
+    pub duplicate_notice: f64,
     /// Of bid requests: about a person whose consent counts.
     pub personal: f64,
     /// Persons of each account. Each belongs to a few clients alone.
@@ -90,6 +97,8 @@ pub struct LoadSpec {
     /// Of looks by operators: at the cluster, and at forecasts where SyncValue is known; the rest are at budgets.
     pub look_cluster: f64,
     pub look_forecast: f64,
+    /// Whether every account has customers with purchases and a model fitted to them; forecasts are about these then.
+    pub model: bool,
     /// Of admin operations: budgets that are set, and pauses (each followed by its resume).
     pub set_cap: f64,
     pub pause: f64,
@@ -137,12 +146,15 @@ impl Default for LoadSpec {
             win: 0.6,
             late_notice: 0.05,
             lost_notice: 0.05,
+            late_by: Duration::from_secs(8),
+            duplicate_notice: 0.05,
             personal: 0.3,
             persons: 6,
             grant: 0.3,
             revoke: 0.2,
             look_cluster: 0.25,
             look_forecast: 0.25,
+            model: false,
             set_cap: 0.1,
             pause: 0.05,
             outstanding: 256,
@@ -230,6 +242,7 @@ impl LoadSpec {
             ("win", self.win),
             ("late_notice", self.late_notice),
             ("lost_notice", self.lost_notice),
+            ("duplicate_notice", self.duplicate_notice),
             ("late_notice + lost_notice", self.late_notice + self.lost_notice),
             ("personal", self.personal),
             ("look_cluster + look_forecast", self.look_cluster + self.look_forecast),
@@ -263,6 +276,7 @@ impl LoadSpec {
             ("window", self.window, second, DURATION_MAX),
             ("hold", self.hold, ms, DURATION_MAX),
             ("think_max", self.think_max, Duration::ZERO, self.hold),
+            ("late_by", self.late_by, Duration::ZERO, LATE_MAX),
             ("connect_timeout", self.connect_timeout, ms, Duration::from_secs(60)),
             ("timeout", self.timeout, ms, Duration::from_secs(120)),
         ] {

@@ -39,10 +39,12 @@ pub async fn play(
     };
     let playing = async {
         match hostile {
-            Hostile::SlowLoris { connections, .. } => {
-                slow_loris(&address, connections, ended).await
+            Hostile::SlowLoris { connections, byte_every, .. } => {
+                slow_loris(&address, connections, byte_every.into(), ended).await
             }
-            Hostile::ConnectionStorm { per_second, .. } => storm(&address, per_second, ended).await,
+            Hostile::ConnectionStorm { per_second, open_max, .. } => {
+                storm(&address, per_second, open_max, ended).await
+            }
         }
     };
     let (seen, ()) = futures_util::future::join(playing, until).await;

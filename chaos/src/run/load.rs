@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::experiment::Experiment;
 use crate::experiment::load::{Load, Through};
 use crate::experiment::pick::BudgetKey;
 use crate::experiment::rates::Kind;
-use crate::experiment::target::Target;
+use crate::experiment::target::{Need, Target};
 use crate::load::{Arrivals, LoadSpec, Names, Urls};
 
 /// A load is stopped by the run, not by its own clock; this only bounds one that nobody stops.
@@ -19,7 +20,8 @@ const WINDOW_S: f64 = 60.0;
 const HOLD_S: f64 = 60.0;
 
 /// The load of an experiment. `tag` begins all names.
-pub fn spec(load: &Load, target: &Target, tag: &str) -> LoadSpec {
+pub fn spec(experiment: &Experiment, tag: &str) -> LoadSpec {
+    let (load, target) = (&experiment.load, &experiment.target);
     let rates = &load.rates;
     let clients = share(load);
     let arrivals = |rate: f64| {
@@ -60,12 +62,15 @@ pub fn spec(load: &Load, target: &Target, tag: &str) -> LoadSpec {
         win: rates.bid.win,
         late_notice: rates.bid.late,
         lost_notice: 0.0,
+        late_by: rates.bid.late_by.into(),
+        duplicate_notice: rates.bid.duplicate,
         personal: rates.bid.personal,
         persons: (consent.people / u32::from(load.accounts.max(1))).max(1),
         grant: part(consent.grant, asked),
         revoke: part(consent.revoke, asked),
         look_cluster: part(rates.admin_read, looks),
         look_forecast: part(rates.forecast, looks),
+        model: experiment.needs().contains(&Need::Model),
         set_cap: part(rates.set_cap, operators),
         pause: part(rates.pause, operators),
         outstanding: (u32::from(load.clients) * OPEN_FOR_EACH).max(64),
@@ -154,7 +159,7 @@ mod tests {
     fn every_load_of_the_catalogue_is_one_that_the_generator_takes_with_its_rates() {
         for (name, text) in crate::cli::catalogue::FILES {
             let experiment = experiment(text);
-            let spec = spec(&experiment.load, &experiment.target, "kc");
+            let spec = spec(&experiment, "kc");
             assert_eq!(spec.faults(), Vec::<String>::new(), "{name}");
             for (sent, kind) in
                 [(spec.budget.rate, Kind::Authorise), (spec.spend.rate, Kind::Spend)]

@@ -128,7 +128,7 @@ async fn whole(
         None => TAG.to_owned(),
         Some(_) => format!("{TAG}-{seed}-{}", jiff::Timestamp::now().as_second()),
     };
-    let spec = load::spec(&experiment.load, &experiment.target, &tag);
+    let spec = load::spec(experiment, &tag);
     progress.phase(&format!("{} (seed {seed}): opening", subject.name), None);
     let opening = open(experiment, seed, options, folder);
     let cluster = tokio::select! {

@@ -52,13 +52,8 @@ impl Host {
                 if why.is_empty() { "the suite is in none".to_owned() } else { why.join(", ") };
             missing.push(format!("network namespaces: {why}"));
         }
-        for (need, what) in [
-            (Need::Model, "a fitted model of customer lifetime value: a lab fits none"),
-            (Need::ObjectStore, "an object store: a lab has none"),
-        ] {
-            if needs.contains(&need) {
-                missing.push(what.to_owned());
-            }
+        if needs.contains(&Need::ObjectStore) {
+            missing.push("an object store: nodes use none".to_owned());
         }
         let tried: BTreeSet<&str> = needs.iter().filter_map(|need| trial(*need)).collect();
         if tried.is_empty() {

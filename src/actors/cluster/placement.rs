@@ -50,6 +50,7 @@ pub struct Placement {
     read_us: AtomicI64,
     changed: Notify,
     orders: Orders,
+    lease: OnceLock<Duration>,
 }
 
 /// Lives of which it is certain that their processes have ended. That a lease is over proves nothing: whoever
@@ -58,6 +59,9 @@ enum Ended {
     All,
     These(Vec<Incarnation>),
 }
+
+/// Beside the lease: to notice, to take the shard, and to read what it is about.
+const SETTLES: Duration = Duration::from_millis(1_500);
 
 impl Placement {
     pub(super) fn new(
@@ -86,7 +90,19 @@ impl Placement {
             read_us: AtomicI64::new(i64::MIN),
             changed: Notify::new(),
             orders: Orders::default(),
+            lease: OnceLock::new(),
         })
+    }
+
+    /// How long leases last, told once.
+    pub(super) fn leased_for(&self, lease: Duration) {
+        self.lease.get_or_init(|| lease);
+    }
+
+    /// Within which time the shards of a node that is gone are another's; none where nobody takes them. Who waits
+    /// longer waits for a node that is there and is not reached.
+    pub fn settles_within(&self) -> Option<Duration> {
+        self.lease.get().map(|lease| *lease + *lease / 4 + SETTLES)
     }
 
     /// Of a process that is alone with its store, has taken these shards for good, and has no lease that could end.

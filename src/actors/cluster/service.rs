@@ -90,6 +90,7 @@ impl Cluster {
         let before = last_life::read(&data_dir);
         let incarnation = Incarnation(rand::random());
         let placement = Placement::new(incarnation, before, terms.drift_max_us);
+        placement.leased_for(Duration::from_micros(terms.lease_us.unsigned_abs()));
         let service = registry.service("cluster").strategy(Strategy::OneForOne).start()?;
         // First: what is started first ends last, and a node that leaves is asked by others until it has.
         let speaks = links.is_some();

@@ -17,6 +17,7 @@ use crate::actors::kernel::{Cx, Fault};
 use crate::models::shield::entry::Op;
 use crate::models::shield::hold::{Hold, HoldState};
 use crate::models::shield::purse::HoldAnswer;
+use crate::store::HoldRow;
 
 /// For how long a node is asked again that does not say: one that joins has no link for a moment, and one that leaves
 /// has none before it is out of the register.
@@ -95,6 +96,25 @@ async fn look(
         let found = far::look(shared, name, hold, wish).await;
         if found.is_ok() || began.elapsed() + pause >= BETWEEN {
             return found;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(most);
+    }
+}
+
+/// Has a row of the journal written by whoever owns the budget, and tries again for a moment: budgets move. Twice is as
+/// good as once.
+async fn journaled(shared: &Shared, name: &BudgetName, row: HoldRow) -> bool {
+    let began = Instant::now();
+    let [mut pause, most] = AGAIN;
+    loop {
+        let rows = vec![row.clone()];
+        let done = match shared.placement.admits(name.place()) {
+            true => far::journal_own(shared, name, rows).await,
+            false => far::journal(shared, name, rows).await,
+        };
+        if done || began.elapsed() + pause >= BETWEEN {
+            return done;
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(most);
@@ -192,13 +212,8 @@ impl BudgetActor {
         let State::Live(live) = &mut self.state else { return };
         let released = Hold { state: HoldState::Released, ..left };
         let row = rows::hold_row(&self.name, &released, live.at);
-        let (shared, name, guest) = (Arc::clone(&self.shared), self.name.clone(), live.guest);
-        let written = async move {
-            match guest {
-                true => far::journal(&shared, &name, vec![row]).await,
-                false => far::journal_own(&shared, &name, vec![row]).await,
-            }
-        };
+        let (shared, name) = (Arc::clone(&self.shared), self.name.clone());
+        let written = async move { journaled(&shared, &name, row).await };
         let hold = released.id;
         cx.pipe(written, move |written| {
             let found = Found { entry: None, journaled: Some(released) };

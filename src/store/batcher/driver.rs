@@ -75,7 +75,7 @@ impl Driver {
         if let Some(shards) = state.on_the_way.to_fence() {
             return Next::Fence(shards);
         }
-        let limit = state.view.batch_limit;
+        let limit = state.limit.rows();
         let taken = state.queue.take(limit);
         state.view.abandoned_total += taken.abandoned;
         if taken.batch.is_empty() {
@@ -205,8 +205,8 @@ impl Driver {
         took: Duration,
     ) -> u64 {
         let mut state = self.shared.lock();
-        let goal = self.shared.terms.commit_goal;
-        let (low, high) = (self.shared.terms.batch_min.max(1), self.shared.terms.batch_max);
+        state.limit.committed(rows, took, full);
+        let limit = state.limit.rows();
         let view = &mut state.view;
         view.in_flight = false;
         view.batches_total += 1;
@@ -217,11 +217,7 @@ impl Driver {
             0 => view.commit_us_last,
             mean => (mean * 9 + view.commit_us_last) / 10,
         };
-        if took > goal {
-            view.batch_limit = (view.batch_limit * 3 / 4).max(low);
-        } else if full {
-            view.batch_limit = (view.batch_limit * 5 / 4 + 1).min(high.max(low));
-        }
+        view.batch_limit = limit;
         let mut failure = None;
         for outcome in outcomes {
             match outcome {

@@ -5,6 +5,7 @@
 
 mod barrier;
 mod driver;
+mod limit;
 mod queue;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 
 use barrier::OnTheWay;
 pub use driver::Driver;
+use limit::Limit;
 use queue::{Queue, Waiting};
 
 use super::Store;
@@ -23,6 +25,9 @@ use super::write::{Outcome, Write};
 use crate::clock::mono_us;
 use crate::models::breaker::{Breaker, BreakerState, BreakerTerms, BreakerView};
 use crate::telemetry::spans::Open;
+
+/// Rows of a batch before anything is known.
+const BATCH_FIRST: usize = 64;
 
 /// Everything in a committer has a limit.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +39,8 @@ pub struct CommitterTerms {
     /// Rows of a batch: its limit moves between these two with what the commits take.
     pub batch_min: usize,
     pub batch_max: usize,
-    /// Full batches grow while their commit takes less than this, and shrink beyond it.
+    /// Full batches grow while their rows take less of a commit than this, and shrink beyond it. What a commit takes
+    /// whatever is in it does not count: a slow disk is no reason for more commits.
     pub commit_goal: Duration,
     /// How long a write waits for its turn at most.
     pub wait_max: Duration,
@@ -131,6 +137,7 @@ struct State {
     queue: Queue,
     on_the_way: OnTheWay,
     breaker: Breaker,
+    limit: Limit,
     view: CommitterView,
 }
 
@@ -138,12 +145,13 @@ impl Committer {
     /// A committer and its driver: nothing is written until [`Driver::run`] runs.
     pub fn new(store: Store, terms: CommitterTerms) -> (Self, Driver) {
         let breaker = Breaker::new(terms.breaker);
+        let (least, most) = (terms.batch_min, terms.batch_max);
+        let limit = Limit::new(BATCH_FIRST, least, most, terms.commit_goal);
         let view = CommitterView {
             queue_depth: 0,
             queue_bytes: 0,
             oldest_wait_us: 0,
-            batch_limit: 64
-                .clamp(terms.batch_min.max(1), terms.batch_max.max(terms.batch_min).max(1)),
+            batch_limit: limit.rows(),
             last_batch_writes: 0,
             last_batch_rows: 0,
             commit_us_last: 0,
@@ -162,7 +170,7 @@ impl Committer {
             breaker: breaker.view(),
         };
         let (queue, on_the_way) = Default::default();
-        let state = Mutex::new(State { queue, on_the_way, breaker, view });
+        let state = Mutex::new(State { queue, on_the_way, breaker, limit, view });
         let driven = AtomicBool::new(true);
         let shared = Arc::new(Shared { terms, state, work: Notify::new(), store, driven });
         (Self { shared: Arc::clone(&shared) }, Driver::new(shared))

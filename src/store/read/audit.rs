@@ -118,6 +118,19 @@ impl Store {
             .map_err(|e| crate::store::StoreError::sql("the audit cursors", &e))
     }
 
+    /// Budgets of an account whose ledger is ahead of the log, by name.
+    pub async fn audit_behind_of(&self, account: &str, limit: u32) -> Result<Vec<String>> {
+        let sql = "SELECT b.budget FROM budget b \
+                   LEFT JOIN audit_cursor c ON c.account = b.account AND c.budget = b.budget \
+                   WHERE b.account = $1 AND b.seq > COALESCE(c.seq, 0) \
+                   ORDER BY b.budget LIMIT $2";
+        self.texts("the audit cursors", sql, |args| {
+            args.text(account)?;
+            args.int(page(limit))
+        })
+        .await
+    }
+
     /// Records on their way into an account's log, oldest first.
     pub async fn audit_pending(&self, account: &str, limit: u32) -> Result<Vec<AuditPendingRow>> {
         self.select("WHERE account = $1 ORDER BY id LIMIT $2", |args| {

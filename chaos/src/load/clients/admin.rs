@@ -10,6 +10,7 @@ use crate::load::desk::Again;
 use crate::load::http::Request;
 use crate::load::journal::Closed;
 use crate::load::kind::Kind;
+use crate::load::model;
 use crate::load::random::Stream;
 
 /// A campaign that was paused is resumed, however long that has to be tried.
@@ -30,7 +31,7 @@ enum What {
     Read,
     Cluster,
     /// What a customer is worth: there is always an answer.
-    Predict,
+    Predict(Box<str>),
     SetCap(Micros, Again),
     /// For how long, and how it is resumed.
     Pause(Duration, Again),
@@ -55,7 +56,10 @@ impl Play for Admin {
             what if what < spec.set_cap + spec.pause => What::Pause(paused, resuming),
             _ if look < spec.look_cluster => What::Cluster,
             _ if look < spec.look_cluster + spec.look_forecast && !common.urls.value.is_empty() => {
-                What::Predict
+                What::Predict(match spec.model {
+                    true => model::customer(&account, stream.below(model::CUSTOMERS)),
+                    false => campaign.clone(),
+                })
             }
             _ => What::Read,
         };
@@ -80,9 +84,9 @@ impl Play for Admin {
                 let admin = desk.first(client, &urls.admin);
                 desk.call(client, admin, op, &Request::get(path.to_owned())).await?;
             }
-            What::Predict => {
+            What::Predict(customer) => {
                 let path = "/api/v1/ltv/predict";
-                let body = format!(r#"{{"customer_id":"{campaign}","account":"{account}"}}"#);
+                let body = format!(r#"{{"customer_id":"{customer}","account":"{account}"}}"#);
                 let op = Op::Call { method: "POST".into(), path: path.into() };
                 let value = desk.first(client, &urls.value);
                 desk.call(client, value, op, &Request::post(path).json(body)).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Common, LATE_MAX, Play, Twice, number};
+use super::{Common, Play, Twice, number};
 use crate::history::Op;
 use crate::load::bids;
 use crate::load::desk::Again;
@@ -47,7 +47,7 @@ impl Play for Exchanges {
             (stream.chance(spec.personal), stream.below(account.persons.len()));
         let asks = personal && account.bidding.iter().any(|campaign| campaign.personal);
         let (fate, on_time, late) =
-            (stream.part(), stream.within(spec.think_max), stream.within(LATE_MAX));
+            (stream.part(), stream.within(spec.think_max), stream.within(spec.late_by));
         let is_late = fate >= spec.lost_notice && fate < spec.lost_notice + spec.late_notice;
         Plan {
             account: account.name.clone(),
@@ -59,7 +59,7 @@ impl Play for Exchanges {
             silent: fate < spec.lost_notice,
             tells_win: stream.chance(0.8),
             again: common.again(stream).owed(),
-            twice: Twice::draw(stream, spec.duplicate),
+            twice: Twice::draw(stream, spec.duplicate_notice),
         }
     }
 

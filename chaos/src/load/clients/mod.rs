@@ -8,7 +8,6 @@ mod exchange;
 mod spend;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use admin::Admin;
 pub use budget::Budgets;
@@ -115,11 +114,10 @@ pub trait Play: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Closed>> + Send;
 }
 
-/// The longest time that a notice is late.
-const LATE_MAX: Duration = Duration::from_secs(8);
-
 #[cfg(test)]
 pub(super) mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::load::http::Http;
     use crate::load::journal::{Clock, Journal};

@@ -172,8 +172,10 @@ impl AuditorActor {
         if due(GAPS_TICKS) && !super::feed::left_out() {
             self.gaps().await?;
         }
-        if due(SIGN_TICKS) && !first {
+        if due(PENDING_TICKS) && !first {
             self.take_over().await?;
+        }
+        if due(SIGN_TICKS) && !first {
             for account in self.shared.audit.to_sign() {
                 self.tell(&account, LogMsg::Sign { all: false });
             }
@@ -218,6 +220,10 @@ impl AuditorActor {
                 }
             })
             .await?;
+            // what was on its way to the log there is in the ledgers
+            for account in &taken {
+                self.tell(account, LogMsg::Behind);
+            }
             self.shared.audit.dirty(taken.iter().cloned());
             self.shared.audit.unsigned(taken);
         }

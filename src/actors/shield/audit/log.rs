@@ -1,5 +1,6 @@
 //! `/shield/audit/<account>`: the one writer of an account's log.
 
+mod behind;
 mod retain;
 
 use std::collections::BTreeSet;
@@ -9,18 +10,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 use self::retain::Checked;
-use super::lines;
 use super::live::{Durable, Flight, Live};
 use super::{AppendError, Appended, PENDING_AGE_US};
 use crate::actors::kernel::{Actor, Cx, Fault, Reply};
 use crate::actors::shield::names::BudgetName;
-use crate::actors::shield::rows;
 use crate::actors::shield::shared::Shared;
 use crate::clock;
 use crate::models::shield::audit::head::SignedHead;
 use crate::models::shield::audit::month::Month;
-use crate::models::shield::entry::Entry;
-use crate::planted::Planted;
 use crate::store::{Outcome, Write};
 
 /// The budget under which the log's writes are ordered and fenced.
@@ -29,10 +26,6 @@ const LOG: &str = "@audit";
 const AGAIN: Duration = Duration::from_millis(500);
 /// How often a start reads the log while the store is away.
 const LOAD_TRIES_MAX: u32 = 20;
-/// Ledger rows read at once.
-const LEDGER_PAGE: u32 = 1_000;
-/// Pages read in one go: other messages have their turn in between.
-const LEDGER_PAGES_MAX: u32 = 16;
 /// Pending records read at once.
 const PENDING_PAGE: u32 = 1_000;
 /// Longest wait for the last flight in a stop.
@@ -43,8 +36,14 @@ pub struct LogActor {
     name: BudgetName,
     shared: Arc<Shared>,
     live: Option<Live>,
-    /// Ledgers that have more than was read: they go on when a flight has landed.
+    /// Ledgers that have more than was read: they go on when a flight has landed, or when the store is back.
     behind: BTreeSet<Arc<str>>,
+    /// The store was away while ledgers were read; they are read again in a moment.
+    put_off: bool,
+    /// Of the ledgers that the life before may have left behind, it is not known yet which.
+    unseen: bool,
+    /// Who waits until nothing is behind.
+    flushes: Vec<Reply<Result<Appended, AppendError>>>,
     /// Months before this one go once their end is signed.
     retaining: Option<Month>,
     /// What is to be dropped is being looked through.
@@ -79,6 +78,8 @@ pub enum Msg {
     LookPending,
     /// The ledger of this budget is ahead.
     CatchUp(Arc<str>),
+    /// All that are ahead, as far as they are known; the store was away, or this life has just begun.
+    Behind,
     /// Sign what there is; `all`: also what is only counted so far.
     Sign {
         all: bool,
@@ -106,6 +107,9 @@ impl LogActor {
             shared,
             live: None,
             behind: BTreeSet::new(),
+            put_off: false,
+            unseen: true,
+            flushes: Vec::new(),
             retaining: None,
             checking: false,
             view: View::default(),
@@ -196,6 +200,8 @@ impl LogActor {
                 }
                 if let Some(budget) = self.behind.first() {
                     cx.send_after(Duration::ZERO, Msg::CatchUp(Arc::clone(budget)));
+                } else if self.unseen {
+                    cx.send_after(Duration::ZERO, Msg::Behind);
                 }
                 self.flush(cx)
             }
@@ -217,60 +223,6 @@ impl LogActor {
             true => self.shared.audit.unsigned([Arc::clone(&self.account)]),
             false => self.shared.audit.signed(&self.account),
         }
-    }
-
-    /// Takes what waits in the feed; `all`: also what is only counted so far.
-    async fn gather(&mut self, all: bool) -> Result<(), Fault> {
-        let feed = self.shared.audit.feeds.of(&self.account);
-        let mut behind: Vec<Arc<str>> = Vec::new();
-        for booked in feed.take_booked() {
-            let cursor = self.cursor(&booked.budget).await?;
-            if booked.entry.seq <= cursor || behind.contains(&booked.budget) {
-                continue;
-            }
-            if booked.entry.seq > cursor + 1 {
-                behind.push(booked.budget);
-                continue;
-            }
-            self.push_booked(&booked.budget, &booked.entry)?;
-        }
-        for budget in behind {
-            self.catch_up(&budget).await?;
-        }
-        for denied in &feed.take_denied(all) {
-            self.push(lines::denied(denied)?);
-        }
-        for turned in feed.take_turned(all) {
-            // its texts are a stranger's: one that makes no record is counted, and stops nobody
-            match lines::turned(turned) {
-                Ok(line) => self.push(line),
-                Err(error) => self.unreadable(&error.to_string()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Up to which row this ledger is in the log.
-    async fn cursor(&mut self, budget: &Arc<str>) -> Result<i64, Fault> {
-        if let Some(seq) = self.live()?.cursor(budget) {
-            return Ok(seq);
-        }
-        let seq = self.shared.store.audit_cursor(&self.account, budget).await?;
-        self.live()?.moved(budget, seq, false);
-        Ok(seq)
-    }
-
-    fn push_booked(&mut self, budget: &Arc<str>, entry: &Entry) -> Result<(), Fault> {
-        if Planted::AuditDropped.is_made() && entry.seq % 8 == 0 {
-            self.live()?.moved(budget, entry.seq, true);
-            return Ok(());
-        }
-        let line = lines::booked(budget, entry)?;
-        if let Err(error) = self.live()?.push_known(&line, &lines::brief(entry)) {
-            self.unreadable(&error.to_string());
-        }
-        self.live()?.moved(budget, entry.seq, true);
-        Ok(())
     }
 
     fn push(&mut self, line: String) {
@@ -312,29 +264,6 @@ impl LogActor {
             }
         }
     }
-
-    /// Reads what the ledger has beyond the log, as far as there is room for it.
-    async fn catch_up(&mut self, budget: &Arc<str>) -> Result<(), Fault> {
-        self.behind.insert(Arc::clone(budget));
-        for _ in 0..LEDGER_PAGES_MAX {
-            if self.live()?.is_full() {
-                break;
-            }
-            let cursor = self.cursor(budget).await?;
-            let store = &self.shared.store;
-            let rows = store.ledger(&self.account, budget, cursor, LEDGER_PAGE).await?;
-            let more = rows.len() == LEDGER_PAGE as usize;
-            for row in &rows {
-                let entry = rows::entry_of(row)?;
-                self.push_booked(budget, &entry)?;
-            }
-            if !more {
-                self.behind.remove(budget);
-                break;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Actor for LogActor {
@@ -342,7 +271,7 @@ impl Actor for LogActor {
     type View = View;
     const TYPE: &'static str = "audit";
 
-    async fn started(&mut self, _cx: &mut Cx<Self>) -> Result<(), Fault> {
+    async fn started(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
         let mut tries = 0;
         let durable = loop {
             match self.load().await {
@@ -356,6 +285,7 @@ impl Actor for LogActor {
             }
         };
         self.live = Some(Live::new(durable));
+        cx.send_after(Duration::ZERO, Msg::Behind);
         Ok(())
     }
 
@@ -363,9 +293,9 @@ impl Actor for LogActor {
         match msg {
             // what waits in the feed can wait there, or be read from the ledger
             Msg::Look if self.live()?.is_full() => {}
-            Msg::Look => self.gather(false).await?,
+            Msg::Look => self.gather(false, cx).await?,
             Msg::Append { lines, reply } => {
-                self.gather(false).await?;
+                self.gather(false, cx).await?;
                 for line in lines {
                     if let Err(error) = self.live()?.push(&line) {
                         self.unreadable(&error.to_string());
@@ -381,12 +311,13 @@ impl Actor for LogActor {
             Msg::LookPending => self.look_pending().await?,
             Msg::CatchUp(budget) => {
                 if !self.live()?.is_full() {
-                    self.gather(false).await?;
+                    self.gather(false, cx).await?;
                 }
-                self.catch_up(&budget).await?;
+                self.catch_up(&budget, cx).await?;
             }
+            Msg::Behind => self.go_on(cx).await?,
             Msg::Sign { all } => {
-                self.gather(all).await?;
+                self.gather(all, cx).await?;
                 self.live()?.sign = true;
                 self.flush(cx)?;
                 self.note_signed();
@@ -395,8 +326,8 @@ impl Actor for LogActor {
             Msg::Retain(month) => self.retain(month, cx).await?,
             Msg::Checked(checked) => self.checked(*checked).await?,
             Msg::Flush(reply) => {
-                self.gather(true).await?;
-                self.live()?.wait(reply);
+                self.gather(true, cx).await?;
+                self.flushes.push(reply);
             }
             Msg::Landed { flight, outcome } => return self.landed(flight, outcome, cx).await,
             Msg::Again(flight) => {
@@ -404,15 +335,20 @@ impl Actor for LogActor {
                 return Ok(());
             }
         }
+        if self.behind.is_empty() && !self.unseen {
+            for reply in std::mem::take(&mut self.flushes) {
+                self.live()?.wait(reply);
+            }
+        }
         self.flush(cx)
     }
 
-    async fn stopping(&mut self, _cx: &mut Cx<Self>) {
+    async fn stopping(&mut self, cx: &mut Cx<Self>) {
         // what flies lands without us: its outcome is looked up by the next life
         if self.shared.committer.view().closed || self.live.as_ref().is_none_or(|l| l.flying) {
             return;
         }
-        if let Err(fault) = self.gather(true).await {
+        if let Err(fault) = self.gather(true, cx).await {
             tracing::warn!(account = %self.account, %fault, "the log could not be ended");
             return;
         }
@@ -453,6 +389,7 @@ impl Actor for LogActor {
     fn idle(&self) -> bool {
         self.live.as_ref().is_none_or(Live::is_idle)
             && self.behind.is_empty()
+            && !self.unseen
             && !self.checking
             && !self.shared.audit.feeds.of(&self.account).waits()
     }
@@ -464,6 +401,7 @@ impl Actor for LogActor {
             Msg::Pending(_) => "Pending",
             Msg::LookPending => "LookPending",
             Msg::CatchUp(_) => "CatchUp",
+            Msg::Behind => "Behind",
             Msg::Sign { .. } => "Sign",
             Msg::Retain(_) => "Retain",
             Msg::Checked(_) => "Checked",

@@ -35,10 +35,14 @@ impl LogActor {
         cx: &mut Cx<LogActor>,
     ) -> Result<(), Fault> {
         let store = &self.shared.store;
-        let last = store.audit_block_before_month(&self.account, &before.to_string()).await?;
+        // where the store is away, the auditor tells again
+        let last = store.audit_block_before_month(&self.account, &before.to_string()).await;
+        let Some(last) = self.read(last)? else { return Ok(()) };
         let Some(last) = last.filter(|_| !self.checking) else { return Ok(()) };
         let first = last.first + last.count;
-        let row = store.audit_heads(&self.account, first - 1, 1).await?.pop();
+        let rows = self.shared.store.audit_heads(&self.account, first - 1, 1).await;
+        let Some(mut rows) = self.read(rows)? else { return Ok(()) };
+        let row = rows.pop();
         let Some(row) = row.filter(|row| row.size == first && row.kept > 0) else {
             let live = self.live()?;
             if i64::try_from(live.durable.frontier.size())? == first {
