@@ -16,6 +16,8 @@ use super::run::LoadError;
 pub const CUSTOMERS: usize = 400;
 /// How long a fit of so many may take on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How often one is ordered anew.
+const FITS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(250);
 /// First purchases were made in these days before today; what a fit is scored on comes after.
 const FIRST: f64 = 300.0;
@@ -57,9 +59,27 @@ pub async fn make(
     };
     let import = import.key(&format!("{account}-purchases"));
     made(http, base, &import, &[200]).await?;
-    let order = Request::post("/api/v1/ltv/fits").of(account).key(&format!("{account}-fit"));
+    let mut model = None;
+    for _ in 0..FITS {
+        model = fitted(http, base, account).await?;
+        if model.is_some() {
+            break;
+        }
+    }
+    let Some(model) = model else {
+        return Err(failed(&import, format!("{FITS} fits were forgotten by the platform")));
+    };
+    let promote = Request::post(format!("/api/v1/ltv/models/{model}/promote")).of(account);
+    let promote =
+        promote.json(r#"{"force":true,"reason":"an experiment needs a model"}"#.to_owned());
+    made(http, base, &promote, &[200]).await.map(drop)
+}
+
+/// Orders a fit and waits for its end. None: nobody knows of it any more, as where its account has moved to another node.
+async fn fitted(http: &Http, base: &str, account: &str) -> Result<Option<String>, LoadError> {
+    let order = Request::post("/api/v1/ltv/fits").of(account);
     let order = order.json(r#"{"model":"bg-nbd","horizon_days":90}"#.to_owned());
-    let mut fit: Fit = read(&order, &made(http, base, &order, &[200, 201, 202]).await?)?;
+    let mut fit: Fit = read(&order, &made(http, base, &order, &[202]).await?)?;
     let until = Instant::now() + PATIENCE;
     let look = Request::get(format!("/api/v1/ltv/fits/{}", fit.id)).of(account);
     while fit.ended_at.is_none() {
@@ -67,16 +87,20 @@ pub async fn make(
             return Err(failed(&look, format!("the fit is {} after {PATIENCE:?}", fit.state)));
         }
         tokio::time::sleep(PAUSE).await;
-        fit = read(&look, &made(http, base, &look, &[200]).await?)?;
+        match http.send(base, &look).await {
+            Ok(reply) if reply.status == 200 => fit = read(&look, &reply.body)?,
+            Ok(reply) if reply.status == 404 => return Ok(None),
+            // It is asked again.
+            Ok(_) | Err(_) => {}
+        }
     }
-    let Some(model) = fit.model else {
-        let why = fit.error.unwrap_or_default();
-        return Err(failed(&look, format!("the fit ended {}: {why}", fit.state)));
-    };
-    let promote = Request::post(format!("/api/v1/ltv/models/{model}/promote")).of(account);
-    let promote =
-        promote.json(r#"{"force":true,"reason":"an experiment needs a model"}"#.to_owned());
-    made(http, base, &promote, &[200]).await.map(drop)
+    match fit.model {
+        Some(model) => Ok(Some(model)),
+        None => {
+            let why = fit.error.unwrap_or_default();
+            Err(failed(&look, format!("the fit ended {}: {why}", fit.state)))
+        }
+    }
 }
 
 fn read(request: &Request, body: &[u8]) -> Result<Fit, LoadError> {
