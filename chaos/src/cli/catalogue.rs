@@ -83,8 +83,8 @@ pub const FILES: &[(&str, &str)] = &[
         include_str!("../../experiments/the-clock-of-a-node-jumps-forward.yaml"),
     ),
     (
-        "the-disk-of-a-node-is-read-only",
-        include_str!("../../experiments/the-disk-of-a-node-is-read-only.yaml"),
+        "the-disk-of-a-node-is-full",
+        include_str!("../../experiments/the-disk-of-a-node-is-full.yaml"),
     ),
     (
         "the-disk-of-postgresql-is-full",
