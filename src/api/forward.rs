@@ -43,6 +43,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const WORTH_IT: Duration = Duration::from_millis(20);
 /// Between two attempts where the nodes do not agree yet on who owns a shard.
 const AGAIN: Duration = Duration::from_millis(20);
+/// Before a question is asked again whose earlier attempt is being worked on.
+const AT_WORK: Duration = Duration::from_millis(100);
+/// The answer to it meanwhile.
+const IN_PROGRESS: (u16, &[u8]) = (409, b"\"code\":\"in_progress\"");
 /// The documented spend of old, which books by GET, too.
 const SPEND: &str = "/spend";
 /// Calls that read no key.
@@ -196,12 +200,17 @@ impl ForwardLayer {
         let Ok(_place) = self.places.try_acquire() else {
             return away("too many requests wait for other nodes");
         };
+        // An attempt was sent, and nobody knows what became of it.
+        let mut sent = false;
         let waits = self.placement.settles_within().unwrap_or(PATIENCE).min(PATIENCE);
         loop {
             let left = PATIENCE.saturating_sub(began.elapsed());
             let wait = waits.saturating_sub(began.elapsed());
             if wait < WORTH_IT {
-                return away("the node that owns it could not be reached in time");
+                return match sent {
+                    true => unanswered(),
+                    false => away("the node that owns it could not be reached in time"),
+                };
             }
             match self.placement.whereabouts(shard, wait).await {
                 Route::Here(_) => {
@@ -213,6 +222,10 @@ impl ForwardLayer {
                     }
                 }
                 Route::There(node) => match self.send(node, &kept, left).await {
+                    // The attempt before is at work still: what comes of it is what was asked for.
+                    Ok(Some(answer)) if sent && is_in_progress(&answer) && wait > AT_WORK * 2 => {
+                        tokio::time::sleep(AT_WORK).await;
+                    }
                     Ok(Some(answer)) => return answer,
                     // It has it no more, or not yet.
                     Ok(None) => {}
@@ -220,16 +233,13 @@ impl ForwardLayer {
                         tracing::debug!(%error, %node, %shard, "a request waits for its node");
                     }
                     // An order without a key may be done already.
-                    Err(_) if kept.may_be_repeated() => {}
+                    Err(_) if kept.may_be_repeated() => sent = true,
                     Err(error) => {
                         tracing::warn!(%error, %node, path = kept.uri.path(), "a request was sent to its node, which does not answer");
-                        return Problem::new(
-                            Code::Unanswered,
-                            "the node that owns it does not answer: it may be done",
-                        )
-                        .into_response();
+                        return unanswered();
                     }
                 },
+                Route::Nobody if sent => return unanswered(),
                 Route::Nobody => return away("nobody owns it at this moment"),
             }
             tokio::time::sleep(AGAIN).await;
@@ -325,6 +335,9 @@ impl ForwardLayer {
         *response.status_mut() =
             axum::http::StatusCode::from_u16(status).map_err(|_| LinkError::Silent)?;
         *response.headers_mut() = read(headers);
+        if status == IN_PROGRESS.0 && has(body, IN_PROGRESS.1) {
+            response.extensions_mut().insert(Code::InProgress);
+        }
         match response.headers().contains_key(MOVED) {
             true => Ok(None),
             false => Ok(Some(response)),
@@ -383,6 +396,19 @@ async fn answer(routes: Router, body: Vec<u8>) -> Result<Vec<u8>, LinkError> {
     joined(&Answered { status: parts.status.as_u16(), headers }, &body.to_bytes())
 }
 
+fn has(body: &[u8], part: &[u8]) -> bool {
+    body.windows(part.len()).any(|window| window == part)
+}
+
+fn is_in_progress(answer: &Response) -> bool {
+    matches!(answer.extensions().get::<Code>(), Some(Code::InProgress))
+}
+
+fn unanswered() -> Response {
+    let why = "the node that owns it does not answer: it may be done";
+    Problem::new(Code::Unanswered, why).into_response()
+}
+
 fn away(why: &str) -> Response {
     Problem::new(Code::NotReached, why).into_response()
 }
@@ -392,6 +418,18 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_says_that_it_is_being_worked_on_is_known_by_its_bytes() {
+        let text = async |code| {
+            let answer = Problem::new(code, "\"code\" and more").into_response();
+            let status = answer.status().as_u16();
+            let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.expect("a body");
+            (status == IN_PROGRESS.0, has(&body, IN_PROGRESS.1))
+        };
+        assert_eq!(text(Code::InProgress).await, (true, true));
+        assert_eq!(text(Code::Conflict).await, (true, false));
+    }
 
     #[test]
     fn what_books_is_repeated_with_a_key_alone() {

@@ -121,7 +121,8 @@ pub async fn find(State(app): Ctx, parameters: Parameters) -> Result<Json<Wherea
 ///
 /// The same as SIGTERM to its process: it is not ready from now on, finishes what runs, hands its shards to the other
 /// nodes, and exits with 0, for its supervisor to start it again. A node cannot be emptied and kept: one without a
-/// lease serves nothing, and one with a lease takes its shards back. Refused where no other node could take over.
+/// lease serves nothing, and one with a lease takes its shards back. Refused where no other node could take over, and
+/// while the database does not answer.
 /// Which node it is, is said in the path alone; any node passes the order on.
 #[utoipa::path(post, path = "/api/admin/cluster/nodes/{name}/drain", tag = "cluster",
     params(("name" = String, Path, description = "The name of the node", example = "node-2")),
@@ -134,6 +135,11 @@ pub async fn drain(
     // Others were sent to where they belong, see `elsewhere`.
     if placement.name().as_ref() != Some(&name) {
         return Err(unknown_node(&name));
+    }
+    // Nothing can be handed over without the database: a node that began to leave would be gone with all that it has.
+    if !placement.serves() {
+        let why = "the node has no lease at this moment: its database does not answer";
+        return Err(Problem::new(Code::StoreUnavailable, why));
     }
     let (roster, me) = (placement.roster(), placement.incarnation());
     if !roster.takers().any(|node| node.incarnation != me) {
