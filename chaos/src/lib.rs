@@ -6,6 +6,7 @@ pub mod check;
 pub mod cli;
 pub mod experiment;
 pub mod fault;
+pub mod files;
 pub mod history;
 pub mod lab;
 pub mod load;

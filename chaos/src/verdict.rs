@@ -101,14 +101,15 @@ pub struct Checked {
     pub notes: Vec<String>,
 }
 
-/// The exit code of a command: the worst of its runs.
+/// What a run came to, from the best to the worst: of many runs the worst is the exit code of the command. What is
+/// proven weighs more than what could not be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Held,
     HypothesisFailed,
-    InvariantViolated,
     CouldNotRun,
+    InvariantViolated,
 }
 
 impl Verdict {
@@ -119,5 +120,19 @@ impl Verdict {
             Verdict::InvariantViolated => 2,
             Verdict::CouldNotRun => 3,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_violation_is_the_worst_of_many_runs_and_what_could_not_run_comes_before_a_failed_hypothesis()
+     {
+        let worst = |all: &[Verdict]| all.iter().max().map(|it| it.exit_code());
+        assert_eq!(worst(&[Verdict::Held, Verdict::HypothesisFailed]), Some(1));
+        assert_eq!(worst(&[Verdict::CouldNotRun, Verdict::HypothesisFailed]), Some(3));
+        assert_eq!(worst(&[Verdict::CouldNotRun, Verdict::InvariantViolated]), Some(2));
     }
 }

@@ -9,10 +9,14 @@ use super::history::{History, Recorder};
 use super::lines::{self, Ended};
 use super::options::Options;
 use super::record::Audit;
+use crate::files;
 use crate::history::{AtEnd, AuditRow, LedgerRow};
 
 /// More than this is no `end.json`.
 const END_MAX: u64 = 64 << 20;
+
+/// What whoever checks a run that was cut off has to say.
+const FLAG: &str = "; --cut-off checks what its clients were told";
 
 /// The files of one run, wherever they come from.
 pub struct Sources<R> {
@@ -24,7 +28,7 @@ pub struct Sources<R> {
 
 /// Opens what is in a folder. Only a history that was cut off may be alone.
 pub fn open(folder: &Path) -> Result<Sources<BufReader<File>>, CheckError> {
-    let file = |name: &str| match File::open(folder.join(name)) {
+    let file = |name: &str| match files::open(&folder.join(name)) {
         Ok(file) => Ok(Some(BufReader::with_capacity(1 << 18, file))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(CheckError::Read { file: name.to_owned(), source }),
@@ -48,34 +52,54 @@ pub fn read<R: BufRead>(sources: Sources<R>, options: &Options) -> Result<Histor
     let no_begin = |why| CheckError::File { file: "history.jsonl".to_owned(), why };
     let mut history = recorder.done().map_err(no_begin)?;
     history.whole &= ended == Ended::Whole;
-    if let Some(input) = sources.ledger {
-        let mut rows = Vec::new();
-        lines::each("ledger.jsonl", input, cut, |_, row: LedgerRow| {
-            rows.push(history.row(&row)?);
-            Ok(())
-        })?;
-        history.ledger = Some(rows);
+    if !history.whole && !cut {
+        let why = format!("has no `end` line: the run was cut off{FLAG}");
+        return Err(CheckError::File { file: "history.jsonl".to_owned(), why });
     }
-    if let Some(input) = sources.audit {
-        let mut audit = Audit::default();
-        lines::each("audit.jsonl", input, cut, |_, row: AuditRow| {
-            history.audited(&mut audit, &row)
-        })?;
-        history.audit = Some(audit);
-    }
-    history.end = sources.end.map(end).transpose()?;
-    let missing = [
-        ("ledger.jsonl", history.ledger.is_none()),
-        ("audit.jsonl", history.audit.is_none()),
-        ("end.json", history.end.is_none()),
-    ];
-    for (file, missing) in missing {
-        if missing && history.whole {
-            let why = "is not there, though the history is whole".to_owned();
-            return Err(CheckError::File { file: file.to_owned(), why });
-        }
+    // Of a history that was cut off, the rest tells of calls that are not in it: nobody could be blamed for them.
+    if history.whole
+        && after(&mut history, sources.ledger, sources.audit, sources.end, cut)? == Ended::Cut
+    {
+        history.whole = false;
+        (history.ledger, history.audit, history.end) = (None, None, None);
     }
     Ok(history)
+}
+
+/// What was read of the platform after the load.
+fn after<R: BufRead>(
+    history: &mut History,
+    ledger: Option<R>,
+    audit: Option<R>,
+    at_end: Option<R>,
+    cut: bool,
+) -> Result<Ended, CheckError> {
+    let missing = [
+        ("ledger.jsonl", ledger.is_none()),
+        ("audit.jsonl", audit.is_none()),
+        ("end.json", at_end.is_none()),
+    ];
+    let missing = missing.into_iter().find(|(_, missing)| *missing);
+    let (Some(ledger), Some(audit), Some(at_end)) = (ledger, audit, at_end) else {
+        let file = missing.map_or("", |(file, _)| file).to_owned();
+        let why = format!("is not there, though the history is whole{FLAG}");
+        return if cut { Ok(Ended::Cut) } else { Err(CheckError::File { file, why }) };
+    };
+    let mut rows = Vec::new();
+    let mut ended = lines::each("ledger.jsonl", ledger, cut, |_, row: LedgerRow| {
+        rows.push(history.row(&row)?);
+        Ok(())
+    })?;
+    let mut records = Audit::default();
+    let told = lines::each("audit.jsonl", audit, cut, |_, row: AuditRow| {
+        history.audited(&mut records, &row)
+    })?;
+    if told == Ended::Cut {
+        ended = told;
+    }
+    (history.ledger, history.audit) = (Some(rows), Some(records));
+    history.end = Some(end(at_end)?);
+    Ok(ended)
 }
 
 fn end(input: impl BufRead) -> Result<AtEnd, CheckError> {

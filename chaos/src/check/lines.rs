@@ -43,7 +43,9 @@ pub fn each<T: DeserializeOwned>(
             Ok(value) => each(line, value).map_err(error)?,
             Err(_) if !ended && allow_cut_off => return Ok(Ended::Cut),
             Err(why) if !ended => {
-                return Err(error(format!("the last line is cut off, as after a kill: {why}")));
+                return Err(error(format!(
+                    "the last line is cut off, as after a kill: {why}; --cut-off leaves it out"
+                )));
             }
             Err(why) => return Err(error(why.to_string())),
         }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// A last line that was cut off by a kill is left out, and the run is said to be cut off. Without it, it
-    /// is an error.
+    /// A history that was cut off by a kill is checked alone, without a last line that is not whole, and the run is said
+    /// to be cut off. Without it, it is an error.
     pub allow_cut_off: bool,
     /// How far the wall clocks of services and of the suite may be apart where no fault struck a clock.
     pub wall_slack_us: i64,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{CliResult, mutants, say};
+use crate::files;
 use crate::report::{RunReport, catalogue};
 
 /// No report is as large.
@@ -50,10 +51,7 @@ pub fn run(args: &BookArgs) -> CliResult {
 }
 
 fn read<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, String> {
-    let failed = |error: std::io::Error| format!("{}: {error}", file.display());
-    if std::fs::metadata(file).map_err(failed)?.len() > REPORT_MAX {
-        return Err(format!("{}: is larger than {REPORT_MAX} bytes", file.display()));
-    }
-    let text = std::fs::read(file).map_err(failed)?;
+    let text = files::read(file, REPORT_MAX);
+    let text = text.map_err(|error| format!("{}: {error}", file.display()))?;
     serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))
 }

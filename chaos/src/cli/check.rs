@@ -10,14 +10,15 @@ use crate::verdict::Verdict;
 
 /// Check the files of a run once more, without running anything
 ///
-/// The folder has history.jsonl, and ledger.jsonl, audit.jsonl and end.json unless the history was cut off.
+/// The folder has history.jsonl, and ledger.jsonl, audit.jsonl and end.json unless the history was cut off. The exit code
+/// is 0 where nothing is violated, 2 where something is, 3 where nothing could be compared.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:\n  kiki-chaos check chaos-report/redis-is-stopped-7")]
 pub struct CheckArgs {
     /// The folder of the run
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
-    /// Take a history that was cut off for what it is
+    /// Check a history that was cut off alone, without what was read of the platform after the run
     #[arg(long)]
     cut_off: bool,
     /// As JSON
@@ -50,7 +51,30 @@ pub fn run(args: &CheckArgs) -> CliResult {
         }
         checked.notes.iter().for_each(|note| say(note));
     }
-    let verdict =
-        if checked.violations_total > 0 { Verdict::InvariantViolated } else { Verdict::Held };
-    Ok(verdict.exit_code())
+    if checked.violations_total > 0 {
+        return Ok(Verdict::InvariantViolated.exit_code());
+    }
+    match checked.ledger_rows == 0 && checked.searched == 0 {
+        true => Err("nothing was compared with what clients were told: no row of a ledger, no key whose answers were searched".to_owned()),
+        false => Ok(Verdict::Held.exit_code()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_which_nothing_can_be_compared_has_not_held() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let begin = r#"{"line":"begin","version":1,"title":"t","seed":7,"started_at":"2026-09-21T14:13:20Z","window_cap":0,"window_us":0,"hold_us":1,"budgets":[]}"#;
+        std::fs::write(folder.path().join("history.jsonl"), format!("{begin}\n")).expect("written");
+        let ended = |cut_off: bool| {
+            run(&CheckArgs { folder: folder.path().to_owned(), cut_off, json: false })
+        };
+        let refused = ended(false).expect_err("it has no end");
+        assert!(refused.contains("--cut-off"), "{refused}");
+        let refused = ended(true).expect_err("there is nothing in it");
+        assert!(refused.contains("nothing was compared"), "{refused}");
+    }
 }

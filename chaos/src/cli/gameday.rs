@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use rand::RngExt;
 
-use super::run::{Place, any_seed, listen, table};
+use super::run::{Place, any_seed, in_words, listen, table};
 use super::{CliResult, say, subjects};
-use crate::report::summary;
+use crate::report::RunReport;
 use crate::run::{Host, run as run_one};
 use crate::verdict::Verdict;
 
 /// Run experiments with random seeds, one after another, for hours
 ///
 /// Each time an experiment is drawn that was run least so far. What did not hold is told with the command that does it
-/// again; a summary comes at the end, and at Ctrl-C.
+/// again, and so is what could not run; a summary comes at the end, and at Ctrl-C.
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "Examples:\n  kiki-chaos gameday --hours 2\n  kiki-chaos gameday --hours 0.5 redis-is-stopped postgresql-is-restarted"
@@ -48,12 +48,41 @@ pub async fn run(args: GamedayArgs) -> CliResult {
         }
         let subject = left.swap_remove(rand::rng().random_range(0..left.len()));
         let ran = run_one(subject, any_seed(), &options, &host, &stop).await;
-        say(&summary(&ran.report));
+        say(&in_words(&ran));
         told.push(ran.report);
     }
     say(&table(&told));
-    let bad =
-        told.iter().filter(|it| it.verdict != Verdict::Held && it.verdict != Verdict::CouldNotRun);
-    bad.for_each(|it| say(&format!("again: {}", it.replay)));
+    again(&told).iter().for_each(|line| say(line));
     Ok(told.iter().map(|it| it.verdict).max().unwrap_or(Verdict::Held).exit_code())
+}
+
+/// The commands that do once more what did not hold, or could not be run.
+fn again(told: &[RunReport]) -> Vec<String> {
+    let bad = told.iter().filter(|it| it.verdict != Verdict::Held);
+    bad.map(|it| format!("again: {}", it.replay)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_run_is_told_with_its_command_too() {
+        let report = |verdict: Verdict, seed: u64| -> RunReport {
+            let text = serde_json::json!({
+                "version": 1, "title": "t", "file": "x", "seed": seed, "started_at": "", "seconds": 1.0,
+                "replay": format!("kiki-chaos run x --seed {seed}"), "verdict": verdict,
+                "hypothesis": [], "faults": [], "load": crate::load::LoadSummary::default(),
+                "checked": crate::verdict::Checked::default(), "series": [],
+            });
+            serde_json::from_value(text).expect("a report")
+        };
+        let told = [
+            report(Verdict::Held, 1),
+            report(Verdict::CouldNotRun, 2),
+            report(Verdict::HypothesisFailed, 3),
+        ];
+        let all = ["again: kiki-chaos run x --seed 2", "again: kiki-chaos run x --seed 3"];
+        assert_eq!(again(&told), all);
+    }
 }

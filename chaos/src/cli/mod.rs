@@ -26,8 +26,8 @@ use crate::verdict::Verdict;
 /// this machine (a lab), keeps a history of what clients did and were told, undoes every fault, and checks the history
 /// against the ledgers and audit logs of the platform. Everything by chance comes from a seed.
 ///
-/// Exit codes: 0 everything held, 1 a hypothesis failed, 2 an invariant was violated, 3 something could not run; of
-/// many runs the worst.
+/// Exit codes: 0 everything held, 1 a hypothesis failed, 2 an invariant was violated, 3 something could not be run or
+/// checked, or the arguments are wrong; of many runs: 2 before 3 before 1.
 #[derive(Debug, Parser)]
 #[command(name = "kiki-chaos", version, propagate_version = true, max_term_width = 100)]
 #[command(
@@ -57,7 +57,15 @@ type CliResult = Result<u8, String>;
 
 /// Reads the arguments, does what they say, and says how it ended.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            if let Err(error) = told.print() {
+                tracing::debug!("help: {error}");
+            }
+            return ExitCode::from(not_parsed(&told));
+        }
+    };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
@@ -68,6 +76,15 @@ pub fn main() -> ExitCode {
             eprintln!("kiki-chaos: {why}");
             ExitCode::from(Verdict::CouldNotRun.exit_code())
         }
+    }
+}
+
+/// Help and the version are what was asked for; anything else has run nothing. 2 would say that an invariant was
+/// violated.
+fn not_parsed(told: &clap::Error) -> u8 {
+    match told.use_stderr() {
+        true => Verdict::CouldNotRun.exit_code(),
+        false => Verdict::Held.exit_code(),
     }
 }
 
@@ -125,6 +142,27 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn wrong_arguments_are_no_violation_and_help_is_no_error() {
+        let code = |words: &[&str]| {
+            let words = ["kiki-chaos"].iter().chain(words);
+            not_parsed(&Cli::try_parse_from(words).expect_err("nothing to be done"))
+        };
+        for wrong in [
+            &["--nope"][..],
+            &[],
+            &["run", "--seed", "x"],
+            &["heal"],
+            &["run", "--against", "notaurl", "--admin", "http://h:1"],
+            &["run", "--against", "ftp://h:1", "--admin", "http://h:1"],
+        ] {
+            assert_eq!(code(wrong), 3, "{wrong:?}");
+        }
+        for asked in [&["--help"][..], &["--version"], &["run", "--help"]] {
+            assert_eq!(code(asked), 0, "{asked:?}");
+        }
+    }
 
     #[test]
     fn every_command_and_argument_has_help_and_every_command_an_example() {

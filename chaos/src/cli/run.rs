@@ -9,7 +9,7 @@ use rand::RngExt;
 use super::{CliResult, program, say, subjects};
 use crate::experiment::target::{Target, Urls};
 use crate::report::summary;
-use crate::run::{Against, Host, Options, Stop, Subject, run as run_one};
+use crate::run::{Against, Host, Options, Ran, Stop, Subject, run as run_one};
 use crate::verdict::Verdict;
 
 /// Run experiments
@@ -37,13 +37,13 @@ pub struct RunArgs {
     #[command(flatten)]
     place: Place,
     /// SyncShield of a cluster that runs, as http://HOST:8081; of each node, or of its balancer
-    #[arg(long, value_name = "URL", num_args = 1.., requires = "admin")]
+    #[arg(long, value_name = "URL", num_args = 1.., requires = "admin", value_parser = url)]
     against: Vec<String>,
     /// The admin API of each of its nodes
-    #[arg(long, value_name = "URL", num_args = 1.., requires = "against")]
+    #[arg(long, value_name = "URL", num_args = 1.., requires = "against", value_parser = url)]
     admin: Vec<String>,
     /// SyncFlow of it, where the load bids
-    #[arg(long, value_name = "URL", num_args = 1.., requires = "against")]
+    #[arg(long, value_name = "URL", num_args = 1.., requires = "against", value_parser = url)]
     flow: Vec<String>,
     /// The environment variable that holds a key for it
     #[arg(long, value_name = "NAME", requires = "against")]
@@ -93,11 +93,16 @@ impl RunArgs {
         }
         let (shield, flow, admin) = (self.against.clone(), self.flow.clone(), self.admin.clone());
         let token = token(self.token_env.as_deref())?;
-        Ok(Some(Against { shield, flow, value: Vec::new(), admin, token }))
+        let token_env = self.token_env.clone();
+        Ok(Some(Against { shield, flow, value: Vec::new(), admin, token, token_env }))
     }
 }
 
-fn token(name: Option<&str>) -> Result<Option<String>, String> {
+/// The key that a variable of the environment holds.
+///
+/// # Errors
+/// The variable is not set.
+pub fn token(name: Option<&str>) -> Result<Option<String>, String> {
     let read = |name| std::env::var(name).map_err(|error| format!("{name}: {error}"));
     name.map(read).transpose()
 }
@@ -120,7 +125,20 @@ pub fn of_file(subject: &Subject) -> Result<Option<Against>, String> {
         value: one(value),
         admin: admin.iter().map(|it| it.0.clone()).collect(),
         token: token(token_env.as_deref())?,
+        token_env: token_env.clone(),
     }))
+}
+
+/// Where an API is: paths are put behind it.
+fn url(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).ok().filter(|it| {
+        let bare = it.query().is_none() && it.fragment().is_none();
+        matches!(it.scheme(), "http" | "https") && it.has_host() && bare
+    });
+    match url {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("it is no address of an API, which is as http://10.0.0.5:8081".to_owned()),
+    }
 }
 
 /// A seed that nobody chose. Short, because people type it.
@@ -148,11 +166,7 @@ pub async fn run(args: RunArgs) -> CliResult {
             let seed = args.seed.map_or_else(any_seed, |seed| seed.wrapping_add(n));
             options.against = against.clone().or(of_file(subject)?);
             let ran = run_one(subject, seed, &options, &host, &stop).await;
-            say(&format!(
-                "{}  report: {}\n",
-                summary(&ran.report),
-                ran.folder.join("report.html").display()
-            ));
+            say(&in_words(&ran));
             worst = worst.max(ran.report.verdict);
             told.push(ran.report);
         }
@@ -174,6 +188,12 @@ fn bare(place: &Place) -> Options {
     }
 }
 
+/// What a run came to, and where its report is.
+pub fn in_words(ran: &Ran) -> String {
+    let page = ran.page.as_ref().map(|page| format!("  report: {}\n", page.display()));
+    summary(&ran.report) + &page.unwrap_or_default()
+}
+
 /// # Errors
 /// The system does not tell of signals.
 pub fn listen() -> Result<Stop, String> {
@@ -193,7 +213,7 @@ pub fn table(runs: &[crate::report::RunReport]) -> String {
         );
     }
     for verdict in
-        [Verdict::Held, Verdict::HypothesisFailed, Verdict::InvariantViolated, Verdict::CouldNotRun]
+        [Verdict::Held, Verdict::HypothesisFailed, Verdict::CouldNotRun, Verdict::InvariantViolated]
     {
         let count = runs.iter().filter(|run| run.verdict == verdict).count();
         if count > 0 {
@@ -209,5 +229,46 @@ fn word(verdict: Verdict) -> &'static str {
         Verdict::HypothesisFailed => "hypothesis failed",
         Verdict::InvariantViolated => "VIOLATED",
         Verdict::CouldNotRun => "could not run",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_report_that_cannot_be_written_is_not_named() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let subjects = subjects::read(&["redis-is-stopped".to_owned()], None).expect("it is good");
+        let options = Options {
+            binary: None,
+            against: None,
+            reports: file.path().to_owned(),
+            keep: false,
+            quiet: true,
+            environment: BTreeMap::new(),
+        };
+        let (host, stop) = (Host::default(), listen().expect("signals"));
+        let ran = run_one(&subjects[0], 7, &options, &host, &stop).await;
+        assert_eq!(ran.report.verdict, Verdict::CouldNotRun);
+        let told = in_words(&ran);
+        assert!(!told.contains("report:"), "{told}");
+        assert!(told.contains(&file.path().display().to_string()), "{told}");
+        // Where it can be, it is.
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options { reports: folder.path().to_owned(), ..options };
+        let ran = run_one(&subjects[0], 7, &options, &host, &stop).await;
+        assert_eq!(ran.page, Some(folder.path().join("redis-is-stopped-7/report.html")));
+        assert!(in_words(&ran).contains("report: "));
+    }
+
+    #[test]
+    fn only_addresses_of_apis_are_taken() {
+        for good in ["http://10.0.0.5:8081", "https://shield.test/kiki/", "http://[::1]:1"] {
+            assert_eq!(url(good), Ok(good.to_owned()));
+        }
+        for bad in ["notaurl", "10.0.0.5:8081", "ftp://h:1", "http://", "http://h:1/?a=b", ""] {
+            assert!(url(bad).expect_err(bad).contains("as http://10.0.0.5:8081"), "{bad}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::catalogue::FILES;
 use crate::experiment::text::BYTES_MAX;
 use crate::experiment::validate;
+use crate::files;
 use crate::run::Subject;
 
 /// All that are named, or all that come with the program; of these, those with the tag.
@@ -57,11 +58,7 @@ fn one(named: &str) -> Result<(String, String, String), String> {
         }
         _ => format!("{named}: {error}"),
     };
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > BYTES_MAX as u64 {
-        return Err(format!("{named}: is {size} bytes long; at most {BYTES_MAX} are read"));
-    }
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let text = files::read_text(path, BYTES_MAX as u64).map_err(failed)?;
     let name = path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
     // The name becomes that of a folder.
     let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -84,6 +81,12 @@ mod tests {
         let short = read(&[], Some("short")).expect("there are some").len();
         assert!(all == FILES.len() && short > 2 && short < all, "{short} of {all}");
         assert!(read(&[], Some("nobody")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_and_not_read() {
+        let refused = read(&["/dev/zero".to_owned()], None).expect_err("it is a device");
+        assert_eq!(refused, "/dev/zero: is no regular file");
     }
 
     #[test]

@@ -6,7 +6,8 @@ use super::{CliResult, say, subjects};
 
 /// Check files of experiments, without running anything
 ///
-/// Everything that is wrong is told with its line and what is allowed.
+/// Everything that is wrong is told with its line and what is allowed. Settings of the platform are checked by the
+/// platform, when a lab starts it.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:\n  kiki-chaos validate my.yaml other.yaml")]
 pub struct ValidateArgs {

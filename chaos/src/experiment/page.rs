@@ -29,8 +29,12 @@ seed on nodes of the same names makes the same plan. Only who owns a budget is a
 A run goes in this order: warm-up, hypothesis, method beside the load, end of all faults, rollbacks, hypothesis once
 more, checks. A fault ends after its `duration` whatever happens.
 
-What a fault or a probe needs of the machine is found by itself (`needs`); what is missing is said, and the
-experiment is passed over, not failed.
+What a fault or a probe needs of the machine is found by itself (`needs`). Where something is missing, nothing is run:
+the run says what is missing, its verdict is `could not run`, and the command ends with 3.
+
+Exit codes are 0 where everything held, 1 where a hypothesis failed, 2 where an invariant was violated, and 3 where
+something could not run; of many runs: 2 before 3 before 1. Each run has a folder of its own, `NAME-SEED`, and done once
+more `NAME-SEED-2`: nothing of an earlier run is removed.
 
 **A new family of faults** is kinds of `Fault` (`fault.rs`), whom they strike (`strikes.rs`), what they need
 (`needs.rs`) and a file in `chaos/src/fault/` that does and undoes them. The compiler names every place that is

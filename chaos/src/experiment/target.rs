@@ -27,7 +27,8 @@ pub struct Lab {
     /// How long a node's lease lasts.
     #[serde(default)]
     pub leases: Leases,
-    /// Keys of the platform's configuration, as in `shield.hold_ttl_s`, with their values.
+    /// Keys of the platform's configuration, as in `shield.hold_ttl_s`, with their values. Which there are, and what they
+    /// may be, the platform says at its start: `validate` does not know.
     #[serde(default)]
     #[schemars(extend("maxProperties" = 64))]
     pub settings: BTreeMap<String, Scalar>,
@@ -72,7 +73,8 @@ impl std::fmt::Display for Scalar {
     }
 }
 
-/// What a machine has to have. Where it is missing, the experiment is passed over and says so.
+/// What a machine has to have. Where it is missing, nothing is run: the run says so, and ends as one that could not run
+/// (exit code 3).
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]

@@ -218,10 +218,24 @@ fn what_is_no_yaml_has_a_place_too() {
         ("a: 1\na: 2\n", "duplicate"),
         ("a: &x 1\n<<: *x\n", "merge"),
         ("!odd {a: 1}", "tag"),
-        ("a: 1\n---\nb: 2\n", "document"),
+        ("a: 1\n---\nb: 2\n", "second document"),
+        ("a: *x\n", "alias"),
+        ("a: &x [*x]\n", "alias"),
+        ("a: !!binary x\n", "tag !!binary"),
+        ("? [a]\n: b\n", "is read here"),
+        ("a: .nan\n", ".nan is no number"),
+        ("a: [1\n", "is no yaml"),
+        ("a: \"x\n", "is no yaml"),
+        ("a: b: c\n", "is no yaml"),
     ] {
         let found = problems(text);
         assert!(found[0].what.to_lowercase().contains(says), "{text:?}: {}", found[0]);
+    }
+    let many = format!("a: [{}]", "1,".repeat(21_000));
+    let deep = format!("{}{}", "[".repeat(40), "]".repeat(40));
+    for (text, says) in [(many, "at most 20000 values"), (deep, "more than 24 deep")] {
+        let found = problems(&text);
+        assert!(found[0].what.contains(says), "{}", found[0]);
     }
     let long = "#".repeat(300_000);
     assert!(problems(&long)[0].what.contains("at most 262144"));

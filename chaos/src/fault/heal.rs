@@ -18,15 +18,35 @@ pub struct Healed {
     pub target: String,
 }
 
+/// What became of everything that a run had left.
+#[derive(Debug, Default)]
+pub struct Healing {
+    pub healed: Vec<Healed>,
+    /// What could not be undone, and records that nobody can read: they stay.
+    pub errors: Vec<FaultError>,
+}
+
+/// The faults that a run has left, in words; also those whose record cannot be read.
+pub fn left_in(folder: &Path) -> Vec<String> {
+    let (records, bad) = match record::found(folder) {
+        Ok(found) => found,
+        Err(error) => (Vec::new(), vec![error]),
+    };
+    let known =
+        records.iter().map(|it| format!("fault {} ({} of {})", it.number, it.kind, it.target));
+    known.chain(bad.iter().map(ToString::to_string)).collect()
+}
+
 /// Undoes what the records in this run's folder tell of, the newest first, and removes each record after that. What
 /// is of a lab, such as its network, has ended with the suite; `lab::heal`, afterwards, ends the rest of the lab.
 ///
-/// It may be called again and again.
+/// It may be called again and again. A record that is none of ours, or a fault that cannot be undone, keeps no other from
+/// being undone. `token` is for admin APIs that want one.
 ///
 /// # Errors
-/// The suite of the run still runs, a record is none of ours, or something could not be undone: its record stays.
-pub async fn heal(folder: &Path) -> FaultResult<Vec<Healed>> {
-    let records = record::all(folder)?;
+/// The suite of the run still runs, or the folder cannot be read: nothing was done.
+pub async fn heal(folder: &Path, token: Option<String>) -> FaultResult<Healing> {
+    let (records, bad) = record::found(folder)?;
     let boot = pid::boot().map_err(|error| FaultError::io("the boot's id", error))?;
     let is_busy =
         |it: &&Record| it.boot == boot && it.suite.pid != std::process::id() && it.suite.is_alive();
@@ -37,22 +57,20 @@ pub async fn heal(folder: &Path) -> FaultResult<Vec<Healed>> {
             record.number
         )));
     }
-    let admin = Admin::new(None)?;
-    let (mut healed, mut errors) = (Vec::new(), Vec::new());
+    let admin = Admin::new(token)?;
+    let mut healing = Healing { healed: Vec::new(), errors: bad };
     for record in records {
-        match one(&record, &admin, record.boot == boot).await {
-            Ok(()) => {
-                record.remove(folder)?;
-                let Record { number, kind, target, .. } = record;
-                healed.push(Healed { number, kind, target });
-            }
-            Err(error) => errors.push(FaultError::Bad(format!(
-                "fault {} ({} of {}): {error}",
-                record.number, record.kind, record.target
-            ))),
+        let undone = one(&record, &admin, record.boot == boot).await;
+        let undone = undone.and_then(|()| record.remove(folder));
+        let Record { number, kind, target, .. } = record;
+        match undone {
+            Ok(()) => healing.healed.push(Healed { number, kind, target }),
+            Err(error) => healing
+                .errors
+                .push(FaultError::Bad(format!("fault {number} ({kind} of {target}): {error}"))),
         }
     }
-    FaultError::all(errors).map(|()| healed)
+    Ok(healing)
 }
 
 async fn one(record: &Record, admin: &Admin, is_this_boot: bool) -> FaultResult<()> {

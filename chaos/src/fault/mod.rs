@@ -37,7 +37,7 @@ pub use self::chosen::Chosen;
 pub use self::error::{FaultError, FaultResult};
 use self::family::{At, Family, Order, Site};
 pub use self::ground::Ground;
-pub use self::heal::{Healed, heal};
+pub use self::heal::{Healed, Healing, heal, left_in};
 use self::record::Record;
 use self::shelf::Shelf;
 use crate::experiment::fault::Fault;

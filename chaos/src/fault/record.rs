@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{FaultError, FaultResult};
 use super::left::Left;
+use crate::files;
 use crate::lab::{ProcessId, pid};
 
 const FOLDER: &str = "undo";
@@ -103,35 +104,46 @@ impl Record {
 /// # Errors
 /// One cannot be read, or is none of ours.
 pub fn all(folder: &Path) -> FaultResult<Vec<Record>> {
+    let (records, bad) = found(folder)?;
+    FaultError::all(bad).map(|()| records)
+}
+
+/// The records in a run's folder that can be read, the newest first, and what is wrong with each of the others.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn found(folder: &Path) -> FaultResult<(Vec<Record>, Vec<FaultError>)> {
     let undo = folder.join(FOLDER);
     let failed = |error| FaultError::file(&undo, error);
     let entries = match fs::read_dir(&undo) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok((Vec::new(), Vec::new()));
+        }
         Err(error) => return Err(failed(error)),
     };
-    let mut records = Vec::new();
+    let (mut records, mut bad) = (Vec::new(), Vec::new());
     for entry in entries {
         let path = entry.map_err(failed)?.path();
         // A draft that was not finished is of a fault that was not begun.
         if path.extension().is_some_and(|it| it == "json") {
-            records.push(read(&path)?);
+            match read(&path) {
+                Ok(record) => records.push(record),
+                Err(error) => bad.push(error),
+            }
         }
-        if records.len() > FILES_MAX {
+        if records.len() + bad.len() > FILES_MAX {
             return Err(FaultError::Bad(format!("{}: more than {FILES_MAX}", undo.display())));
         }
     }
     records.sort_by_key(|it| std::cmp::Reverse(it.number));
-    Ok(records)
+    Ok((records, bad))
 }
 
 fn read(path: &Path) -> FaultResult<Record> {
     let bad = |what: String| FaultError::Bad(format!("{}: {what}", path.display()));
     let failed = |error| FaultError::file(path, error);
-    if fs::metadata(path).map_err(failed)?.len() > FILE_MAX {
-        return Err(bad(format!("larger than {FILE_MAX} bytes")));
-    }
-    let text = fs::read_to_string(path).map_err(failed)?;
+    let text = files::read_text(path, FILE_MAX).map_err(failed)?;
     let record: Record = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
     if record.version != VERSION {
         return Err(bad(format!("version {}: allowed is {VERSION}", record.version)));

@@ -193,10 +193,10 @@ async fn a_suite_that_ends_in_disorder_lets_everybody_go_and_heal_does_the_rest(
 
     id.signal(Signal::STOP).unwrap();
     assert!(system::until(patience, || system::is_stopped(id)).await);
-    let healed = heal(folder.path()).await.unwrap();
+    let healed = heal(folder.path(), None).await.unwrap().healed;
     assert_eq!(healed.iter().map(|it| it.number).collect::<Vec<_>>(), [2]);
     assert!(!system::is_stopped(id));
-    assert_eq!(heal(folder.path()).await.unwrap(), []);
+    assert_eq!(heal(folder.path(), None).await.unwrap().healed, []);
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -208,11 +208,76 @@ async fn a_run_that_goes_on_is_not_healed() {
     let mut record = Record::new(1, "kill", "node-1", LONG, Vec::new()).unwrap();
     record.suite = ProcessId::of(child.id()).unwrap();
     record.write(folder.path()).unwrap();
-    let refused = heal(folder.path()).await.unwrap_err().to_string();
+    let refused = heal(folder.path(), None).await.unwrap_err().to_string();
     assert!(refused.contains("still runs"), "{refused}");
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(heal(folder.path()).await.unwrap().len(), 1);
+    assert_eq!(heal(folder.path(), None).await.unwrap().healed.len(), 1);
+}
+
+#[tokio::test]
+async fn a_record_that_nobody_can_read_keeps_no_other_fault_from_being_undone() {
+    let folder = tempfile::tempdir().unwrap();
+    let fill = file(folder.path(), 3);
+    fs::write(&fill, "x").unwrap();
+    let left = vec![Left::Fill { file: fill.clone() }];
+    Record::new(3, "disk_full", "node-1", LONG, left).unwrap().write(folder.path()).unwrap();
+    for damaged in ["002.json", "004.json"] {
+        fs::write(folder.path().join("undo").join(damaged), "{").unwrap();
+    }
+    let healing = heal(folder.path(), None).await.unwrap();
+    assert_eq!(healing.healed.iter().map(|it| it.number).collect::<Vec<_>>(), [3]);
+    assert!(!fill.exists());
+    let mut errors: Vec<String> = healing.errors.iter().map(ToString::to_string).collect();
+    errors.sort();
+    assert!(errors.len() == 2 && errors[0].contains("002.json"), "{errors:?}");
+    // They stay, and are told again.
+    assert_eq!(heal(folder.path(), None).await.unwrap().errors.len(), 2);
+    assert_eq!(left_in(folder.path()).len(), 2);
+}
+
+/// An admin API that lists no rule, and says nothing to whoever has no token.
+async fn admin_with_token(token: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let wanted = format!("bearer {token}");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                asked.push(stream.read_u8().await.unwrap());
+            }
+            let knows = String::from_utf8_lossy(&asked).to_lowercase().contains(&wanted);
+            let (status, body) =
+                if knows { ("200 OK", "{\"faults\":[]}") } else { ("401 Unauthorized", "{}") };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn rules_of_a_cluster_that_asks_who_calls_are_healed_with_its_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = super::admin::Rules {
+        node: "node-1".to_owned(),
+        url: admin_with_token("secret").await,
+        process: None,
+        pattern: "/shield/**".to_owned(),
+        fault: "panic".to_owned(),
+        seed: 7,
+    };
+    let record = Record::new(1, "actor_panic", "node-1", LONG, vec![Left::Rules(rules)]).unwrap();
+    record.write(folder.path()).unwrap();
+    let without = heal(folder.path(), None).await.unwrap();
+    assert!(without.healed.is_empty() && without.errors.len() == 1, "{without:?}");
+    let with = heal(folder.path(), Some("secret".to_owned())).await.unwrap();
+    assert!(with.healed.len() == 1 && with.errors.is_empty(), "{with:?}");
 }
 
 #[tokio::test]

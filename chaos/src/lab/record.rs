@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{LabError, LabResult};
 use super::pid::{self, ProcessId};
+use crate::files;
 
 /// The file in the run's folder.
 pub const FILE: &str = "lab.json";
@@ -105,10 +106,7 @@ impl Record {
 pub fn read(folder: &Path) -> LabResult<Made> {
     let file = folder.join(FILE);
     let failed = |error| LabError::file(&file, error);
-    if fs::metadata(&file).map_err(failed)?.len() > FILE_MAX {
-        return Err(LabError::Bad(format!("{} is larger than {FILE_MAX} bytes", file.display())));
-    }
-    let text = fs::read_to_string(&file).map_err(failed)?;
+    let text = files::read_text(&file, FILE_MAX).map_err(failed)?;
     let made: Made = serde_json::from_str(&text)
         .map_err(|error| LabError::Bad(format!("{}: {error}", file.display())))?;
     match made.version {

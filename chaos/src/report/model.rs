@@ -23,7 +23,7 @@ pub struct RunReport {
     #[serde(default)]
     pub platform: String,
     pub verdict: Verdict,
-    /// Why it could not run, where it could not.
+    /// The reason of the verdict, where it is not that everything held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     pub hypothesis: Vec<Probe>,
@@ -98,6 +98,24 @@ impl RunReport {
             return 0.0;
         }
         self.checked.unknown as f64 / self.checked.operations as f64
+    }
+
+    /// The worst verdict counts, with its reason; every other reason is a note.
+    pub fn worsen(&mut self, verdict: Verdict, why: String) {
+        let less = match self.verdict < verdict {
+            true => {
+                self.verdict = verdict;
+                self.why.replace(why)
+            }
+            false => Some(why),
+        };
+        if let Some(why) = less
+            && self.why.as_ref() != Some(&why)
+            && !self.too_little.contains(&why)
+            && !self.notes.contains(&why)
+        {
+            self.notes.push(why);
+        }
     }
 
     pub fn not_undone(&self) -> usize {

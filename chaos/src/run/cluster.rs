@@ -35,6 +35,15 @@ pub struct Against {
     pub value: Vec<String>,
     pub admin: Vec<String>,
     pub token: Option<String>,
+    /// The variable of the environment that the token is from.
+    pub token_env: Option<String>,
+}
+
+impl Against {
+    /// As it stands in commands that people are told: never the token itself.
+    pub fn token_argument(&self) -> String {
+        self.token_env.as_ref().map(|name| format!(" --token-env {name}")).unwrap_or_default()
+    }
 }
 
 pub struct Cluster {

@@ -33,6 +33,7 @@ pub fn empty(subject: &Subject, seed: u64, options: &Options) -> RunReport {
         {
             list.iter().for_each(|url| replay += &format!(" {word} {url}"));
         }
+        replay += &against.token_argument();
     }
     RunReport {
         version: 1,
@@ -115,14 +116,14 @@ pub async fn finish(
     if let Some(lab) = &cluster.lab {
         let trouble = lab.network().trouble();
         if !trouble.is_empty() {
-            report.verdict = report.verdict.max(Verdict::CouldNotRun);
-            report.why = Some(format!("the lab's network broke: {}", trouble.join("; ")));
+            let why = format!("the lab's network broke: {}", trouble.join("; "));
+            report.worsen(Verdict::CouldNotRun, why);
         }
     }
     let trouble = field.faults.trouble();
     if !trouble.is_empty() {
-        report.verdict = report.verdict.max(Verdict::CouldNotRun);
-        report.why = Some(format!("faults went wrong while they went on: {}", trouble.join("; ")));
+        let why = format!("faults went wrong while they went on: {}", trouble.join("; "));
+        report.worsen(Verdict::CouldNotRun, why);
     }
     report.load = summary;
     match report::seen(&folder.join("history.jsonl")) {
@@ -211,19 +212,13 @@ fn too_little(field: &Field, report: &mut RunReport) {
     }
 }
 
-/// The verdict: the worst that is known.
+/// The verdict: the worst that is known. What is proven stays proven, and what else went wrong is told beside it.
 fn decide(told: Told, played: Played, broke: Option<String>, report: &mut RunReport) {
     report.hypothesis = told.hypothesis;
     report.faults = told.faults;
     report.notes.extend(told.notes);
     report.notes.extend(told.failed.iter().skip(1).cloned());
     let violated = report.checked.violations_total > 0;
-    let worst = |report: &mut RunReport, verdict: Verdict, why: String| {
-        if report.verdict < verdict {
-            report.verdict = verdict;
-            report.why = Some(why);
-        }
-    };
     let not_undone: Vec<String> = report
         .faults
         .iter()
@@ -231,23 +226,21 @@ fn decide(told: Told, played: Played, broke: Option<String>, report: &mut RunRep
         .map(|it| format!("fault {} was not undone: {}", it.number, it.kind))
         .collect();
     if let Some(first) = told.failed.into_iter().next() {
-        worst(report, Verdict::HypothesisFailed, first);
+        report.worsen(Verdict::HypothesisFailed, first);
     }
     if let Some(first) = report.too_little.first().cloned() {
-        worst(report, Verdict::HypothesisFailed, first);
+        report.worsen(Verdict::HypothesisFailed, first);
     }
     if violated {
         let first = report.checked.violations.first();
         let why = first.map(|it| format!("{}: {}", it.invariant.code(), it.what));
-        worst(report, Verdict::InvariantViolated, why.unwrap_or_default());
-        // What is proven stays proven, whatever else went wrong.
-        return;
+        report.worsen(Verdict::InvariantViolated, why.unwrap_or_default());
     }
     for why in not_undone.into_iter().chain(played.not_done).chain(broke) {
-        worst(report, Verdict::CouldNotRun, why);
+        report.worsen(Verdict::CouldNotRun, why);
     }
     if played.interrupted {
-        worst(report, Verdict::CouldNotRun, "it was interrupted".to_owned());
+        report.worsen(Verdict::CouldNotRun, "it was interrupted".to_owned());
     }
 }
 
@@ -256,15 +249,20 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::run::Against;
     use crate::verdict::Violation;
 
     fn report() -> RunReport {
+        report_of(None)
+    }
+
+    fn report_of(against: Option<Against>) -> RunReport {
         let text = crate::cli::catalogue::FILES[0].1;
         let experiment = crate::experiment::validate(text, "x").expect("it is good");
         let subject = Subject { name: "x".to_owned(), file: "x.yaml".to_owned(), experiment };
         let options = Options {
             binary: None,
-            against: None,
+            against,
             reports: "r".into(),
             keep: false,
             quiet: true,
@@ -274,7 +272,17 @@ mod tests {
     }
 
     fn decided(told: Told, played: Played, violated: bool) -> (Verdict, Option<String>) {
-        let mut report = report();
+        let report = told_of(told, played, None, report(), violated);
+        (report.verdict, report.why)
+    }
+
+    fn told_of(
+        told: Told,
+        played: Played,
+        broke: Option<String>,
+        mut report: RunReport,
+        violated: bool,
+    ) -> RunReport {
         if violated {
             let what = "twice".to_owned();
             let one =
@@ -282,8 +290,8 @@ mod tests {
             report.checked.violations.push(one);
             report.checked.violations_total = 1;
         }
-        decide(told, played, None, &mut report);
-        (report.verdict, report.why)
+        decide(told, played, broke, &mut report);
+        report
     }
 
     #[test]
@@ -307,7 +315,52 @@ mod tests {
     }
 
     #[test]
+    fn a_violation_hides_nothing_else_that_went_wrong_and_nothing_else_hides_it() {
+        let fault = report::Fault {
+            number: 3,
+            kind: "pause".to_owned(),
+            target: "node-1".to_owned(),
+            way: "signal".to_owned(),
+            began_s: Some(1.0),
+            ended_s: None,
+            undo: Undo::Failed { why: "gone".to_owned() },
+        };
+        let told = Told { failed: vec!["slow".to_owned()], faults: vec![fault], ..Told::default() };
+        let played = Played { not_done: vec!["no strace".to_owned()], interrupted: true };
+        let mut before = report();
+        before.too_little.push("too little".to_owned());
+        before.worsen(Verdict::CouldNotRun, "the lab's network broke".to_owned());
+        let report = told_of(told, played, Some("the load broke".to_owned()), before, true);
+        assert_eq!(report.verdict, Verdict::InvariantViolated);
+        assert_eq!(report.why.as_deref(), Some("BG-2: twice"));
+        assert_eq!(
+            report.notes,
+            [
+                "slow",
+                "the lab's network broke",
+                "fault 3 was not undone: pause",
+                "no strace",
+                "the load broke",
+                "it was interrupted"
+            ]
+        );
+    }
+
+    #[test]
     fn the_report_tells_how_to_do_it_again() {
         assert_eq!(report().replay, "kiki-chaos run x.yaml --seed 7");
+        let url = |port: u16| vec![format!("http://h:{port}")];
+        let against = Against {
+            shield: url(1),
+            flow: Vec::new(),
+            value: Vec::new(),
+            admin: url(2),
+            token: Some("secret".to_owned()),
+            token_env: Some("KEY".to_owned()),
+        };
+        assert_eq!(
+            report_of(Some(against)).replay,
+            "kiki-chaos run x.yaml --seed 7 --against http://h:1 --admin http://h:2 --token-env KEY"
+        );
     }
 }

@@ -9,6 +9,7 @@ mod crew;
 mod expect;
 mod field;
 mod finish;
+mod folder;
 mod guard;
 mod hostile;
 mod keeper;
@@ -79,27 +80,55 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Ran {
     pub report: RunReport,
-    pub folder: PathBuf,
+    /// The page of the report, where it could be written.
+    pub page: Option<PathBuf>,
 }
 
 /// Runs an experiment once. What keeps it from running is in its report, with the verdict that says so.
 pub async fn run(subject: &Subject, seed: u64, options: &Options, host: &Host, stop: &Stop) -> Ran {
-    let folder = options.reports.join(format!("{}-{seed}", subject.name));
+    let mut report = finish::empty(subject, seed, options);
+    let folder = match folder::make(&options.reports, &subject.name, seed) {
+        Ok(folder::Made { folder, open }) => {
+            report.notes.extend(open.iter().map(|it| not_closed(it)));
+            folder
+        }
+        Err(why) => {
+            report.worsen(Verdict::CouldNotRun, why);
+            return Ran { report, page: None };
+        }
+    };
     let progress = Arc::new(Progress::new(options.quiet));
     let began = Instant::now();
-    let mut report = finish::empty(subject, seed, options);
+    stop.begins(&folder, heal(&folder, options));
     let done = whole(subject, seed, options, host, stop, &folder, &progress, &mut report).await;
     if let Err(why) = done {
-        report.verdict = report.verdict.max(Verdict::CouldNotRun);
-        report.why = Some(why);
+        report.worsen(Verdict::CouldNotRun, why);
     }
     report.seconds = began.elapsed().as_secs_f64();
-    if let Err(error) = crate::report::write(&report, &folder) {
-        report.notes.push(error.to_string());
-        report.verdict = report.verdict.max(Verdict::CouldNotRun);
-    }
+    let written = crate::report::write(&report, &folder);
+    stop.ends();
     progress.end();
-    Ran { report, folder }
+    let page = match written {
+        Ok(()) => Some(folder.join("report.html")),
+        Err(error) => {
+            report.worsen(Verdict::CouldNotRun, error.to_string());
+            None
+        }
+    };
+    Ran { report, page }
+}
+
+fn not_closed(earlier: &Path) -> String {
+    let earlier = earlier.display();
+    format!(
+        "{earlier} tells of a lab that was not closed: unless its run goes on, `kiki-chaos heal {earlier}` undoes what is left of it"
+    )
+}
+
+/// The command that undoes what a run has left.
+fn heal(folder: &Path, options: &Options) -> String {
+    let token = options.against.as_ref().map(Against::token_argument).unwrap_or_default();
+    format!("kiki-chaos heal {}{token}", folder.display())
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -113,7 +142,6 @@ async fn whole(
     progress: &Arc<Progress>,
     report: &mut RunReport,
 ) -> Result<(), String> {
-    fresh(folder)?;
     let experiment = &subject.experiment;
     let against = options.against.as_ref();
     {
@@ -154,46 +182,13 @@ async fn whole(
         },
     };
     if let Err(why) = closed {
-        report
-            .notes
-            .push(format!("the lab was not closed: {why}; `kiki-chaos heal {}`", folder.display()));
+        let heal = heal(folder, options);
+        report.notes.push(format!("the lab was not closed: {why}; `{heal}` undoes what is left"));
     }
     if !options.keep {
-        remove(&folder.join("lab"))?;
+        folder::remove(&folder.join(crate::lab::record::FILES))?;
     }
     played
-}
-
-/// The folder of the run, empty; what is left of a lab that was not closed is never removed.
-fn fresh(folder: &Path) -> Result<(), String> {
-    if folder.join(crate::lab::record::FILE).exists() {
-        let made = crate::lab::record::read(folder).map_err(|error| error.to_string())?;
-        if !made.closed {
-            return Err(format!(
-                "{} tells of a lab that was not closed: `kiki-chaos heal {}` undoes what is left of it",
-                folder.display(),
-                folder.display()
-            ));
-        }
-    }
-    for name in ["lab", "logs", "undo"] {
-        remove(&folder.join(name))?;
-    }
-    let files = ["history.jsonl", "ledger.jsonl", "audit.jsonl", "end.json", "lab.json"];
-    let files = files.into_iter().chain(["report.json", "report.html", "junit.xml"]);
-    for path in files.map(|name| folder.join(name)).filter(|path| path.exists()) {
-        std::fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
-}
-
-fn remove(folder: &Path) -> Result<(), String> {
-    match std::fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(format!("{}: {error}", folder.display()))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 async fn open(

@@ -27,11 +27,48 @@ fn error_of(bytes: &[u8]) -> (u64, String) {
 }
 
 #[test]
-fn a_history_without_an_end_is_checked_and_said_to_be_cut_off() {
-    let checked = alone(&unended(), &Options::default()).unwrap();
+fn a_history_without_an_end_is_checked_only_if_it_is_asked_for_and_said_to_be_cut_off() {
+    let refused = alone(&unended(), &Options::default()).unwrap_err().to_string();
+    assert!(refused.contains("no `end` line") && refused.contains("--cut-off"), "{refused}");
+    let checked = alone(&unended(), &cut_off()).unwrap();
     assert!(checked.cut_off && checked.operations == 60, "{checked:?}");
     assert!(checked.notes.iter().any(|note| note.contains("cut off")), "{checked:?}");
-    assert!(checked.notes.iter().any(|note| note.contains("no ledger")), "{checked:?}");
+    assert!(checked.notes.iter().any(|note| note.contains("not compared")), "{checked:?}");
+}
+
+#[test]
+fn nobody_is_blamed_for_rows_of_calls_that_were_cut_off() {
+    let run = run(3, SMALL);
+    let whole = jsonl(&run.lines);
+    let (ledger, audit) = (jsonl(&run.ledger), jsonl(&run.audit));
+    let end = serde_json::to_vec(&run.end).unwrap();
+    let checked = |history: &[u8], ledger: &[u8], options: &Options| {
+        let folder_of = tempfile::tempdir().unwrap();
+        let files = [
+            ("history.jsonl", history),
+            ("ledger.jsonl", ledger),
+            ("audit.jsonl", &audit),
+            ("end.json", &end),
+        ];
+        for (name, bytes) in files {
+            std::fs::write(folder_of.path().join(name), bytes).unwrap();
+        }
+        folder(folder_of.path(), options)
+    };
+    for part in [whole.len() / 10, whole.len() / 3, whole.len() / 2, whole.len() - 30] {
+        let cut = &whole[..part];
+        let told = checked(cut, &ledger, &cut_off()).unwrap();
+        assert_eq!(told.violations, [], "{part}");
+        assert!(told.cut_off && told.ledger_rows == 0 && told.audit_rows == 0, "{told:?}");
+        assert!(checked(cut, &ledger, &Options::default()).is_err());
+    }
+    // What was cut off may be the ledger, too.
+    let half = &ledger[..ledger.len() / 2];
+    assert!(checked(&whole, half, &Options::default()).is_err());
+    let told = checked(&whole, half, &cut_off()).unwrap();
+    assert!(told.violations.is_empty() && told.cut_off && told.ledger_rows == 0, "{told:?}");
+    let told = checked(&whole, &ledger, &cut_off()).unwrap();
+    assert!(told.violations.is_empty() && !told.cut_off && told.ledger_rows > 0, "{told:?}");
 }
 
 #[test]

@@ -383,10 +383,10 @@ fn what_a_killed_suite_has_left_is_healed() {
         })
         .collect();
     runtime().block_on(async {
-        let healed = heal(folder.path()).await.unwrap();
+        let healed = heal(folder.path(), None).await.unwrap().healed;
         assert_eq!(healed.len(), left.len());
         lab::heal(folder.path()).await.unwrap();
-        assert_eq!(heal(folder.path()).await.unwrap(), []);
+        assert_eq!(heal(folder.path(), None).await.unwrap().healed, []);
     });
     assert!(record::all(folder.path()).unwrap().is_empty());
     assert!(marks.iter().all(|mark| system::marked(mark).is_empty()));
