@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Millionths of the currency's unit.
 pub type Micros = i64;
+/// The reason of an answer (409) to a request whose like is being worked on: it did nothing of its own.
+pub const IN_PROGRESS: &str = "in_progress";
 /// Microseconds since the run began, on the suite's own monotonic clock.
 pub type AtUs = u64;
 
@@ -232,12 +234,42 @@ pub struct AtEnd {
     pub budgets: Vec<BudgetAtEnd>,
     /// `POST /api/v1/audit/verify` of each account: verified, and what was found.
     pub audits: Vec<AuditAtEnd>,
-    /// Processes that ended without an order of the suite, by name.
-    pub died: Vec<String>,
+    /// Processes that ended without an order of the suite.
+    pub died: Vec<Death>,
     /// Actors that restarted: path, how often, by node; and those that were struck by a fault of the run.
     pub restarts: Vec<Restarts>,
     /// Metrics of each node that count broken invariants, where above 0.
     pub violations_counted: Vec<(String, f64)>,
+}
+
+/// The end of a process that nobody ordered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "DeathAs")]
+pub struct Death {
+    pub name: String,
+    /// Nothing in files of earlier versions, which have the name alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_us: Option<AtUs>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum DeathAs {
+    Name(String),
+    Timed {
+        name: String,
+        #[serde(default)]
+        at_us: Option<AtUs>,
+    },
+}
+
+impl From<DeathAs> for Death {
+    fn from(it: DeathAs) -> Death {
+        match it {
+            DeathAs::Name(name) => Death { name, at_us: None },
+            DeathAs::Timed { name, at_us } => Death { name, at_us },
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

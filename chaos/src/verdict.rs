@@ -75,6 +75,13 @@ pub struct Violation {
     pub operations: Vec<u64>,
 }
 
+/// Keys that were not searched for an order, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    pub why: String,
+    pub keys: u64,
+}
+
 /// What a checker says of a history.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checked {
@@ -86,9 +93,11 @@ pub struct Checked {
     /// Rows of ledgers and records of audit logs that were compared.
     pub ledger_rows: u64,
     pub audit_rows: u64,
-    /// Keys whose answers were searched for an order that explains them, and those given up for their size.
+    /// Keys whose answers were searched for an order that explains them, and those that were not.
     pub searched: u64,
     pub not_searched: u64,
+    #[serde(default)]
+    pub given_up: Vec<GivenUp>,
     /// The first hundred of each invariant; `violations_total` counts all.
     pub violations: Vec<Violation>,
     pub violations_total: u64,

@@ -10,7 +10,7 @@ use kiki_chaos::history::Begin;
 use kiki_chaos::load::{
     Clock, Journal, Kind, Live, LoadSpec, Minimums, Urls, collect, prepare, run, watch_owners,
 };
-use kiki_chaos::report::{RunReport, seen, write};
+use kiki_chaos::report::{NeverServed, RunReport, seen, write};
 use kiki_chaos::verdict::{Checked, Verdict};
 use tokio::sync::watch;
 
@@ -100,6 +100,13 @@ async fn a_cluster_that_is_left_alone_gives_no_wrong_answer() {
         checked: Checked::default(),
         series: drawn.seconds,
         owners: drawn.owners,
+        description: String::new(),
+        file_sha256: String::new(),
+        program_sha256: String::new(),
+        phases: Vec::new(),
+        owned: Vec::new(),
+        owned_more: 0,
+        never_served: NeverServed::default(),
         recovery_ms: Vec::new(),
         notes: collected.notes.clone(),
         load: summary.clone(),

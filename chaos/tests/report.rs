@@ -2,8 +2,10 @@
 
 mod sample;
 
-use kiki_chaos::report::{Mutant, RunReport, Undo, catalogue, junit, page, summary, write};
-use kiki_chaos::verdict::{Invariant, Verdict};
+use kiki_chaos::report::{
+    Mutant, NeverServed, Phase, RunReport, Undo, catalogue, junit, page, summary, write,
+};
+use kiki_chaos::verdict::{GivenUp, Invariant, Verdict};
 use sample::{Sample, run};
 
 fn samples() -> Vec<(&'static str, RunReport)> {
@@ -37,9 +39,19 @@ fn text_from_outside_is_text() {
     let bad = "<script>alert(1)</script> & \"'| `x` \u{1b}[31m";
     let mut run =
         run(Sample { seed: 1, seconds: 10, faults: 2, verdict: Verdict::InvariantViolated });
-    for text in
-        [&mut run.title, &mut run.file, &mut run.replay, &mut run.platform, &mut run.started_at]
-    {
+    let text = bad.to_owned();
+    run.phases.push(Phase { name: text.clone(), from_s: 0.0, to_s: None });
+    run.owned[0].campaign.clone_from(&text);
+    run.owned[0].by[0].owner = text;
+    for text in [
+        &mut run.title,
+        &mut run.description,
+        &mut run.file_sha256,
+        &mut run.file,
+        &mut run.replay,
+        &mut run.platform,
+        &mut run.started_at,
+    ] {
         *text = bad.to_owned();
     }
     run.faults[0].kind = bad.to_owned();
@@ -95,6 +107,51 @@ fn a_run_in_a_few_lines_says_what_matters() {
     assert!(text.starts_with("INVARIANT VIOLATED: "), "{text}");
     assert!(text.contains("BG-2 ") && text.lines().count() <= 20, "{text}");
     assert!(text.trim_end().ends_with("--seed 3"), "{text}");
+}
+
+#[test]
+fn a_search_that_was_not_done_never_reads_as_one_that_found_nothing() {
+    let mut run = run(Sample { seed: 3, seconds: 30, faults: 1, verdict: Verdict::Held });
+    assert!(page(&run).contains("An order that explains the answers was found for 36 keys"));
+    let why = "wins were booked as their holds ended, which no answer tells".to_owned();
+    (run.checked.searched, run.checked.not_searched) = (0, 2);
+    run.checked.given_up = vec![GivenUp { why: why.clone(), keys: 2 }];
+    let (page, text) = (page(&run), summary(&run));
+    assert!(page.contains("was not searched for</span>") && page.contains(&why), "{page}");
+    assert!(!page.contains("was found"));
+    assert!(text.contains("0 keys (2 not searched)") && text.contains(&why), "{text}");
+}
+
+#[test]
+fn a_page_says_what_was_promised_when_it_broke_and_who_was_left_alone() {
+    let mut run =
+        run(Sample { seed: 3, seconds: 60, faults: 4, verdict: Verdict::InvariantViolated });
+    run.never_served = NeverServed { budgets: 2, consents: 1 };
+    run.faults.reverse();
+    run.seconds = 300.0;
+    let page = page(&run);
+    for text in [
+        "it is never booked twice",
+        &run.file_sha256,
+        &run.program_sha256,
+        ">BG-2</text>",
+        ">second hypothesis</text>",
+        ">kc-a0-c1</text>",
+        "2 budgets and 1 consent were never served again",
+        "Every other budget",
+    ] {
+        assert!(page.contains(text), "{text}");
+    }
+    let rows: Vec<usize> = (0..4)
+        .map(|n| {
+            page.find(&format!("<td class=\"n\">{n}</td><td class=\"whole\">")).expect("a row")
+        })
+        .collect();
+    assert!(rows.is_sorted(), "{rows:?}");
+    // The axis ends with the load, not with the checks after it.
+    assert!(page.contains(">1:00</text>") && !page.contains(">1:30</text>"));
+    let xml = junit(std::slice::from_ref(&run)).expect("XML");
+    assert!(xml.contains("name=\"description\"") && xml.contains(&run.program_sha256), "{xml}");
 }
 
 #[test]

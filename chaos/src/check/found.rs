@@ -1,7 +1,9 @@
 //! What was found, in bounded memory.
 
+use std::collections::BTreeMap;
+
 use crate::history::AtUs;
-use crate::verdict::{Invariant, Violation};
+use crate::verdict::{GivenUp, Invariant, Violation};
 
 /// Violations of one invariant that are kept in full; all are counted.
 const KEPT: u64 = 100;
@@ -12,7 +14,7 @@ pub struct Found {
     counts: [u64; Invariant::ALL.len()],
     pub notes: Vec<String>,
     pub searched: u64,
-    pub not_searched: u64,
+    given_up: BTreeMap<&'static str, u64>,
 }
 
 impl Found {
@@ -38,6 +40,16 @@ impl Found {
         if !self.notes.contains(&what) {
             self.notes.push(what);
         }
+    }
+
+    /// A key was not searched: why.
+    pub fn given_up(&mut self, why: &'static str) {
+        *self.given_up.entry(why).or_default() += 1;
+    }
+
+    pub fn not_searched(&self) -> Vec<GivenUp> {
+        let one = |(why, keys): (&&str, &u64)| GivenUp { why: (*why).to_owned(), keys: *keys };
+        self.given_up.iter().map(one).collect()
     }
 
     pub fn total(&self) -> u64 {

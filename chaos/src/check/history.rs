@@ -6,7 +6,7 @@ use super::names::{Names, Numbered};
 use super::operation::{End, NEVER, Operation, Told, What};
 use super::record::{Audit, Row, RowKind, Told as Record, micros};
 use crate::history::{
-    Answer, AtEnd, AtUs, AuditRow, Begin, LedgerRow, Line, Micros, Op, Outcome, Phase,
+    Answer, AtEnd, AtUs, AuditRow, Begin, IN_PROGRESS, LedgerRow, Line, Micros, Op, Outcome, Phase,
 };
 
 /// The version of the format that is understood.
@@ -202,7 +202,11 @@ impl History {
     fn end_of(&mut self, op: &Operation, outcome: &Outcome) -> Result<End, String> {
         Ok(match outcome {
             Outcome::Done { answer, .. } => End::Done(self.told(op, answer)?),
-            Outcome::Refused { reason, .. } => End::Refused { busy: &**reason == "in_progress" },
+            Outcome::Refused { reason, .. } => End::Refused { busy: &**reason == IN_PROGRESS },
+            // So it stands in histories of earlier versions.
+            Outcome::Unavailable { code, .. } if &**code == IN_PROGRESS => {
+                End::Refused { busy: true }
+            }
             Outcome::Unavailable { .. } => End::Unavailable,
             Outcome::Unknown { .. } => End::Unknown,
             Outcome::Wrong { status, what } => {

@@ -118,12 +118,14 @@ pub fn history(history: &History, options: &Options) -> Checked {
 }
 
 fn summary(history: &History, mut found: Found, began: Instant) -> Checked {
+    let given_up = found.not_searched();
     let mut checked = Checked {
         operations: history.operations.len() as u64,
         ledger_rows: history.ledger.as_ref().map_or(0, |rows| rows.len() as u64),
         audit_rows: history.audit.as_ref().map_or(0, |audit| audit.records),
         searched: found.searched,
-        not_searched: found.not_searched,
+        not_searched: given_up.iter().map(|one| one.keys).sum(),
+        given_up,
         violations_total: found.total(),
         cut_off: !history.whole,
         ..Checked::default()

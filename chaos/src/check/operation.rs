@@ -128,7 +128,8 @@ pub enum Key {
 pub enum End {
     Unknown,
     Done(Told),
-    /// `busy`: the same is being worked on for somebody else, so this says nothing of what becomes of it.
+    /// `busy`: a request of the same key is being worked on. This one did nothing of its own; what the other one
+    /// does is told to whoever sent that.
     Refused {
         busy: bool,
     },
@@ -167,6 +168,7 @@ impl Operation {
     pub fn may_have_happened(&self) -> bool {
         match self.end {
             End::Unknown | End::Done(_) | End::Wrong { .. } => true,
+            // The other request may be one of this operation, too, sent again on its way by a node or a balancer.
             End::Refused { busy } => busy,
             End::Unavailable => matches!(self.what, What::Settle { .. } | What::Billing { .. }),
         }

@@ -1,14 +1,16 @@
 //! Figures of a run, for its report: how many, how fast, how soon again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::history::History;
+use super::history::{History, Owner};
 use super::operation::{End, Key, NEVER, Operation};
 use crate::history::{AtUs, Phase};
 
 const SECOND: u64 = 1_000_000;
 /// A run of more seconds is told in this many; what is later is left out.
 const SECONDS_MAX: usize = 100_000;
+/// A failure so long after the end of a fault is none of its any more.
+const AFTER_US: AtUs = 10 * SECOND;
 
 /// How long done operations took, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,39 +96,60 @@ pub fn unknown_ratio(history: &History) -> f64 {
 /// How long after a moment things were well again, in microseconds. `None`: not within the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
-    /// Until every key that failed after the moment was served again, counted from the moment; of
-    /// those that succeeded at all.
+    /// Until every key that failed was served again, counted from the moment; 0 where that was before it. Of those
+    /// that were served again at all; nothing where none failed.
     pub keys_us: Option<u64>,
-    /// Keys that failed and were not served again.
-    pub never: u64,
+    /// Keys that failed, were asked for again after the moment, and were never served again.
+    pub never: BTreeSet<Key>,
     /// Until a second had at least 90% of the done operations of the seconds before the fault, at the median.
     pub rate_us: Option<u64>,
 }
 
 /// How soon after `at_us` (a death, or the end of a fault) clients were served again; `before_us` is when the
 /// fault began, up to which the rate counts as the usual one.
+///
+/// A failure counts as the fault's where its operation began or ended from the beginning of the fault until
+/// [`AFTER_US`] after its end, or until the next fault begins. A key is served again with the first answer after
+/// the last of these: an answer in between says nothing.
 pub fn recovery(history: &History, before_us: AtUs, at_us: AtUs) -> Recovery {
     #[derive(Default)]
     struct One {
         failed: bool,
+        asked: bool,
         done: Option<AtUs>,
     }
+    let next = history.faults.iter().filter(|it| it.phase == Phase::Began && it.at_us > at_us);
+    let until = next.map(|it| it.at_us).fold(at_us.saturating_add(AFTER_US), AtUs::min);
+    let of_fault = |at: AtUs| (before_us..=until).contains(&at);
+    // What nobody was answered failed when it began.
+    let end = |op: &Operation| if op.complete == NEVER { op.invoke } else { op.complete };
+    let mut order: Vec<&Operation> =
+        history.operations.iter().filter(|op| end(op) >= before_us).collect();
+    order.sort_by_key(|op| end(op));
     let mut keys: BTreeMap<Key, One> = BTreeMap::new();
-    for op in history.operations.iter().filter(|op| op.invoke >= at_us) {
+    for op in order {
         let Some(key) = op.what.key() else { continue };
         let one = keys.entry(key).or_default();
+        one.asked |= op.invoke >= at_us;
         match op.end {
+            // Neither a failure nor a decision: another request of the same key has yet to be answered.
+            End::Refused { busy: true } => {}
             // A refusal is an answer: somebody is there who decides.
-            End::Done(_) | End::Refused { .. } => {
-                one.done = Some(one.done.map_or(op.complete, |done| done.min(op.complete)));
+            End::Done(_) | End::Refused { busy: false } => {
+                one.done = one.done.or(Some(end(op)));
             }
-            End::Unavailable | End::Unknown | End::Wrong { .. } => one.failed = true,
+            End::Unavailable | End::Unknown | End::Wrong { .. } => {
+                if of_fault(op.invoke) || of_fault(end(op)) {
+                    (one.failed, one.done) = (true, None);
+                }
+            }
         }
     }
-    let affected: Vec<&One> = keys.values().filter(|one| one.failed).collect();
+    keys.retain(|_, one| one.failed);
+    let never = keys.iter().filter(|(_, one)| one.done.is_none() && one.asked);
     Recovery {
-        keys_us: affected.iter().filter_map(|one| one.done).max().map(|done| done - at_us),
-        never: affected.iter().filter(|one| one.done.is_none()).count() as u64,
+        keys_us: keys.values().filter_map(|one| one.done).max().map(|it| it.saturating_sub(at_us)),
+        never: never.map(|(key, _)| *key).collect(),
         rate_us: rate(history, before_us, at_us),
     }
 }
@@ -158,6 +181,32 @@ pub fn faults(history: &History) -> BTreeMap<u32, (AtUs, Option<AtUs>)> {
         }
     }
     all
+}
+
+/// Who owned a shard, one after the other: who, from when, and until when. A time of nobody's is in between.
+pub fn owned(history: &History, shard: u16) -> Vec<(String, AtUs, Option<AtUs>)> {
+    let mut seen: Vec<&Owner> = history.owners.iter().filter(|it| it.shard == shard).collect();
+    seen.sort_by_key(|it| it.at_us);
+    let mut newest = i64::MIN;
+    let mut all: Vec<(u32, AtUs, Option<AtUs>)> = Vec::new();
+    for it in seen.into_iter() {
+        // What somebody says of an older epoch is late.
+        if it.epoch < newest {
+            continue;
+        }
+        newest = it.epoch;
+        match (it.owner, all.last_mut()) {
+            (Some(owner), Some((by, _, None))) if *by == owner => {}
+            (owner, last) => {
+                if let Some((_, _, until)) = last {
+                    until.get_or_insert(it.at_us);
+                }
+                all.extend(owner.map(|owner| (owner, it.at_us, None)));
+            }
+        }
+    }
+    let name = |id: u32| history.names.text(id).to_owned();
+    all.into_iter().map(|(owner, from, until)| (name(owner), from, until)).collect()
 }
 
 /// One change of who owns a shard, when the first node told of it.

@@ -46,6 +46,9 @@ pub fn run(args: &CheckArgs) -> CliResult {
             checked.violations_total,
             checked.took_ms
         ));
+        for one in &checked.given_up {
+            say(&format!("{} keys were not searched: {}", one.keys, one.why));
+        }
         for violation in &checked.violations {
             say(&format!("{} {}", violation.invariant.code(), violation.what));
         }

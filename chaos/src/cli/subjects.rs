@@ -6,7 +6,7 @@ use super::catalogue::FILES;
 use crate::experiment::text::BYTES_MAX;
 use crate::experiment::validate;
 use crate::files;
-use crate::run::Subject;
+use crate::run::{Subject, sha256};
 
 /// All that are named, or all that come with the program; of these, those with the tag.
 ///
@@ -23,7 +23,10 @@ pub fn read(named: &[String], tag: Option<&str>) -> Result<Vec<Subject>, String>
         match text {
             Err(why) => wrong.push(why),
             Ok((name, file, text)) => match validate(&text, &file) {
-                Ok(experiment) => subjects.push(Subject { name, file, experiment }),
+                Ok(experiment) => {
+                    let sha256 = sha256(text.as_bytes());
+                    subjects.push(Subject { name, file, sha256, experiment });
+                }
                 Err(problems) => wrong.extend(problems.iter().map(ToString::to_string)),
             },
         }

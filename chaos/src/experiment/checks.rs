@@ -133,7 +133,7 @@ pub enum Expectation {
         #[serde(default = "once")]
         tolerance: Bound,
     },
-    /// Operations that ended so.
+    /// Operations that ended so since the method began.
     Outcomes {
         /// Of one kind of operation; of all if not given.
         of: Option<Kind>,

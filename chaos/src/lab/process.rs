@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tokio::process::Command;
@@ -56,6 +56,7 @@ pub struct Process {
 pub struct Died {
     pub name: String,
     pub id: ProcessId,
+    pub at: Instant,
     /// As the system says it: "exit status: 1", "signal: 9 (SIGKILL)".
     pub status: String,
     /// The last lines of its log.

@@ -98,9 +98,10 @@ impl Processes {
                 tracing::error!("the end of {name} cannot be seen: {error}");
                 ExitStatus::from_raw(-1)
             });
+            let at = Instant::now();
             if !*lock(&was_ordered) {
                 let said = tail(&log);
-                lock(&died).push(Died { name, id, status: status.to_string(), said });
+                lock(&died).push(Died { name, id, at, status: status.to_string(), said });
             }
             // Nobody may look any more.
             tell.send_replace(Some(status));

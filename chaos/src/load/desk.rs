@@ -10,7 +10,7 @@ use super::journal::{Closed, Journal};
 use super::kind::Kind;
 use super::live::Live;
 use super::random::Stream;
-use crate::history::{Answer, Op, Outcome};
+use crate::history::{Answer, IN_PROGRESS, Op, Outcome};
 
 #[derive(Clone)]
 pub struct Desk {
@@ -62,6 +62,8 @@ impl Again {
         match outcome {
             Outcome::Unknown { .. } => true,
             Outcome::Unavailable { .. } => self.owed,
+            // What became of the other one is not known yet: whoever owes it asks again.
+            Outcome::Refused { reason, .. } if &**reason == IN_PROGRESS => self.owed,
             Outcome::Done { .. } | Outcome::Refused { .. } | Outcome::Wrong { .. } => false,
         }
     }
@@ -128,5 +130,19 @@ impl Desk {
             told = self.call(client, address(at), op.clone(), request).await?;
         }
         Ok(told)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_owed_is_asked_again_while_the_same_is_being_worked_on() {
+        let bare = Again { tries: Vec::new(), owed: false };
+        let refused = |reason: &str| Outcome::Refused { status: 409, reason: reason.into() };
+        assert!(bare.clone().owed().wants(&refused(IN_PROGRESS)));
+        assert!(!bare.wants(&refused(IN_PROGRESS)));
+        assert!(!bare.owed().wants(&refused("hold_over")));
     }
 }

@@ -34,7 +34,13 @@ impl Clock {
     }
 
     pub fn now_us(&self) -> AtUs {
-        AtUs::try_from(self.0.elapsed().as_micros()).unwrap_or(AtUs::MAX)
+        self.at_us(Instant::now())
+    }
+
+    /// 0 of what was before the run.
+    pub fn at_us(&self, at: Instant) -> AtUs {
+        let since = at.saturating_duration_since(self.0);
+        AtUs::try_from(since.as_micros()).unwrap_or(AtUs::MAX)
     }
 }
 

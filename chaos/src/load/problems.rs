@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::http::Reply;
-use crate::history::Outcome;
+use crate::history::{IN_PROGRESS, Outcome};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
@@ -41,8 +41,8 @@ pub const CODES: &[(&str, u16, Meaning)] = &[
     ("invalid_definition", 422, Refused),
     ("stale", 412, Refused),
     ("invalid_rows", 422, Refused),
-    // Another request of the same key is at it: this one did nothing.
-    ("in_progress", 409, NotDone),
+    // Another request of the same key is at it: this one did nothing, and somebody is there who says so.
+    (IN_PROGRESS, 409, Refused),
     ("currency_mismatch", 422, Refused),
     ("no_exchange_rate", 422, Refused),
     ("already_exists", 409, Refused),

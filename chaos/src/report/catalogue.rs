@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::format::{count, millis, percent, quantile, verdict};
+use super::format::{count, percent, recovered, verdict};
 use super::model::RunReport;
 use crate::verdict::Verdict;
 
@@ -61,8 +61,9 @@ fn totals(runs: &[RunReport], out: &mut String) -> std::fmt::Result {
     row("violations", count(sum(|run| run.checked.violations_total)))?;
     row("faults that were not undone", count(sum(|run| run.not_undone() as u64)))?;
     row("recoveries measured", count(recovery.len() as u64))?;
-    row("recovery, p50", millis(quantile(&recovery, 0.5)))?;
-    row("recovery, p99", millis(quantile(&recovery, 0.99)))?;
+    row("recovery, p50", recovered(&recovery, 0.5))?;
+    row("recovery, p99", recovered(&recovery, 0.99))?;
+    row("budgets and consents never served again", count(sum(|run| run.never_served.all())))?;
     let mut kinds: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for fault in runs.iter().flat_map(|run| &run.faults) {
         kinds.entry(&fault.kind).or_default().1 += 1;
@@ -70,6 +71,10 @@ fn totals(runs: &[RunReport], out: &mut String) -> std::fmt::Result {
     for fault in runs.iter().flat_map(RunReport::done) {
         kinds.entry(&fault.kind).or_default().0 += 1;
     }
+    writeln!(
+        out,
+        "\nA recovery is the time from the end of a fault (of a kill: from its beginning) until every budget and consent that failed under it was served again."
+    )?;
     writeln!(out, "\n## Faults\n\n| kind | done | ordered |\n|---|---|---|")?;
     for (kind, (done, ordered)) in kinds {
         writeln!(out, "| {} | {} | {} |", cell(kind), count(done), count(ordered))?;
@@ -104,8 +109,8 @@ fn experiments(runs: &[RunReport], out: &mut String) -> std::fmt::Result {
             percent(part),
             count(sum(|run| run.done().count() as u64)),
             count(sum(|run| run.checked.violations_total)),
-            millis(quantile(&recovery, 0.5)),
-            millis(quantile(&recovery, 0.99)),
+            recovered(&recovery, 0.5),
+            recovered(&recovery, 0.99),
         )?;
     }
     writeln!(out)

@@ -1,6 +1,6 @@
 //! Figures as people read them.
 
-use crate::verdict::Verdict;
+use crate::verdict::{Checked, GivenUp, Verdict};
 
 /// 12,345
 pub fn count(n: u64) -> String {
@@ -62,6 +62,29 @@ pub fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     }
 }
 
+/// Why keys were not searched; nothing where all were.
+pub fn not_searched(checked: &Checked) -> Option<String> {
+    let one = |it: &GivenUp| match checked.given_up.len() {
+        1 => it.why.clone(),
+        _ => format!("{} ({})", it.why, count(it.keys)),
+    };
+    let told: Vec<String> = checked.given_up.iter().map(one).collect();
+    match checked.not_searched {
+        0 => None,
+        // Of an earlier version.
+        _ if told.is_empty() => Some("nobody noted why".to_owned()),
+        _ => Some(told.join("; ")),
+    }
+}
+
+/// A part of times until things were well again: 0 is one of them, and no time is a dash.
+pub fn recovered(times: &[f64], part: f64) -> String {
+    match quantile(times, part) {
+        ms if ms <= 0.0 && !times.is_empty() => "0 ms".to_owned(),
+        ms => millis(ms),
+    }
+}
+
 /// The value that this part of all is not above; 0 of none.
 pub fn quantile(values: &[f64], part: f64) -> f64 {
     let mut sorted = values.to_vec();
@@ -91,5 +114,6 @@ mod tests {
         assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.5), 2.0);
         assert_eq!(quantile(&[3.0, 1.0, 2.0], 0.99), 3.0);
         assert_eq!(quantile(&[], 0.5), 0.0);
+        assert_eq!([recovered(&[], 0.5), recovered(&[0.0, 12.0], 0.5)], ["–", "0 ms"]);
     }
 }

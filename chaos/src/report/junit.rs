@@ -19,6 +19,15 @@ fn suite(run: &RunReport) -> TestSuite {
     let mut suite = TestSuite::new(run.title.as_str());
     suite.set_time(Duration::try_from_secs_f64(run.seconds).unwrap_or_default());
     suite.add_property(("seed", run.seed.to_string().as_str()));
+    for (name, value) in [
+        ("description", &run.description),
+        ("file_sha256", &run.file_sha256),
+        ("program_sha256", &run.program_sha256),
+    ] {
+        if !value.is_empty() {
+            suite.add_property((name, value.as_str()));
+        }
+    }
     suite.add_property(("replay", run.replay.as_str()));
     suite.add_test_case(ran(run));
     for probe in &run.hypothesis {

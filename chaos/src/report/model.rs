@@ -11,8 +11,16 @@ pub struct RunReport {
     /// Of this format: 1.
     pub version: u32,
     pub title: String,
+    /// What the platform promises in this case, as the experiment says it.
+    #[serde(default)]
+    pub description: String,
     /// The experiment's file.
     pub file: String,
+    /// SHA-256 of the experiment's file and of the program kiki; nothing where that is not known.
+    #[serde(default)]
+    pub file_sha256: String,
+    #[serde(default)]
+    pub program_sha256: String,
     pub seed: u64,
     /// RFC 3339, UTC.
     pub started_at: String,
@@ -36,12 +44,73 @@ pub struct RunReport {
     pub series: Vec<Second>,
     #[serde(default)]
     pub owners: Vec<OwnerChange>,
-    /// From the end of a fault until the steady state held again, each, in milliseconds.
+    /// What the run went through, one after the other.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
+    /// Who owned the budgets that moved: the first of them, and how many more there were.
+    #[serde(default)]
+    pub owned: Vec<Owned>,
+    #[serde(default)]
+    pub owned_more: u64,
+    /// From the end of a fault (of a kill: from its beginning) until every budget and consent that failed under it was
+    /// served again, each, in milliseconds.
     #[serde(default)]
     pub recovery_ms: Vec<f64>,
+    #[serde(default)]
+    pub never_served: NeverServed,
     /// What could not be run, and what else people have to know.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+/// What failed under a fault, was asked for again and was never served again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeverServed {
+    pub budgets: u64,
+    pub consents: u64,
+}
+
+impl NeverServed {
+    pub fn all(self) -> u64 {
+        self.budgets + self.consents
+    }
+
+    pub fn words(self) -> String {
+        let one = |n: u64, word: &str| match n {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            n => Some(format!("{n} {word}s")),
+        };
+        let both = [one(self.budgets, "budget"), one(self.consents, "consent")];
+        let both: Vec<String> = both.into_iter().flatten().collect();
+        let were = if self.all() == 1 { "was" } else { "were" };
+        format!("{} {were} never served again", both.join(" and "))
+    }
+}
+
+/// A part of a run, in seconds since it began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    pub name: String,
+    pub from_s: f64,
+    /// Nothing where it went on to the end.
+    pub to_s: Option<f64>,
+}
+
+/// Who owned a budget, one after the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Owned {
+    pub account: String,
+    pub campaign: String,
+    pub by: Vec<Ownership>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ownership {
+    pub owner: String,
+    pub from_s: f64,
+    /// Nothing where it was so to the end.
+    pub to_s: Option<f64>,
 }
 
 /// A probe of the steady state, before and after the method.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::format::{count, millis, percent, rate, verdict};
+use super::format::{count, millis, not_searched, percent, rate, verdict};
 use super::model::{RunReport, Undo};
 
 /// Violations and notes that are shown; the report has all.
@@ -32,12 +32,19 @@ fn write(run: &RunReport, out: &mut String) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "  checked {} ledger rows, {} audit records, {} keys: {} violations",
+        "  checked {} ledger rows, {} audit records, {} keys ({} not searched): {} violations",
         count(checked.ledger_rows),
         count(checked.audit_rows),
         count(checked.searched),
+        count(checked.not_searched),
         count(checked.violations_total)
     )?;
+    if let Some(why) = not_searched(checked).filter(|_| checked.searched == 0) {
+        writeln!(out, "  no order of the answers was searched for: {}", one_line(&why))?;
+    }
+    if run.never_served.all() > 0 {
+        writeln!(out, "  {}", run.never_served.words())?;
+    }
     for violation in checked.violations.iter().take(SHOWN) {
         writeln!(out, "    {} {}", violation.invariant.code(), one_line(&violation.what))?;
     }

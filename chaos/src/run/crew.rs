@@ -90,6 +90,7 @@ impl Crew {
         broke: Option<String>,
     ) -> (LoadSummary, Ended) {
         let mut broken: Vec<String> = broke.into_iter().collect();
+        field.phase_over();
         field.progress.phase("load ends", None);
         self.stop_load.send_replace(true);
         let summary = match self.load.await {

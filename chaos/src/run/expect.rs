@@ -65,7 +65,7 @@ fn one(
         Expectation::Ended { node, tolerance } => {
             let nodes = field.cluster.named(node);
             let told = field.told();
-            let count = told.ended.iter().filter(|name| nodes.contains(name)).count();
+            let count = told.ended.iter().filter(|it| nodes.contains(&it.name)).count();
             drop(told);
             number(format!("ends of {}", words::nodes(node)), tolerance, count as f64)
         }
@@ -77,9 +77,23 @@ fn one(
             (format!("increase of {metric}"), words::bound(tolerance), told)
         }
         Expectation::Outcomes { of, outcome, tolerance } => {
-            let count = field.tally().outcomes(*of, *outcome);
-            let of = of.map(|it| format!("{it:?} ")).unwrap_or_default().to_lowercase();
-            number(format!("{of}operations {outcome:?}").to_lowercase(), tolerance, count as f64)
+            let tally = field.tally();
+            let (count, first) = (tally.outcomes(*of, *outcome), tally.first(*of, *outcome));
+            drop(tally);
+            let of = of.map(|it| format!("{it:?} ")).unwrap_or_default();
+            let name = format!("{of}operations {outcome:?}").to_lowercase();
+            let (name, bound, (value, held)) = number(name, tolerance, count as f64);
+            match first.filter(|_| !held) {
+                Some(it) => {
+                    let at = it.at_us as f64 / 1e6;
+                    (
+                        name,
+                        bound,
+                        (format!("{value} (first: operation {} at {at:.1} s)", it.id), held),
+                    )
+                }
+                None => (name, bound, (value, held)),
+            }
         }
     }
 }

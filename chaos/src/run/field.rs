@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::cluster::Cluster;
 use super::meters::Meters;
@@ -10,7 +11,7 @@ use super::tally::Tally;
 use crate::experiment::Experiment;
 use crate::experiment::pick::BudgetKey;
 use crate::fault::Faults;
-use crate::history::{Line, Op, Outcome};
+use crate::history::{Death, Line, Op, Outcome};
 use crate::load::{Clock, Journal, Names};
 use crate::report;
 
@@ -39,9 +40,11 @@ pub struct Told {
     /// How much each fault struck, by the id of its step; and hostile clients.
     pub struck: BTreeMap<String, f64>,
     /// Nodes that ended by themselves.
-    pub ended: Vec<String>,
+    pub ended: Vec<Death>,
     /// Patterns of actors that faults struck, and nodes that were killed: what restarts there was ordered.
     pub patterns: Vec<String>,
+    /// What the run went through, one after the other; the last one may go on.
+    pub phases: Vec<report::Phase>,
     /// Why the hypothesis failed, a sentence each.
     pub failed: Vec<String>,
     pub notes: Vec<String>,
@@ -54,6 +57,22 @@ impl Field {
 
     pub fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The run goes on to this, for about so long.
+    pub fn phase(&self, name: &str, lasts: Option<Duration>) {
+        self.phase_over();
+        let from_s = self.clock.now_us() as f64 / 1e6;
+        self.told().phases.push(report::Phase { name: name.to_owned(), from_s, to_s: None });
+        self.progress.phase(name, lasts);
+    }
+
+    /// The last of them is over.
+    pub fn phase_over(&self) {
+        let to_s = self.clock.now_us() as f64 / 1e6;
+        if let Some(last) = self.told().phases.last_mut() {
+            last.to_s.get_or_insert(to_s);
+        }
     }
 
     pub fn failed(&self, why: String) {
@@ -81,7 +100,7 @@ impl Field {
     pub async fn owner(&self, key: &BudgetKey) -> Result<String, String> {
         let (account, campaign) = self.budget(key)?;
         // While a shard goes from one to the next, nobody owns it: not for long.
-        let until = tokio::time::Instant::now() + std::time::Duration::from_secs(5);
+        let until = tokio::time::Instant::now() + Duration::from_secs(5);
         loop {
             let told = self.cluster.owner(&account, &campaign).await;
             match told {

@@ -12,17 +12,20 @@ use super::meters::glob;
 use super::stage::Played;
 use super::stop::Stop;
 use super::{Options, Subject, expect, guard};
-use crate::check::{self, History, stats};
+use crate::check::{self, History, Key, stats};
 use crate::experiment::checks::{Checks, Expectation};
 use crate::history::AtEnd;
 use crate::load::{LoadSpec, LoadSummary};
-use crate::report::{self, RunReport, Undo};
+use crate::report::{self, NeverServed, RunReport, Undo};
 use crate::verdict::{Checked, Invariant, Verdict};
 
 /// A hold ends so long after its time at the latest.
 const AFTER_HOLDS: Duration = Duration::from_secs(6);
 /// Whoever has pressed Ctrl-C does not wait for holds.
 const IN_HASTE: Duration = Duration::from_millis(500);
+/// Budgets whose owners are looked for, and those of them that are shown.
+const BUDGETS_MAX: usize = 64;
+const SHOWN_MAX: usize = 12;
 
 /// The report of a run that has not begun.
 pub fn empty(subject: &Subject, seed: u64, options: &Options) -> RunReport {
@@ -38,6 +41,9 @@ pub fn empty(subject: &Subject, seed: u64, options: &Options) -> RunReport {
     RunReport {
         version: 1,
         title: subject.experiment.title.clone(),
+        description: subject.experiment.description.clone(),
+        file_sha256: subject.sha256.clone(),
+        program_sha256: String::new(),
         file: subject.file.clone(),
         seed,
         started_at: jiff::Timestamp::now().to_string(),
@@ -53,7 +59,11 @@ pub fn empty(subject: &Subject, seed: u64, options: &Options) -> RunReport {
         checked: Checked::default(),
         series: Vec::new(),
         owners: Vec::new(),
+        phases: Vec::new(),
+        owned: Vec::new(),
+        owned_more: 0,
         recovery_ms: Vec::new(),
+        never_served: NeverServed::default(),
         notes: Vec::new(),
     }
 }
@@ -108,7 +118,8 @@ pub async fn finish(
             if !played.interrupted {
                 expect::look(&field, Some(&history), &shards);
             }
-            report.recovery_ms = recoveries(&history, &field.told());
+            (report.recovery_ms, report.never_served) = recoveries(&history, &field.told());
+            owned(&field, &history, report).await;
         }
         Err(why) => field.failed(format!("the history was not checked: {why}")),
     }
@@ -184,15 +195,51 @@ async fn shard(field: &Field, expected: &Expectation) -> Option<u16> {
     field.cluster.owner(&account, &campaign).await.ok().map(|(shard, _)| shard)
 }
 
-/// From the end of each fault, or the death that it was, until everybody who failed was served again.
-fn recoveries(history: &History, told: &Told) -> Vec<f64> {
+/// From the end of each fault, or the death that it was, until everybody who failed was served again; and who never was.
+fn recoveries(history: &History, told: &Told) -> (Vec<f64>, NeverServed) {
     let all = stats::faults(history);
-    let of = |fault: &report::Fault| {
-        let (began, ended) = *all.get(&fault.number)?;
-        let at = if fault.kind == "kill" { began } else { ended? };
-        Some(stats::recovery(history, began, at).keys_us? as f64 / 1e3)
-    };
-    told.faults.iter().filter(|it| matches!(it.undo, Undo::Undone)).filter_map(of).collect()
+    let (mut times, mut never) = (Vec::new(), BTreeSet::new());
+    for fault in told.faults.iter().filter(|it| matches!(it.undo, Undo::Undone)) {
+        let Some((began, ended)) = all.get(&fault.number).copied() else { continue };
+        let at = if fault.kind == "kill" { Some(began) } else { ended };
+        let Some(at) = at else { continue };
+        let recovery = stats::recovery(history, began, at);
+        times.extend(recovery.keys_us.map(|us| us as f64 / 1e3));
+        never.extend(recovery.never);
+    }
+    let budgets = never.iter().filter(|key| matches!(key, Key::Budget(_))).count();
+    let consents = (never.len() - budgets) as u64;
+    (times, NeverServed { budgets: budgets as u64, consents })
+}
+
+/// Who owned the budgets that moved. Where a budget is, only a node can say.
+async fn owned(field: &Field, history: &History, report: &mut RunReport) {
+    for budget in history.begin.budgets.iter().take(BUDGETS_MAX) {
+        let (account, campaign) = (&budget.account, &budget.campaign);
+        let shard = match field.cluster.owner(account, campaign).await {
+            Ok((shard, _)) => shard,
+            Err(why) => {
+                field.note(format!("who owned which budget is not shown: {why}"));
+                return;
+            }
+        };
+        let seconds = |us: u64| us as f64 / 1e6;
+        let by: Vec<report::Ownership> = stats::owned(history, shard)
+            .into_iter()
+            .map(|(owner, from, to)| report::Ownership {
+                owner,
+                from_s: seconds(from),
+                to_s: to.map(seconds),
+            })
+            .collect();
+        let moved = by.windows(2).any(|pair| pair[0].owner != pair[1].owner);
+        if moved && report.owned.len() < SHOWN_MAX {
+            let (account, campaign) = (account.to_string(), campaign.to_string());
+            report.owned.push(report::Owned { account, campaign, by });
+        } else {
+            report.owned_more += u64::from(moved);
+        }
+    }
 }
 
 /// What the experiment asks for at least, by what was done while its load was sent.
@@ -216,6 +263,8 @@ fn too_little(field: &Field, report: &mut RunReport) {
 fn decide(told: Told, played: Played, broke: Option<String>, report: &mut RunReport) {
     report.hypothesis = told.hypothesis;
     report.faults = told.faults;
+    report.faults.sort_by_key(|it| it.number);
+    report.phases = told.phases;
     report.notes.extend(told.notes);
     report.notes.extend(told.failed.iter().skip(1).cloned());
     let violated = report.checked.violations_total > 0;
@@ -259,7 +308,12 @@ mod tests {
     fn report_of(against: Option<Against>) -> RunReport {
         let text = crate::cli::catalogue::FILES[0].1;
         let experiment = crate::experiment::validate(text, "x").expect("it is good");
-        let subject = Subject { name: "x".to_owned(), file: "x.yaml".to_owned(), experiment };
+        let subject = Subject {
+            name: "x".to_owned(),
+            file: "x.yaml".to_owned(),
+            sha256: String::new(),
+            experiment,
+        };
         let options = Options {
             binary: None,
             against,

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::field::Field;
 use super::{ask, words};
 use crate::experiment::checks::Expectation;
+use crate::history::Death;
 
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -45,7 +46,8 @@ async fn deaths(field: &Field, known: &mut usize) {
     let died = lab.died();
     for one in died.iter().skip(*known) {
         field.progress.say(&format!("{} ended by itself: {}", one.name, one.status));
-        field.told().ended.push(one.name.clone());
+        let at_us = Some(field.clock.at_us(one.at));
+        field.told().ended.push(Death { name: one.name.clone(), at_us });
     }
     *known = died.len();
     let struck: BTreeSet<String> = field
@@ -67,7 +69,7 @@ async fn deaths(field: &Field, known: &mut usize) {
 }
 
 /// Ends that no expectation allows.
-pub fn unexpected(field: &Field) -> Vec<String> {
+pub fn unexpected(field: &Field) -> Vec<Death> {
     let allowed: BTreeSet<String> = field
         .experiment
         .checks
@@ -80,5 +82,5 @@ pub fn unexpected(field: &Field) -> Vec<String> {
         .flatten()
         .collect();
     let told = field.told();
-    told.ended.iter().filter(|name| !allowed.contains(*name)).cloned().collect()
+    told.ended.iter().filter(|it| !allowed.contains(&it.name)).cloned().collect()
 }

@@ -6,6 +6,7 @@
 mod ask;
 mod cluster;
 mod crew;
+mod digest;
 mod expect;
 mod field;
 mod finish;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 pub use self::cluster::Against;
 use self::cluster::Cluster;
 use self::crew::Crew;
+pub use self::digest::sha256;
 use self::field::Field;
 use self::meters::Meters;
 pub use self::needs::Host;
@@ -58,6 +60,8 @@ pub struct Subject {
     /// The file's name without its ending.
     pub name: String,
     pub file: String,
+    /// Of the file.
+    pub sha256: String,
     pub experiment: Experiment,
 }
 
@@ -100,9 +104,18 @@ pub async fn run(subject: &Subject, seed: u64, options: &Options, host: &Host, s
     let progress = Arc::new(Progress::new(options.quiet));
     let began = Instant::now();
     stop.begins(&folder, heal(&folder, options));
+    let program = options.binary.clone().filter(|_| options.against.is_none());
+    // Beside the rest: it takes a second where the program is large.
+    let hashed = tokio::task::spawn_blocking(move || program.as_deref().map(digest::file));
     let done = whole(subject, seed, options, host, stop, &folder, &progress, &mut report).await;
     if let Err(why) = done {
         report.worsen(Verdict::CouldNotRun, why);
+    }
+    match hashed.await {
+        Ok(Some(Ok(sha256))) => report.program_sha256 = sha256,
+        Ok(Some(Err(why))) => report.notes.push(why),
+        Ok(None) => {}
+        Err(error) => report.notes.push(format!("the program was not hashed: {error}")),
     }
     report.seconds = began.elapsed().as_secs_f64();
     let written = crate::report::write(&report, &folder);

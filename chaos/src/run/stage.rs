@@ -32,9 +32,9 @@ pub async fn play(
     let mut played = Played::default();
     let load = &field.experiment.load;
     let inner = async {
-        field.progress.phase("warm-up", Some(Duration::from(load.warm_up)));
+        field.phase("warm-up", Some(Duration::from(load.warm_up)));
         tokio::time::sleep(Duration::from(load.warm_up)).await;
-        field.progress.phase("hypothesis", None);
+        field.phase("first hypothesis", None);
         if !hypothesis(&field, false).await {
             let why =
                 "the steady state did not hold before anything was done: nothing was injected";
@@ -42,8 +42,8 @@ pub async fn play(
             return Vec::new();
         }
         let began = Instant::now();
-        field.tally().mark_begin();
-        field.progress.phase("method", Some(Duration::from(load.duration.max(plan.ends))));
+        field.tally().mark_begin(field.clock.now_us());
+        field.phase("method", Some(Duration::from(load.duration.max(plan.ends))));
         let sent = async {
             tokio::time::sleep_until(began + Duration::from(load.duration)).await;
             field.tally().mark_end();
@@ -54,7 +54,7 @@ pub async fn play(
         if *is_cut.borrow() || !not_done.is_empty() {
             return not_done;
         }
-        field.progress.phase("hypothesis again", None);
+        field.phase("second hypothesis", None);
         hypothesis(&field, true).await;
         not_done
     };
@@ -75,14 +75,14 @@ pub async fn play(
         }
     };
     if why.is_some() {
-        field.progress.phase("undoing", None);
+        field.phase("undoing", None);
         cut.send_replace(true);
         // Steps see it, and undo what they did; one that does not come back is undone from outside.
         if let Ok(not_done) = tokio::time::timeout(Duration::from_secs(60), &mut inner).await {
             played.not_done = not_done;
         }
     }
-    field.progress.phase("rollbacks", None);
+    field.phase("rollbacks", None);
     method::roll_back(&field, &plan.rollbacks).await;
     played
 }

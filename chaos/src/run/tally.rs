@@ -33,8 +33,6 @@ impl Ended {
                 self.done += 1;
                 self.replayed += u64::from(answer.replayed);
             }
-            // Who sends the same twice at a time is told so, for one of them: that is an answer.
-            Outcome::Unavailable { code, .. } if &**code == "in_progress" => self.refused += 1,
             Outcome::Refused { .. } => self.refused += 1,
             Outcome::Unavailable { .. } => self.unavailable += 1,
             Outcome::Unknown { .. } => self.unknown += 1,
@@ -97,6 +95,19 @@ pub struct Tally {
     /// Totals at the marks that were set.
     until: Option<HashMap<Option<Kind>, Ended>>,
     from: Option<HashMap<Option<Kind>, Ended>>,
+    /// When the first mark was set, what ended since, and what did so first.
+    since: Option<AtUs>,
+    method: HashMap<Option<Kind>, Ended>,
+    first: Vec<First>,
+}
+
+/// The first operation of a kind that ended in a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct First {
+    kind: Option<Kind>,
+    ending: Ending,
+    pub id: u64,
+    pub at_us: AtUs,
 }
 
 impl Tally {
@@ -108,6 +119,7 @@ impl Tally {
             Line::Complete { id, at_us, outcome } => {
                 let Some((from, kind)) = self.begun.remove(&id) else { return };
                 self.totals.entry(kind).or_default().add(&outcome);
+                self.since_mark(First { kind, ending: ending(&outcome), id, at_us }, &outcome);
                 let slot = at_us / SLOT_US;
                 if self.slots.back().is_none_or(|(at, _)| *at < slot) {
                     self.slots.push_back((slot, HashMap::new()));
@@ -127,6 +139,21 @@ impl Tally {
         }
     }
 
+    /// By its time, not by when it is read: lines come a moment late.
+    fn since_mark(&mut self, it: First, outcome: &Outcome) {
+        if self.since.is_none_or(|since| it.at_us < since) {
+            return;
+        }
+        self.method.entry(it.kind).or_default().add(outcome);
+        let again = matches!(outcome, Outcome::Done { answer, .. } if answer.replayed);
+        let replayed = First { ending: Ending::Replayed, ..it };
+        for it in std::iter::once(it).chain(again.then_some(replayed)) {
+            if !self.first.iter().any(|one| (one.kind, one.ending) == (it.kind, it.ending)) {
+                self.first.push(it);
+            }
+        }
+    }
+
     /// Operations that ended within `over_us` before `now_us`.
     pub fn last(&self, now_us: AtUs, over_us: AtUs, of: Option<Kind>) -> Ended {
         let from = now_us.saturating_sub(over_us) / SLOT_US;
@@ -138,7 +165,8 @@ impl Tally {
     }
 
     /// What is counted from now on is what the load has to do at least.
-    pub fn mark_begin(&mut self) {
+    pub fn mark_begin(&mut self, now_us: AtUs) {
+        self.since = Some(now_us);
         self.from = Some(self.totals.clone());
     }
 
@@ -156,18 +184,46 @@ impl Tally {
         until - self.from.as_ref().map_or(0, done)
     }
 
-    /// Of the whole run. What never ended is unknown.
+    /// Since the first mark: before it nothing was done to anybody. What never ended is unknown.
     pub fn outcomes(&self, of: Option<Kind>, ending: Ending) -> u64 {
-        let ended = self.totals.iter().filter(|(kind, _)| is_of(of, **kind));
-        let open = self.begun.values().filter(|(_, kind)| is_of(of, *kind)).count() as u64;
+        let ended = self.method.iter().filter(|(kind, _)| is_of(of, **kind));
         let counted: u64 = ended.map(|(_, e)| e.count(ending)).sum();
-        counted + if ending == Ending::Unknown { open } else { 0 }
+        counted + if ending == Ending::Unknown { self.open(of).count() as u64 } else { 0 }
+    }
+
+    /// The first of them.
+    pub fn first(&self, of: Option<Kind>, ending: Ending) -> Option<First> {
+        let ended = self.first.iter().filter(|it| is_of(of, it.kind) && it.ending == ending);
+        let ended = ended.min_by_key(|it| it.at_us).copied();
+        let open = || self.open(of).min_by_key(|it| it.at_us);
+        ended.or_else(|| (ending == Ending::Unknown).then(open).flatten())
+    }
+
+    /// Those without an end, by their beginning.
+    fn open(&self, of: Option<Kind>) -> impl Iterator<Item = First> {
+        let open = self.begun.iter().filter(move |(_, (_, kind))| is_of(of, *kind));
+        open.map(|(id, (at_us, kind))| First {
+            kind: *kind,
+            ending: Ending::Unknown,
+            id: *id,
+            at_us: *at_us,
+        })
     }
 }
 
 /// Whether an operation of a kind counts among what is asked for: all, if nothing is.
 fn is_of(asked: Option<Kind>, kind: Option<Kind>) -> bool {
     asked.is_none() || asked == kind
+}
+
+fn ending(outcome: &Outcome) -> Ending {
+    match outcome {
+        Outcome::Done { .. } => Ending::Done,
+        Outcome::Refused { .. } => Ending::Refused,
+        Outcome::Unavailable { .. } => Ending::Unavailable,
+        Outcome::Unknown { .. } => Ending::Unknown,
+        Outcome::Wrong { .. } => Ending::Wrong,
+    }
 }
 
 /// As experiments name it. Notices of wins and losses have no name of their own.
@@ -225,7 +281,7 @@ mod tests {
     fn what_never_ended_is_unknown_and_marks_bound_what_has_to_be_done() {
         let mut tally = Tally::default();
         spend(&mut tally, 1, 0, 1, done());
-        tally.mark_begin();
+        tally.mark_begin(2);
         spend(&mut tally, 2, 2, 3, done());
         spend(&mut tally, 3, 2, 3, Outcome::Unavailable { status: 503, code: "x".into() });
         tally.mark_end();
@@ -234,7 +290,26 @@ mod tests {
         tally.line(Line::Invoke { id: 5, at_us: 6, client: 1, via: "x".into(), op });
         assert_eq!(tally.done_between(None), 1);
         assert_eq!(tally.outcomes(None, Ending::Unknown), 1);
-        assert_eq!(tally.outcomes(Some(Kind::Spend), Ending::Done), 3);
+        assert_eq!(tally.outcomes(Some(Kind::Spend), Ending::Done), 2);
         assert_eq!(tally.outcomes(Some(Kind::Spend), Ending::Unavailable), 1);
+    }
+
+    #[test]
+    fn the_warm_up_does_not_count_and_the_first_of_the_method_is_named() {
+        let refused = || Outcome::Refused { status: 409, reason: "in_progress".into() };
+        let mut tally = Tally::default();
+        spend(&mut tally, 1, 0, 90, refused());
+        tally.mark_begin(100);
+        // Its line is read after the mark was set.
+        spend(&mut tally, 2, 0, 99, refused());
+        assert_eq!(tally.outcomes(None, Ending::Refused), 0);
+        assert_eq!(tally.first(None, Ending::Refused), None);
+        spend(&mut tally, 3, 0, 100, done());
+        spend(&mut tally, 4, 0, 120, refused());
+        spend(&mut tally, 5, 0, 130, refused());
+        assert_eq!(tally.outcomes(Some(Kind::Spend), Ending::Refused), 2);
+        let first = tally.first(None, Ending::Refused).map(|it| (it.id, it.at_us));
+        assert_eq!(first, Some((4, 120)));
+        assert_eq!(tally.first(Some(Kind::Read), Ending::Refused), None);
     }
 }

@@ -1,8 +1,11 @@
 //! A run as it could have been.
 
 use kiki_chaos::load::{Kind, KindSummary, LoadSummary};
-use kiki_chaos::report::{Fault, OwnerChange, Probe, Reading, RunReport, Second, Undo};
-use kiki_chaos::verdict::{Checked, Invariant, Verdict, Violation};
+use kiki_chaos::report::{
+    Fault, NeverServed, Owned, OwnerChange, Ownership, Phase, Probe, Reading, RunReport, Second,
+    Undo,
+};
+use kiki_chaos::verdict::{Checked, GivenUp, Invariant, Verdict, Violation};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -143,6 +146,39 @@ fn violations(verdict: Verdict) -> Vec<Violation> {
     ]
 }
 
+fn phases(seconds: f64) -> Vec<Phase> {
+    let parts = [
+        ("warm-up", 0.0, 0.08),
+        ("first hypothesis", 0.08, 0.1),
+        ("method", 0.1, 0.8),
+        ("second hypothesis", 0.8, 0.95),
+    ];
+    let one = |(name, from, to): (&str, f64, f64)| Phase {
+        name: name.to_owned(),
+        from_s: quarters(from * seconds),
+        to_s: Some(quarters(to * seconds)),
+    };
+    parts.into_iter().filter(|_| seconds > 0.0).map(one).collect()
+}
+
+/// Budgets that were node-1's first, and then of whoever took shards.
+fn owned(owners: &[OwnerChange]) -> Vec<Owned> {
+    let one = |n: usize| {
+        let mut by = Vec::new();
+        let (mut owner, mut from_s) = ("node-1".to_owned(), 0.0);
+        for change in owners.iter().skip(n).step_by(2) {
+            let at = change.at_s;
+            let before = Ownership { owner: owner.clone(), from_s, to_s: Some(at - 0.5) };
+            by.push(before);
+            (owner, from_s) = (change.owner.clone(), at);
+        }
+        by.push(Ownership { owner, from_s, to_s: None });
+        let (account, campaign) = ("kc-a0".to_owned(), format!("kc-a0-c{n}"));
+        Owned { account, campaign, by }
+    };
+    (0..owners.len().min(3)).map(one).collect()
+}
+
 pub fn run(sample: Sample) -> RunReport {
     let mut rng = ChaCha8Rng::seed_from_u64(sample.seed);
     let faults = faults(&sample, &mut rng);
@@ -151,7 +187,8 @@ pub fn run(sample: Sample) -> RunReport {
         [(at + 2.0, "node-2", 44), (at + 2.25, "node-3", 41)]
             .map(|(at_s, owner, shards)| OwnerChange { at_s, owner: owner.to_owned(), shards })
     });
-    let owners = owners.filter(|change| change.at_s < f64::from(sample.seconds)).collect();
+    let owners: Vec<OwnerChange> =
+        owners.filter(|change| change.at_s < f64::from(sample.seconds)).collect();
     let sum = |of: fn(&Second) -> u32| series.iter().map(|s| u64::from(of(s))).sum::<u64>();
     let violations = violations(sample.verdict);
     let ran = sample.verdict != Verdict::CouldNotRun;
@@ -166,6 +203,9 @@ pub fn run(sample: Sample) -> RunReport {
     RunReport {
         version: 1,
         title: "An owner is killed under load, and another takes over".to_owned(),
+        description: "A budget has one owner at a time. Where it dies, another takes its shards within the lease, and what was\nacknowledged stays booked once.\n\nWhat is unknown to a client may be booked or not; it is never booked twice.".to_owned(),
+        file_sha256: "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned(),
+        program_sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".to_owned(),
         file: "chaos/experiments/kill-owner.yaml".to_owned(),
         seed: sample.seed,
         started_at: "2026-11-22T21:14:05Z".to_owned(),
@@ -191,11 +231,19 @@ pub fn run(sample: Sample) -> RunReport {
             audit_rows: sum(|s| s.done),
             searched: 36,
             not_searched: u64::from(sample.faults > 20),
+            given_up: (sample.faults > 20)
+                .then(|| GivenUp { why: "more than 128 calls were in flight at a time".to_owned(), keys: 1 })
+                .into_iter()
+                .collect(),
             violations_total: violations.len() as u64,
             violations,
             took_ms: 900,
             ..Checked::default()
         },
+        phases: phases(f64::from(sample.seconds)),
+        owned: owned(&owners),
+        owned_more: u64::from(sample.faults > 20) * 3,
+        never_served: NeverServed { budgets: u64::from(sample.faults > 20), consents: 0 },
         recovery_ms: faults.iter().filter_map(|f| f.ended_s).map(|_| quarters(rng.random_range(600.0..3_000.0))).collect(),
         notes: vec!["no right to set the clock here: clock_jump was done by a library in front of the process".to_owned()],
         series,

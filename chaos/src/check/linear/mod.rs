@@ -17,6 +17,10 @@ use super::logical::Asked;
 use super::options::Options;
 use crate::verdict::Invariant::Linear;
 
+const NOT_ASKED: &str = "the experiment asks for no search";
+/// Such bookings come at a time that no answer tells, so any remaining sum would fit.
+const WINS: &str = "wins were booked as their holds ended, which no answer tells";
+
 /// What is searched, what may be spent on it, and where it goes.
 struct Searcher<'a> {
     options: &'a Options,
@@ -44,7 +48,7 @@ pub fn check(
     let Some((ledger, fates)) = booked else { return };
     for (budget, calls) in money::budgets(history, asked, ledger, fates).iter().enumerate() {
         let (Some(calls), Some(begun)) = (calls, history.begin.budgets.get(budget)) else {
-            searcher.found.not_searched += 1;
+            searcher.found.given_up(WINS);
             continue;
         };
         let initial = money::Money { cap: i128::from(begun.cap), booked: 0, next: 0 };
@@ -63,12 +67,16 @@ impl Searcher<'_> {
         if calls.is_empty() {
             return;
         }
+        if self.options.search_states_total == 0 {
+            self.found.given_up(NOT_ASKED);
+            return;
+        }
         let states = self.options.search_states.min(self.left);
         let mut purse = Purse { states, until: self.until };
         let verdict = search::<M>(initial, calls, &mut purse);
         self.left -= states - purse.states;
         match verdict {
-            Verdict::GivenUp => self.found.not_searched += 1,
+            Verdict::GivenUp(why) => self.found.given_up(why),
             Verdict::Explained => self.found.searched += 1,
             Verdict::Unexplained { id, at_us } => {
                 self.found.searched += 1;

@@ -49,8 +49,13 @@ pub enum Verdict {
         id: u64,
         at_us: AtUs,
     },
-    GivenUp,
+    /// Why no order was found, and none was excluded.
+    GivenUp(&'static str),
 }
+
+/// More were in flight at a time than a mask has bits.
+pub const CROWDED: &str = "more than 128 calls were in flight at a time";
+pub const COSTLY: &str = "there are too many orders to try them in the time given";
 
 /// Operations in flight at a time.
 const OPEN_MAX: usize = 128;
@@ -80,13 +85,13 @@ pub fn search<M: Model>(
     for (at_us, answered, place) in order {
         let call = calls[place];
         if !answered {
-            let Some(slot) = search.slot() else { return Verdict::GivenUp };
+            let Some(slot) = search.slot() else { return Verdict::GivenUp(CROWDED) };
             search.open[slot] = Some(call);
             slots[place] = slot as u8;
             continue;
         }
         if !search.answer(usize::from(slots[place]), purse) {
-            return Verdict::GivenUp;
+            return Verdict::GivenUp(COSTLY);
         }
         if search.configurations.is_empty() {
             return Verdict::Unexplained { id: call.id, at_us };

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::flag::{Act, Flag};
-use super::search::{Call, Model, Purse, Verdict, search};
+use super::search::{COSTLY, CROWDED, Call, Model, Purse, Verdict, search};
 use crate::check::operation::NEVER;
 
 fn purse(states: u64) -> Purse {
@@ -62,9 +62,9 @@ fn an_answer_that_nothing_explains_is_named() {
 fn what_costs_too_much_is_given_up_and_not_called_right() {
     let calls: Vec<Call<Act>> =
         (0..40).map(|at| call(at, 1_000 + at, Act::Set(at % 2 == 0))).collect();
-    assert_eq!(search::<Flag>(Flag::Unknown, &calls, &mut purse(500)), Verdict::GivenUp);
+    assert_eq!(search::<Flag>(Flag::Unknown, &calls, &mut purse(500)), Verdict::GivenUp(COSTLY));
     let many: Vec<Call<Act>> = (0..200).map(|at| call(at, NEVER, Act::Set(true))).collect();
-    assert_eq!(search::<Flag>(Flag::Unknown, &many, &mut purse(500)), Verdict::GivenUp);
+    assert_eq!(search::<Flag>(Flag::Unknown, &many, &mut purse(500)), Verdict::GivenUp(CROWDED));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn many_unanswered_ones_do_not_blow_the_search_up() {
         calls.push(call(200 + 10 * at, 205 + 10 * at, Act::Saw(at % 3 == 0)));
     }
     let verdict = search::<Flag>(Flag::Unknown, &calls, &mut purse(2_000_000));
-    assert_ne!(verdict, Verdict::GivenUp);
+    assert!(!matches!(verdict, Verdict::GivenUp(_)), "{verdict:?}");
 }
 
 /// The resumption changes nothing where it begins, and does after the pause.

@@ -4,7 +4,7 @@ use super::service::{ACCOUNT, CAP, audit_of, campaign};
 use super::world::{Size, run};
 use super::{Run, broken};
 use crate::check::What;
-use crate::history::{Answer, LedgerRow, Line, Op, Outcome, Restarts};
+use crate::history::{Answer, Death, LedgerRow, Line, Op, Outcome, Restarts};
 use crate::verdict::Invariant::{self, *};
 
 type Change = fn(&mut Run);
@@ -329,7 +329,9 @@ const LIES: &[Lie] = &[
             allowed(true),
         );
     }),
-    ("a process died", Sv1, |run| run.end.died.push("node-2".to_owned())),
+    ("a process died", Sv1, |run| {
+        run.end.died.push(Death { name: "node-2".to_owned(), at_us: Some(7) })
+    }),
     ("an actor restarted by itself", Sv1, |run| {
         let (node, path) = ("n1".into(), "/shield/budget/camp0".into());
         run.end.restarts.push(Restarts { node, path, restarts: 1, struck: false });
@@ -390,6 +392,18 @@ fn every_lie_is_found_as_what_it_is() {
     }
 }
 
+/// A settle that was answered so is in the ledger.
+fn booked_anyway(run: &mut Run, outcome: Outcome) {
+    run.grant(2, "kx");
+    let hold = format!("kx.{}", at());
+    let (account, of) = (account(), hold.as_str().into());
+    run.call(Op::Settle { account, campaign: at(), hold: of, amount: 2 }, outcome);
+    run.append("settle", 2, "op-kx", Some(&hold));
+    run.end.budgets[0].spent += 2;
+    run.end.budgets[0].remaining -= 2;
+    run.end.budgets[0].ledger_seq += 1;
+}
+
 /// What looks like a lie and is none.
 #[test]
 fn what_is_allowed_is_not_called_a_lie() {
@@ -411,19 +425,13 @@ fn what_is_allowed_is_not_called_a_lie() {
             run.end.budgets[0].ledger_seq += 1;
         }),
         ("an unanswered settle was booked", |run| {
-            run.grant(2, "kx");
-            let hold = format!("kx.{}", at());
-            let op = Op::Settle {
-                account: account(),
-                campaign: at(),
-                hold: hold.as_str().into(),
-                amount: 2,
-            };
-            run.call(op, Outcome::Unknown { why: "cut".into() });
-            run.append("settle", 2, "op-kx", Some(&hold));
-            run.end.budgets[0].spent += 2;
-            run.end.budgets[0].remaining -= 2;
-            run.end.budgets[0].ledger_seq += 1;
+            booked_anyway(run, Outcome::Unknown { why: "cut".into() });
+        }),
+        ("a settle was booked whose like was being worked on", |run| {
+            booked_anyway(run, Outcome::Refused { status: 409, reason: "in_progress".into() });
+        }),
+        ("the same, as earlier histories have it", |run| {
+            booked_anyway(run, Outcome::Unavailable { status: 409, code: "in_progress".into() });
         }),
         ("a grant may have come after the resumption that nobody answered", |run| {
             let unknown = || Outcome::Unknown { why: "cut".into() };

@@ -17,7 +17,7 @@ use super::http::{Http, HttpError, Request};
 use super::names::Names;
 use super::spec::LoadSpec;
 use super::urls::Urls;
-use crate::history::AtEnd;
+use crate::history::{AtEnd, Death};
 
 /// Of one answer: a page of a ledger, or all of an audit log.
 const ANSWER_MAX: usize = 256 << 20;
@@ -61,7 +61,7 @@ pub async fn collect(
     urls: &Urls,
     dir: &Path,
     patience: Duration,
-    died: Vec<String>,
+    died: Vec<Death>,
 ) -> Result<Collected, CollectError> {
     let http = Http::new(urls, spec.connect_timeout, TIMEOUT)?;
     let shield = urls.shield.first().map_or("", String::as_str);

@@ -3,7 +3,7 @@
 /// Of the whole drawing; the width fits a table beside a window's edge.
 pub const WIDTH: f64 = 1_116.0;
 /// Room for the labels on the left, and a little on the right.
-pub const LEFT: f64 = 112.0;
+pub const LEFT: f64 = 126.0;
 pub const RIGHT: f64 = 20.0;
 
 /// Seconds to the right.

@@ -1,10 +1,12 @@
 //! The report as one page that needs nothing else: no script, no font, no picture from anywhere.
 
 mod axis;
+mod broken;
 mod faults;
 mod latency;
 mod operations;
 mod owners;
+mod phases;
 mod style;
 mod tables;
 mod timeline;
@@ -41,6 +43,7 @@ pub fn page(run: &RunReport) -> String {
                         (run.started_at) " · " (clock(run.seconds)) " min · seed " code { (run.seed) } " · " (run.file)
                         @if !run.platform.is_empty() { " · " (run.platform) }
                     }
+                    (promise(run))
                     (figures(run))
                     section {
                         h2 { "What happened" }
@@ -50,6 +53,9 @@ pub fn page(run: &RunReport) -> String {
                     section {
                         h2 { "The same again" }
                         pre { code { (run.replay) } }
+                        @for (what, sha256) in [("experiment", &run.file_sha256), ("kiki", &run.program_sha256)] {
+                            @if !sha256.is_empty() { p class="sum" { "SHA-256 of " (what) ": " code { (sha256) } } }
+                        }
                     }
                 }
             }
@@ -58,12 +64,42 @@ pub fn page(run: &RunReport) -> String {
     .into_string()
 }
 
+/// What the platform promises in this case. An empty line begins a paragraph.
+fn promise(run: &RunReport) -> Markup {
+    let paragraphs = run.description.split("\n\n").map(str::trim).filter(|it| !it.is_empty());
+    html! {
+        @if !run.description.trim().is_empty() {
+            section class="promise" {
+                h2 { "What is promised" }
+                @for paragraph in paragraphs { p { (paragraph) } }
+            }
+        }
+    }
+}
+
+/// How many of the faults that were ordered were done, what became of them, and whether that is bad.
+fn ordered(run: &RunReport) -> (String, String, bool) {
+    let (done, ordered, not_undone) = (run.done().count(), run.faults.len(), run.not_undone());
+    let not_done = ordered - done;
+    let mut told = Vec::new();
+    if not_done > 0 {
+        told.push(format!("{not_done} could not be done"));
+    }
+    match (done, not_undone) {
+        (_, 1..) => told.push(format!("{not_undone} not undone")),
+        (0, _) => {}
+        (_, 0) => told.push("all undone".to_owned()),
+    }
+    let value = if not_done > 0 { format!("{done} of {ordered}") } else { done.to_string() };
+    let small = if ordered == 0 { "none was ordered".to_owned() } else { told.join(", ") };
+    (value, small, not_done + not_undone > 0)
+}
+
 fn figures(run: &RunReport) -> Markup {
     let (total, checked) = (run.load.total(), &run.checked);
     let served =
         if run.load.seconds > 0.0 { total.served() as f64 / run.load.seconds } else { 0.0 };
-    let done = run.done().count();
-    let not_undone = run.not_undone();
+    let (faults, became, bad) = ordered(run);
     let tile = |label: &str, value: String, small: String, bad: bool| {
         html! {
             div class=(if bad { "tile bad" } else { "tile" }) {
@@ -78,7 +114,7 @@ fn figures(run: &RunReport) -> Markup {
             (tile("Violations", count(checked.violations_total), format!("of {} operations", count(checked.operations)), checked.violations_total > 0))
             (tile("Unknown outcomes", percent(run.unknown_part()), format!("{} operations", count(checked.unknown)), false))
             (tile("Served", rate(served), format!("p99 {}", millis(total.p99_ms)), !run.too_little.is_empty()))
-            (tile("Faults", format!("{done}"), match (done, not_undone) { (0, _) => "none was done".to_owned(), (_, 0) => "all undone".to_owned(), (_, n) => format!("{n} not undone") }, not_undone > 0))
+            (tile("Faults", faults, became, bad))
             (tile("Ledger rows", count(checked.ledger_rows), format!("{} audit records", count(checked.audit_rows)), false))
         }
     }
@@ -108,5 +144,43 @@ fn mark(verdict: Verdict) -> &'static str {
         Verdict::CouldNotRun => {
             r#"<svg viewBox="0 0 24 24"><path d="M5 12h14" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round"/></svg>"#
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::model::{Fault, Undo};
+
+    #[test]
+    fn a_fault_that_was_not_done_is_told_beside_those_that_were() {
+        let json = r#"{"version":1,"title":"t","file":"f","seed":1,"started_at":"s","seconds":60,"replay":"r","verdict":"held","hypothesis":[],"faults":[],"load":{},"checked":{"operations":0,"done":0,"refused":0,"unavailable":0,"unknown":0,"ledger_rows":0,"audit_rows":0,"searched":0,"not_searched":0,"violations":[],"violations_total":0,"took_ms":0},"series":[]}"#;
+        let run: RunReport = serde_json::from_str(json).expect("a report of an earlier version");
+        assert!(!page(&run).contains("What is promised"));
+        let of = |undo: &[Undo]| {
+            let one = |undo: &Undo| Fault {
+                number: 1,
+                kind: "kill".to_owned(),
+                target: "node-1".to_owned(),
+                way: "signal".to_owned(),
+                began_s: None,
+                ended_s: None,
+                undo: undo.clone(),
+            };
+            ordered(&RunReport { faults: undo.iter().map(one).collect(), ..run.clone() })
+        };
+        let not_done = Undo::NotDone { why: "no right".to_owned() };
+        let failed = Undo::Failed { why: "gone".to_owned() };
+        let told = |value: &str, small: &str, bad| (value.to_owned(), small.to_owned(), bad);
+        assert_eq!(of(&[]), told("0", "none was ordered", false));
+        assert_eq!(of(&[Undo::Undone, Undo::Nothing]), told("2", "all undone", false));
+        let seven = vec![Undo::Undone; 7];
+        let eight = [seven, vec![not_done.clone()]].concat();
+        assert_eq!(of(&eight), told("7 of 8", "1 could not be done, all undone", true));
+        assert_eq!(
+            of(std::slice::from_ref(&not_done)),
+            told("0 of 1", "1 could not be done", true)
+        );
+        assert_eq!(of(&[Undo::Undone, failed]), told("2", "1 not undone", true));
     }
 }

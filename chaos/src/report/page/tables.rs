@@ -2,8 +2,9 @@
 
 use maud::{Markup, html};
 
-use crate::report::format::{clock, count, millis, percent, quantile};
-use crate::report::model::{Reading, RunReport, Undo};
+use crate::report::format::{clock, count, millis, not_searched, percent, recovered};
+use crate::report::model::{Fault, Reading, RunReport, Undo};
+use crate::verdict::Invariant;
 
 pub fn all(run: &RunReport) -> Markup {
     html! {
@@ -23,12 +24,8 @@ fn violations(run: &RunReport) -> Markup {
             @if checked.operations == 0 && checked.violations.is_empty() {
                 p class="none" { "Nothing was compared." }
             } @else if checked.violations.is_empty() {
-                p class="none" {
-                    "None was broken: " (count(checked.operations)) " operations, " (count(checked.ledger_rows)) " ledger rows and "
-                    (count(checked.audit_rows)) " audit records were compared; of " (count(checked.searched))
-                    " keys an order that explains the answers was found."
-                    @if checked.not_searched > 0 { " Too large to be searched: " (count(checked.not_searched)) "." }
-                }
+                p class="none" { "None was broken: " (compared(run)) }
+                (order(run))
             } @else {
                 div class="scroll" {
                     table {
@@ -36,7 +33,7 @@ fn violations(run: &RunReport) -> Markup {
                         @for violation in &checked.violations {
                             tr {
                                 td { span class="no" { (violation.invariant.code()) } }
-                                td { (violation.what) }
+                                td class="words" { (violation.what) }
                                 td class="n" { @if let Some(at) = violation.at_us { (clock(at as f64 / 1e6)) } }
                                 td { (ids(&violation.operations)) }
                             }
@@ -46,7 +43,41 @@ fn violations(run: &RunReport) -> Markup {
                 @if checked.violations_total > checked.violations.len() as u64 {
                     p class="none" { "and " (count(checked.violations_total - checked.violations.len() as u64)) " more" }
                 }
+                p class="none" { (compared(run)) }
+                (order(run))
             }
+        }
+    }
+}
+
+fn compared(run: &RunReport) -> String {
+    let checked = &run.checked;
+    let [operations, rows, records] =
+        [checked.operations, checked.ledger_rows, checked.audit_rows].map(count);
+    format!(
+        "{operations} operations, {rows} ledger rows and {records} audit records were compared."
+    )
+}
+
+/// Whether the answers of each key were searched for an order that explains them. A search that was not done has
+/// found nothing, and says so.
+fn order(run: &RunReport) -> Markup {
+    let checked = &run.checked;
+    let why = not_searched(checked);
+    let broken = checked.violations.iter().filter(|it| it.invariant == Invariant::Linear).count();
+    html! {
+        @if let Some(why) = &why {
+            @if checked.searched == 0 {
+                p class="none" { span class="no" { "An order of the answers was not searched for" } ": " (why) "." }
+            } @else {
+                p class="none" { "Not searched: " (count(checked.not_searched)) " of " (count(checked.searched + checked.not_searched)) " keys: " (why) "." }
+            }
+        }
+        @if checked.searched > 0 && broken == 0 {
+            p class="none" { "An order that explains the answers was found for " (count(checked.searched)) " keys." }
+        }
+        @if checked.searched == 0 && why.is_none() {
+            p class="none" { "No key had answers to be searched for an order." }
         }
     }
 }
@@ -66,7 +97,7 @@ fn hypothesis(run: &RunReport) -> Markup {
                     tr { th { "Probe" } th { "Tolerated" } th { "Before" } th { "After" } }
                     @for probe in &run.hypothesis {
                         tr {
-                            td { (probe.name) }
+                            td class="words" { (probe.name) }
                             td { (probe.tolerance) }
                             td { (reading(&probe.before)) }
                             td { (reading(&probe.after)) }
@@ -89,6 +120,9 @@ fn reading(reading: &Option<Reading>) -> Markup {
 }
 
 fn faults(run: &RunReport) -> Markup {
+    // Steps beside each other come in the order in which they were done.
+    let mut faults: Vec<&Fault> = run.faults.iter().collect();
+    faults.sort_by_key(|it| it.number);
     let time = |at: Option<f64>| at.map(clock).unwrap_or_else(|| "–".to_owned());
     html! {
         section {
@@ -99,12 +133,12 @@ fn faults(run: &RunReport) -> Markup {
                 div class="scroll" {
                     table {
                         tr { th class="n" { "No." } th { "Fault" } th { "Target" } th { "By" } th class="n" { "From" } th class="n" { "To" } th { "Undone" } }
-                        @for fault in &run.faults {
+                        @for fault in &faults {
                             tr {
                                 td class="n" { (fault.number) }
-                                td { (fault.kind) }
-                                td { (fault.target) }
-                                td { (fault.way) }
+                                td class="whole" { (fault.kind) }
+                                td class="wide" { (fault.target) }
+                                td class="whole" { (fault.way) }
                                 td class="n" { (time(fault.began_s)) }
                                 td class="n" { (time(fault.ended_s)) }
                                 td {
@@ -119,12 +153,24 @@ fn faults(run: &RunReport) -> Markup {
                         }
                     }
                 }
-                @if !run.recovery_ms.is_empty() {
-                    p class="none" {
-                        "The steady state was back after " (millis(quantile(&run.recovery_ms, 0.5))) " (p50), "
-                        (millis(quantile(&run.recovery_ms, 0.99))) " (p99)."
-                    }
-                }
+                (recovery(run))
+            }
+        }
+    }
+}
+
+/// How soon those were served again who failed under a fault, and who never was.
+fn recovery(run: &RunReport) -> Markup {
+    let never = run.never_served;
+    let (p50, p99) = (recovered(&run.recovery_ms, 0.5), recovered(&run.recovery_ms, 0.99));
+    html! {
+        @if never.all() > 0 {
+            p { span class="no" { "✕ " (never.words()) } "." }
+        }
+        @if !run.recovery_ms.is_empty() {
+            p class="none" {
+                @if never.all() > 0 { "Every other budget" } @else { "Every budget" }
+                " that failed under a fault was served again after " (p50) " (p50), " (p99) " (p99), counted from the fault's end; from its beginning where it killed."
             }
         }
     }

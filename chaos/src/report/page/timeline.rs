@@ -1,9 +1,9 @@
-//! One drawing, from the top: operations, latency, faults, ownership, all over the same seconds.
+//! One drawing, from the top: phases, operations, latency, faults, violations, ownership, all over the same seconds.
 
 use maud::{Markup, html};
 
 use super::axis::{Axis, WIDTH, at};
-use super::{faults, latency, operations, owners};
+use super::{broken, faults, latency, operations, owners, phases};
 use crate::report::format::{clock, millis};
 use crate::report::model::RunReport;
 use crate::report::series::Second;
@@ -18,6 +18,8 @@ pub const OUTCOMES: [(&str, &str); 5] = [
 ];
 /// Bars at most: narrower ones cannot be told apart.
 const BINS_MAX: usize = 300;
+/// Nodes in the legend at most.
+const NODES_MAX: usize = 12;
 const GAP: f64 = 26.0;
 const BOTTOM: f64 = 24.0;
 
@@ -36,44 +38,66 @@ pub fn timeline(run: &RunReport) -> Markup {
     if run.series.is_empty() {
         return html! { p class="none" { "No operation ended." } };
     }
-    let axis = Axis::new(run.seconds.max(run.series.len() as f64));
+    let axis = Axis::new(end(run));
     let bins = bins(&run.series);
     let placed = faults::place(run, axis);
-    let top_latency = 12.0 + operations::HEIGHT + GAP;
+    let top = if run.phases.is_empty() { 12.0 } else { 12.0 + phases::HEIGHT + 10.0 };
+    let top_latency = top + operations::HEIGHT + GAP;
     let lanes = top_latency + latency::HEIGHT;
     let top_faults = lanes + GAP;
-    let top_owners = top_faults + faults::height(&placed) + 10.0;
-    let bottom = top_owners + owners::HEIGHT + 6.0;
+    let top_broken = top_faults + faults::height(&placed) + 6.0;
+    let is_broken = !run.checked.violations.is_empty();
+    let top_owners = top_broken + if is_broken { broken::HEIGHT + 6.0 } else { 4.0 };
+    let bottom = top_owners + owners::height(run) + 6.0;
+    let nodes = owners::nodes(run);
     html! {
         div class="legend" {
             @for (class, word) in OUTCOMES { span { i class=(class) {} (word) } }
             span { i class="l p50" {} "p50" }
             span { i class="l p99" {} "p99" }
-            span { i class="owner" {} "shards change hands" }
+            @if is_broken { span { i class="l broken" {} "invariant broken" } }
+            @if !nodes.is_empty() {
+                span class="of" { "owners:" }
+                @for node in nodes.iter().take(NODES_MAX) { span { i class=(owners::class(&nodes, node)) {} (node) } }
+                @if nodes.len() > NODES_MAX { span { "and " (nodes.len() - NODES_MAX) " more" } }
+            }
         }
         div class="scroll" {
             svg class="time" viewBox=(format!("0 0 {WIDTH} {}", at(bottom + BOTTOM))) role="img"
-                aria-label="Operations, latency, faults and ownership over the time of the run" {
-                (faults::tints(&placed, 12.0, lanes - 12.0))
+                aria-label="Phases, operations, latency, faults, violations and ownership over the time of the run" {
+                (phases::lane(&run.phases, axis, 8.0))
+                (faults::tints(&placed, top, lanes - top))
                 @for second in axis.ticks() {
                     @let x = at(axis.x(second));
-                    line class="grid" x1=(x) x2=(x) y1="12" y2=(at(bottom)) {}
+                    line class="grid" x1=(x) x2=(x) y1=(at(top)) y2=(at(bottom)) {}
                     text x=(x) y=(at(bottom + 16.0)) text-anchor="middle" { (clock(second)) }
                 }
-                (operations::lane(&bins, axis, 12.0))
+                (operations::lane(&bins, axis, top))
                 (latency::lane(&bins, axis, top_latency))
                 @for bin in &bins {
                     @let x = axis.x(bin.from);
-                    rect class="hover" x=(at(x)) y="12" width=(at(axis.x(bin.to) - x)) height=(at(lanes - 12.0)) {
+                    rect class="hover" x=(at(x)) y=(at(top)) width=(at(axis.x(bin.to) - x)) height=(at(lanes - top)) {
                         title { (hover(bin)) }
                     }
                 }
                 (faults::lane(&placed, top_faults))
-                (owners::lane(&run.owners, axis, top_owners))
+                (broken::lane(run, axis, top_broken, top))
+                (owners::lane(run, axis, top_owners))
                 line class="base" x1=(at(axis.x(0.0))) x2=(at(axis.x(axis.seconds))) y1=(at(bottom)) y2=(at(bottom)) {}
             }
         }
     }
+}
+
+/// When the last thing ended that is drawn: what comes after the load (ledgers are read, and checked) is not.
+fn end(run: &RunReport) -> f64 {
+    let faults = run.faults.iter().filter_map(|it| it.ended_s.or(it.began_s));
+    let phases = run.phases.iter().filter_map(|it| it.to_s);
+    let owners = run.owners.iter().map(|it| it.at_s);
+    let drawn = faults.chain(phases).chain(owners).chain([broken::last_s(run)]);
+    // Nothing is after the end of the run.
+    let latest = drawn.fold(0.0, f64::max).min(run.seconds);
+    latest.max(run.series.len() as f64)
 }
 
 fn hover(bin: &Bin) -> String {
