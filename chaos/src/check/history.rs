@@ -15,6 +15,9 @@ const VERSION: u32 = 1;
 const AMOUNT_MAX: Micros = 600_000_000_000_000_000;
 /// Longer runs are none: 285 years.
 const AT_MAX: AtUs = 1 << 53;
+/// Another request of the same key is at it, and may do it yet: a node repeats what it passed on and lost, so also
+/// where the client asked once. Some histories have it as a refusal, some as something unavailable.
+const BUSY: &str = "in_progress";
 /// The consent without which a bid may not use what is known of a person.
 pub const BID_CONSENT: &str = "targeting";
 
@@ -173,10 +176,11 @@ impl History {
             },
             Op::Billing { account, campaign, bid, amount } => What::Billing {
                 budget: self.budget(account, campaign),
-                bid: self.names.id(bid),
+                // The ledger names a hold with its campaign.
+                hold: self.names.id(&format!("{bid}.{campaign}")),
                 amount: positive(*amount, 0)?,
             },
-            Op::Call { path, .. } => What::Call { win: path.contains("/win") },
+            Op::Call { path, .. } => What::Call { win: won(path).map(|bid| self.names.id(bid)) },
         })
     }
 
@@ -202,7 +206,12 @@ impl History {
     fn end_of(&mut self, op: &Operation, outcome: &Outcome) -> Result<End, String> {
         Ok(match outcome {
             Outcome::Done { answer, .. } => End::Done(self.told(op, answer)?),
-            Outcome::Refused { reason, .. } => End::Refused { busy: &**reason == "in_progress" },
+            Outcome::Refused { reason: code, .. } | Outcome::Unavailable { code, .. }
+                if &**code == BUSY =>
+            {
+                End::Refused { busy: true }
+            }
+            Outcome::Refused { .. } => End::Refused { busy: false },
             Outcome::Unavailable { .. } => End::Unavailable,
             Outcome::Unknown { .. } => End::Unknown,
             Outcome::Wrong { status, what } => {
@@ -320,6 +329,12 @@ impl Recorder {
     pub fn done(self) -> Result<History, String> {
         self.history.ok_or_else(|| "it is empty: not even the `begin` is there".to_owned())
     }
+}
+
+/// The bid whose win this path tells.
+fn won(path: &str) -> Option<&str> {
+    let query = path.strip_prefix("/openrtb2/win?")?;
+    query.split('&').find_map(|pair| pair.strip_prefix("h="))
 }
 
 fn bounded(name: &str, amount: Micros) -> Result<Micros, String> {

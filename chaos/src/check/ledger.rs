@@ -43,6 +43,12 @@ impl<'a> Ledger<'a> {
         found.ok().map(|at| self.by_seq[at])
     }
 
+    /// Rows after the first of each hold.
+    pub fn held_twice(&self) -> impl Iterator<Item = &'a Row> {
+        let pairs = self.by_hold.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+        pairs.map(|pair| &self.rows[pair[1].1 as usize])
+    }
+
     pub fn of_hold(&self, hold: u32) -> impl Iterator<Item = u32> {
         let from = self.by_hold.partition_point(|(other, _)| *other < hold);
         self.by_hold[from..]
@@ -61,11 +67,12 @@ pub enum Fate {
     Never,
 }
 
-/// What became of settles and spends, each by its place in its group.
+/// What became of settles, spends and billings, each by its place in its group.
 #[derive(Debug, Default)]
 pub struct Fates {
     pub settles: Vec<Fate>,
     pub spends: Vec<Fate>,
+    pub billings: Vec<Fate>,
 }
 
 /// By when rows were certainly booked, as clients know it: before anything of the same budget was acknowledged
