@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::found::Found;
 use super::history::History;
+use super::late::Late;
 use super::ledger::{Fate, Fates, Ledger};
 use super::logical::{Asked, Group, Logical};
 use super::operation::{Operation, What};
@@ -21,6 +22,7 @@ struct Checker<'a> {
     wins: HashSet<u32>,
     /// Holds that clients were given.
     granted: HashSet<u32>,
+    late: Late,
     /// Rows whose operation is known.
     taken: Vec<bool>,
 }
@@ -38,7 +40,9 @@ pub fn check(history: &History, asked: &Asked, ledger: &Ledger, found: &mut Foun
         };
     }
     let taken = vec![false; ledger.rows.len()];
-    let mut checker = Checker { history, asked, ledger, found, wins, granted, taken };
+    let late = Late::of(history, asked);
+    let mut checker = Checker { history, asked, ledger, found, wins, granted, late, taken };
+    checker.rows();
     let mut holds = |group: &Group| -> Vec<Fate> {
         group.list.iter().map(|logical| checker.hold(group, logical)).collect()
     };
@@ -58,6 +62,36 @@ pub fn check(history: &History, asked: &Asked, ledger: &Ledger, found: &mut Foun
 impl Checker<'_> {
     fn row(&self, row: u32) -> &Row {
         &self.ledger.rows[row as usize]
+    }
+
+    /// Every row is in its budget's currency, and of the kind that goes with its hold and amount.
+    fn rows(&mut self) {
+        let history = self.history;
+        let currencies = history.begin.budgets.iter();
+        let currencies: Vec<Option<u32>> =
+            currencies.map(|budget| history.names.find(&budget.currency)).collect();
+        for row in self.ledger.rows {
+            let at = |what: &str| {
+                format!("row {} of {}: {what}", row.seq, history.budget_name(row.budget))
+            };
+            if let Some(currency) = currencies.get(row.budget as usize)
+                && *currency != Some(row.currency)
+            {
+                self.found.add(Bg2, None, &[], || {
+                    let currency = history.names.text(row.currency);
+                    at(&format!("booked in {currency}, which is not the currency of its budget"))
+                });
+            }
+            let fits = match row.kind {
+                RowKind::Settle | RowKind::Late => row.hold.is_some(),
+                RowKind::Spend | RowKind::Refund => {
+                    row.hold.is_none() && row.kind == fact_of(row.amount)
+                }
+            };
+            if !fits {
+                self.found.add(Bg2, None, &[], || at("it is of a kind that nobody asked for"));
+            }
+        }
     }
 
     /// A settle, or a billing: both name the hold that they book.
@@ -114,6 +148,11 @@ impl Checker<'_> {
                 at(format!("{booked} is booked, which nobody asked for"))
             });
         }
+        if row.kind == RowKind::Late && !self.late.may_be(history, group, logical) {
+            self.found.add(Bg2, Some(logical.first), &ids(), || {
+                at("booked as late, though nothing had ended it before its time".to_owned())
+            });
+        }
         Fate::Row(first)
     }
 
@@ -149,7 +188,7 @@ impl Checker<'_> {
         } else if row.amount != spend.amount {
             let what = format!("{} is booked there", money(row.amount));
             self.found.add(Bg2, Some(spend.acked), &ids(), || at(&what));
-        } else if row.hold.is_some() || row.kind != fact_of(row.amount) {
+        } else if row.hold.is_some() {
             self.found.add(Bg2, Some(spend.acked), &ids(), || at("that row is no spend"));
         }
         Fate::Row(place)

@@ -1,5 +1,7 @@
 //! What was found, in bounded memory.
 
+use std::collections::BTreeMap;
+
 use crate::history::AtUs;
 use crate::verdict::{Invariant, Violation};
 
@@ -40,8 +42,10 @@ impl Found {
         }
     }
 
-    pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+    /// How many of each invariant there are that is broken.
+    pub fn counts(&self) -> BTreeMap<Invariant, u64> {
+        let all = Invariant::ALL.into_iter().zip(self.counts);
+        all.filter(|(_, count)| *count > 0).collect()
     }
 
     /// By invariant, and in the order of time within each.

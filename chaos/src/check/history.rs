@@ -239,8 +239,15 @@ impl History {
     pub fn audited(&mut self, audit: &mut Audit, row: &AuditRow) -> Result<(), String> {
         audit.records += 1;
         let Some(kind) = RowKind::of_event(&row.event) else {
-            if row.event.starts_with("allocation.") && &*row.outcome == "ok" {
-                audit.acts.push((self.names.id(&row.event), self.names.id(&row.subject)));
+            let kept = ["allocation.", "consent.granted", "consent.revoked"];
+            if &*row.outcome != "ok" {
+                return Ok(());
+            }
+            if kept.iter().any(|kept| row.event.starts_with(kept)) {
+                let of = [&row.account, &row.event, &row.subject].map(|text| self.names.id(text));
+                audit.acts.push(of.into());
+            } else if &*row.event == "campaign.created" {
+                audit.bidding.push(self.budget(&row.account, &row.subject));
             }
             return Ok(());
         };

@@ -34,6 +34,20 @@ impl<'a> Ledger<'a> {
             .map(move |places| places.iter().map(move |place| &rows[*place as usize]))
     }
 
+    /// Of each row: the sum of its budget's ledger up to it.
+    pub fn sums(&self) -> Vec<i128> {
+        let mut sums = vec![0; self.rows.len()];
+        let mut before: Option<(u32, i128)> = None;
+        for place in &self.by_seq {
+            let row = &self.rows[*place as usize];
+            let sum = before.filter(|(of, _)| *of == row.budget).map_or(0, |(_, sum)| sum);
+            let sum = sum + i128::from(row.amount);
+            sums[*place as usize] = sum;
+            before = Some((row.budget, sum));
+        }
+        sums
+    }
+
     pub fn at(&self, budget: u32, seq: i64) -> Option<u32> {
         let key = |row: &u32| {
             let row = &self.rows[*row as usize];
