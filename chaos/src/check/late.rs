@@ -9,6 +9,11 @@ use super::operation::{NEVER, Operation, What};
 use super::overspend::less;
 use crate::history::{AtUs, Phase};
 
+/// A shard may have moved so long before the first node tells of it.
+const UNTOLD_US: u64 = 10_000_000;
+/// Nodes that have not heard of a move go on as before for so long.
+const UNHEARD_US: u64 = 2_000_000;
+
 #[derive(Debug)]
 pub struct Late {
     /// When each hold was first asked for.
@@ -78,25 +83,16 @@ fn faults(history: &History, hold_us: u64) -> Vec<(AtUs, AtUs)> {
     ends.into_values().collect()
 }
 
-/// Each time in which a shard may have changed its owner: between two looks. Before the first and after the last
-/// look, anything may have happened.
+/// Each time in which a shard may have changed its owner. Nodes are asked twice a second and what is new is
+/// written down; where nobody was asked at all, and after the last call, anything may have happened.
 fn moves(history: &History) -> Vec<(AtUs, AtUs)> {
-    let mut sights: Vec<(u16, i64, AtUs)> =
-        history.owners.iter().map(|seen| (seen.shard, seen.epoch, seen.at_us)).collect();
-    sights.sort_unstable();
-    let last = sights.iter().map(|(.., at)| *at).max().unwrap_or_default();
-    let mut all = vec![(last, NEVER)];
-    for shard in sights.chunk_by(|a, b| a.0 == b.0) {
-        let mut older: &[(u16, i64, AtUs)] = &[];
-        for epoch in shard.chunk_by(|a, b| a.1 == b.1) {
-            let first = epoch[0].2;
-            // A node that heard of nothing may tell of the older one for longer.
-            let before = older.iter().map(|(.., at)| *at).filter(|at| *at <= first).max();
-            all.push((before.unwrap_or_default(), first));
-            older = epoch;
-        }
+    if history.owners.is_empty() {
+        return vec![(0, NEVER)];
     }
-    all
+    let told = history.owners.iter().map(|seen| seen.at_us);
+    let moved = told.map(|at| (at.saturating_sub(UNTOLD_US), at.saturating_add(UNHEARD_US)));
+    let last = history.operations.iter().map(|op| op.invoke).max().unwrap_or_default();
+    moved.chain([(last.saturating_sub(UNTOLD_US), NEVER)]).collect()
 }
 
 fn joined(mut all: Vec<(AtUs, AtUs)>) -> Vec<(AtUs, AtUs)> {

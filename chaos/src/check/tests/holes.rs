@@ -177,7 +177,7 @@ fn a_booking_is_late_only_where_something_ended_its_hold() {
     assert_eq!(late(moved, ok()), []);
     // One that moved long before is none of this hold's.
     let mut before = Small::new();
-    before.waits(1).sees_owner(2).waits(1).grant("h", 9).settle("h", 9, ok());
+    before.sees_owner(2).waits(3).grant("h", 9).settle("h", 9, ok());
     assert_eq!(before.row("late", 9, Some("h")).broken(), [Bg2]);
 }
 
