@@ -1,5 +1,7 @@
 //! What a run found.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::history::AtUs;
@@ -101,6 +103,9 @@ pub struct Checked {
     /// The first hundred of each invariant; `violations_total` counts all.
     pub violations: Vec<Violation>,
     pub violations_total: u64,
+    /// How many of each invariant.
+    #[serde(default)]
+    pub counts: BTreeMap<Invariant, u64>,
     pub took_ms: u64,
     /// The history has no end: the run was cut off, and only what is in it was checked.
     #[serde(default)]
@@ -108,6 +113,15 @@ pub struct Checked {
     /// What could not be compared, and why. It is never counted as right.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+impl Checked {
+    /// Leaves out what was not asked for.
+    pub fn keep(&mut self, asked: impl Fn(Invariant) -> bool) {
+        self.violations.retain(|it| asked(it.invariant));
+        self.counts.retain(|it, _| asked(*it));
+        self.violations_total = self.counts.values().sum();
+    }
 }
 
 /// What a run came to, from the best to the worst: of many runs the worst is the exit code of the command. What is
@@ -143,5 +157,30 @@ mod tests {
         assert_eq!(worst(&[Verdict::Held, Verdict::HypothesisFailed]), Some(1));
         assert_eq!(worst(&[Verdict::CouldNotRun, Verdict::HypothesisFailed]), Some(3));
         assert_eq!(worst(&[Verdict::CouldNotRun, Verdict::InvariantViolated]), Some(2));
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_not_counted_however_much_there_is_of_it() {
+        let one = |invariant| Violation {
+            invariant,
+            what: "wrong".to_owned(),
+            at_us: None,
+            operations: Vec::new(),
+        };
+        let many = Checked {
+            violations: vec![one(Invariant::Bg1); 3]
+                .into_iter()
+                .chain(vec![one(Invariant::Api); 100])
+                .collect(),
+            violations_total: 153,
+            counts: BTreeMap::from([(Invariant::Bg1, 3), (Invariant::Api, 150)]),
+            ..Checked::default()
+        };
+        for (asked, count) in [(Invariant::Bg1, 3), (Invariant::Api, 150), (Invariant::Co1, 0)] {
+            let mut checked = many.clone();
+            checked.keep(|it| it == asked);
+            assert_eq!(checked.violations_total, count);
+            assert_eq!(checked.violations.is_empty(), count == 0);
+        }
     }
 }

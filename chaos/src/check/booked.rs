@@ -1,10 +1,13 @@
 //! BG-2: what was acknowledged is in the ledger once, with its amount; what nobody asked for is not.
 
+use std::collections::HashSet;
+
 use super::found::Found;
 use super::history::History;
+use super::late::Late;
 use super::ledger::{Fate, Fates, Ledger};
-use super::logical::{Asked, Logical};
-use super::operation::What;
+use super::logical::{Asked, Group, Logical};
+use super::operation::{Operation, What};
 use super::pool::{Candidate, Pool};
 use super::record::{Row, RowKind};
 use crate::history::Micros;
@@ -15,23 +18,45 @@ struct Checker<'a> {
     asked: &'a Asked,
     ledger: &'a Ledger<'a>,
     found: &'a mut Found,
+    /// Bids that were told to have won.
+    wins: HashSet<u32>,
+    /// Holds that clients were given.
+    granted: HashSet<u32>,
+    late: Late,
     /// Rows whose operation is known.
     taken: Vec<bool>,
 }
 
 pub fn check(history: &History, asked: &Asked, ledger: &Ledger, found: &mut Found) -> Fates {
+    let mut wins = HashSet::new();
+    let mut granted = HashSet::new();
+    for op in history.operations.iter().filter(|op| op.may_have_happened()) {
+        match op.what {
+            What::Call { win: Some(bid) } => wins.insert(bid),
+            What::Authorise { .. } => {
+                op.told().and_then(|told| told.hold).is_some_and(|hold| granted.insert(hold))
+            }
+            _ => false,
+        };
+    }
     let taken = vec![false; ledger.rows.len()];
-    let mut checker = Checker { history, asked, ledger, found, taken };
-    let settles = asked.settles.list.iter().map(|settle| checker.settle(settle)).collect();
+    let late = Late::of(history, asked);
+    let mut checker = Checker { history, asked, ledger, found, wins, granted, late, taken };
+    checker.rows();
+    let mut holds = |group: &Group| -> Vec<Fate> {
+        group.list.iter().map(|logical| checker.hold(group, logical)).collect()
+    };
+    let settles = holds(&asked.settles);
+    let billings = holds(&asked.billings);
     let mut spends: Vec<Fate> =
         asked.spends.list.iter().map(|spend| checker.spend(spend)).collect();
     let pool = checker.facts(&spends);
-    let alike = pool.settle(history, checker.wall(), "spend", checker.found);
+    let alike = pool.settle(history, checker.wall(), checker.found);
     for (place, last) in alike {
         spends[place as usize] = Fate::Possible(last);
     }
-    checker.billings();
-    Fates { settles, spends }
+    checker.unasked();
+    Fates { settles, spends, billings }
 }
 
 impl Checker<'_> {
@@ -39,66 +64,104 @@ impl Checker<'_> {
         &self.ledger.rows[row as usize]
     }
 
-    fn settle(&mut self, settle: &Logical) -> Fate {
-        let (history, group) = (self.history, &self.asked.settles);
-        let ids = || group.ids(settle, history);
-        let mut rows = self.ledger.of_hold(settle.name);
+    /// Every row is in its budget's currency, and of the kind that goes with its hold and amount.
+    fn rows(&mut self) {
+        let history = self.history;
+        let currencies = history.begin.budgets.iter();
+        let currencies: Vec<Option<u32>> =
+            currencies.map(|budget| history.names.find(&budget.currency)).collect();
+        for row in self.ledger.rows {
+            let at = |what: &str| {
+                format!("row {} of {}: {what}", row.seq, history.budget_name(row.budget))
+            };
+            if let Some(currency) = currencies.get(row.budget as usize)
+                && *currency != Some(row.currency)
+            {
+                self.found.add(Bg2, None, &[], || {
+                    let currency = history.names.text(row.currency);
+                    at(&format!("booked in {currency}, which is not the currency of its budget"))
+                });
+            }
+            let fits = match row.kind {
+                RowKind::Settle | RowKind::Late => row.hold.is_some(),
+                RowKind::Spend | RowKind::Refund => {
+                    row.hold.is_none() && row.kind == fact_of(row.amount)
+                }
+            };
+            if !fits {
+                self.found.add(Bg2, None, &[], || at("it is of a kind that nobody asked for"));
+            }
+        }
+    }
+
+    /// A settle, or a billing: both name the hold that they book.
+    fn hold(&mut self, group: &Group, logical: &Logical) -> Fate {
+        let history = self.history;
+        let ids = || group.ids(logical, history);
+        let name = || history.names.text(logical.name);
+        let kind = group.attempts(logical, history).next().map_or("settle", |op| op.what.kind());
+        let mut rows = self.ledger.of_hold(logical.name);
         let Some(first) = rows.next() else {
-            if settle.is_acked() {
-                self.found.add(Bg2, Some(settle.acked), &ids(), || {
-                    let (hold, of) = (history.names.text(settle.name), settle.budget);
-                    let of = history.budget_name(of);
-                    format!("a settle of {} at {hold} was acknowledged and is not in the ledger of {of}", money(settle.amount))
+            if logical.is_acked() {
+                self.found.add(Bg2, Some(logical.acked), &ids(), || {
+                    let (amount, of) = (money(logical.amount), history.budget_name(logical.budget));
+                    let hold = name();
+                    format!("a {kind} of {amount} at {hold} was acknowledged and is not in the ledger of {of}")
                 });
             }
             return Fate::Never;
         };
         self.taken[first as usize] = true;
-        let extra: Vec<u32> = rows.collect();
-        for row in &extra {
-            self.taken[*row as usize] = true;
-            self.found.add(Bg3, None, &ids(), || {
-                let (hold, seq) =
-                    (history.names.text(settle.name), self.ledger.rows[*row as usize].seq);
-                format!("hold {hold} is in the ledger more than once, again as {seq}")
-            });
-        }
+        // That it has more than one is said where rows are counted.
+        rows.for_each(|row| self.taken[row as usize] = true);
         let row = *self.row(first);
         let at = |what: String| {
-            format!(
-                "hold {} in the ledger of {}: {what}",
-                history.names.text(settle.name),
-                history.budget_name(row.budget)
-            )
+            format!("hold {} in the ledger of {}: {what}", name(), history.budget_name(row.budget))
         };
-        let mut amounts = group.attempts(settle, history).filter(|op| op.may_have_happened());
-        let asked = |amount| matches!(amount, What::Settle { amount, .. } if amount == row.amount);
-        if settle.is_acked() && (row.amount != settle.amount || row.budget != settle.budget) {
-            self.found.add(Bg2, Some(settle.acked), &ids(), || {
-                at(format!(
-                    "{} was acknowledged, {} is booked",
-                    money(settle.amount),
-                    money(row.amount)
-                ))
+        let booked = money(row.amount);
+        let asked = |op: &Operation| match op.what {
+            What::Settle { budget, amount, .. } | What::Billing { budget, amount, .. } => {
+                op.may_have_happened() && (budget, amount) == (row.budget, row.amount)
+            }
+            _ => false,
+        };
+        if logical.is_acked() {
+            let seq = logical.seq.filter(|seq| *seq != row.seq);
+            if row.amount != logical.amount || row.budget != logical.budget {
+                self.found.add(Bg2, Some(logical.acked), &ids(), || {
+                    let amount = money(logical.amount);
+                    at(format!("{amount} was acknowledged, {booked} is booked"))
+                });
+            } else if let Some(seq) = seq {
+                self.found.add(Bg2, Some(logical.acked), &ids(), || {
+                    at(format!("acknowledged as {seq}, booked as {}", row.seq))
+                });
+            }
+        } else if self.won(logical.name) {
+            // The win was booked, at the price that was told with it.
+        } else if !logical.maybe {
+            self.found.add(Bg2, Some(logical.first), &ids(), || {
+                at(format!("{booked} is booked, though every {kind} was refused"))
             });
-        } else if settle.is_acked() && settle.seq.is_some_and(|seq| seq != row.seq) {
-            self.found.add(Bg2, Some(settle.acked), &ids(), || {
-                at(format!(
-                    "acknowledged as {}, booked as {}",
-                    settle.seq.unwrap_or_default(),
-                    row.seq
-                ))
+        } else if !group.attempts(logical, history).any(asked) {
+            self.found.add(Bg2, Some(logical.first), &ids(), || {
+                at(format!("{booked} is booked, which nobody asked for"))
             });
-        } else if !settle.is_acked() && !settle.maybe {
-            self.found.add(Bg2, Some(settle.first), &ids(), || {
-                at(format!("{} is booked, though every settle was refused", money(row.amount)))
-            });
-        } else if !settle.is_acked() && !amounts.any(|op| asked(op.what)) {
-            self.found.add(Bg2, Some(settle.first), &ids(), || {
-                at(format!("{} is booked, which nobody asked for", money(row.amount)))
+        }
+        if row.kind == RowKind::Late && !self.late.may_be(history, group, logical) {
+            self.found.add(Bg2, Some(logical.first), &ids(), || {
+                at("booked as late, though nothing had ended it before its time".to_owned())
             });
         }
         Fate::Row(first)
+    }
+
+    /// Somebody told that the bid of this hold was won. It is booked when its hold ends, billed or not.
+    fn won(&self, hold: u32) -> bool {
+        let text = self.history.names.text(hold);
+        let bid = text.split_once('.').map_or(text, |(bid, _)| bid);
+        let bid = self.history.names.find(bid);
+        bid.is_some_and(|bid| self.wins.contains(&bid)) && !self.granted.contains(&hold)
     }
 
     fn spend(&mut self, spend: &Logical) -> Fate {
@@ -125,7 +188,7 @@ impl Checker<'_> {
         } else if row.amount != spend.amount {
             let what = format!("{} is booked there", money(row.amount));
             self.found.add(Bg2, Some(spend.acked), &ids(), || at(&what));
-        } else if row.hold.is_some() || row.kind != fact_of(row.amount) {
+        } else if row.hold.is_some() {
             self.found.add(Bg2, Some(spend.acked), &ids(), || at("that row is no spend"));
         }
         Fate::Row(place)
@@ -168,52 +231,29 @@ impl Checker<'_> {
         pool
     }
 
-    /// Wins and their prices: their holds are the platform's own, so amounts have to tell.
-    fn billings(&mut self) {
-        let history = self.history;
-        let mut pool = Pool::default();
-        let mut direct = vec![false; self.asked.billings.list.len()];
-        for (place, billing) in self.asked.billings.list.iter().enumerate() {
-            for row in self.ledger.of_hold(billing.name) {
-                direct[place] = true;
-                let taken = std::mem::replace(&mut self.taken[row as usize], true);
-                let row = *self.row(row);
-                if !taken && row.amount != billing.amount {
-                    let ids = self.asked.billings.ids(billing, history);
-                    self.found.add(Bg2, Some(billing.first), &ids, || {
-                        format!(
-                            "{} was billed, {} is booked",
-                            money(billing.amount),
-                            money(row.amount)
-                        )
-                    });
-                }
-            }
-        }
+    /// Rows of holds that neither a settle nor a billing names.
+    fn unasked(&mut self) {
+        let mut unbilled = 0u64;
         for (place, row) in self.ledger.rows.iter().enumerate() {
-            if row.hold.is_some() && !self.taken[place] {
-                pool.row(row);
-            }
-        }
-        for (place, billing) in self.asked.billings.list.iter().enumerate() {
-            if direct[place] {
+            let Some(hold) = row.hold.filter(|_| !self.taken[place]) else { continue };
+            if self.won(hold) {
+                unbilled += 1;
                 continue;
             }
-            let (budget, amount, first) = (billing.budget, billing.amount, billing.first);
-            let one = Candidate { place: place as u32, budget, amount, first };
-            match billing.is_acked() {
-                true => pool.acknowledged(one, self.asked.billings.ids(billing, history)),
-                false if billing.maybe => pool.possible(one),
-                false => {}
-            }
+            self.found.add(Bg2, None, &[], || {
+                let (hold, of) =
+                    (self.history.names.text(hold), self.history.budget_name(row.budget));
+                let (amount, seq) = (money(row.amount), row.seq);
+                format!(
+                    "nobody asked for the booking of hold {hold}: {amount} of {of}, booked as {seq}"
+                )
+            });
         }
-        // A win without a billing books its price when its hold ends: nobody asked for that by amount.
-        let wins = history.operations.iter().any(|op| matches!(op.what, What::Call { win: true }));
-        if wins {
-            self.found.note("wins were told: rows of holds that no settle names are not compared with who asked for them");
-            pool.tolerate_unasked();
+        if unbilled > 0 {
+            self.found.note(format!(
+                "{unbilled} wins were booked that nobody billed: their prices were not compared"
+            ));
         }
-        pool.settle(history, self.wall(), "booking of a hold", self.found);
     }
 
     /// The wall clock at the beginning, where it can be relied on.

@@ -52,8 +52,10 @@ impl Found {
         self.given_up.iter().map(one).collect()
     }
 
-    pub fn total(&self) -> u64 {
-        self.counts.iter().sum()
+    /// How many of each invariant there are that is broken.
+    pub fn counts(&self) -> BTreeMap<Invariant, u64> {
+        let all = Invariant::ALL.into_iter().zip(self.counts);
+        all.filter(|(_, count)| *count > 0).collect()
     }
 
     /// By invariant, and in the order of time within each.

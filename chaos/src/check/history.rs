@@ -173,10 +173,11 @@ impl History {
             },
             Op::Billing { account, campaign, bid, amount } => What::Billing {
                 budget: self.budget(account, campaign),
-                bid: self.names.id(bid),
+                // The ledger names a hold with its campaign.
+                hold: self.names.id(&format!("{bid}.{campaign}")),
                 amount: positive(*amount, 0)?,
             },
-            Op::Call { path, .. } => What::Call { win: path.contains("/win") },
+            Op::Call { path, .. } => What::Call { win: won(path).map(|bid| self.names.id(bid)) },
         })
     }
 
@@ -234,8 +235,15 @@ impl History {
     pub fn audited(&mut self, audit: &mut Audit, row: &AuditRow) -> Result<(), String> {
         audit.records += 1;
         let Some(kind) = RowKind::of_event(&row.event) else {
-            if row.event.starts_with("allocation.") && &*row.outcome == "ok" {
-                audit.acts.push((self.names.id(&row.event), self.names.id(&row.subject)));
+            let kept = ["allocation.", "consent.granted", "consent.revoked"];
+            if &*row.outcome != "ok" {
+                return Ok(());
+            }
+            if kept.iter().any(|kept| row.event.starts_with(kept)) {
+                let of = [&row.account, &row.event, &row.subject].map(|text| self.names.id(text));
+                audit.acts.push(of.into());
+            } else if &*row.event == "campaign.created" {
+                audit.bidding.push(self.budget(&row.account, &row.subject));
             }
             return Ok(());
         };
@@ -324,6 +332,12 @@ impl Recorder {
     pub fn done(self) -> Result<History, String> {
         self.history.ok_or_else(|| "it is empty: not even the `begin` is there".to_owned())
     }
+}
+
+/// The bid whose win this path tells.
+fn won(path: &str) -> Option<&str> {
+    let query = path.strip_prefix("/openrtb2/win?")?;
+    query.split('&').find_map(|pair| pair.strip_prefix("h="))
 }
 
 fn bounded(name: &str, amount: Micros) -> Result<Micros, String> {

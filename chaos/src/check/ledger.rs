@@ -34,6 +34,20 @@ impl<'a> Ledger<'a> {
             .map(move |places| places.iter().map(move |place| &rows[*place as usize]))
     }
 
+    /// Of each row: the sum of its budget's ledger up to it.
+    pub fn sums(&self) -> Vec<i128> {
+        let mut sums = vec![0; self.rows.len()];
+        let mut before: Option<(u32, i128)> = None;
+        for place in &self.by_seq {
+            let row = &self.rows[*place as usize];
+            let sum = before.filter(|(of, _)| *of == row.budget).map_or(0, |(_, sum)| sum);
+            let sum = sum + i128::from(row.amount);
+            sums[*place as usize] = sum;
+            before = Some((row.budget, sum));
+        }
+        sums
+    }
+
     pub fn at(&self, budget: u32, seq: i64) -> Option<u32> {
         let key = |row: &u32| {
             let row = &self.rows[*row as usize];
@@ -41,6 +55,12 @@ impl<'a> Ledger<'a> {
         };
         let found = self.by_seq.binary_search_by_key(&(budget, seq), key);
         found.ok().map(|at| self.by_seq[at])
+    }
+
+    /// Rows after the first of each hold.
+    pub fn held_twice(&self) -> impl Iterator<Item = &'a Row> {
+        let pairs = self.by_hold.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+        pairs.map(|pair| &self.rows[pair[1].1 as usize])
     }
 
     pub fn of_hold(&self, hold: u32) -> impl Iterator<Item = u32> {
@@ -61,11 +81,12 @@ pub enum Fate {
     Never,
 }
 
-/// What became of settles and spends, each by its place in its group.
+/// What became of settles, spends and billings, each by its place in its group.
 #[derive(Debug, Default)]
 pub struct Fates {
     pub settles: Vec<Fate>,
     pub spends: Vec<Fate>,
+    pub billings: Vec<Fate>,
 }
 
 /// By when rows were certainly booked, as clients know it: before anything of the same budget was acknowledged

@@ -10,7 +10,7 @@ use crate::history::{AtUs, Micros};
 #[derive(Clone, Debug)]
 pub struct Logical {
     pub budget: u32,
-    /// The key of an authorisation or spend, the hold of a settle or release, the bid of a billing.
+    /// The key of an authorisation or spend, the hold of a settle, release or billing.
     pub name: u32,
     /// Of the attempt that was answered first, else of the first.
     pub amount: Micros,
@@ -148,7 +148,7 @@ impl Asked {
                 _ => None,
             }),
             billings: Group::of(history, |op| match op.what {
-                What::Billing { budget, bid, amount } => Some((budget, bid, budget, amount)),
+                What::Billing { budget, hold, amount } => Some((0, hold, budget, amount)),
                 _ => None,
             }),
         }

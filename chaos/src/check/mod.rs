@@ -9,6 +9,7 @@
 //! booked or was granted is, for the checker, money that nobody asked for.
 
 mod audits;
+mod bids;
 mod booked;
 mod caps;
 mod covered;
@@ -16,10 +17,12 @@ mod error;
 mod folder;
 mod found;
 mod history;
+mod late;
 mod ledger;
 mod linear;
 mod lines;
 mod logical;
+mod looks;
 mod names;
 mod operation;
 mod options;
@@ -107,13 +110,12 @@ pub fn history(history: &History, options: &Options) -> Checked {
             sums::check(history, ledger, end, &caps, &mut found);
         }
     }
-    linear::check(
-        history,
-        &asked,
-        ledger.as_ref().zip(fates.as_ref().map(|(fates, _)| fates)),
-        options,
-        &mut found,
-    );
+    let bids = bids::Bids::of(history);
+    let booked = ledger.as_ref().zip(fates.as_ref().map(|(fates, _)| fates));
+    if let Some(booked) = booked {
+        looks::check(history, &asked, booked, (&caps, &bids), &mut found);
+    }
+    linear::check(history, &asked, booked.map(|(l, f)| (l, f, &bids)), options, &mut found);
     summary(history, found, began)
 }
 
@@ -126,7 +128,8 @@ fn summary(history: &History, mut found: Found, began: Instant) -> Checked {
         searched: found.searched,
         not_searched: given_up.iter().map(|one| one.keys).sum(),
         given_up,
-        violations_total: found.total(),
+        violations_total: found.counts().values().sum(),
+        counts: found.counts(),
         cut_off: !history.whole,
         ..Checked::default()
     };

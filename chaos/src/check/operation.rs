@@ -65,14 +65,15 @@ pub enum What {
         account: u32,
         flag: Option<u32>,
     },
+    /// `hold`: as the ledger names it.
     Billing {
         budget: u32,
-        bid: u32,
+        hold: u32,
         amount: Micros,
     },
-    /// `win`: it told of a win, which is booked when its hold ends.
+    /// `win`: it told that this bid was won, which is booked when its hold ends.
     Call {
-        win: bool,
+        win: Option<u32>,
     },
 }
 

@@ -1,5 +1,6 @@
 //! CO-1: after a revocation is answered, nobody is told that the consent is there. A revocation is answered when
-//! every answer that nodes may have in memory was recalled or has run out, so there is no grace.
+//! every answer that nodes may have in memory was recalled or has run out, so there is no grace. Nor is anybody told so
+//! who never gave it: people are those of the run alone.
 
 use super::found::Found;
 use super::history::History;
@@ -17,6 +18,13 @@ pub fn check(history: &History, found: &mut Found) {
             continue;
         }
         let off = switches.get(flag as usize);
+        if off.is_some_and(|off| off.never_on(op.complete)) {
+            found.add(Co1, Some(op.complete), &[op.id], || {
+                let (kind, name) = (op.what.kind(), history.flag_name(flag));
+                format!("{name}: a {kind} was allowed, and nobody had given that consent")
+            });
+            continue;
+        }
         if let Some(revoke) = off.and_then(|off| off.surely_off(op.invoke, op.complete)) {
             found.add(Co1, Some(op.complete), &[revoke, op.id], || {
                 let (kind, name) = (op.what.kind(), history.flag_name(flag));

@@ -29,7 +29,6 @@ struct Alike {
 #[derive(Debug, Default)]
 pub struct Pool {
     alike: BTreeMap<(u32, Micros), Alike>,
-    tolerant: bool,
 }
 
 /// How far a service's wall clock may be behind the suite's.
@@ -52,18 +51,12 @@ impl Pool {
         self.at(one.budget, one.amount).possible.push(one);
     }
 
-    /// Rows that nobody asked for are let pass.
-    pub fn tolerate_unasked(&mut self) {
-        self.tolerant = true;
-    }
-
     /// Each acknowledged one needs a row of its own, and each row one that asked for it before. Returns
     /// those that may be in the ledger, each with the largest number that it may have there.
     pub fn settle(
         self,
         history: &History,
         wall: Option<i64>,
-        noun: &str,
         found: &mut Found,
     ) -> Vec<(u32, i64)> {
         let mut may = Vec::new();
@@ -81,9 +74,6 @@ impl Pool {
                 may.extend(alike.possible.iter().map(|one| (one.place, last)));
             }
             may.extend(alike.acknowledged.iter().map(|(one, _)| (one.place, last)));
-            if self.tolerant {
-                continue;
-            }
             // Each row, the earliest first, takes the operation that began first: if that one began
             // after the row was booked, then so did all that are left.
             alike.rows.sort_unstable();
@@ -98,7 +88,7 @@ impl Pool {
                 };
                 if firsts.next_if(before).is_none() {
                     found.add(Bg2, None, &[], || {
-                        format!("nobody asked for the {noun} of {}, booked as {seq}", about())
+                        format!("nobody asked for the spend of {}, booked as {seq}", about())
                     });
                 }
             }

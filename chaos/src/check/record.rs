@@ -67,8 +67,10 @@ pub struct Told {
 pub struct Audit {
     pub records: u64,
     pub bookings: Vec<Told>,
-    /// Acts of operators that were carried out: event and subject.
-    pub acts: Vec<(u32, u32)>,
+    /// What operators and customers did: account, event and subject.
+    pub acts: Vec<(u32, u32, u32)>,
+    /// Budgets that campaigns have which bid.
+    pub bidding: Vec<u32>,
 }
 
 /// An exact decimal with at most six places, in micros.

@@ -36,6 +36,12 @@ pub fn rows(history: &History, ledger: &Ledger, found: &mut Found) {
         let op = history.names.text(pair[0].1);
         found.add(Bg3, None, &[], || format!("operation {op} has more than one row"));
     }
+    for row in ledger.held_twice() {
+        found.add(Bg3, None, &[], || {
+            let hold = row.hold.map_or("?", |hold| history.names.text(hold));
+            format!("hold {hold} is in the ledger more than once, again as {}", row.seq)
+        });
+    }
 }
 
 /// Every answer of the same is the same.

@@ -51,6 +51,11 @@ impl Switch {
         (count == 0 || on < *began).then_some(*id)
     }
 
+    /// Nothing that may have turned it on had begun by `to`.
+    pub fn never_on(&self, to: AtUs) -> bool {
+        self.on.first().is_none_or(|(first, _)| *first > to)
+    }
+
     /// By budget: paused, and whatever may open it again.
     pub fn of_pauses(history: &History) -> Vec<Switch> {
         let mut all = vec![Switch::default(); history.budgets.len()];

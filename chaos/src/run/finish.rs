@@ -182,9 +182,7 @@ fn checked(
         Invariant::Linear => checks.linearizability.search,
         it => checks.invariants.is_empty() || checks.invariants.contains(&it),
     };
-    let before = checked.violations.len();
-    checked.violations.retain(|it| asked(it.invariant));
-    checked.violations_total -= (before - checked.violations.len()) as u64;
+    checked.keep(asked);
     report.checked = checked;
     Ok(history)
 }

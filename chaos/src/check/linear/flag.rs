@@ -5,10 +5,8 @@ use super::super::logical::Asked;
 use super::super::operation::{NEVER, What};
 use super::search::{Call, Model};
 
-/// Nothing is known of it before the first call says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Flag {
-    Unknown,
     Off,
     On,
 }
@@ -26,7 +24,7 @@ impl Model for Flag {
     fn step(state: Flag, act: Act) -> Option<Flag> {
         let (Act::Set(on) | Act::Saw(on)) = act;
         let then = if on { Flag::On } else { Flag::Off };
-        let fits = matches!(act, Act::Set(_)) || state == Flag::Unknown || state == then;
+        let fits = matches!(act, Act::Set(_)) || state == then;
         fits.then_some(then)
     }
 
@@ -35,7 +33,7 @@ impl Model for Flag {
     }
 }
 
-/// The calls of each consent. A node may answer from memory for a while, so what it says may have been true a
+/// The calls of each consent, personal bids among those that saw it. A node may answer from memory for a while, so what it says may have been true a
 /// little earlier; but not before a revocation that was acknowledged when it was asked.
 pub fn consents(history: &History, stale_us: u64) -> Vec<Vec<Call<Act>>> {
     let mut all = vec![Vec::new(); history.flags.len()];
@@ -52,7 +50,7 @@ pub fn consents(history: &History, stale_us: u64) -> Vec<Vec<Call<Act>>> {
         let (flag, first, act) = match op.what {
             What::Grant { flag } => (flag, op.invoke, Act::Set(true)),
             What::Revoke { flag } => (flag, op.invoke, Act::Set(false)),
-            What::MayUse { flag } => {
+            What::MayUse { flag } | What::Bid { flag: Some(flag), .. } => {
                 let Some(allowed) = op.told().and_then(|told| told.allowed) else { continue };
                 let list = &revoked[flag as usize];
                 let before = list.partition_point(|acked| *acked < op.invoke);

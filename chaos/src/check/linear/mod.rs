@@ -10,6 +10,7 @@ mod tests;
 use std::time::Instant;
 
 use self::search::{Call, Model, Purse, Verdict, search};
+use super::bids::Bids;
 use super::found::Found;
 use super::history::History;
 use super::ledger::{Fates, Ledger};
@@ -32,21 +33,23 @@ struct Searcher<'a> {
 pub fn check(
     history: &History,
     asked: &Asked,
-    booked: Option<(&Ledger, &Fates)>,
+    booked: Option<(&Ledger, &Fates, &Bids)>,
     options: &Options,
     found: &mut Found,
 ) {
     let until = Instant::now() + options.search_time;
     let mut searcher = Searcher { options, left: options.search_states_total, until, found };
+    // People are new in each run: no consent is there before it is given.
     for (flag, calls) in flag::consents(history, options.stale_us).iter().enumerate() {
-        searcher.key::<flag::Flag>(flag::Flag::Unknown, calls, || history.flag_name(flag as u32));
+        searcher.key::<flag::Flag>(flag::Flag::Off, calls, || history.flag_name(flag as u32));
     }
     for (budget, calls) in flag::pauses(history, asked).iter().enumerate() {
         let name = || format!("whether {} is open", history.budget_name(budget as u32));
         searcher.key::<flag::Flag>(flag::Flag::On, calls, name);
     }
-    let Some((ledger, fates)) = booked else { return };
-    for (budget, calls) in money::budgets(history, asked, ledger, fates).iter().enumerate() {
+    let Some((ledger, fates, bids)) = booked else { return };
+    for (budget, calls) in money::budgets(history, asked, (ledger, fates), bids).iter().enumerate()
+    {
         let (Some(calls), Some(begun)) = (calls, history.begin.budgets.get(budget)) else {
             searcher.found.given_up(WINS);
             continue;

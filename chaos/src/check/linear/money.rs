@@ -1,5 +1,6 @@
 //! What remains of a budget, as bookings and caps make it and as those who look are told.
 
+use super::super::bids::Bids;
 use super::super::history::History;
 use super::super::ledger::{Fate, Fates, Ledger};
 use super::super::logical::{Asked, Group};
@@ -64,8 +65,8 @@ impl Model for Money {
 pub fn budgets(
     history: &History,
     asked: &Asked,
-    ledger: &Ledger,
-    fates: &Fates,
+    (ledger, fates): (&Ledger, &Fates),
+    bids: &Bids,
 ) -> Vec<Option<Vec<Call<Act>>>> {
     let mut looked = vec![false; history.budgets.len()];
     for op in &history.operations {
@@ -74,11 +75,15 @@ pub fn budgets(
         }
     }
     let mut all: Vec<Option<Vec<Call<Act>>>> = vec![Some(Vec::new()); looked.len()];
-    let bids = history.operations.iter().any(|op| matches!(op.what, What::Bid { .. }));
     let mut known = vec![false; ledger.rows.len()];
     // Row, budget, call: those of one budget are put in the order of the ledger.
     let mut booked: Vec<(u32, i64, Call<Act>)> = Vec::new();
-    for (group, fates) in [(&asked.settles, &fates.settles), (&asked.spends, &fates.spends)] {
+    let groups = [
+        (&asked.settles, &fates.settles),
+        (&asked.spends, &fates.spends),
+        (&asked.billings, &fates.billings),
+    ];
+    for (group, fates) in groups {
         for (logical, fate) in group.list.iter().zip(fates) {
             let id = group.attempts(logical, history).next().map_or(0, |op| op.id);
             let (first, acked) = (logical.first, logical.acked);
@@ -96,7 +101,7 @@ pub fn budgets(
         }
     }
     for (row, known) in ledger.rows.iter().zip(known) {
-        if row.hold.is_some() && !known {
+        if row.hold.is_some() && !known && looked[row.budget as usize] {
             all[row.budget as usize] = None;
         }
     }
@@ -122,7 +127,7 @@ pub fn budgets(
 }
 
 /// Caps that were set, and looks.
-fn others(history: &History, asked: &Asked, bids: bool) -> Vec<(u32, Call<Act>)> {
+fn others(history: &History, asked: &Asked, bids: &Bids) -> Vec<(u32, Call<Act>)> {
     let holds = held(history, asked);
     let mut calls = Vec::new();
     for op in history.operations.iter().filter(|op| op.may_have_happened()) {
@@ -132,8 +137,8 @@ fn others(history: &History, asked: &Asked, bids: bool) -> Vec<(u32, Call<Act>)>
                 let Some(remaining) = op.told().and_then(|told| told.remaining) else { continue };
                 let (granted, ended) = &holds[budget as usize];
                 let held = granted.before(op.complete) - ended.before(op.invoke);
-                // Bids hold money of budgets that nobody was told of.
-                let held = if bids { i128::from(i64::MAX) } else { held.max(0) };
+                let bids = bids.held(budget, op.complete).unwrap_or(i128::from(i64::MAX));
+                let held = held.max(0) + bids;
                 (budget, Act::Saw { remaining, held })
             }
             _ => continue,

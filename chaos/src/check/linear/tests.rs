@@ -45,8 +45,8 @@ proptest! {
                 call(first, if lost { NEVER } else { first + len }, action)
             })
             .collect();
-        let verdict = search::<Flag>(Flag::Unknown, &calls, &mut purse(1_000_000));
-        prop_assert_eq!(verdict == Verdict::Explained, plain(Flag::Unknown, &calls));
+        let verdict = search::<Flag>(Flag::Off, &calls, &mut purse(1_000_000));
+        prop_assert_eq!(verdict == Verdict::Explained, plain(Flag::Off, &calls));
     }
 }
 
@@ -54,7 +54,7 @@ proptest! {
 fn an_answer_that_nothing_explains_is_named() {
     let calls =
         [call(0, 10, Act::Set(true)), call(20, 30, Act::Set(false)), call(40, 50, Act::Saw(true))];
-    let verdict = search::<Flag>(Flag::Unknown, &calls, &mut purse(1_000));
+    let verdict = search::<Flag>(Flag::Off, &calls, &mut purse(1_000));
     assert_eq!(verdict, Verdict::Unexplained { id: 40, at_us: 50 });
 }
 
@@ -62,9 +62,9 @@ fn an_answer_that_nothing_explains_is_named() {
 fn what_costs_too_much_is_given_up_and_not_called_right() {
     let calls: Vec<Call<Act>> =
         (0..40).map(|at| call(at, 1_000 + at, Act::Set(at % 2 == 0))).collect();
-    assert_eq!(search::<Flag>(Flag::Unknown, &calls, &mut purse(500)), Verdict::GivenUp(COSTLY));
+    assert_eq!(search::<Flag>(Flag::Off, &calls, &mut purse(500)), Verdict::GivenUp(COSTLY));
     let many: Vec<Call<Act>> = (0..200).map(|at| call(at, NEVER, Act::Set(true))).collect();
-    assert_eq!(search::<Flag>(Flag::Unknown, &many, &mut purse(500)), Verdict::GivenUp(CROWDED));
+    assert_eq!(search::<Flag>(Flag::Off, &many, &mut purse(500)), Verdict::GivenUp(CROWDED));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn many_unanswered_ones_do_not_blow_the_search_up() {
     for at in 0..1_000 {
         calls.push(call(200 + 10 * at, 205 + 10 * at, Act::Saw(at % 3 == 0)));
     }
-    let verdict = search::<Flag>(Flag::Unknown, &calls, &mut purse(2_000_000));
+    let verdict = search::<Flag>(Flag::Off, &calls, &mut purse(2_000_000));
     assert!(!matches!(verdict, Verdict::GivenUp(_)), "{verdict:?}");
 }
 

@@ -2,10 +2,12 @@
 //! put into them.
 
 mod correct;
+mod holes;
 mod large;
 mod lies;
 mod malformed;
 mod service;
+mod small;
 mod stats;
 mod world;
 

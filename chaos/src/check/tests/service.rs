@@ -72,7 +72,7 @@ impl Service {
             holds: BTreeMap::new(),
             rows: Vec::new(),
         };
-        Service {
+        let mut service = Service {
             budgets: std::iter::repeat_with(budget).take(budgets).collect(),
             window: VecDeque::new(),
             window_sum: 0,
@@ -80,7 +80,9 @@ impl Service {
             consents: BTreeMap::new(),
             memory: BTreeMap::new(),
             audit: Vec::new(),
-        }
+        };
+        (0..budgets).for_each(|_| service.act("allocation.set", "/api/v1/allocate".to_owned()));
+        service
     }
 
     fn expire(&mut self, now: u64, at: usize) {
@@ -117,7 +119,8 @@ impl Service {
             return refused("window_exceeded");
         }
         budget.holds.insert(id.clone(), Hold { amount, until: now + HOLD_US, here });
-        Said { hold: Some(id), amount: Some(amount), ..Said::default() }
+        let remaining = Some(budget.cap - budget.booked - held(budget));
+        Said { hold: Some(id), amount: Some(amount), remaining, ..Said::default() }
     }
 
     pub fn settle(&mut self, now: u64, at: usize, hold: &str, amount: i64) -> Said {
@@ -208,19 +211,27 @@ impl Service {
         self.expire(now, at);
         let budget = &self.budgets[at];
         let held: i64 = budget.holds.values().filter(|h| h.here).map(|h| h.amount).sum();
-        Said { remaining: Some(budget.cap - budget.booked - held), ..Said::default() }
+        Said {
+            remaining: Some(budget.cap - budget.booked - held),
+            seq: Some(budget.rows.len() as i64),
+            amount: Some(budget.booked),
+            ..Said::default()
+        }
     }
 
     pub fn set_cap(&mut self, at: usize, cap: i64) -> Said {
         (self.budgets[at].cap, self.budgets[at].paused) = (cap, false);
-        self.act("set", "/api/v1/allocate".to_owned());
+        self.act("allocation.set", "/api/v1/allocate".to_owned());
         Said::default()
     }
 
     pub fn pause(&mut self, at: usize, paused: bool) -> Said {
         self.budgets[at].paused = paused;
         let act = if paused { "pause" } else { "resume" };
-        self.act(&format!("{act}d"), format!("/api/v1/allocations/{}/{act}", campaign(at)));
+        self.act(
+            &format!("allocation.{act}d"),
+            format!("/api/v1/allocations/{}/{act}", campaign(at)),
+        );
         Said::default()
     }
 
@@ -228,7 +239,7 @@ impl Service {
         self.audit.push(AuditRow {
             account: ACCOUNT.into(),
             at: String::new(),
-            event: format!("allocation.{event}").into(),
+            event: event.into(),
             subject: subject.into(),
             outcome: "ok".into(),
             data: serde_json::json!({ "status": 200 }),
@@ -236,7 +247,10 @@ impl Service {
     }
 
     pub fn consent(&mut self, now: u64, person: u32, granted: bool) -> Said {
-        self.consents.insert(person, granted);
+        if self.consents.insert(person, granted).unwrap_or(false) != granted {
+            let event = if granted { "consent.granted" } else { "consent.revoked" };
+            self.act(event, "marketing".to_owned());
+        }
         // Memories of nodes are waited for.
         let not_before = if granted { 0 } else { now + LEASE_US };
         Said { not_before, ..Said::default() }
