@@ -75,11 +75,13 @@ impl Crew {
                 field.note(format!("fault {number} was not undone: {error}"));
             }
         }
-        let broke = guarded.err().map(|error| format!("the suite broke: {error}"));
-        match stage {
-            Ok(played) => (played, broke),
-            Err(error) => (Played::default(), Some(format!("the suite broke: {error}"))),
-        }
+        let broke = |error| format!("the suite broke: {error}");
+        let mut broken = guarded.unwrap_or_else(|error| vec![broke(error)]);
+        let played = stage.unwrap_or_else(|error| {
+            broken.push(broke(error));
+            Played::default()
+        });
+        (played, (!broken.is_empty()).then(|| broken.join("; ")))
     }
 
     /// Ends the load and everything that looked at it, and waits until the history is whole.

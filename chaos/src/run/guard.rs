@@ -12,19 +12,30 @@ use crate::experiment::checks::Expectation;
 
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Says why the experiment has to end at once, by `tell`; ends when `stop` is true.
+/// Says why the experiment has to end at once, by `tell`; ends when `stop` is true. Conditions that could not be asked a
+/// single time are given back, in words: who relied on them had nothing.
 pub async fn watch(
     field: Arc<Field>,
     tell: watch::Sender<Option<String>>,
     mut stop: watch::Receiver<bool>,
-) {
+) -> Vec<String> {
     let mut known = 0;
+    let mut silent: Vec<Option<String>> =
+        vec![Some("the run was over before".to_owned()); field.experiment.abort.len()];
     while !*stop.borrow() {
-        for probe in &field.experiment.abort {
-            let told = ask::once(&field, &probe.question).await;
-            if told.held && tell.borrow().is_none() {
-                let (name, good) = words::probe(probe);
-                tell.send_replace(Some(format!("{name} is {}: {good} ends it", told.value)));
+        for (probe, silent) in field.experiment.abort.iter().zip(&mut silent) {
+            match ask::condition(&field, &probe.question).await {
+                Ok(told) if told.held && tell.borrow().is_none() => {
+                    *silent = None;
+                    let (name, good) = words::probe(probe);
+                    tell.send_replace(Some(format!("{name} is {}: {good} ends it", told.value)));
+                }
+                Ok(_) => *silent = None,
+                Err(why) => {
+                    if let Some(reason) = silent {
+                        *reason = why;
+                    }
+                }
             }
         }
         deaths(&field, &mut known).await;
@@ -37,6 +48,13 @@ pub async fn watch(
             () = tokio::time::sleep(EVERY) => {}
         }
     }
+    let asked = field.experiment.abort.iter().zip(silent);
+    asked
+        .filter_map(|(probe, why)| {
+            let (name, good) = words::probe(probe);
+            Some(format!("{name}: {good} ends it, and it could never be asked: {}", why?))
+        })
+        .collect()
 }
 
 /// Nodes that ended by themselves are started again, as whoever looks after them would, unless a fault has them.

@@ -104,6 +104,15 @@ impl Meters {
         self.sum(|of, what| of == node && is(what))
     }
 
+    /// What the series of a metric read together when a node last told them.
+    pub fn last(&self, node: &str, name: &str, labels: &BTreeMap<String, String>) -> Option<f64> {
+        let counted = self.counted();
+        let own = counted.last.iter().filter(|((of, what), _)| {
+            of == node && matches!(what, What::Series(series) if fits(series, name, labels))
+        });
+        own.map(|(_, value)| *value).reduce(|sum, value| sum + value)
+    }
+
     /// Restarts of actors at paths of this pattern, of all nodes.
     pub fn restarts(&self, pattern: &str) -> f64 {
         self.sum(|_, what| matches!(what, What::Restarts(path) if glob(pattern, path)))
