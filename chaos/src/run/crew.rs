@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::field::{Field, Told};
 use super::stage::{self, Played};
 use super::stop::Stop;
-use super::{POLL, guard, tail};
+use super::{POLL, guard, keeper, tail};
 use crate::experiment::Plan;
 use crate::load::{Journal, Live, LoadSpec, LoadSummary, Writing};
 
@@ -70,11 +70,7 @@ impl Crew {
         let stage = tokio::spawn(stage::play(field.clone(), planned, stop.clone(), aborted)).await;
         rest.send_replace(true);
         let guarded = guard.await;
-        for (number, undone) in field.faults.undo_all().await {
-            if let Err(error) = undone {
-                field.note(format!("fault {number} was not undone: {error}"));
-            }
-        }
+        keeper::undo_all(field).await;
         let broke = |error| format!("the suite broke: {error}");
         let mut broken = guarded.unwrap_or_else(|error| vec![broke(error)]);
         let played = stage.unwrap_or_else(|error| {
