@@ -147,13 +147,13 @@ async fn answer(field: &Field, question: &Question, of: Of) -> Result<(String, b
                         let last = || field.meters.last(node, name, labels);
                         now.or_else(|why| match of {
                             Of::All => Err(why),
-                            Of::Answering => last().ok_or(why),
+                            Of::Answering => last().map(Some).ok_or(why),
                         })
                     }
                 }
             });
             let told = counted(of, futures_util::future::join_all(asked).await)?;
-            Ok(combined(&told, *combine, tolerance))
+            combined(name, &told, *combine, tolerance)
         }
         Question::Ledger { query, tolerance } => {
             let bad = super::ledgers::wrong(field, *query, of).await?;
@@ -189,21 +189,39 @@ fn is_failing(measure: Measure) -> bool {
     matches!(measure, Measure::ErrorRatio | Measure::UnknownRatio)
 }
 
-/// What a metric reads now.
+/// What a metric reads now. `None`: the node has no such series, and none is to be expected there.
 async fn value(
     field: &Field,
     node: &str,
     name: &str,
     labels: &BTreeMap<String, String>,
-) -> Result<f64, String> {
+) -> Result<Option<f64>, String> {
     let url = field.cluster.admin(node)?;
     let reply = field.cluster.send(url, &Request::get("/metrics".to_owned())).await?;
+    if reply.status != 200 {
+        return Err(format!("{node} answers {} to a question about metrics", reply.status));
+    }
     let text = String::from_utf8_lossy(&reply.body);
     let all = text.lines().filter_map(sample);
-    Ok(all.filter(|(series, _)| fits(series, name, labels)).map(|(_, value)| value).sum())
+    let own = all.filter(|(series, _)| fits(series, name, labels)).map(|(_, value)| value);
+    let told = own.reduce(|sum, value| sum + value);
+    Ok(told.or_else(|| field.meters.may_be_absent(name, labels).then_some(0.0)))
 }
 
-pub fn combined(values: &[f64], combine: Combine, tolerance: &Bound) -> (String, bool) {
+/// One value of those of several nodes, and whether it is good.
+///
+/// # Errors
+/// There is nothing that could be good: no node has such a series, or one of those that each have to be good.
+pub fn combined(
+    name: &str,
+    told: &[Option<f64>],
+    combine: Combine,
+    tolerance: &Bound,
+) -> Result<(String, bool), String> {
+    let values: Vec<f64> = told.iter().copied().flatten().collect();
+    if values.is_empty() || combine == Combine::Each && values.len() < told.len() {
+        return Err(format!("no such series: {name}"));
+    }
     let fold = |start: f64, of: fn(f64, f64) -> f64| values.iter().copied().fold(start, of);
     let value = match combine {
         Combine::Sum => values.iter().sum(),
@@ -211,10 +229,10 @@ pub fn combined(values: &[f64], combine: Combine, tolerance: &Bound) -> (String,
         Combine::Min => fold(f64::INFINITY, f64::min),
         Combine::Each => {
             let text: Vec<String> = values.iter().map(|it| words::number(*it)).collect();
-            return (text.join(", "), values.iter().all(|it| tolerance.admits(*it)));
+            return Ok((text.join(", "), values.iter().all(|it| tolerance.admits(*it))));
         }
     };
-    (words::number(value), tolerance.admits(value))
+    Ok((words::number(value), tolerance.admits(value)))
 }
 
 async fn process(
@@ -230,7 +248,8 @@ async fn process(
     };
     let mut count = 0;
     for name in &names {
-        let alive = lab.process(name).is_some_and(|it| it.alive);
+        let known = lab.process(name).ok_or_else(|| format!("there is no process {name}"))?;
+        let alive = known.alive;
         count += usize::from(match state {
             State::Alive => alive,
             State::Dead => !alive,

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::field::Field;
 use super::{ask, words};
 use crate::experiment::checks::Expectation;
+use crate::lab::Died;
 
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -19,7 +20,6 @@ pub async fn watch(
     tell: watch::Sender<Option<String>>,
     mut stop: watch::Receiver<bool>,
 ) -> Vec<String> {
-    let mut known = 0;
     let mut silent: Vec<Option<String>> =
         vec![Some("the run was over before".to_owned()); field.experiment.abort.len()];
     while !*stop.borrow() {
@@ -38,7 +38,7 @@ pub async fn watch(
                 }
             }
         }
-        deaths(&field, &mut known).await;
+        deaths(&field).await;
         let open: Vec<String> =
             field.faults.open().iter().map(|it| format!("{} of {}", it.kind, it.target)).collect();
         let last = field.tally().last(field.clock.now_us(), 2_000_000, None);
@@ -57,15 +57,21 @@ pub async fn watch(
         .collect()
 }
 
-/// Nodes that ended by themselves are started again, as whoever looks after them would, unless a fault has them.
-async fn deaths(field: &Field, known: &mut usize) {
-    let Some(lab) = &field.cluster.lab else { return };
-    let died = lab.died();
-    for one in died.iter().skip(*known) {
+/// Processes of the lab that ended by themselves, as far as it has seen, each once.
+pub fn look(field: &Field) -> Vec<Died> {
+    let died = field.cluster.lab.as_ref().map(|lab| lab.died()).unwrap_or_default();
+    let known = field.told().ended.len();
+    for one in died.iter().skip(known) {
         field.progress.say(&format!("{} ended by itself: {}", one.name, one.status));
         field.told().ended.push(one.name.clone());
     }
-    *known = died.len();
+    died
+}
+
+/// Nodes that ended by themselves are started again, as whoever looks after them would, unless a fault has them.
+async fn deaths(field: &Field) {
+    let Some(lab) = &field.cluster.lab else { return };
+    let died = look(field);
     let struck: BTreeSet<String> = field
         .faults
         .open()

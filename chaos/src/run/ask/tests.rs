@@ -152,3 +152,43 @@ async fn a_condition_that_could_never_be_asked_is_told() {
     assert!(silent[0].contains("/down") && silent[0].contains("never be asked"), "{silent:?}");
     assert_eq!(*told.borrow(), None);
 }
+
+#[tokio::test]
+async fn what_no_node_tells_is_not_good_whatever_it_has_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "shield_invariant_violations_total 0\ndepth 0\n";
+    let (first, second) = (node("node-1", text).await, node("node-2", "\n").await);
+    let field = field(folder.path(), &[&first, &second], |_| {}).await;
+    field.meters.look(&field.cluster).await;
+    let zero = || Bound::Equals(0.0);
+    assert_eq!(once(&field, &metric(BROKEN, zero())).await.value, "0");
+    assert!(once(&field, &metric(BROKEN, zero())).await.held, "node-2 has not counted yet");
+    assert!(once(&field, &metric("depth", zero())).await.held, "one node has it");
+    for name in ["no_such_metric_total", "no_such_depth"] {
+        let told = once(&field, &metric(name, zero())).await;
+        assert_eq!((told.value, told.held), (format!("no such series: {name}"), false));
+    }
+    let each = |node: Nodes| Question::Metric {
+        name: "depth".to_owned(),
+        labels: BTreeMap::new(),
+        node,
+        combine: Combine::Each,
+        reading: Reading::Value,
+        tolerance: zero(),
+    };
+    assert!(once(&field, &each(Nodes::Name("node-1".to_owned()))).await.held);
+    assert!(!once(&field, &each(Nodes::all())).await.held);
+}
+
+#[tokio::test]
+async fn metrics_that_are_refused_are_not_zero() {
+    let folder = tempfile::tempdir().unwrap();
+    let refuses = Fake::start(|path| match path {
+        "/api/admin/cluster" => (200, "{\"node\":\"node-1\",\"nodes\":[]}".to_owned()),
+        _ => (401, "shield_invariant_violations_total 0\n".to_owned()),
+    })
+    .await;
+    let field = field(folder.path(), &[&refuses], |_| {}).await;
+    let told = once(&field, &metric(BROKEN, Bound::Equals(0.0))).await;
+    assert!(!told.held && told.value.contains("401"), "{told:?}");
+}
