@@ -70,8 +70,7 @@ pub async fn collect(
     died: Vec<String>,
 ) -> Result<Collected, CollectError> {
     let http = Http::new(urls, spec.connect_timeout, TIMEOUT)?;
-    let shield = urls.shield.first().map_or("", String::as_str);
-    let reader = Reader { http, base: shield };
+    let reader = Reader { http, bases: &urls.shield };
     let names = Names::of(spec);
     let mut collected = Collected::default();
     collected.end.budgets = budgets::read(&reader, &names, patience).await?;
@@ -103,17 +102,19 @@ pub async fn collect(
     Ok(collected)
 }
 
-/// Asks until it is answered.
+/// Asks until it is answered, by whoever answers: the first node may be gone.
 struct Reader<'a> {
     http: Http,
-    base: &'a str,
+    bases: &'a [String],
 }
 
 impl Reader<'_> {
     async fn body(&self, request: &Request) -> Result<Vec<u8>, CollectError> {
         let until = Instant::now() + PATIENCE;
+        let mut bases = self.bases.iter().cycle();
         loop {
-            let why = match self.http.send_bounded(self.base, request, ANSWER_MAX).await {
+            let base = bases.next().map_or("", String::as_str);
+            let why = match self.http.send_bounded(base, request, ANSWER_MAX).await {
                 Ok(reply) if reply.status == 200 => return Ok(reply.body),
                 Ok(reply) => {
                     let text = String::from_utf8_lossy(&reply.body);

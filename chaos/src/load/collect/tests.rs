@@ -46,7 +46,8 @@ async fn read(platform: &Fake, dir: &Path, patience: Duration) -> Result<Collect
     let spec = LoadSpec { accounts: 1, campaigns: 1, bidding: 0, ..LoadSpec::default() };
     let url = platform.url.clone();
     let urls = Urls {
-        shield: vec![url.clone()],
+        // Nobody is at the first address.
+        shield: vec!["http://127.0.0.1:9".to_owned(), url.clone()],
         nodes: vec![("node-1".to_owned(), url)],
         ..Urls::default()
     };
