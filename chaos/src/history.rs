@@ -1,7 +1,7 @@
 //! What clients did and what they were told: one line for each beginning, one for each end. What was never
 //! answered stays unknown; it is never counted as failed.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Millionths of the currency's unit.
 pub type Micros = i64;
@@ -238,7 +238,8 @@ pub struct AtEnd {
     pub died: Vec<Death>,
     /// Actors that restarted: path, how often, by node; and those that were struck by a fault of the run.
     pub restarts: Vec<Restarts>,
-    /// Metrics of each node that count broken invariants, where above 0.
+    /// Metrics of each node that count broken invariants, where they are not 0. JSON has no word for what is no number.
+    #[serde(deserialize_with = "counts")]
     pub violations_counted: Vec<(String, f64)>,
 }
 
@@ -270,6 +271,11 @@ impl From<DeathAs> for Death {
             DeathAs::Timed { name, at_us } => Death { name, at_us },
         }
     }
+}
+
+fn counts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, f64)>, D::Error> {
+    let read = Vec::<(String, Option<f64>)>::deserialize(from)?;
+    Ok(read.into_iter().map(|(metric, count)| (metric, count.unwrap_or(f64::NAN))).collect())
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,8 @@
 pub mod check;
 pub mod cli;
 pub mod experiment;
+#[cfg(test)]
+mod fake;
 pub mod fault;
 pub mod files;
 pub mod history;

@@ -79,7 +79,7 @@ async fn a_cluster_that_is_left_alone_gives_no_wrong_answer() {
         "{} ledger rows, {} audit rows, held {}",
         collected.ledger_rows, collected.audit_rows, collected.held
     );
-    eprintln!("{:?} {:?}", collected.notes, collected.end.audits);
+    eprintln!("{:?} {:?}", collected.untold, collected.end.audits);
     let drawn = seen(&dir.join("history.jsonl")).expect("it is read");
     let ended: u64 = drawn.seconds.iter().map(|second| u64::from(second.all())).sum();
     assert_eq!((ended, drawn.open), (summary.total().operations, 0));
@@ -108,7 +108,7 @@ async fn a_cluster_that_is_left_alone_gives_no_wrong_answer() {
         owned_more: 0,
         never_served: NeverServed::default(),
         recovery_ms: Vec::new(),
-        notes: collected.notes.clone(),
+        notes: collected.untold.iter().map(|(_, what)| what.clone()).collect(),
         load: summary.clone(),
     };
     write(&report, &dir).expect("it is written");

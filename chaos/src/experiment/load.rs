@@ -132,7 +132,7 @@ impl Default for Budgets {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Minimum {
-    /// Of all kinds together.
+    /// Of all kinds together; above 0.
     #[schemars(range(min = 0, max = 100_000))]
     pub per_second: f64,
     /// Of one kind.

@@ -78,6 +78,13 @@ impl Look<'_> {
         }
     }
 
+    /// Of what is asked more than once, or when all is over: there is no moment of which the owner is meant.
+    fn settled(&mut self, path: &str, nodes: &Nodes) {
+        if nodes.asks_owner().is_some() {
+            self.wrong(path, "owners change: whom a question is about is said by name");
+        }
+    }
+
     fn node_name(&mut self, path: &str, name: &str) {
         let Some(total) = self.lab().map(|lab| lab.nodes) else { return };
         let number = name.strip_prefix("node-").and_then(|it| it.parse::<u8>().ok());
@@ -119,6 +126,7 @@ impl Look<'_> {
         let mut question = probe.question.clone();
         for (below, nodes) in question.nodes_mut() {
             self.nodes(&format!("{path}.{below}"), nodes);
+            self.settled(&format!("{path}.{below}"), nodes);
         }
         let tolerance = format!("{path}.tolerance");
         match &probe.question {
@@ -131,8 +139,12 @@ impl Look<'_> {
                     }
                 }
             }
-            Question::Ledger { tolerance: it, .. } | Question::Load { tolerance: it, .. } => {
+            Question::Ledger { tolerance: it, .. } => self.bound(&tolerance, it),
+            Question::Load { tolerance: it, of, .. } => {
                 self.bound(&tolerance, it);
+                if of.is_some_and(|kind| self.experiment.load.rates.of(kind) <= 0.0) {
+                    self.wrong(&format!("{path}.of"), "the load has no such operations");
+                }
             }
             Question::Process { tolerance: it, .. } => {
                 it.iter().for_each(|it| self.bound(&tolerance, it));

@@ -144,9 +144,25 @@ fn what_does_not_go_together_is_told() {
     says(&with("duration: 20s", "duration: 12s"), &["lasts until 13500ms", "load ends at 12s"]);
     says(&with("settle: 0.75", "settle: 0.9"), &["load.rates.authorise", "not 1 or less"]);
     says(&with("per_second: 150", "per_second: 900"), &["load.minimum", "is never done"]);
+    for none in ["minimum: {per_second: 0}", "minimum: {of: {spend: 5}}", ""] {
+        says(&with("minimum: {per_second: 150}", none), &["load.minimum", "is not above 0"]);
+    }
     let minimum = "minimum: {per_second: 150, of: {bid: 5}}";
     says(&with("minimum: {per_second: 150}", minimum), &["load.minimum.of.bid", "0 that are sent"]);
     says(&with("fault: owner-killed", "fault: owner-kild"), &["there are owner-killed"]);
+    let owner = "{owner_of: {account: account-1, campaign: campaign-1}}";
+    let process =
+        format!("  - {{kind: process, target: {{node: {owner}}}, state: alive}}\nmethod:");
+    says(&with("method:", &process), &["hypothesis[3].target.node", "said by name"]);
+    let metric = format!(
+        "  - {{kind: metric, name: cluster_shards_owned, node: {owner}, tolerance: {{at_most: 0}}}}\nmethod:"
+    );
+    says(&with("method:", &metric), &["hypothesis[3].node", "said by name"]);
+    for kind in ["ended", "increase, metric: cluster_shards_taken_total"] {
+        let expect = format!("expect:\n    - {{kind: {kind}, node: {owner}}}");
+        says(&with("expect:", &expect), &["checks.expect[0].node", "said by name"]);
+    }
+    says(&with("measure: error_ratio", "measure: error_ratio, of: bid"), &["no such operations"]);
     let twice = "- probe:\n      id: owner-killed";
     says(&with("- probe:", twice), &["is the name of method[0] already"]);
     let lab = "nodes: 3\n    settings: {store.database_url: x, nonsense: 1, shield.window_cap: 5}";

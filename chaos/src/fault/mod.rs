@@ -127,26 +127,29 @@ impl Faults {
             return Err(error);
         }
         let at = At { site, shelf: self.shelf.clone(), admin: self.admin.clone() };
+        // Its time runs from here on, however it begins: where that goes wrong it is needed most.
+        self.watch(number, ttl);
         // Whoever ordered it may give up waiting: what was begun is finished, and can be undone then.
         let done = tokio::spawn(async move {
-            let turn = at.site.turn.lock().await;
-            let acted = family.act(&at).await;
-            drop(turn);
-            match acted {
-                Ok(()) => Ok(()),
-                Err(error) => Err(match end(&at).await {
-                    Ok(()) => error,
-                    Err(left) => FaultError::Bad(format!("{error}; and it is not undone: {left}")),
-                }),
-            }
+            let acts = at.clone();
+            let acted = tokio::spawn(async move {
+                let _turn = acts.site.turn.lock().await;
+                acts.site.family.act(&acts).await
+            });
+            let error = match acted.await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => error,
+                // Nobody knows how far it came.
+                Err(error) => FaultError::Bad(format!("fault {number} ({kind}) broke: {error}")),
+            };
+            Err(match undo(at).await {
+                Ok(()) => error,
+                Err(left) => FaultError::Bad(format!("{error}; and it is not undone: {left}")),
+            })
         });
-        match done.await {
-            Ok(done) => done?,
-            Err(error) => {
-                return Err(FaultError::Bad(format!("fault {number} ({kind}) broke: {error}")));
-            }
-        }
-        self.watch(number, ttl);
+        done.await.map_err(|error| {
+            FaultError::Bad(format!("fault {number} ({kind}) broke: {error}"))
+        })??;
         Ok(injected)
     }
 

@@ -193,7 +193,11 @@ async fn serve(lab: &Lab, name: &str) -> FaultResult<()> {
             }
         };
         match ready {
-            Ok(()) if name != postgres::NAME || postgres::answers(lab).await? => return Ok(()),
+            Ok(()) if name != postgres::NAME || postgres::answers(lab).await? => {
+                // Who survived the fault is not to end by it any more.
+                lab.processes().expect_life(name)?;
+                return Ok(());
+            }
             Err(error) if lab.processes().is_alive(name) || starts >= STARTS => {
                 return Err(error.into());
             }

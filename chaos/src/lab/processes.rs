@@ -153,6 +153,14 @@ impl Processes {
         self.with(name, |slot| *lock(&slot.ordered) = true)
     }
 
+    /// Its end is nobody's order any more: what was to end it is over, and it lives.
+    ///
+    /// # Errors
+    /// There is no process of this name.
+    pub fn expect_life(&self, name: &str) -> LabResult<()> {
+        self.with(name, |slot| *lock(&slot.ordered) = false)
+    }
+
     /// Sends a signal to a process; after KILL and TERM its end is ordered. False: it is over.
     ///
     /// # Errors
@@ -304,6 +312,18 @@ mod tests {
         assert_eq!(processes.died().len(), 1);
         let unknown = processes.stop("nobody").await.unwrap_err().to_string();
         assert_eq!(unknown, "there is no process \"nobody\": there are quick, sleeper");
+    }
+
+    #[tokio::test]
+    async fn who_survived_what_was_to_end_it_ends_without_an_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let processes = processes(folder.path());
+        let id = processes.spawn(shell(folder.path(), "sleeper", "exec sleep 60")).await.unwrap();
+        processes.expect_end("sleeper").unwrap();
+        processes.expect_life("sleeper").unwrap();
+        id.signal(Signal::KILL).unwrap();
+        processes.ended("sleeper", Duration::from_secs(10)).await.unwrap().unwrap();
+        assert_eq!(processes.died().len(), 1);
     }
 
     #[tokio::test]

@@ -30,7 +30,7 @@ mod spec;
 mod summary;
 mod urls;
 
-pub use collect::{CollectError, Collected, collect};
+pub use collect::{CollectError, Collected, VIOLATIONS, collect};
 pub use hostile::{Storm, slow_loris, storm};
 pub use http::{Http, HttpError, Lost, Media, Reply, Request};
 pub use journal::{Clock, Closed, Journal, Writing};

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::field::{Field, Told};
 use super::stage::{self, Played};
 use super::stop::Stop;
-use super::{POLL, guard, tail};
+use super::{POLL, guard, keeper, tail};
 use crate::experiment::Plan;
 use crate::load::{Journal, Live, LoadSpec, LoadSummary, Writing};
 
@@ -70,16 +70,14 @@ impl Crew {
         let stage = tokio::spawn(stage::play(field.clone(), planned, stop.clone(), aborted)).await;
         rest.send_replace(true);
         let guarded = guard.await;
-        for (number, undone) in field.faults.undo_all().await {
-            if let Err(error) = undone {
-                field.note(format!("fault {number} was not undone: {error}"));
-            }
-        }
-        let broke = guarded.err().map(|error| format!("the suite broke: {error}"));
-        match stage {
-            Ok(played) => (played, broke),
-            Err(error) => (Played::default(), Some(format!("the suite broke: {error}"))),
-        }
+        keeper::undo_all(field).await;
+        let broke = |error| format!("the suite broke: {error}");
+        let mut broken = guarded.unwrap_or_else(|error| vec![broke(error)]);
+        let played = stage.unwrap_or_else(|error| {
+            broken.push(broke(error));
+            Played::default()
+        });
+        (played, (!broken.is_empty()).then(|| broken.join("; ")))
     }
 
     /// Ends the load and everything that looked at it, and waits until the history is whole.

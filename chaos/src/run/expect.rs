@@ -71,9 +71,10 @@ fn one(
         }
         Expectation::Increase { metric, labels, node, combine, tolerance } => {
             let nodes = field.cluster.named(node);
-            let values: Vec<f64> =
+            let values: Vec<Option<f64>> =
                 nodes.iter().map(|node| field.meters.increase(node, metric, labels)).collect();
-            let told = ask::combined(&values, *combine, tolerance);
+            let told = ask::combined(metric, &values, *combine, tolerance);
+            let told = told.unwrap_or_else(|why| (why, false));
             (format!("increase of {metric}"), words::bound(tolerance), told)
         }
         Expectation::Outcomes { of, outcome, tolerance } => {

@@ -11,10 +11,10 @@ use super::field::{Field, Told};
 use super::meters::glob;
 use super::stage::Played;
 use super::stop::Stop;
-use super::{Options, Subject, expect, guard};
+use super::{Options, Subject, aftermath, expect, guard};
 use crate::check::{self, History, Key, stats};
 use crate::experiment::checks::{Checks, Expectation};
-use crate::history::AtEnd;
+use crate::history::{AtEnd, Death};
 use crate::load::{LoadSpec, LoadSummary};
 use crate::report::{self, NeverServed, RunReport, Undo};
 use crate::verdict::{Checked, Invariant, Verdict};
@@ -94,17 +94,26 @@ pub async fn finish(
     field.progress.phase("reading ledgers and audit logs", None);
     let in_haste = stop.is_asked();
     let patience = if in_haste { IN_HASTE } else { spec.hold + AFTER_HOLDS };
-    let collected =
-        crate::load::collect(spec, &cluster.urls, folder, patience, unexpected.clone()).await;
+    let collected = crate::load::collect(spec, &cluster.urls, folder, patience, unexpected).await;
+    // Since the stage was left nobody has looked who ended.
+    let died = guard::look(&field);
+    let mut silent = Vec::new();
     match collected {
-        Ok(collected) => {
-            field.told().notes.extend(collected.notes);
+        Ok(mut collected) => {
+            collected.end.died = guard::unexpected(&field);
+            aftermath::all_lives(&field.meters, &mut collected.end);
+            silent = aftermath::silent(&field, &died, collected.untold);
             if !collected.holds_ended && !in_haste {
                 field.note(format!("holds had not all ended: {} micros were held", collected.held));
             }
             mark_struck(&field, folder, collected.end)?;
         }
-        Err(error) => field.failed(format!("after the run: {error}")),
+        Err(error) => {
+            field.failed(format!("after the run: {error}"));
+            for Death { name, .. } in guard::unexpected(&field) {
+                field.failed(format!("{name} ended, and nobody had ordered that"));
+            }
+        }
     }
     field.progress.phase("checking", None);
     let checks = &subject.experiment.checks;
@@ -143,6 +152,8 @@ pub async fn finish(
     }
     let told = std::mem::take(&mut *field.told());
     field.progress.end();
+    let broken: Vec<String> = broke.into_iter().chain(silent).collect();
+    let broke = (!broken.is_empty()).then(|| broken.join("; "));
     decide(told, played, broke, report);
     Ok(())
 }

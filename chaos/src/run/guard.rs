@@ -10,25 +10,36 @@ use super::field::Field;
 use super::{ask, words};
 use crate::experiment::checks::Expectation;
 use crate::history::Death;
+use crate::lab::Died;
 
 const EVERY: Duration = Duration::from_millis(500);
 
-/// Says why the experiment has to end at once, by `tell`; ends when `stop` is true.
+/// Says why the experiment has to end at once, by `tell`; ends when `stop` is true. Conditions that could not be asked a
+/// single time are given back, in words: who relied on them had nothing.
 pub async fn watch(
     field: Arc<Field>,
     tell: watch::Sender<Option<String>>,
     mut stop: watch::Receiver<bool>,
-) {
-    let mut known = 0;
+) -> Vec<String> {
+    let mut silent: Vec<Option<String>> =
+        vec![Some("the run was over before".to_owned()); field.experiment.abort.len()];
     while !*stop.borrow() {
-        for probe in &field.experiment.abort {
-            let told = ask::once(&field, &probe.question).await;
-            if told.held && tell.borrow().is_none() {
-                let (name, good) = words::probe(probe);
-                tell.send_replace(Some(format!("{name} is {}: {good} ends it", told.value)));
+        for (probe, silent) in field.experiment.abort.iter().zip(&mut silent) {
+            match ask::condition(&field, &probe.question).await {
+                Ok(told) if told.held && tell.borrow().is_none() => {
+                    *silent = None;
+                    let (name, good) = words::probe(probe);
+                    tell.send_replace(Some(format!("{name} is {}: {good} ends it", told.value)));
+                }
+                Ok(_) => *silent = None,
+                Err(why) => {
+                    if let Some(reason) = silent {
+                        *reason = why;
+                    }
+                }
             }
         }
-        deaths(&field, &mut known).await;
+        deaths(&field).await;
         let open: Vec<String> =
             field.faults.open().iter().map(|it| format!("{} of {}", it.kind, it.target)).collect();
         let last = field.tally().last(field.clock.now_us(), 2_000_000, None);
@@ -38,18 +49,31 @@ pub async fn watch(
             () = tokio::time::sleep(EVERY) => {}
         }
     }
+    let asked = field.experiment.abort.iter().zip(silent);
+    asked
+        .filter_map(|(probe, why)| {
+            let (name, good) = words::probe(probe);
+            Some(format!("{name}: {good} ends it, and it could never be asked: {}", why?))
+        })
+        .collect()
 }
 
-/// Nodes that ended by themselves are started again, as whoever looks after them would, unless a fault has them.
-async fn deaths(field: &Field, known: &mut usize) {
-    let Some(lab) = &field.cluster.lab else { return };
-    let died = lab.died();
-    for one in died.iter().skip(*known) {
+/// Processes of the lab that ended by themselves, as far as it has seen, each once.
+pub fn look(field: &Field) -> Vec<Died> {
+    let died = field.cluster.lab.as_ref().map(|lab| lab.died()).unwrap_or_default();
+    let known = field.told().ended.len();
+    for one in died.iter().skip(known) {
         field.progress.say(&format!("{} ended by itself: {}", one.name, one.status));
         let at_us = Some(field.clock.at_us(one.at));
         field.told().ended.push(Death { name: one.name.clone(), at_us });
     }
-    *known = died.len();
+    died
+}
+
+/// Nodes that ended by themselves are started again, as whoever looks after them would, unless a fault has them.
+async fn deaths(field: &Field) {
+    let Some(lab) = &field.cluster.lab else { return };
+    let died = look(field);
     let struck: BTreeSet<String> = field
         .faults
         .open()

@@ -7,7 +7,7 @@ use super::field::Field;
 use super::words;
 use crate::experiment::fault::{Fault, Service};
 use crate::experiment::strikes::Struck;
-use crate::fault::{Chosen, FaultError};
+use crate::fault::{Chosen, FaultError, FaultResult, Injected};
 use crate::history::{Line, Phase};
 use crate::report::{self, Undo};
 
@@ -111,6 +111,49 @@ pub async fn end(field: &Field, open: Open) -> Result<(), String> {
     }
 }
 
+/// Ends what nobody has ended: steps that were cut off, and faults that could not be undone. The report says of each how
+/// that went, also of one that it does not know of yet.
+pub async fn undo_all(field: &Field) {
+    let open = field.faults.open();
+    for (number, undone) in field.faults.undo_all().await {
+        let ended_s = field.clock.now_us() as f64 / 1e6;
+        let injected = open.iter().find(|it| it.number == number);
+        if let Err(error) = &undone {
+            field.note(format!("fault {number} was not undone: {error}"));
+        }
+        close(&mut field.told().faults, number, injected, ended_s, undone);
+    }
+}
+
+fn close(
+    faults: &mut Vec<report::Fault>,
+    number: u32,
+    injected: Option<&Injected>,
+    ended_s: f64,
+    undone: FaultResult<()>,
+) {
+    let known = faults.iter().position(|it| it.number == number);
+    let at = known.unwrap_or_else(|| {
+        faults.push(report::Fault {
+            number,
+            kind: injected.map(|it| it.kind.clone()).unwrap_or_default(),
+            target: injected.map(|it| it.target.clone()).unwrap_or_default(),
+            way: injected.map(|it| it.way.clone()).unwrap_or_default(),
+            began_s: None,
+            ended_s: None,
+            undo: Undo::Nothing,
+        });
+        faults.len() - 1
+    });
+    let record = &mut faults[at];
+    match undone {
+        // One that was not done, or not undone in its time, stays so.
+        Ok(()) if record.undo != Undo::Nothing => {}
+        Ok(()) => (record.ended_s, record.undo) = (Some(ended_s), Undo::Undone),
+        Err(error) => record.undo = Undo::Failed { why: error.to_string() },
+    }
+}
+
 async fn choose(field: &Field, fault: &Fault, draw: u64) -> Result<Chosen, String> {
     let mut owners = BTreeMap::new();
     for key in Chosen::asks(fault) {
@@ -137,5 +180,37 @@ fn pattern(fault: &Fault) -> Option<String> {
         Struck::Actors(actors) => Some(actors.actor.clone()),
         Struck::Service(Service::Ltv) => Some(PREDICTORS.to_owned()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_that_is_left_at_the_end_is_told_as_such() {
+        let injected = Injected {
+            number: 3,
+            kind: "pause".to_owned(),
+            target: "node-1".to_owned(),
+            way: "signal".to_owned(),
+            struck: Vec::new(),
+        };
+        let left = || Err(FaultError::Bad("it stays".to_owned()));
+        let mut faults = Vec::new();
+        close(&mut faults, 3, Some(&injected), 7.0, left());
+        let failed = Undo::Failed { why: "it stays".to_owned() };
+        assert_eq!((faults[0].kind.as_str(), &faults[0].undo), ("pause", &failed));
+        close(&mut faults, 3, Some(&injected), 7.0, Ok(()));
+        assert_eq!((faults.len(), faults[0].ended_s, &faults[0].undo), (1, None, &failed));
+        faults[0].undo = Undo::Nothing;
+        close(&mut faults, 3, None, 7.0, Ok(()));
+        assert_eq!((faults[0].ended_s, &faults[0].undo), (Some(7.0), &Undo::Undone));
+        let not_done = Undo::NotDone { why: "no strace".to_owned() };
+        faults[0].undo = not_done.clone();
+        close(&mut faults, 3, None, 8.0, Ok(()));
+        assert_eq!(faults[0].undo, not_done);
+        close(&mut faults, 3, None, 8.0, left());
+        assert_eq!(faults[0].undo, failed);
     }
 }

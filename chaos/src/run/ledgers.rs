@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::ask::{self, Of};
 use super::field::Field;
 use crate::experiment::probe::LedgerQuery;
 use crate::load::Request;
@@ -13,25 +14,45 @@ const PAGE: u64 = 1_000;
 ///
 /// # Errors
 /// The platform does not tell of a budget.
-pub async fn wrong(field: &Field, query: LedgerQuery) -> Result<Vec<String>, String> {
+pub async fn wrong(field: &Field, query: LedgerQuery, of: Of) -> Result<Vec<String>, String> {
     let mut all = Vec::new();
     for account in &field.names.accounts {
         let bidding = account.bidding.iter().map(|it| &it.name);
         for campaign in account.campaigns.iter().chain(bidding) {
-            all.push(one(field, query, &account.name, campaign));
+            all.push(asked(field, query, of, &account.name, campaign));
         }
     }
     let told = futures_util::future::join_all(all).await;
-    Ok(told.into_iter().collect::<Result<Vec<_>, String>>()?.into_iter().flatten().collect())
+    Ok(ask::counted(of, told)?.into_iter().flatten().collect())
+}
+
+/// Asks the first node, and where that is not needed the next ones until one answers.
+async fn asked(
+    field: &Field,
+    query: LedgerQuery,
+    of: Of,
+    account: &str,
+    campaign: &str,
+) -> Result<Option<String>, String> {
+    let bases = &field.cluster.urls.shield;
+    let most = if of == Of::All { 1 } else { bases.len() };
+    let mut told = Err("there is no node".to_owned());
+    for base in bases.iter().take(most) {
+        told = ask::in_time(of, one(field, query, base, account, campaign)).await;
+        if told.is_ok() {
+            break;
+        }
+    }
+    told
 }
 
 async fn one(
     field: &Field,
     query: LedgerQuery,
+    base: &str,
     account: &str,
     campaign: &str,
 ) -> Result<Option<String>, String> {
-    let base = field.cluster.urls.shield.first().map_or("", String::as_str);
     let request = Request::get(format!("/api/v1/budget/{campaign}")).of(account);
     let told = field.cluster.json(base, &request).await?;
     let amount = |name: &str| -> Result<i64, String> {

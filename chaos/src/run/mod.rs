@@ -3,6 +3,7 @@
 //! Whatever happens in between (a condition that ends it, Ctrl-C, a panic of the suite), faults are undone, the lab is
 //! closed and the report is written as far as it is.
 
+mod aftermath;
 mod ask;
 mod cluster;
 mod crew;
@@ -277,7 +278,7 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Metrics that the experiment asks about.
+/// Metrics that the experiment asks about, and those that must read 0 in every life of a node.
 fn metrics(experiment: &Experiment) -> BTreeSet<String> {
     let probes = experiment.probes().filter_map(|probe| match &probe.question {
         Question::Metric { name, .. } => Some(name.clone()),
@@ -287,5 +288,6 @@ fn metrics(experiment: &Experiment) -> BTreeSet<String> {
         Expectation::Increase { metric, .. } => Some(metric.clone()),
         _ => None,
     });
-    probes.chain(expected).collect()
+    let broken = crate::load::VIOLATIONS.map(str::to_owned);
+    probes.chain(expected).chain(broken).collect()
 }

@@ -164,6 +164,12 @@ impl Tally {
         sum
     }
 
+    /// Operations that began before this moment and have not ended.
+    pub fn stands(&self, since_us: AtUs, of: Option<Kind>) -> usize {
+        let of = self.begun.values().filter(|(_, kind)| is_of(of, *kind));
+        of.filter(|(at, _)| *at < since_us).count()
+    }
+
     /// What is counted from now on is what the load has to do at least.
     pub fn mark_begin(&mut self, now_us: AtUs) {
         self.since = Some(now_us);

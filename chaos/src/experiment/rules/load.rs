@@ -53,6 +53,10 @@ fn rates(look: &mut Look<'_>, load: &Load) {
         look.wrong("load.rates.bid", "duplicate and late are more than 1 together");
     }
     let minimum = &load.minimum;
+    if minimum.per_second <= 0.0 {
+        let what = "is not above 0: a load of which nothing has to be done shows nothing";
+        look.wrong("load.minimum.per_second", what);
+    }
     if minimum.per_second > total {
         let what = format!("{} is never done where {total} are sent", minimum.per_second);
         look.wrong("load.minimum.per_second", what);

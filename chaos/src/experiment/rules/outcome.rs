@@ -35,6 +35,7 @@ fn expect(look: &mut Look<'_>, path: &str, expectation: &Expectation) {
     let mut narrowed = expectation.clone();
     for (below, nodes) in narrowed.nodes_mut() {
         look.nodes(&format!("{path}.{below}"), nodes);
+        look.settled(&format!("{path}.{below}"), nodes);
     }
     let tolerance = match expectation {
         Expectation::Struck { fault, tolerance } => {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{CollectError, Collected, PAUSE, Reader, unreadable};
+use super::{CollectError, PAUSE, Reader, unreadable};
 use crate::history::{BudgetAtEnd, Micros};
 use crate::load::decimal;
 use crate::load::http::Request;
@@ -29,13 +29,14 @@ struct Body<'a> {
     ledger_seq: i64,
 }
 
+/// Each budget when it holds nothing any more, and those that go on holding something as they are then.
 pub(super) async fn read(
     reader: &Reader<'_>,
     names: &Names,
     patience: Duration,
-    collected: &mut Collected,
-) -> Result<(), CollectError> {
+) -> Result<Vec<BudgetAtEnd>, CollectError> {
     let until = Instant::now() + patience;
+    let mut budgets = Vec::new();
     for account in &names.accounts {
         let bidding = account.bidding.iter().map(|bidding| &bidding.name);
         for campaign in account.campaigns.iter().chain(bidding) {
@@ -46,12 +47,16 @@ pub(super) async fn read(
                 }
                 tokio::time::sleep(PAUSE).await;
             };
-            collected.held += end.held;
-            collected.end.budgets.push(end);
+            budgets.push(end);
         }
     }
-    collected.holds_ended = collected.held == 0;
-    Ok(())
+    Ok(budgets)
+}
+
+/// Budgets of which more is booked than before.
+pub(super) fn moved(before: &[BudgetAtEnd], after: &[BudgetAtEnd]) -> Vec<String> {
+    let pairs = before.iter().zip(after).filter(|(was, is)| was.ledger_seq != is.ledger_seq);
+    pairs.map(|(_, is)| format!("{} of {}", is.campaign, is.account)).collect()
 }
 
 async fn budget(

@@ -4,6 +4,8 @@ mod audit;
 mod budgets;
 mod ledger;
 mod nodes;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
 use tokio::time::Instant;
 
+pub use self::nodes::VIOLATIONS;
 use super::http::{Http, HttpError, Request};
 use super::names::Names;
 use super::spec::LoadSpec;
@@ -34,6 +37,8 @@ pub enum CollectError {
     Unanswered { path: String, why: String },
     #[error("{path} was answered with something else: {why}")]
     Unreadable { path: String, why: String },
+    #[error("{0} was still booked on while all was read")]
+    Moves(String),
     #[error("{0} cannot be written: {1}")]
     File(String, std::io::Error),
 }
@@ -47,15 +52,16 @@ pub struct Collected {
     /// Whether all holds had ended in time, and what was still held.
     pub holds_ended: bool,
     pub held: i64,
-    /// What could not be read of nodes, a sentence each: a node that is gone cannot be asked.
-    pub notes: Vec<String>,
+    /// What could not be read of nodes, by the node's name, a sentence each: a node that is gone cannot be asked.
+    pub untold: Vec<(String, String)>,
 }
 
 /// Waits until holds have ended, at most `patience`, and writes `ledger.jsonl`, `audit.jsonl` and `end.json` into `dir`.
 /// `died` is for who knows: processes that ended without an order.
 ///
 /// # Errors
-/// The platform does not answer within a minute, or a file cannot be written.
+/// The platform does not answer within a minute, goes on booking for longer than `patience`, or a file cannot be
+/// written.
 pub async fn collect(
     spec: &LoadSpec,
     urls: &Urls,
@@ -64,16 +70,31 @@ pub async fn collect(
     died: Vec<Death>,
 ) -> Result<Collected, CollectError> {
     let http = Http::new(urls, spec.connect_timeout, TIMEOUT)?;
-    let shield = urls.shield.first().map_or("", String::as_str);
-    let reader = Reader { http, base: shield };
+    let reader = Reader { http, bases: &urls.shield };
     let names = Names::of(spec);
     let mut collected = Collected::default();
-    budgets::read(&reader, &names, patience, &mut collected).await?;
-    collected.ledger_rows = ledger::read(&reader, &names, &dir.join("ledger.jsonl")).await?;
-    // The export is a record of the log: it is read first, and verified with it.
-    collected.audit_rows = audit::read(&reader, &names, &dir.join("audit.jsonl")).await?;
-    collected.end.audits = audit::verify(&reader, &names).await?;
-    nodes::read(&reader, urls, &mut collected).await;
+    collected.end.budgets = budgets::read(&reader, &names, patience).await?;
+    let until = Instant::now() + patience;
+    loop {
+        collected.ledger_rows = ledger::read(&reader, &names, &dir.join("ledger.jsonl")).await?;
+        // The export is a record of the log: it is read first, and verified with it.
+        collected.audit_rows = audit::read(&reader, &names, &dir.join("audit.jsonl")).await?;
+        collected.end.audits = audit::verify(&reader, &names).await?;
+        // What was booked meanwhile is in one of these and not in another: they are no picture of one moment.
+        let again = budgets::read(&reader, &names, Duration::ZERO).await?;
+        let moved = budgets::moved(&collected.end.budgets, &again);
+        if moved.is_empty() {
+            break;
+        }
+        if Instant::now() >= until {
+            return Err(CollectError::Moves(moved.join(", ")));
+        }
+        collected.end.budgets = again;
+        tokio::time::sleep(PAUSE).await;
+    }
+    collected.held = collected.end.budgets.iter().map(|budget| budget.held).sum();
+    collected.holds_ended = collected.held == 0;
+    nodes::read(&reader, urls, patience, &mut collected).await;
     collected.end.died = died;
     let mut out = Out::create(&dir.join("end.json")).await?;
     out.line(&collected.end).await?;
@@ -81,17 +102,19 @@ pub async fn collect(
     Ok(collected)
 }
 
-/// Asks until it is answered.
+/// Asks until it is answered, by whoever answers: the first node may be gone.
 struct Reader<'a> {
     http: Http,
-    base: &'a str,
+    bases: &'a [String],
 }
 
 impl Reader<'_> {
     async fn body(&self, request: &Request) -> Result<Vec<u8>, CollectError> {
         let until = Instant::now() + PATIENCE;
+        let mut bases = self.bases.iter().cycle();
         loop {
-            let why = match self.http.send_bounded(self.base, request, ANSWER_MAX).await {
+            let base = bases.next().map_or("", String::as_str);
+            let why = match self.http.send_bounded(base, request, ANSWER_MAX).await {
                 Ok(reply) if reply.status == 200 => return Ok(reply.body),
                 Ok(reply) => {
                     let text = String::from_utf8_lossy(&reply.body);

@@ -1,0 +1,83 @@
+//! What a run tells of nodes besides what they say at the end: their lives before, and their silence.
+
+use super::field::Field;
+use super::meters::Meters;
+use crate::history::{AtEnd, Restarts};
+use crate::lab::Died;
+use crate::load::VIOLATIONS;
+
+/// A node that ended takes with it what it had counted: what was seen of it meanwhile counts, too.
+pub fn all_lives(meters: &Meters, end: &mut AtEnd) {
+    for (node, series, grown) in meters.grown(&VIOLATIONS) {
+        let name = format!("{node} {series}");
+        match end.violations_counted.iter_mut().find(|(known, _)| *known == name) {
+            // What is no number stays none.
+            Some((_, count)) if *count < grown => *count = grown,
+            Some(_) => {}
+            None => end.violations_counted.push((name, grown)),
+        }
+    }
+    for (node, path, grown) in meters.restarted() {
+        let restarts = grown.round() as u64;
+        let known = end.restarts.iter_mut().find(|it| *it.node == *node && *it.path == *path);
+        match known {
+            Some(known) => known.restarts = known.restarts.max(restarts),
+            None => end.restarts.push(Restarts {
+                node: node.into(),
+                path: path.into(),
+                restarts,
+                struck: false,
+            }),
+        }
+    }
+}
+
+/// Why the run says nothing: nodes that live and do not tell what they counted. Of those that have ended, a note.
+pub fn silent(field: &Field, died: &[Died], untold: Vec<(String, String)>) -> Vec<String> {
+    let lab = field.cluster.lab.as_ref();
+    let has_ended = |node: &str| {
+        let process = lab.and_then(|lab| lab.process(node));
+        process.is_some_and(|it| !it.alive && died.iter().any(|one| one.id == it.id))
+    };
+    let (ended, silent): (Vec<_>, Vec<_>) =
+        untold.into_iter().partition(|(node, _)| has_ended(node));
+    field.told().notes.extend(ended.into_iter().map(|(_, what)| what));
+    silent.into_iter().map(|(_, what)| what).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_life_counted_is_told_after_it_has_ended() {
+        let broken = |n| format!("shield_invariant_violations_total{{invariant=\"BG-{n}\"}}");
+        let meters = Meters::new(VIOLATIONS.map(str::to_owned).into());
+        for values in [[0, 1, 5], [1, 0, 5], [0, 0, 5]] {
+            let lines = values.iter().zip(1..).map(|(v, n)| format!("{} {v}\n", broken(n)));
+            meters.told_metrics("node-1", &lines.collect::<String>());
+        }
+        for restarts in [3, 5, 1] {
+            let list = json!([{"path": "/a", "restarts": restarts}, {"path": "/b", "restarts": 2}]);
+            meters.told_actors("node-1", &json!({"actors": list}));
+        }
+        let known = |path: &str| Restarts {
+            node: "node-1".into(),
+            path: path.into(),
+            restarts: 1,
+            struck: false,
+        };
+        let counted = vec![(format!("node-1 {}", broken(2)), f64::NAN)];
+        let mut end =
+            AtEnd { violations_counted: counted, restarts: vec![known("/a")], ..AtEnd::default() };
+        all_lives(&meters, &mut end);
+        assert_eq!(end.restarts, [Restarts { restarts: 3, ..known("/a") }]);
+        let text = serde_json::to_string(&end).unwrap();
+        let read: AtEnd = serde_json::from_str(&text).unwrap();
+        let [(second, nan), (first, one)] = &read.violations_counted[..] else { panic!("{text}") };
+        assert!(second.ends_with(&broken(2)) && nan.is_nan());
+        assert_eq!((first, *one), (&format!("node-1 {}", broken(1)), 1.0));
+    }
+}
