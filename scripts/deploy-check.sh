@@ -85,6 +85,13 @@ if [ -e "$kiki.d" ]; then
     done <"$work/read"
 fi
 
+# So have the members of the workspace: cargo reads all of their manifests.
+sed -n 's/^members = \[\(.*\)\]$/\1/p' Cargo.toml | tr -d '" ' | tr ',' '\n' | cut -d/ -f1 | sort -u >"$work/members"
+[ -s "$work/members" ] || die "Cargo.toml names no members of the workspace in one line"
+while read -r name; do
+    grep -qxF "!$name" .dockerignore || die ".dockerignore leaves out $name, a member of the workspace"
+done <"$work/members"
+
 step "the compose file"
 if bounded docker compose version >/dev/null 2>&1; then
     compose=(docker compose)
