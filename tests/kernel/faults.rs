@@ -102,6 +102,36 @@ async fn a_drop_fault_loses_messages_to_the_dead_letters() {
 }
 
 #[tokio::test]
+async fn a_throttle_refuses_what_goes_beyond_its_rate_and_says_for_how_long() {
+    let mut t = target();
+    t.set(FaultKind::Throttle { per_second: 1 }, TTL_MS);
+    let told: Vec<_> = (0..20).map(|_| t.a.tell(Msg::Add(1))).collect();
+    let taken = told.iter().filter(|told| told.is_ok()).count() as u64;
+    // A second may pass on a busy machine.
+    assert!((1..=3).contains(&taken), "{told:?}");
+    let retry = |told: &Result<(), Refused>| match told {
+        Err(Refused::Overloaded { retry_after_ms }) => (1..=1_000).contains(retry_after_ms),
+        _ => told.is_ok(),
+    };
+    assert!(told.iter().all(retry), "{told:?}");
+    t.b.tell(Msg::Add(1)).unwrap();
+    assert_eq!(count(&t.b).await, 1, "others are spared");
+    event(&mut t.events, |kind| matches!(kind, EventKind::FaultEnded { hits: 1.., .. })).await;
+    assert_eq!(count(&t.a).await, taken, "what was taken is handled, and nothing else");
+}
+
+#[tokio::test]
+async fn a_corrupt_fault_spoils_what_an_actor_can_spoil() {
+    let mut t = target();
+    t.set(FaultKind::Corrupt, TTL_MS);
+    t.a.tell(Msg::Add(1)).unwrap();
+    assert!(count(&t.a).await >= 1_000);
+    t.over().await;
+    t.b.tell(Msg::Add(1)).unwrap();
+    assert_eq!(count(&t.b).await, 1);
+}
+
+#[tokio::test]
 async fn a_duplicate_fault_has_copyable_messages_handled_twice() {
     let mut t = target();
     t.set(FaultKind::Duplicate, TTL_MS);

@@ -114,6 +114,12 @@ impl Actor for Probe {
         Ok(())
     }
 
+    fn corrupt(msg: &mut Msg, draw: u64) {
+        if let Msg::Add(n) = msg {
+            *n = 1_000 + draw % 1_000;
+        }
+    }
+
     async fn stopping(&mut self, _: &mut Cx<Self>) {
         self.log.add(format!("stop {}", self.name));
     }

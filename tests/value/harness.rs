@@ -239,6 +239,17 @@ impl Api {
         self.post("/api/v1/ltv/predict", json!({"customer_id": customer})).await.is(200)
     }
 
+    /// Asks until this version answers, as it does when predictors may be asked again.
+    pub async fn answers_again(&self, model: &str) {
+        for _ in 0..200 {
+            if self.predict("nobody").await["model_version"] == json!(model) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("no predictor came back");
+    }
+
     /// Purchases of CDNOW's sample of every `nth` customer: how many.
     pub async fn import_sample(&self, nth: u64) -> u64 {
         let file = sample(nth);

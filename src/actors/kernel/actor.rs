@@ -58,6 +58,12 @@ pub trait Actor: Sized + Send + 'static {
         let _ = msg;
         None
     }
+
+    /// Has the `corrupt` fault answer this message with what makes no sense; `draw` says in which of the ways that
+    /// there are. Nothing by default: most answers cannot be wrong by themselves.
+    fn corrupt(msg: &mut Self::Msg, draw: u64) {
+        let _ = (msg, draw);
+    }
 }
 
 /// Why a life ended. Made from any error with `?`, or from text.

@@ -17,7 +17,7 @@ use super::sync::{lock, read, write};
 const RULES_MAX: usize = 64;
 const TTL_MS_MAX: u64 = 3_600_000;
 const DELAY_MS_MAX: u64 = 600_000;
-const FLOOD_PER_SECOND_MAX: u32 = 1_000_000;
+const PER_SECOND_MAX: u32 = 1_000_000;
 
 /// What a fault does to a message of a matching actor.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -37,6 +37,10 @@ pub enum FaultKind {
     Duplicate,
     /// The mailbox is filled with noise, at most so much a second for each actor.
     Flood { per_second: u32 },
+    /// The mailboxes take so many messages a second together, and refuse the rest as overloaded.
+    Throttle { per_second: u32 },
+    /// What is answered makes no sense, where its actor can spoil an answer.
+    Corrupt,
 }
 
 impl FaultKind {
@@ -49,6 +53,8 @@ impl FaultKind {
             Self::Drop => "drop",
             Self::Duplicate => "duplicate",
             Self::Flood { .. } => "flood",
+            Self::Throttle { .. } => "throttle",
+            Self::Corrupt => "corrupt",
         }
     }
 }
@@ -100,6 +106,8 @@ pub(super) struct Rule {
     pub expires_ns: u64,
     pub hits: AtomicU64,
     dice: Mutex<ChaCha8Rng>,
+    /// What a throttle lets pass yet.
+    room: Mutex<Room>,
     over: AtomicBool,
     ended: Notify,
 }
@@ -109,6 +117,27 @@ pub(super) struct Faults {
     active: AtomicBool,
     rules: RwLock<Vec<Arc<Rule>>>,
     last_id: AtomicU64,
+}
+
+/// A bucket of as many messages as pass in a tenth of a second.
+struct Room {
+    messages: f64,
+    at_ns: u64,
+}
+
+impl Room {
+    /// Takes room for one. Where there is none: the milliseconds until there is.
+    fn take(&mut self, per_second: u32, now_ns: u64) -> Result<(), u64> {
+        let rate = f64::from(per_second);
+        let passed_s = now_ns.saturating_sub(self.at_ns) as f64 * 1e-9;
+        self.messages = (self.messages + passed_s * rate).min((rate / 10.0).max(1.0));
+        self.at_ns = self.at_ns.max(now_ns);
+        if self.messages >= 1.0 {
+            self.messages -= 1.0;
+            return Ok(());
+        }
+        Err(((1.0 - self.messages) / rate * 1e3).ceil() as u64)
+    }
 }
 
 /// What happens instead of, or before, the handler.
@@ -129,6 +158,11 @@ impl Injected {
 impl Rule {
     pub fn matches(&self, path: &str) -> bool {
         self.glob.matches(path)
+    }
+
+    /// The next number of its generator.
+    pub fn draw(&self) -> u64 {
+        lock(&self.dice).random()
     }
 
     /// Waits until the rule ends.
@@ -179,12 +213,31 @@ impl Faults {
 
     /// The rules that strike a message to this path now.
     pub fn struck(&self, path: &str, now_ns: u64) -> Vec<Arc<Rule>> {
-        let flood = |rule: &Rule| matches!(rule.spec.kind, FaultKind::Flood { .. });
+        let at_its_turn = |rule: &Rule| {
+            !matches!(rule.spec.kind, FaultKind::Flood { .. } | FaultKind::Throttle { .. })
+        };
         read(&self.rules)
             .iter()
-            .filter(|rule| !flood(rule) && rule.strikes(path, now_ns))
+            .filter(|rule| at_its_turn(rule) && rule.strikes(path, now_ns))
             .cloned()
             .collect()
+    }
+
+    /// Whether a mailbox of this path takes a message now, for all that throttles say. If not: when it may be
+    /// sent again, in milliseconds.
+    pub fn admit(&self, path: &str, now_ns: u64) -> Result<(), u64> {
+        for rule in read(&self.rules).iter() {
+            let FaultKind::Throttle { per_second } = rule.spec.kind else { continue };
+            if now_ns >= rule.expires_ns || !rule.matches(path) {
+                continue;
+            }
+            if let Err(retry_after_ms) = lock(&rule.room).take(per_second, now_ns)
+                && rule.strikes(path, now_ns)
+            {
+                return Err(retry_after_ms);
+            }
+        }
+        Ok(())
     }
 
     pub fn set(&self, events: &Events, spec: FaultRule, now_ns: u64) -> Result<u64, FaultRefused> {
@@ -210,6 +263,7 @@ impl Faults {
             expires_ns: now_ns.saturating_add(spec.ttl_ms * 1_000_000),
             hits: AtomicU64::new(0),
             dice: Mutex::new(ChaCha8Rng::seed_from_u64(spec.seed)),
+            room: Mutex::new(Room { messages: 1.0, at_ns: now_ns }),
             over: AtomicBool::new(false),
             ended: Notify::new(),
             spec,
@@ -260,8 +314,10 @@ fn check(spec: &FaultRule) -> Result<(), FaultRefused> {
         FaultKind::Delay { delay_ms } if delay_ms > DELAY_MS_MAX => {
             Err(invalid("delay_ms", format!("is more than {DELAY_MS_MAX}")))
         }
-        FaultKind::Flood { per_second } if !(1..=FLOOD_PER_SECOND_MAX).contains(&per_second) => {
-            Err(invalid("per_second", format!("is not within 1 and {FLOOD_PER_SECOND_MAX}")))
+        FaultKind::Flood { per_second } | FaultKind::Throttle { per_second }
+            if !(1..=PER_SECOND_MAX).contains(&per_second) =>
+        {
+            Err(invalid("per_second", format!("is not within 1 and {PER_SECOND_MAX}")))
         }
         _ => Ok(()),
     }
@@ -269,4 +325,19 @@ fn check(spec: &FaultRule) -> Result<(), FaultRefused> {
 
 fn invalid(field: &'static str, problem: String) -> FaultRefused {
     FaultRefused::Invalid { field, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throttle_lets_its_rate_pass_and_says_when_there_is_room_again() {
+        let mut room = Room { messages: 1.0, at_ns: 0 };
+        let passed = (0..30_000_u64).filter(|n| room.take(10, n * 100_000).is_ok()).count();
+        assert_eq!(passed, 1 + 29, "3 s at 10 a second, and one at once");
+        let refused = room.take(10, 3_000_000_000).err();
+        assert!(refused.is_some_and(|ms| (1..=100).contains(&ms)), "{refused:?}");
+        assert!(room.take(10, 2_000_000_000).is_err(), "a clock that goes back gives nothing");
+    }
 }

@@ -67,6 +67,12 @@ impl<M: Send + 'static> Handle<M> {
 
     /// Hands the letter over, or gives it back.
     pub(super) fn post(&self, letter: Letter<M>) -> Result<(), (Letter<M>, Refused)> {
+        let faults = &self.cell.kernel.faults;
+        if faults.any()
+            && let Err(retry_after_ms) = faults.admit(&self.cell.path, now_ns())
+        {
+            return Err((letter, Refused::Overloaded { retry_after_ms }));
+        }
         if let Err(refused) = self.cell.admit() {
             return Err((letter, refused));
         }

@@ -20,6 +20,11 @@ pub(super) fn duplicates(rules: &[Arc<Rule>]) -> bool {
     rules.iter().any(|rule| rule.spec.kind == FaultKind::Duplicate)
 }
 
+/// The number that a message is spoiled by, where a rule wants it spoiled.
+pub(super) fn spoils(rules: &[Arc<Rule>]) -> Option<u64> {
+    rules.iter().find(|rule| rule.spec.kind == FaultKind::Corrupt).map(|rule| rule.draw())
+}
+
 pub(super) async fn carry_out(control: &Control, rules: Vec<Arc<Rule>>) -> Struck {
     let mut injected = None;
     for rule in rules {
@@ -31,7 +36,10 @@ pub(super) async fn carry_out(control: &Control, rules: Vec<Arc<Rule>>) -> Struc
             }
             FaultKind::Hang => wait(control, rule.end()).await,
             FaultKind::Drop => return Struck::Lost,
-            FaultKind::Duplicate | FaultKind::Flood { .. } => {}
+            FaultKind::Duplicate
+            | FaultKind::Corrupt
+            | FaultKind::Flood { .. }
+            | FaultKind::Throttle { .. } => {}
         }
         if control.interrupted() {
             return Struck::Interrupted;

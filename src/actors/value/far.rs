@@ -78,9 +78,7 @@ impl Far {
         let fits = kept.model == *question.model
             && (kept.horizon_days, kept.as_of) == (question.horizon_days, question.as_of)
             && (!explained || !kept.contributions.is_empty());
-        let numbers =
-            [kept.value, kept.lower, kept.upper, kept.confidence, kept.purchases, kept.p_active];
-        if !fits || !numbers.iter().all(|number| number.is_finite()) {
+        if !fits {
             return None;
         }
         let known = self.names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +86,7 @@ impl Far {
             let name = known.get(name.as_str())?;
             Some(Contribution { name, value: *value })
         };
-        Some(Forecast {
+        let forecast = Forecast {
             value: kept.value,
             lower: kept.lower,
             upper: kept.upper,
@@ -98,7 +96,8 @@ impl Far {
             status: kept.status,
             baseline: kept.baseline,
             contributions: kept.contributions.iter().map(contribution).collect::<Option<_>>()?,
-        })
+        };
+        forecast.is_sound().then_some(forecast)
     }
 
     /// What inputs are called in a forecast that was made here: without that, none of others is understood.

@@ -34,6 +34,8 @@ pub enum Unasked {
     /// Not in time.
     Late,
     Failed,
+    /// What was answered cannot be a forecast.
+    Unsound,
 }
 
 impl Unasked {
@@ -44,6 +46,7 @@ impl Unasked {
             Unasked::Overloaded => "overloaded",
             Unasked::Late => "late",
             Unasked::Failed => "failed",
+            Unasked::Unsound => "unsound",
         }
     }
 }
@@ -108,6 +111,10 @@ impl Pool {
         let answer =
             worker.handle.ask(patience, |reply| Msg::Predict(Box::new(make(Some(reply))))).await;
         let (outcome, answer) = match answer {
+            // Nothing is remembered, shown or bid by it.
+            Ok(forecast) if !forecast.is_sound() => {
+                (CallOutcome::Failure, Err(Unasked::Unsound))
+            }
             Ok(forecast) => {
                 let took_us = clock::mono_us() - began;
                 (CallOutcome::Success { took_us }, Ok(forecast))

@@ -87,6 +87,7 @@ impl Asked<'_> {
             horizon_days: self.horizon_days,
             explain: self.ask.explain,
             keep,
+            spoilt: None,
             reply: None,
         }
     }

@@ -47,6 +47,8 @@ pub struct Job {
     pub explain: bool,
     /// champion, challenger or shadow: the answer is kept to be compared. `None`: it is not.
     pub keep: Option<&'static str>,
+    /// The number of a `corrupt` fault: what is answered makes no sense.
+    pub spoilt: Option<u64>,
     /// `None`: nobody waits.
     pub reply: Option<Reply<Forecast>>,
 }
@@ -155,8 +157,12 @@ impl PredictorActor {
         Ok(())
     }
 
-    fn tell(&self, Done { job, forecast, features }: Done) {
-        let Job { loaded, history, as_of, horizon_days, keep, reply, .. } = *job;
+    fn tell(&self, Done { job, mut forecast, features }: Done) {
+        let Job { loaded, history, as_of, horizon_days, keep, reply, spoilt, .. } = *job;
+        if let Some(draw) = spoilt {
+            spoil(&mut forecast, draw);
+        }
+        let keep = keep.filter(|_| forecast.is_sound());
         // of a version are compared the forecasts of the horizon that it was fitted for alone: others
         // are another scale
         let keep = keep.filter(|_| horizon_days == loaded.model.horizon_days());
@@ -185,6 +191,17 @@ impl PredictorActor {
         if let Some(reply) = reply {
             reply.send(forecast);
         }
+    }
+}
+
+/// Makes a forecast one that cannot be, in one of several ways.
+fn spoil(forecast: &mut Forecast, draw: u64) {
+    match draw % 5 {
+        0 => forecast.value = f64::NAN,
+        1 => forecast.value = -forecast.value - 1.0,
+        2 => forecast.upper = f64::INFINITY,
+        3 => forecast.value = f64::MAX,
+        _ => (forecast.p_active, forecast.lower) = (2.0, forecast.upper + 1.0),
     }
 }
 
@@ -298,6 +315,12 @@ impl Actor for PredictorActor {
 
     fn idle(&self) -> bool {
         false
+    }
+
+    fn corrupt(msg: &mut Msg, draw: u64) {
+        if let Msg::Predict(job) = msg {
+            job.spoilt = Some(draw);
+        }
     }
 
     fn label(msg: &Msg) -> &'static str {

@@ -103,10 +103,12 @@ fn rule(body: &Json) -> Result<FaultRule, Problem> {
         "drop" => FaultKind::Drop,
         "duplicate" => FaultKind::Duplicate,
         "flood" => FaultKind::Flood { per_second: need("per_second", fields.per_second)? },
+        "throttle" => FaultKind::Throttle { per_second: need("per_second", fields.per_second)? },
+        "corrupt" => FaultKind::Corrupt,
         _ => {
             return Err(Problem::field(
                 "fault",
-                "is not panic, error, delay, hang, drop, duplicate or flood",
+                "is not panic, error, delay, hang, drop, duplicate, flood, throttle or corrupt",
             ));
         }
     };

@@ -72,7 +72,7 @@ struct AddArgs {
     #[arg(long, value_name = "MS", default_value_t = 100)]
     delay_ms: u64,
 
-    /// Messages a second that a flood adds to each mailbox
+    /// Messages a second that a flood adds to each mailbox, or that a throttle lets pass
     #[arg(long, value_name = "N", default_value_t = 1000)]
     per_second: u32,
 
@@ -97,6 +97,10 @@ enum Fault {
     Duplicate,
     /// The mailbox is filled with noise
     Flood,
+    /// The mailboxes refuse what goes beyond a rate
+    Throttle,
+    /// What is answered makes no sense (predictors)
+    Corrupt,
 }
 
 /// Runs the command.
@@ -136,7 +140,7 @@ fn rule(args: &AddArgs) -> Result<Value, CliError> {
     });
     match args.fault {
         Fault::Delay => rule["delay_ms"] = json!(args.delay_ms),
-        Fault::Flood => rule["per_second"] = json!(args.per_second),
+        Fault::Flood | Fault::Throttle => rule["per_second"] = json!(args.per_second),
         _ => {}
     }
     Ok(rule)
