@@ -10,6 +10,8 @@ use crate::api::problem::{Code, Problem};
 use crate::models::cluster::node::is_node_name;
 
 const PARAMETER_CHARS_MAX: usize = 1_024;
+/// Of a name that is told.
+const NAME_CHARS_MAX: usize = 64;
 
 /// The parameters of a request.
 pub struct Parameters(HashMap<String, String>);
@@ -22,7 +24,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
         let Query(parameters) = query.map_err(|_| Problem::field("query", "cannot be read"))?;
         for (name, value) in &parameters {
             if value.chars().count() > PARAMETER_CHARS_MAX {
-                let name: String = name.chars().take(64).collect();
+                let name: String = name.chars().take(NAME_CHARS_MAX).collect();
                 return Err(Problem::field(
                     name,
                     format!("has more than {PARAMETER_CHARS_MAX} characters"),
@@ -34,6 +36,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
+    /// Refuses any that is none of these: one that is misspelt would ask for something else unseen.
+    pub fn only(self, known: &[&str]) -> Result<Parameters, Problem> {
+        // The first by its name: the same request is refused in the same words each time.
+        match self.0.keys().filter(|name| !known.contains(&name.as_str())).min() {
+            None => Ok(self),
+            Some(name) => {
+                let name: String = name.chars().take(NAME_CHARS_MAX).collect();
+                let why = match known.is_empty() {
+                    true => "is no parameter here: there are none".to_owned(),
+                    false => format!("is no parameter here: there are {}", known.join(", ")),
+                };
+                Err(Problem::field(name, why))
+            }
+        }
+    }
+
     /// An empty parameter is an absent one.
     pub fn text(&self, name: &str) -> Option<String> {
         self.0.get(name).filter(|value| !value.is_empty()).cloned()
@@ -88,6 +106,23 @@ pub fn unknown(path: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_parameter_that_nobody_knows_is_named() {
+        let asked = |names: &[&str]| {
+            Parameters(names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect())
+        };
+        assert!(asked(&[]).only(&[]).is_ok());
+        assert!(asked(&["a", "b"]).only(&["b", "a", "c"]).is_ok());
+        let long = "z".repeat(100);
+        for (names, first) in
+            [(&["b", "kimd", "a"][..], "kimd"), (&["y", "x"], "x"), (&[&long], &long[..64])]
+        {
+            let problem = asked(names).only(&["a", "b"]).err().expect("refused");
+            assert_eq!((problem.code(), problem.wrong_field()), (Code::InvalidField, Some(first)));
+        }
+        assert!(asked(&["a"]).only(&[]).is_err());
+    }
 
     #[test]
     fn a_node_is_named_by_its_name_or_not_at_all() {

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "value", include_str!("../../migrations/0005_value.sql")),
     (6, "flow", include_str!("../../migrations/0006_flow.sql")),
     (7, "cluster", include_str!("../../migrations/0007_cluster.sql")),
+    (8, "decisions", include_str!("../../migrations/0008_decisions.sql")),
 ];
 
 /// A migration that failed is tried again this often: it may have met another process's.

@@ -75,6 +75,17 @@ async fn a_bid_that_a_breaker_keeps_from_its_money_says_so() {
         assert!(began.elapsed() < Duration::from_secs(20), "no bid is recorded");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // That they changed is nobody's campaign's, and can be asked for all the same.
+    loop {
+        let page = api.get("/api/v1/decisions?kind=change&limit=1000").await.is(200);
+        let all = page["decisions"].as_array().expect("a list");
+        if let Some(turned) = all.iter().find(|it| it["change"]["what"] == "breaker") {
+            assert!(turned["campaign"].is_null(), "{turned}");
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{page}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use kiki::models::shield::audit::proof::verify_inclusion;
 use kiki::store::{FlowDecisionRow, Put};
 use serde_json::{Value, json};
 
-use super::harness::{Api, api, campaign, told};
+use super::harness::{Api, api, api_with, campaign, told};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const DECISIONS: &str = "/api/v1/campaigns/c/decisions";
@@ -246,9 +246,27 @@ async fn decisions_are_filtered_paged_exported_and_counted_and_every_bad_wish_is
         ("cursor=9223372036854775808-00000000000000000000000000000000", "cursor"),
         ("limit=0", "limit"),
         ("limit=1001", "limit"),
+        ("reason=none", "reason"),
+        ("reason=%25", "reason"),
+        ("kimd=bid", "kimd"),
+        ("kind=bid&bogus=1", "bogus"),
     ] {
-        let problem = api.get(&format!("{DECISIONS}?{wish}")).await.problem(400, "invalid_field");
-        assert_eq!(problem["field"], field, "{wish}");
+        for uri in [DECISIONS, "/api/v1/decisions"] {
+            let problem = api.get(&format!("{uri}?{wish}")).await.problem(400, "invalid_field");
+            assert_eq!(problem["field"], field, "{uri} {wish}");
+        }
+    }
+    for (uri, field) in [
+        ("/api/v1/decisions?campaign=a%20b", "campaign"),
+        ("/api/v1/campaigns/c/decisions?campaign=c", "campaign"),
+        ("/api/v1/decisions/r1?kind=bid", "kind"),
+        ("/api/v1/campaigns/c/counts?limit=1", "limit"),
+        ("/api/v1/campaigns/c/history?before=1", "before"),
+        ("/api/v1/campaigns/c?verbose=1", "verbose"),
+        ("/api/v1/campaigns?state=active", "state"),
+        ("/api/v1/breakers?prefix=x", "prefix"),
+    ] {
+        assert_eq!(api.get(uri).await.problem(400, "invalid_field")["field"], field, "{uri}");
     }
     // What was counted is written when it ends, too.
     let api = api.again().await;
@@ -321,6 +339,73 @@ async fn a_record_that_cannot_be_read_is_marked_and_keeps_nobody_from_the_others
         assert_eq!((&marked["kind"], &marked["outcome"]), (&json!("bid"), &json!("billed")));
         assert!(of(&good.hold)["unreadable"].is_null() && of(&good.hold)["price"].is_object());
     }
+}
+
+/// The decisions of an account under some parameters, once there are so many.
+async fn of_account(api: &Api, wish: &str, many: usize) -> Vec<Value> {
+    let began = Instant::now();
+    loop {
+        let page = api.get(&format!("/api/v1/decisions?{wish}")).await.is(200);
+        let all = page["decisions"].as_array().expect("a list").clone();
+        if all.len() >= many {
+            return all;
+        }
+        assert!(began.elapsed() < PATIENCE, "{wish}: {page}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_accounts_decisions_have_those_of_no_campaign_and_are_found_by_kind_and_reason() {
+    let api = api_with(&[("flow.sample_ratio", "1")]).await;
+    // Nobody's campaign is looked at for these.
+    let mut broken = super::harness::request("no-consent");
+    broken["regs"] = json!({"gdpr": 1});
+    let mut yen = super::harness::request("yen");
+    yen["cur"] = json!(["XAU"]);
+    for request in [&broken, &yen] {
+        assert_eq!(api.exchange(&[], request.to_string()).await.status, 204);
+    }
+    let refused = of_account(&api, "kind=no_bid", 2).await;
+    assert!(refused.iter().all(|it| it["campaign"].is_null()), "{refused:?}");
+    let reason = refused[0]["reasons"][0]["reason"].as_str().expect("a reason").to_owned();
+    let of = |all: &[Value]| all.iter().map(|it| it["id"].to_string()).collect::<Vec<_>>();
+    let same = |it: &&Value| it["reasons"][0]["reason"] == reason.as_str();
+    let want: Vec<Value> = refused.iter().filter(same).cloned().collect();
+    assert_eq!(of(&of_account(&api, &format!("reason={reason}"), 1).await), of(&want));
+    assert!(of_account(&api, "reason=frequency", 0).await.is_empty());
+    // Beside those of a campaign, the newest first, in pages as in whole.
+    run(&api).await;
+    let made = bid(&api, "r1").await;
+    decision(&api, &made.hold, "bid").await;
+    let changes = of_account(&api, "kind=change&campaign=c", 2).await;
+    assert!(changes.iter().all(|it| it["campaign"] == "c" && it["kind"] == "change"));
+    let all = of_account(&api, "limit=1000", 5).await;
+    let at = |it: &Value| it["at_us"].as_i64().expect("a time");
+    assert!(all.is_sorted_by(|a, b| at(a) >= at(b)), "{all:?}");
+    let whole = api.get("/api/v1/decisions?format=jsonl").await;
+    let whole: Vec<Value> =
+        whole.text.lines().map(|line| serde_json::from_str(line).expect("json")).collect();
+    let (mut paged, mut more) = (Vec::new(), Some(String::new()));
+    while let Some(cursor) = more {
+        let page = api.get(&format!("/api/v1/decisions?limit=2{cursor}")).await.is(200);
+        paged.extend(page["decisions"].as_array().expect("some").clone());
+        more = page["next_cursor"].as_str().map(|cursor| format!("&cursor={cursor}"));
+    }
+    for kind in ["bid", "no_bid", "change"] {
+        assert!(paged.iter().any(|it| it["kind"] == kind), "{kind}: {paged:?}");
+    }
+    for it in &whole {
+        assert!(paged.iter().any(|of| of["id"] == it["id"]), "{it} is in no page");
+    }
+    let table = api.get("/api/v1/decisions?format=csv&kind=no_bid&campaign=c").await;
+    assert!(table.text.starts_with("at,id,kind,"), "{}", table.text);
+    // Another account has none of it, and nothing is known of a campaign that nobody has.
+    let other = [("x-account", "acme")];
+    let uri = "/api/v1/decisions";
+    let none = api.call(Method::GET, uri, &other, Value::Null).await.is(200);
+    assert_eq!(none["decisions"], json!([]));
+    api.get("/api/v1/decisions?campaign=none").await.problem(404, "not_found");
 }
 
 #[tokio::test]

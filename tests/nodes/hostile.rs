@@ -292,6 +292,7 @@ fn odd(campaign: &str) -> Vec<Odd> {
         (FLOW, format!("/api/v1/campaigns/{campaign}/history?cursor=%00")),
         (FLOW, "/flow/notices/%00".to_owned()),
         (FLOW, format!("/api/v1/campaigns/{campaign}/decisions?kind=%ff&limit=-1")),
+        (FLOW, "/api/v1/decisions?campaign=%00&reason=%ff".to_owned()),
     ] {
         let line = format!("GET {path}");
         all.push(Odd::new(&format!("{port}: {line:.80}"), &line, &[], "").at(port));

@@ -53,7 +53,7 @@ async fn a_store_of_the_first_version_is_brought_up_to_date_with_its_rows(db: &D
     )
     .await;
     let migrated = Store::migrate(&db.config).await.expect("migrations");
-    assert_eq!((migrated.before, migrated.applied), (vec![1], vec![2, 3, 4, 5, 6, 7]));
+    assert_eq!((migrated.before, migrated.applied), (vec![1], vec![2, 3, 4, 5, 6, 7, 8]));
     let store = db.open().await;
     assert_eq!(store.entry(ACCOUNT, "k1").await, Ok(Some(entry("b", 1, "k1", 5))));
     assert_eq!(store.slices(ACCOUNT, "b").await, Ok(vec![slice_row("b", "s1", 100)]));

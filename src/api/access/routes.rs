@@ -273,6 +273,7 @@ const FLOW: &[Rule] = &[
     rule("GET", "/api/v1/campaigns/{id}/history", READ),
     rule("GET", "/api/v1/campaigns/{id}/decisions", READ),
     rule("GET", "/api/v1/campaigns/{id}/counts", READ),
+    rule("GET", "/api/v1/decisions", READ),
     rule("GET", "/api/v1/decisions/{auction}", READ),
     rule("GET", "/api/v1/breakers", All(Read)),
     // exchanges: a request is answered for the campaigns of all accounts; notices carry our own signature

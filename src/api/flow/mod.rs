@@ -83,6 +83,7 @@ pub type Ctx = axum::extract::State<Arc<App>>;
         openrtb::notices::loss,
         // decisions
         openrtb::decisions::list,
+        openrtb::decisions::all,
         openrtb::decisions::of_auction,
         openrtb::counts::show,
         openrtb::breakers::list,

@@ -20,24 +20,6 @@ pub struct FlowCampaignList {
     pub limit: u32,
 }
 
-/// Decisions of a campaign, the newest first.
-#[derive(Clone, Debug, Default)]
-pub struct FlowDecisionList {
-    pub account: String,
-    pub campaign: String,
-    /// Before this one: its time and its id.
-    pub before: (i64, String),
-    /// Not before this time, in wall-clock micros.
-    pub from_us: i64,
-    /// `bid`, `no_bid` or `change`; empty: any.
-    pub kind: String,
-    /// As of `now_us`; empty: any.
-    pub outcome: String,
-    /// A bid of which nothing is told and that is over by then has expired.
-    pub now_us: i64,
-    pub limit: u32,
-}
-
 /// How often something was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowCounted {
@@ -348,28 +330,6 @@ impl Store {
             args.text(person)?;
             args.text(after)?;
             args.int(page(limit))
-        })
-        .await
-    }
-
-    /// A page of a campaign's decisions.
-    pub async fn flow_decisions(&self, list: &FlowDecisionList) -> Result<Vec<FlowDecisionRow>> {
-        let tail = "WHERE account = $1 AND campaign = $2 AND (at, decision) < ($3, $4) \
-                    AND at >= $5 AND ($6 = '' OR kind = $7) AND ($8 = '' OR $9 = \
-                    CASE WHEN outcome = 'bid' AND ends_at <= $10 THEN 'expired' ELSE outcome END) \
-                    ORDER BY at DESC, decision DESC LIMIT $11";
-        self.select(tail, |args| {
-            args.text(&list.account)?;
-            args.text(&list.campaign)?;
-            args.int(list.before.0)?;
-            args.text(&list.before.1)?;
-            args.int(list.from_us)?;
-            args.text(&list.kind)?;
-            args.text(&list.kind)?;
-            args.text(&list.outcome)?;
-            args.text(&list.outcome)?;
-            args.int(list.now_us)?;
-            args.int(page(list.limit))
         })
         .await
     }

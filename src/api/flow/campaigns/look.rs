@@ -45,6 +45,7 @@ pub async fn list(
     parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let parameters = parameters.only(&["prefix", "status", "cursor", "limit"])?;
     let account = common::account(&app.flow, &headers, None)?;
     let named = |field: &'static str| match parameters.text(field) {
         None => Ok(String::new()),
@@ -79,9 +80,11 @@ pub async fn list(
 pub async fn show(
     State(app): Ctx,
     InPath(id): InPath,
+    parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     body::check_name("id", &id)?;
+    parameters.only(&[])?;
     let account = common::account(&app.flow, &headers, None)?;
     let campaign = app.flow.campaign((&account, &id)).await.map_err(common::failed)?;
     let budget = match campaign.activated_us {
@@ -136,6 +139,7 @@ pub async fn history(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     body::check_name("id", &id)?;
+    let parameters = parameters.only(&["cursor", "limit"])?;
     let account = common::account(&app.flow, &headers, None)?;
     let before = match parameters.text("cursor") {
         None => i64::MAX,

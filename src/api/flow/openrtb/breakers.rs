@@ -8,6 +8,8 @@ use utoipa::ToSchema;
 use crate::actors::kernel::BreakerEntry;
 use crate::api::docs::Problems;
 use crate::api::flow::Ctx;
+use crate::api::problem::Problem;
+use crate::api::query::Parameters;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = FlowBreakers)]
@@ -20,6 +22,7 @@ pub struct BreakersBody {
 /// Those of what campaigns need: connectors and models.
 #[utoipa::path(get, path = "/api/v1/breakers", tag = "service",
     responses((status = 200, body = BreakersBody), Problems))]
-pub async fn list(State(app): Ctx) -> Json<BreakersBody> {
-    Json(BreakersBody { breakers: app.registry.breakers() })
+pub async fn list(State(app): Ctx, parameters: Parameters) -> Result<Json<BreakersBody>, Problem> {
+    parameters.only(&[])?;
+    Ok(Json(BreakersBody { breakers: app.registry.breakers() }))
 }

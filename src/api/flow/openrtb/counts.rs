@@ -54,6 +54,7 @@ pub async fn show(
     headers: HeaderMap,
 ) -> Result<Json<CountsBody>, Problem> {
     body::check_name("id", &id)?;
+    let parameters = parameters.only(&["from", "to"])?;
     let account = common::account(&app.flow, &headers, None)?;
     let to = time(&parameters, "to")?.unwrap_or_else(clock::wall_us).div_euclid(HOUR_US);
     let from = time(&parameters, "from")?.map_or(to - 24, |at| at.div_euclid(HOUR_US));

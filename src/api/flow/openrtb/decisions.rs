@@ -18,9 +18,13 @@ use crate::api::problem::Problem;
 use crate::api::query::Parameters;
 use crate::clock;
 use crate::models::flow::decision::{Decision, Proof};
+use crate::models::flow::reason::Reason;
 use crate::models::shield::money::Micros;
 use crate::store::{FlowActual, FlowDecisionList, FlowDecisionRow, PAGE_MAX, StoreError};
 
+/// What a timeline can be asked for.
+const TIMELINE: [&str; 8] =
+    ["format", "from", "to", "kind", "outcome", "reason", "cursor", "limit"];
 const KINDS: &[&str] = &["bid", "no_bid", "change"];
 const OUTCOMES: &[&str] = &["none", "bid", "won", "billed", "lost", "expired"];
 
@@ -136,8 +140,11 @@ async fn bodies(
     Ok(rows.into_iter().map(body).collect())
 }
 
-/// Whether there is such a campaign, or was one that something is known of.
+/// Whether there is such a campaign, or was one that something is known of; none at all is all of them.
 pub(super) async fn known(app: &App, (account, campaign): (&str, &str)) -> Result<(), Problem> {
+    if campaign.is_empty() {
+        return Ok(());
+    }
     let any = FlowDecisionList {
         account: account.to_owned(),
         campaign: campaign.to_owned(),
@@ -199,6 +206,7 @@ fn word(parameters: &Parameters, name: &str, words: &[&str]) -> Result<String, P
         ("to" = Option<String>, Query, description = "Before this time (RFC 3339), or this day in UTC"),
         ("kind" = Option<String>, Query, description = "bid, no_bid or change"),
         ("outcome" = Option<String>, Query, description = "none, bid, won, billed, lost or expired"),
+        ("reason" = Option<String>, Query, description = "The first of the record's reasons: of a refusal the one that counted"),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
         ("limit" = Option<u32>, Query, description = "Of json: 1 to 1000; 100 if not given")),
     responses((status = 200, description = "A page, or all of them", content(
@@ -211,7 +219,47 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     body::check_name("id", &id)?;
-    let account = common::account(&app.flow, &headers, None)?;
+    timeline(&app, &headers, id, parameters.only(&TIMELINE)?).await
+}
+
+/// List or export the decisions of an account
+///
+/// As those of a campaign, of all of them, deleted ones too. Records of no campaign are the default account's: of requests
+/// that meant nobody's campaign, and of breakers that opened or closed.
+#[utoipa::path(get, path = "/api/v1/decisions", tag = "decisions",
+    params(("campaign" = Option<String>, Query, description = "Only those of this campaign"),
+        ("format" = Option<String>, Query, description = "json (if not given), jsonl or csv"),
+        ("from" = Option<String>, Query, description = "Not before this time (RFC 3339), or this day in UTC"),
+        ("to" = Option<String>, Query, description = "Before this time (RFC 3339), or this day in UTC"),
+        ("kind" = Option<String>, Query, description = "bid, no_bid or change"),
+        ("outcome" = Option<String>, Query, description = "none, bid, won, billed, lost or expired"),
+        ("reason" = Option<String>, Query, description = "The first of the record's reasons: of a refusal the one that counted"),
+        ("cursor" = Option<String>, Query, description = "next_cursor of the page before"),
+        ("limit" = Option<u32>, Query, description = "Of json: 1 to 1000; 100 if not given")),
+    responses((status = 200, description = "A page, or all of them", content(
+        (DecisionPage = "application/json"), (String = "application/x-ndjson"),
+        (String = "text/csv"))), Problems))]
+pub async fn all(
+    State(app): Ctx,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let parameters = parameters.only(&[&["campaign"], &TIMELINE[..]].concat())?;
+    let campaign = match parameters.text("campaign") {
+        None => String::new(),
+        Some(name) => body::check_name("campaign", &name).map(|()| name)?,
+    };
+    timeline(&app, &headers, campaign, parameters).await
+}
+
+/// Decisions of a campaign; where it is empty, of all of the account.
+async fn timeline(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    campaign: String,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    let account = common::account(&app.flow, headers, None)?;
     let format = match parameters.text("format").as_deref() {
         None | Some("json") => None,
         Some("jsonl") => Some(Format::Lines),
@@ -224,26 +272,28 @@ pub async fn list(
         Some(cursor) => position(cursor)?.min((to_us, String::new())),
         None => (to_us, String::new()),
     };
+    let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.name()).collect();
     let list = FlowDecisionList {
         account: account.into_owned(),
-        campaign: id,
+        campaign,
         before,
         from_us: time(&parameters, "from")?.unwrap_or(i64::MIN),
         kind: word(&parameters, "kind", KINDS)?,
         outcome: word(&parameters, "outcome", OUTCOMES)?,
+        reason: word(&parameters, "reason", &reasons)?,
         now_us: clock::wall_us(),
         limit: u32::try_from(limit).unwrap_or(PAGE_MAX),
     };
     if let Some(format) = format {
-        known(&app, (&list.account, &list.campaign)).await?;
-        return Ok(export::response(Arc::clone(&app), list, format));
+        known(app, (&list.account, &list.campaign)).await?;
+        return Ok(export::response(Arc::clone(app), list, format));
     }
     let rows = app.flow.shield().store().flow_decisions(&list).await;
     let rows = rows.map_err(|error| common::failed(error.into()))?;
     if rows.is_empty() {
-        known(&app, (&list.account, &list.campaign)).await?;
+        known(app, (&list.account, &list.campaign)).await?;
     }
-    page(&app, &list.account, rows, limit).await
+    page(app, &list.account, rows, limit).await
 }
 
 /// List the decisions of a request
@@ -260,6 +310,7 @@ pub async fn of_auction(
     parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let parameters = parameters.only(&["cursor", "limit"])?;
     let account = common::account(&app.flow, &headers, None)?;
     let limit = parameters.number("limit", 1, PAGE_MAX as usize)?.unwrap_or(PAGE_MAX as usize);
     let after = parameters.text("cursor").map(position).transpose()?;

@@ -27,6 +27,7 @@ pub fn routes(router: Router<Arc<App>>) -> Router<Arc<App>> {
         .route("/openrtb2/loss", get(notices::loss).post(notices::loss).head(notices::look))
         .route("/api/v1/campaigns/{id}/decisions", get(decisions::list))
         .route("/api/v1/campaigns/{id}/counts", get(counts::show))
+        .route("/api/v1/decisions", get(decisions::all))
         .route("/api/v1/decisions/{auction}", get(decisions::of_auction))
         .route("/api/v1/breakers", get(breakers::list))
 }
