@@ -94,6 +94,7 @@ async fn bidders_that_hang_or_answer_nonsense_neither_stop_nor_confuse_the_excha
             "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 18\r\n\r\n{\"id\":\"other-one\"}",
             "malformed",
         ),
+        ("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n", "malformed"),
         ("nonsense\r\n\r\n", "unreachable"),
         ("HTTP/1.1 500 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n", "statuses"),
     ] {

@@ -56,9 +56,9 @@ pub enum BadAnswer {
 
 #[derive(Deserialize)]
 struct Wire<'a> {
-    id: String,
-    #[serde(default, borrow)]
-    seatbid: Vec<WireSeat<'a>>,
+    id: Option<String>,
+    #[serde(borrow)]
+    seatbid: Option<Vec<WireSeat<'a>>>,
     cur: Option<String>,
 }
 
@@ -86,20 +86,26 @@ struct WireBid<'a> {
 }
 
 impl Answer {
-    /// Reads the body of a 200.
+    /// Reads the body of a 200. An object without bids is a no-bid, and needs nothing in it (OpenRTB 2.6, section
+    /// 7.1); a body without anything is none: who has nothing to say answers 204.
     ///
     /// # Errors
     /// The body as a whole is no answer to the request of this id.
     pub fn parse(body: &[u8], request: &str) -> Result<Answer, BadAnswer> {
         let wire: Wire<'_> = serde_json::from_slice(body).map_err(|_| BadAnswer::Malformed)?;
-        if wire.id != request {
-            return Err(BadAnswer::OtherId);
+        let seats = wire.seatbid.unwrap_or_default();
+        match wire.id {
+            Some(id) if id != request => return Err(BadAnswer::OtherId),
+            None if seats.iter().any(|seat| !seat.bid.is_empty()) => {
+                return Err(BadAnswer::Malformed);
+            }
+            _ => {}
         }
         // OpenRTB 2.6, section 4.2.1: US dollars where nothing is said.
         let currency = wire.cur.as_deref().unwrap_or("USD");
         let currency = currency.parse().map_err(|_| BadAnswer::NoCurrency)?;
         let mut answer = Answer { currency, bids: Vec::new(), unfit: 0 };
-        for seat in wire.seatbid {
+        for seat in seats {
             for bid in seat.bid {
                 match fit(bid, seat.seat.as_deref()) {
                     Some(bid) if answer.bids.len() < BIDS_MAX => answer.bids.push(bid),
@@ -182,12 +188,30 @@ mod tests {
             ("", BadAnswer::Malformed),
             ("[]", BadAnswer::Malformed),
             (r#"{"id":"r","seatbid":{}}"#, BadAnswer::Malformed),
+            (
+                r#"{"seatbid":[{"bid":[{"id":"b","impid":"1","price":1,"adm":"<a>"}]}]}"#,
+                BadAnswer::Malformed,
+            ),
             (r#"{"id":"q"}"#, BadAnswer::OtherId),
             (r#"{"id":"r","cur":"XXX"}"#, BadAnswer::NoCurrency),
         ] {
             assert_eq!(Answer::parse(body.as_bytes(), "r"), Err(why), "{body}");
         }
-        let empty = Answer::parse(br#"{"id":"r"}"#, "r").expect("an answer");
-        assert!(empty.bids.is_empty() && empty.currency == Currency::USD);
+    }
+
+    #[test]
+    fn an_answer_without_bids_needs_nothing_else() {
+        for none in [
+            "{}",
+            r#"{"id":"r"}"#,
+            r#"{"id":"r","seatbid":null}"#,
+            r#"{"id":null,"seatbid":[]}"#,
+            r#"{"id":"r","seatbid":[],"nbr":2}"#,
+            r#"{"seatbid":[{"bid":[]}]}"#,
+        ] {
+            let answer = Answer::parse(none.as_bytes(), "r").expect(none);
+            assert_eq!((answer.bids.len(), answer.unfit), (0, 0), "{none}");
+            assert_eq!(answer.currency, Currency::USD);
+        }
     }
 }
