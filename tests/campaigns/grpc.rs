@@ -12,6 +12,7 @@ use kiki::api::grpc::flow_v1::{
 };
 use kiki::api::grpc::pb::LtvRequest;
 use kiki::api::grpc::pb::ltv_service_client::LtvServiceClient;
+use kiki::models::flow::openrtb::Fault;
 use serde_json::{Value, json};
 use tonic::metadata::{AsciiMetadataValue, MetadataValue};
 use tonic::transport::Channel;
@@ -298,10 +299,18 @@ async fn what_is_too_large_or_no_request_is_refused_by_its_field() {
         let many = vec![request("r1"); 101];
         let many = batch(&mut client, &many, atomic).await.expect_err("refused");
         refused(many, "requests");
+        let counted = || {
+            let counts = &api.flow.office().expect("it runs").counts;
+            counts.faults().find(|(fault, _)| *fault == Fault::TooLarge).map_or(0, |(_, n)| n)
+        };
+        let before = counted();
         let large = PlaceBidRequest { openrtb: vec![b' '; (1 << 20) + 1] };
-        let requests = vec![asked(&request("r1")), large];
-        let large = client.place_bid_batch(PlaceBidBatchRequest { requests, atomic }).await;
-        refused(large.expect_err("refused"), "requests[1]");
+        let requests = vec![asked(&request("r1")), large, asked(&request("r2"))];
+        let asked = PlaceBidBatchRequest { requests, atomic };
+        let answers = client.place_bid_batch(asked).await.expect("answers").into_inner().responses;
+        let other = if atomic { "withheld" } else { "no_candidate" };
+        assert_eq!(reasons(&answers), [other, "malformed", other]);
+        assert_eq!(counted() - before, 1, "it is counted");
         let most = batch(&mut client, &vec![request("r1"); 100], atomic).await.expect("answers");
         assert_eq!(most.len(), 100);
     }
@@ -319,6 +328,22 @@ async fn what_is_too_large_or_no_request_is_refused_by_its_field() {
     let prefix = "/".repeat(257);
     let status = client.get_circuit_breaker_status(GetCircuitBreakerStatusRequest { prefix }).await;
     refused(status.expect_err("refused"), "prefix");
+}
+
+#[tokio::test]
+async fn a_test_without_a_bid_is_told_why_as_over_http() {
+    let api = api().await;
+    let mut client = client(&api);
+    let mut test = other_size("t1");
+    test["test"] = json!(1);
+    api.bidding(rich("c", json!([]))).await;
+    let heard = api.exchange(&[], test.to_string()).await;
+    let of_http: Value = serde_json::from_slice(&heard.body).expect("a bid response");
+    let answer = client.place_bid(asked(&test)).await.expect("an answer").into_inner();
+    let told: Value = serde_json::from_slice(&answer.openrtb).expect("a bid response");
+    assert_eq!(told, of_http);
+    assert!(told["nbr"].is_number() && told["ext"]["reasons"].is_array(), "{told}");
+    assert!(!answer.reason.is_empty());
 }
 
 #[tokio::test]

@@ -102,7 +102,10 @@ fn no_bid(reason: &str) -> PlaceBidResponse {
 fn told(answer: Answer) -> Result<PlaceBidResponse, Malformed> {
     match answer {
         Answer::Bids(openrtb) => Ok(PlaceBidResponse { openrtb, reason: String::new() }),
-        Answer::NoBid(reason) | Answer::Explained(reason, _) => Ok(no_bid(reason.name())),
+        Answer::NoBid(reason) => Ok(no_bid(reason.name())),
+        Answer::Explained(reason, openrtb) => {
+            Ok(PlaceBidResponse { openrtb, ..no_bid(reason.name()) })
+        }
         Answer::Malformed(malformed) => Err(malformed),
     }
 }
@@ -183,11 +186,6 @@ impl SyncFlowService for Calls {
             return Err(Problem::field("requests", why).into());
         }
         let office = self.office()?;
-        let most = office.terms.limits.body_bytes;
-        if let Some(at) = requests.iter().position(|one| one.openrtb.len() > most) {
-            let problem = malformed(Malformed::TooLarge(most));
-            return Err(problem.within(&format!("requests[{at}]")).into());
-        }
         let terms = BatchTerms { atomic, answers_max: self.answers_max };
         let exchange = caller();
         let answers = office.bid_batch(&requests, &exchange.name, terms, (began_us, left)).await;
