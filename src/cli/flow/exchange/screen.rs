@@ -95,6 +95,22 @@ pub fn spent(tally: &Tally) -> String {
     if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
 }
 
+/// How evenly the money goes.
+pub fn paced(tally: &Tally) -> String {
+    match tally.unpaced() {
+        Some(off) => format!("{:.1}% off the traffic", off * 100.0),
+        None => "-".to_owned(),
+    }
+}
+
+/// The curves of traffic and spending over the run.
+pub fn curves(tally: &Tally) -> [(&'static str, String); 2] {
+    [
+        ("traffic", curve(tally.traffic.iter().map(|n| *n as f64))),
+        ("spending", curve(tally.spending.iter().map(|n| *n as f64))),
+    ]
+}
+
 /// What did not go as it should, of the requests.
 fn failures(tally: &Tally) -> String {
     let mut out = format!(
@@ -115,13 +131,14 @@ fn line(tally: &Tally, before: &Before, at: Duration) -> String {
     let seconds = (at.saturating_sub(before.at)).as_secs_f64();
     let latency = tally.latency();
     format!(
-        "{:.0} s: {} requests, {}/s, {} bids, {} sold, spent {}, p50 {}, p99 {}, {}",
+        "{:.0} s: {} requests, {}/s, {} bids, {} sold, spent {}, pacing {}, p50 {}, p99 {}, {}",
         at.as_secs_f64(),
         count(tally.auctions),
         per_s(tally.auctions, before.auctions, seconds),
         count(tally.bids),
         count(tally.wins),
         spent(tally),
+        paced(tally),
         microseconds(latency.p50_us),
         microseconds(latency.p99_us),
         failures(tally).replace("   ", ", "),
@@ -188,8 +205,8 @@ fn table(tally: &Tally, before: &Before, at: Duration, lasts: Duration) -> Strin
         }
         rows.push((*kind, text));
     }
-    rows.push(("traffic", curve(tally.traffic.iter().map(|n| *n as f64))));
-    rows.push(("spending", curve(tally.spending.iter().map(|n| *n as f64))));
+    rows.push(("pacing", paced(tally)));
+    rows.extend(curves(tally));
     let mut out = String::new();
     for (name, text) in rows {
         let _ = writeln!(out, "{name:<10}{text}");
@@ -243,7 +260,13 @@ mod tests {
             assert!(shown.contains(part), "{part} in {shown}");
         }
         assert!(!shown.contains('\u{1b}'), "{shown}");
-        assert!(line(&tally, &before, Duration::from_secs(3)).contains("10 requests, 3/s"));
+        let said = line(&tally, &before, Duration::from_secs(3));
+        assert!(said.contains("10 requests, 3/s"), "{said}");
+        // All of it in one slot of two that had as many requests.
+        for shown in [shown, said] {
+            assert!(shown.contains("100.0% off the traffic"), "{shown}");
+        }
+        assert_eq!(paced(&Tally::default()), "-");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::super::super::format::{grouped, microseconds, table};
-use super::screen::spent;
+use super::screen::{curves, paced, spent};
 use super::spread::Percentiles;
 use super::tally::{Bought, Notices, Tally};
 
@@ -40,6 +40,8 @@ pub struct Summary<'a> {
     /// Requests and spending by thirty-seconds of the run.
     traffic: &'a [u64],
     spending_micros: &'a [i64],
+    /// How far the second is off the first, in parts of what a thirty-second spends on average.
+    pacing_error: Option<f64>,
 }
 
 impl<'a> Summary<'a> {
@@ -70,6 +72,7 @@ impl<'a> Summary<'a> {
             campaigns: &tally.campaigns,
             traffic: &tally.traffic,
             spending_micros: &tally.spending,
+            pacing_error: tally.unpaced(),
         }
     }
 
@@ -110,6 +113,8 @@ impl<'a> Summary<'a> {
             (format!("{kind} notices"), of)
         }));
         rows.push(("spent".to_owned(), spent(tally)));
+        rows.push(("pacing".to_owned(), paced(tally)));
+        rows.extend(curves(tally).map(|(name, curve)| (name.to_owned(), curve)));
         let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, of)| vec![name, of]).collect();
         table(&["what", "how much"], &rows)
     }
@@ -129,6 +134,7 @@ pub fn hint(tally: &Tally, url: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::report::tests::sold;
     use super::super::tally::Reply;
     use super::*;
 
@@ -144,5 +150,24 @@ mod tests {
         assert_eq!(of(&tally), None);
         let shown = Summary::of(&tally, 1, Duration::from_secs(1)).table(&tally);
         assert!(shown.lines().any(|line| line.starts_with("test bids") && line.ends_with(" 3")));
+    }
+
+    #[test]
+    fn the_table_says_how_evenly_the_money_went() {
+        let mut tally = Tally::default();
+        for nth in 0..10 {
+            tally.auction(1, nth / 5);
+        }
+        tally.sold(&sold(1, "c", 1_500_000), 1);
+        let summary = Summary::of(&tally, 1, Duration::from_secs(1));
+        let shown = summary.table(&tally);
+        for (name, of) in
+            [("pacing", "100.0% off the traffic"), ("traffic", "██"), ("spending", " █")]
+        {
+            let row = shown.lines().find(|line| line.starts_with(name)).expect(name);
+            assert!(row.contains(of), "{row}");
+        }
+        let json = serde_json::to_value(&summary).expect("json");
+        assert_eq!(json["pacing_error"], 1.0);
     }
 }

@@ -156,6 +156,25 @@ impl Tally {
     pub fn latency(&self) -> Percentiles {
         self.took.percentiles()
     }
+
+    /// How far spending is off the curve of the traffic: the root mean square of its slots' differences, in parts of what
+    /// a slot spends on average. 0: every request was worth as much money as any other; nothing while none is spent.
+    pub fn unpaced(&self) -> Option<f64> {
+        let (requests, spent) = (
+            self.traffic.iter().sum::<u64>() as f64,
+            self.spending.iter().map(|n| *n as f64).sum::<f64>(),
+        );
+        let met = self.traffic.iter().filter(|n| **n > 0).count() as f64;
+        if requests <= 0.0 || spent <= 0.0 {
+            return None;
+        }
+        let off = |(traffic, spending): (&u64, &i64)| {
+            let even = spent * (*traffic as f64 / requests);
+            (*spending as f64 - even).powi(2)
+        };
+        let squares: f64 = self.traffic.iter().zip(&self.spending).map(off).sum();
+        Some((squares / met).sqrt() / (spent / met))
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +194,22 @@ mod tests {
         assert_eq!(tally.campaigns["EUR"]["c"].impressions, 1);
         // beyond the run's end there is no slot
         assert_eq!(tally.spending.iter().sum::<i64>(), 12);
+    }
+
+    #[test]
+    fn spending_is_off_the_traffic_by_what_its_slots_differ() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.unpaced(), None, "nothing was asked");
+        (0..3).for_each(|_| tally.auction(1, 0));
+        tally.auction(1, 1);
+        assert_eq!(tally.unpaced(), None, "nothing is spent");
+        tally.sold(&sold(1, "c", 300), 0);
+        tally.sold(&sold(2, "c", 100), 1);
+        assert_eq!(tally.unpaced(), Some(0.0), "as the traffic is");
+        // 500 and 100 where 450 and 150 would be even: 50 of 300 a slot
+        tally.sold(&sold(3, "c", 200), 0);
+        let off = tally.unpaced().expect("it is known");
+        assert!((off - 50.0 / 300.0).abs() < 1e-9, "{off}");
     }
 
     #[test]
