@@ -269,7 +269,7 @@ fn a_bid_allocates_what_is_stated_and_a_decision_nothing() {
         ("to decide it", &took.decide, DECIDE),
         ("to answer it", &took.answer, ANSWER),
         ("to record it", &took.record, RECORD),
-        ("of a bid in all", &took.whole, WHOLE),
+        ("of a bid's rules in all (without HTTP, hold and journal)", &took.whole, WHOLE),
     ] {
         let (calls, bytes): (Vec<u64>, Vec<u64>) = list.iter().copied().unzip();
         let (calls, bytes) = (percentiles(calls), percentiles(bytes));

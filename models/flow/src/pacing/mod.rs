@@ -2,6 +2,8 @@
 //! what auctions are priced ([`Multipliers`]). It advises, it does not guard: that no budget is overspent is
 //! SyncShield's, which reserves the most that a bid can cost before the bid is made.
 
+#[cfg(test)]
+mod agreed;
 mod dual;
 mod event;
 mod floor;
