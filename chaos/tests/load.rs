@@ -63,7 +63,8 @@ async fn a_cluster_that_is_left_alone_gives_no_wrong_answer() {
         let (urls, journal, stopped) = (urls.clone(), journal.clone(), stopped.clone());
         tokio::spawn(async move { watch_owners(&urls, &journal, stopped).await })
     };
-    let summary = run(&spec, 7, &urls, &journal, &live, stopped).await.expect("it runs");
+    let summary =
+        run(&spec, 7, &urls, &journal, &live, &Arc::default(), stopped).await.expect("it runs");
     eprintln!("last 10 s: {:?}", live.last(10, None));
     stop.send(true).expect("the owners are watched");
     let changes = owners.await.expect("it ends").expect("it ends well");

@@ -39,6 +39,8 @@ pub const FILES: &[(&str, &str)] = &[
         include_str!("../../experiments/every-node-is-restarted-in-turn.yaml"),
     ),
     ("forecasts-are-slow", include_str!("../../experiments/forecasts-are-slow.yaml")),
+    ("forecasts-are-throttled", include_str!("../../experiments/forecasts-are-throttled.yaml")),
+    ("forecasts-make-no-sense", include_str!("../../experiments/forecasts-make-no-sense.yaml")),
     ("fsync-of-postgresql-fails", include_str!("../../experiments/fsync-of-postgresql-fails.yaml")),
     (
         "fsync-of-postgresql-is-slow",
@@ -89,6 +91,18 @@ pub const FILES: &[(&str, &str)] = &[
     (
         "the-disk-of-postgresql-is-full",
         include_str!("../../experiments/the-disk-of-postgresql-is-full.yaml"),
+    ),
+    (
+        "the-exchange-is-away-and-tells-everything-at-once",
+        include_str!("../../experiments/the-exchange-is-away-and-tells-everything-at-once.yaml"),
+    ),
+    (
+        "the-exchange-is-slow-and-then-throttled",
+        include_str!("../../experiments/the-exchange-is-slow-and-then-throttled.yaml"),
+    ),
+    (
+        "the-exchange-talks-nonsense",
+        include_str!("../../experiments/the-exchange-talks-nonsense.yaml"),
     ),
     (
         "the-link-to-a-node-is-narrow",

@@ -230,7 +230,8 @@ pub enum Fault {
 pub enum Service {
     /// Forecasts of customer lifetime value (SyncValue).
     Ltv,
-    /// The exchange that holds auctions.
+    /// The exchange that holds auctions: the load's own. Away it holds none, and tells what it owes afterwards;
+    /// what it says wrongly are requests and notices that make no sense, before the right ones.
     Exchange,
     /// Where files go.
     ObjectStore,

@@ -106,6 +106,15 @@ impl Fault {
         }
     }
 
+    /// Whether it cannot be done to a cluster that runs: there, nodes do their own faults, and the exchange is the load.
+    pub fn needs_lab(&self) -> bool {
+        let without = matches!(
+            self.struck(),
+            Struck::Actors(_) | Struck::Service(Service::Ltv | Service::Exchange)
+        );
+        !without
+    }
+
     pub fn nodes_mut(&mut self) -> Vec<Placed<'_>> {
         match self {
             Fault::Kill { target }

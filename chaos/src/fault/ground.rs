@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::{FaultError, FaultResult};
 use crate::lab::{HostName, Lab, Process};
+use crate::load::Venue;
 
 /// A lab, or a cluster of somebody's that runs already: then only its admin APIs.
 pub struct Ground {
@@ -15,6 +16,8 @@ pub struct Ground {
     pub token: Option<String>,
     /// The run's folder.
     pub folder: PathBuf,
+    /// The exchange that the load plays.
+    pub venue: Arc<Venue>,
 }
 
 impl Ground {

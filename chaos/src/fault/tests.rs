@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use super::family::{Doing, Prepared};
 use super::left::Left;
 use super::*;
+use crate::experiment::fault::Service;
 use crate::experiment::pick::{Actors, Nodes, Process};
 use crate::lab::ProcessId;
 
@@ -76,7 +77,8 @@ fn file(folder: &Path, number: u32) -> PathBuf {
 
 fn faults(folder: &Path) -> Faults {
     let admins = vec![("node-1".to_owned(), "http://127.0.0.1:9".to_owned())];
-    let ground = Ground { lab: None, admins, token: None, folder: folder.to_owned() };
+    let ground =
+        Ground { lab: None, admins, token: None, folder: folder.to_owned(), venue: Arc::default() };
     Faults::new(ground).unwrap()
 }
 
@@ -86,6 +88,24 @@ fn order(faults: &Faults, number: u32, ttl: Duration) -> Order {
 }
 
 const LONG: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn the_exchange_is_away_until_its_fault_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let faults = faults(folder.path());
+    let (venue, away) =
+        (faults.ground.venue.clone(), Fault::ServiceOutage { service: Service::Exchange });
+    let injected = faults.inject(1, &away, &Chosen::default(), LONG).await.unwrap();
+    assert_eq!((&*injected.target, &*injected.way), ("the exchange", "the load itself"));
+    assert!(!venue.auction().await);
+    faults.undo(1).await.unwrap();
+    assert!(venue.auction().await);
+    assert_eq!(faults.struck(1), Some(1));
+    // Its time to live ends it, too.
+    faults.inject(2, &away, &Chosen::default(), Duration::from_millis(50)).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), venue.notice()).await.unwrap();
+    assert!(venue.auction().await);
+}
 
 #[tokio::test]
 async fn what_is_written_down_goes_with_the_fault_however_it_ends() {
@@ -113,6 +133,7 @@ async fn what_is_written_down_goes_with_the_fault_however_it_ends() {
         admins: Vec::new(),
         token: None,
         folder: folder.path().to_owned(),
+        venue: Arc::default(),
     });
     assert!(refused.err().unwrap().to_string().contains("kiki-chaos heal"));
 

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::decimal;
 use super::http::{Lost, Media, Reply};
+use super::nonsense;
 use super::problems::{self, wrong};
 use crate::history::{Answer, Micros, Op, Outcome};
 
@@ -50,6 +51,7 @@ fn elsewhere(op: &Op, status: u16, reply: &Reply) -> Outcome {
     let notice = flow && !matches!(op, Op::Bid { .. });
     let html = reply.media == Media::Html;
     match status {
+        400 if nonsense::is(op) => Outcome::Refused { status, reason: "malformed".into() },
         // The balancer has sent nothing: it repeats only where no connection could be made, and finds no node.
         503 if html => Outcome::Unavailable { status, code: "no_node".into() },
         // The request had not arrived as a whole.
@@ -142,6 +144,7 @@ fn done(op: &Op, reply: &Reply) -> Outcome {
         Op::Billing { amount, .. } if status == 200 => {
             Ok(Answer { amount: Some(*amount), ..Answer::default() })
         }
+        Op::Call { .. } if nonsense::is(op) => Err("taken, though it makes no sense".to_owned()),
         Op::Call { .. } => Ok(Answer::default()),
         Op::Spend { .. } | Op::SetCap { .. } if status == 201 => booked(op, &reply.body),
         _ if status == 200 => booked(op, &reply.body),

@@ -262,3 +262,16 @@ fn what_was_not_sent_is_not_done_and_what_was_not_answered_is_unknown() {
     assert_eq!(outcome(&authorise(), &Err(Lost::NoAnswer("timeout".into()))), unknown);
     is_wrong(&outcome(&authorise(), &Err(Lost::TooLong)));
 }
+
+#[test]
+fn nonsense_has_to_be_refused_as_malformed() {
+    for path in ["/openrtb2/bid?nonsense=cut", "/openrtb2/billing?nonsense=altered"] {
+        let op = call(path);
+        let outcome = told(&op, 400, Media::Other, "");
+        assert!(matches!(outcome, Outcome::Refused { status: 400, .. }), "{outcome:?}");
+        for status in [200, 204, 500] {
+            is_wrong(&told(&op, status, Media::Other, ""));
+        }
+    }
+    is_wrong(&told(&call("/openrtb2/win?h=b"), 400, Media::Other, ""));
+}

@@ -10,6 +10,7 @@ use super::journal::{Closed, Journal};
 use super::kind::Kind;
 use super::live::Live;
 use super::random::Stream;
+use super::venue::Venue;
 use crate::history::{Answer, IN_PROGRESS, Op, Outcome};
 
 #[derive(Clone)]
@@ -17,6 +18,8 @@ pub struct Desk {
     pub http: Http,
     pub journal: Journal,
     pub live: Arc<Live>,
+    /// What is wrong with the exchange.
+    pub venue: Arc<Venue>,
     /// As in [`super::Urls::spread`].
     pub spread: bool,
 }

@@ -17,6 +17,7 @@ use super::random::Stream;
 use super::spec::LoadSpec;
 use super::summary::LoadSummary;
 use super::urls::Urls;
+use super::venue::Venue;
 
 /// How long what was begun may take after the last arrival: a settle that is owed is tried again for this long.
 const LAST: Duration = Duration::from_secs(45);
@@ -45,6 +46,7 @@ pub async fn run(
     urls: &Urls,
     journal: &Journal,
     live: &Arc<Live>,
+    venue: &Arc<Venue>,
     stop: watch::Receiver<bool>,
 ) -> Result<LoadSummary, LoadError> {
     let faults: Vec<String> = spec.faults().into_iter().chain(urls.faults()).collect();
@@ -52,9 +54,17 @@ pub async fn run(
         return Err(LoadError::Faults(faults));
     }
     let http = Http::new(urls, spec.connect_timeout, spec.timeout)?;
-    let desk = Desk { http, journal: journal.clone(), live: Arc::clone(live), spread: urls.spread };
+    let (live, venue) = (Arc::clone(live), Arc::clone(venue));
+    let desk = Desk {
+        http,
+        journal: journal.clone(),
+        live: Arc::clone(&live),
+        venue,
+        spread: urls.spread,
+    };
     let common = Arc::new(Common::new(spec.clone(), urls.clone(), desk));
-    let paced = Paced { seed, until: Instant::now() + spec.duration, stop, live: Arc::clone(live) };
+    let paced =
+        Paced { seed, until: Instant::now() + spec.duration, stop, live: Arc::clone(&live) };
     let from = live.seconds();
     let mut clients = JoinSet::new();
     paced.start(&mut clients, &common, Budgets(Arc::clone(&common)));

@@ -17,7 +17,7 @@ use crate::experiment::step::Step;
 use crate::experiment::target::{Leases, Need, Target};
 use crate::fault::Ground;
 use crate::lab::{HostName, Lab, LabSpec, NODES_MAX};
-use crate::load::{Http, Reply, Request, Urls};
+use crate::load::{Http, Reply, Request, Urls, Venue};
 
 use super::load;
 
@@ -51,6 +51,8 @@ pub struct Cluster {
     pub inventory: Inventory,
     /// Where the load goes, and the admin API of each node.
     pub urls: Urls,
+    /// The load's exchange, for faults of it.
+    pub venue: Arc<Venue>,
     http: Http,
     /// The program's version and how many nodes, for people.
     pub platform: String,
@@ -92,8 +94,14 @@ impl Cluster {
         let inventory =
             Inventory { nodes: urls.nodes.iter().map(|(name, _)| member(name)).collect() };
         let http = Http::new(&urls, CONNECT, ASK).map_err(|error| error.to_string())?;
-        let mut cluster =
-            Cluster { lab: Some(Arc::new(lab)), inventory, urls, http, platform: String::new() };
+        let mut cluster = Cluster {
+            lab: Some(Arc::new(lab)),
+            inventory,
+            urls,
+            venue: Arc::default(),
+            http,
+            platform: String::new(),
+        };
         cluster.platform = cluster.about().await?;
         Ok(cluster)
     }
@@ -121,6 +129,7 @@ impl Cluster {
             lab: None,
             inventory: Inventory::default(),
             urls: urls.clone(),
+            venue: Arc::default(),
             http,
             platform: String::new(),
         };
@@ -156,7 +165,8 @@ impl Cluster {
     /// What faults are done to.
     pub fn ground(&self, folder: PathBuf) -> Ground {
         let (admins, token) = (self.urls.nodes.clone(), self.urls.key.clone());
-        Ground { lab: self.lab.clone(), admins, token, folder }
+        let venue = Arc::clone(&self.venue);
+        Ground { lab: self.lab.clone(), admins, token, folder, venue }
     }
 
     pub fn names(&self) -> Vec<String> {

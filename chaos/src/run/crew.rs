@@ -50,9 +50,10 @@ impl Crew {
         let owners =
             tokio::spawn(async move { crate::load::watch_owners(&urls, &lines, stopped).await });
         let (urls, journal) = (field.cluster.urls.clone(), journal.clone());
-        let (spec, live) = (spec.clone(), Arc::new(Live::new()));
+        let (spec, live, venue) =
+            (spec.clone(), Arc::new(Live::new()), field.cluster.venue.clone());
         let load = tokio::spawn(async move {
-            crate::load::run(&spec, seed, &urls, &journal, &live, load_stopped).await
+            crate::load::run(&spec, seed, &urls, &journal, &live, &venue, load_stopped).await
         });
         Crew { stop_load, stop_all, stop_tail, load, owners, tail, meters }
     }

@@ -8,7 +8,6 @@ use tokio::sync::OnceCell;
 use crate::experiment::Experiment;
 use crate::experiment::fault::Fault;
 use crate::experiment::step::Step;
-use crate::experiment::strikes::Struck;
 use crate::experiment::target::Need;
 use crate::lab::namespace;
 use crate::lab::programs::Programs;
@@ -31,9 +30,7 @@ impl Host {
     ) -> std::io::Result<Vec<String>> {
         if !in_lab {
             let faults = experiment.method.iter().filter_map(|step| match step {
-                Step::Fault(it) if !matches!(it.fault.struck(), Struck::Actors(_)) => {
-                    Some(&it.fault)
-                }
+                Step::Fault(it) if it.fault.needs_lab() => Some(&it.fault),
                 _ => None,
             });
             let lab = |fault: &Fault| {

@@ -112,9 +112,7 @@ impl Pool {
             worker.handle.ask(patience, |reply| Msg::Predict(Box::new(make(Some(reply))))).await;
         let (outcome, answer) = match answer {
             // Nothing is remembered, shown or bid by it.
-            Ok(forecast) if !forecast.is_sound() => {
-                (CallOutcome::Failure, Err(Unasked::Unsound))
-            }
+            Ok(forecast) if !forecast.is_sound() => (CallOutcome::Failure, Err(Unasked::Unsound)),
             Ok(forecast) => {
                 let took_us = clock::mono_us() - began;
                 (CallOutcome::Success { took_us }, Ok(forecast))

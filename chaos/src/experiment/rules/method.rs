@@ -106,14 +106,18 @@ fn fault(look: &mut Look<'_>, path: &str, step: &FaultStep) {
         }
         _ => {}
     }
-    let through_admin =
-        matches!(step.fault.struck(), Struck::Actors(_) | Struck::Service(Service::Ltv));
-    if look.lab().is_none() && !through_admin {
+    if look.lab().is_none() && step.fault.needs_lab() {
         let what = format!(
-            "{} needs a lab: of a cluster that runs, only actors and the service ltv can be struck",
+            "{} needs a lab: of a cluster that runs, only actors and the services ltv and exchange can be struck",
             step.fault.kind()
         );
         look.wrong(&format!("{path}.kind"), what);
+    }
+    if matches!(step.fault.struck(), Struck::Service(Service::Exchange))
+        && look.experiment.load.rates.bid.per_second <= 0.0
+    {
+        let what = "the exchange is the load's, and load.rates.bid asks for no bids";
+        look.wrong(&format!("{path}.service"), what);
     }
     let shorter = |every| every > step.duration;
     match &step.fault {

@@ -65,7 +65,13 @@ async fn open(binary: PathBuf, folder: &Path) -> (Arc<Lab>, Faults) {
     spec.disks = [(HostName::Database, 300 << 20), (HostName::Node(1), 16 << 20)].into();
     let lab = Arc::new(Lab::open(spec).await.unwrap());
     let admins = lab.nodes().iter().map(|it| (it.name.clone(), it.urls.admin.clone())).collect();
-    let ground = Ground { lab: Some(lab.clone()), admins, token: None, folder: folder.to_owned() };
+    let ground = Ground {
+        lab: Some(lab.clone()),
+        admins,
+        token: None,
+        folder: folder.to_owned(),
+        venue: Arc::default(),
+    };
     (lab, Faults::new(ground).unwrap())
 }
 

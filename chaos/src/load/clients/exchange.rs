@@ -1,4 +1,5 @@
-//! Exchanges: ask for bids, let some win, and tell what became of them: on time, late, twice, or never.
+//! Exchanges: ask for bids, let some win, and tell what became of them: on time, late, twice, or never; and, where a
+//! fault strikes the exchange, not now, slowly, or after nonsense.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +7,11 @@ use std::time::Duration;
 use super::{Common, Play, Twice, number};
 use crate::history::Op;
 use crate::load::bids;
-use crate::load::desk::Again;
+use crate::load::desk::{Again, Desk};
 use crate::load::http::Request;
 use crate::load::journal::Closed;
 use crate::load::kind::Kind;
+use crate::load::nonsense;
 use crate::load::random::Stream;
 
 /// The floor of impressions: a cent for a thousand.
@@ -34,6 +36,8 @@ pub struct Plan {
     tells_win: bool,
     again: Again,
     twice: Twice,
+    /// Whether nonsense goes before the request and before a notice, where the exchange is out of its mind, and which.
+    babbles: [(f64, usize); 2],
 }
 
 impl Play for Exchanges {
@@ -60,6 +64,10 @@ impl Play for Exchanges {
             tells_win: stream.chance(0.8),
             again: common.again(stream).owed(),
             twice: Twice::draw(stream, spec.duplicate_notice),
+            babbles: [
+                (stream.part(), stream.below(nonsense::REQUESTS)),
+                (stream.part(), stream.below(nonsense::NOTICES)),
+            ],
         }
     }
 
@@ -67,11 +75,19 @@ impl Play for Exchanges {
         let (common, client) = (&self.0, number(Kind::Exchange, client));
         let (desk, addresses, currency) = (&common.desk, &common.urls.flow, &common.spec.currency);
         let Plan { account, request: id, person, .. } = plan;
+        if !desk.venue.auction().await {
+            return Ok(());
+        }
         let domain = bids::domain(&account, person.is_some());
         let body = bids::request(&id, &domain, FLOOR, person.as_deref(), currency);
+        let address = desk.first(client, addresses);
+        let [(part, way), babble] = plan.babbles;
+        if desk.venue.babbles(part) {
+            let (op, request) = nonsense::request(&body, way);
+            desk.call(client, address, op, &request).await?;
+        }
         let request = Request::post("/openrtb2/bid").json(body);
         let op = Op::Bid { account: account.clone(), request: id.clone(), person };
-        let address = desk.first(client, addresses);
         // An auction is over when its time is: nobody asks twice.
         let told = desk.call(client, address, op, &request).await?;
         let Some(bid) = told.done().and_then(|_| bids::bid(&id, &told.body).ok()) else {
@@ -82,20 +98,19 @@ impl Play for Exchanges {
             return Ok(());
         }
         let (cpm, each) = bid.clearing(plan.clears);
-        let notice = |path: &str, lost_for| Request::get(bids::told(path, cpm, currency, lost_for));
+        let notice = |path: &str, lost_for| bids::told(path, cpm, currency, lost_for);
         let call = |kind: &str| Op::Call {
             method: "GET".into(),
             path: format!("/openrtb2/{kind}?h={}", bid.id).into(),
         };
+        let teller = Teller { desk, client, addresses, babble, again: &plan.again };
         // What a campaign bids that is not the load's is not its money to spend.
         if !plan.wins || bid.account != account {
-            let (op, request) = (call("loss"), notice(&bid.loss, OUTBID));
-            let send = || desk.insist(client, addresses, &op, &request, &plan.again);
-            return plan.twice.send(send).await.map(|_| ());
+            let (op, address) = (call("loss"), notice(&bid.loss, OUTBID));
+            return plan.twice.send(|| teller.tell(&op, &address)).await.map(|_| ());
         }
         if plan.tells_win {
-            let (op, request) = (call("win"), notice(&bid.win, 0));
-            desk.insist(client, addresses, &op, &request, &plan.again).await?;
+            teller.tell(&call("win"), &notice(&bid.win, 0)).await?;
         }
         let op = Op::Billing {
             account,
@@ -103,8 +118,31 @@ impl Play for Exchanges {
             bid: bid.id.clone(),
             amount: each,
         };
-        let request = notice(&bid.billing, 0);
-        let send = || desk.insist(client, addresses, &op, &request, &plan.again);
-        plan.twice.send(send).await.map(|_| ())
+        let address = notice(&bid.billing, 0);
+        plan.twice.send(|| teller.tell(&op, &address)).await.map(|_| ())
+    }
+}
+
+/// Who tells what became of a bid.
+struct Teller<'a> {
+    desk: &'a Desk,
+    client: u32,
+    addresses: &'a [String],
+    babble: (f64, usize),
+    again: &'a Again,
+}
+
+impl Teller<'_> {
+    /// Tells it when the exchange can, and insists.
+    async fn tell(&self, op: &Op, address: &str) -> Result<(), Closed> {
+        let Teller { desk, client, addresses, .. } = *self;
+        desk.venue.notice().await;
+        let (part, way) = self.babble;
+        if desk.venue.babbles(part) {
+            let (op, request) = nonsense::notice(address, way);
+            desk.call(client, desk.first(client, addresses), op, &request).await?;
+        }
+        let request = Request::get(address.to_owned());
+        desk.insist(client, addresses, op, &request, self.again).await.map(|_| ())
     }
 }

@@ -138,7 +138,8 @@ pub(super) mod tests {
             Journal::begin(&dir.join("h"), begin, Clock::start()).await.expect("a journal");
         let second = Duration::from_secs(1);
         let http = Http::new(&Urls::default(), second, second).expect("a client");
-        let desk = Desk { http, journal, live: Arc::new(Live::new()), spread: false };
+        let (live, venue) = (Arc::new(Live::new()), Arc::default());
+        let desk = Desk { http, journal, live, venue, spread: false };
         Arc::new(Common::new(LoadSpec::default(), Urls::default(), desk))
     }
 

@@ -88,7 +88,8 @@ mod tests {
     #[test]
     fn what_cannot_be_a_forecast_is_told_from_what_can() {
         assert!(sound().is_sound(), "the mean may lie above what most reach");
-        let spoil: [(&str, fn(&mut Forecast)); 12] = [
+        type Spoil = fn(&mut Forecast);
+        let spoil: [(&str, Spoil); 12] = [
             ("no number", |it| it.value = f64::NAN),
             ("no bound", |it| it.upper = f64::INFINITY),
             ("a debt", |it| it.value = -0.01),
