@@ -12,6 +12,7 @@ use super::sights::Seeing;
 use super::write::Won;
 use crate::actors::flow::bidder::Seat;
 use crate::clock;
+use crate::models::flow::auction::explain::Explanation;
 use crate::models::flow::frequency::PersonKey;
 use crate::models::flow::opportunity::Auction;
 use crate::models::flow::reason::Reason;
@@ -53,6 +54,9 @@ pub(super) struct Ready<'a> {
     pub seeing: Seeing<'a>,
     began_us: i64,
     pub won: SmallVec<[Won; 4]>,
+    /// Whether it is kept why campaigns do not win it; of pairs that were drawn, why they do not.
+    pub sampled: bool,
+    pub drawn: Vec<Explanation>,
     /// What the scores of its bids are in.
     pub common: Option<Currency>,
     /// Bids of other nodes, where they were asked.
@@ -75,7 +79,21 @@ impl<'a> Ready<'a> {
         // Its time is over, or its caller has hung up.
         let why = Reason::Deadline;
         let (common, elsewhere) = (None, None);
-        Ready { office, auction, market, seeing, began_us, won, common, elsewhere, bytes, why }
+        let (sampled, drawn) = (false, Vec::new());
+        Ready {
+            office,
+            auction,
+            market,
+            seeing,
+            began_us,
+            won,
+            sampled,
+            drawn,
+            common,
+            elsewhere,
+            bytes,
+            why,
+        }
     }
 
     /// Whether there is anything to tell.
@@ -83,8 +101,8 @@ impl<'a> Ready<'a> {
         !self.won.is_empty() || self.elsewhere.as_ref().is_some_and(|it| !it.bids().is_empty())
     }
 
-    /// Bids of its own that are not made after all: `why` says so of each by its place. They are given back, and
-    /// counted.
+    /// Bids of its own that are not made after all: `why` says so of each by its place. They are given back. Whoever
+    /// calls counts them.
     pub fn part(&mut self, why: impl Fn(usize, &Won) -> Option<Reason>) -> Refused {
         let mut refused = Refused::default();
         for (at, won) in std::mem::take(&mut self.won).into_iter().enumerate() {
@@ -92,10 +110,6 @@ impl<'a> Ready<'a> {
                 None => self.won.push(won),
                 Some(reason) => {
                     refused.add(reason, 1);
-                    if reason == Reason::Outbid {
-                        let seen = (&self.seeing, self.began_us);
-                        self.office.keep_outbid(&self.auction, &self.market, &won, seen);
-                    }
                     self.give_back(&won, reason);
                 }
             }
@@ -107,6 +121,10 @@ impl<'a> Ready<'a> {
         let (Some(hold), Some(seat)) = (won.hold, self.market.seat(won.bid.at)) else { return };
         self.office.release(seat, hold);
         seat.kept(why);
+        if self.sampled {
+            let seen = (&self.seeing, self.began_us);
+            self.office.keep_lost((&self.auction, &self.market), (won, why), seen);
+        }
         let entry = self.market.index().entry(won.bid.at);
         let capped = entry.is_some_and(|entry| !entry.caps.is_empty());
         self.office.uncount(self.seeing.key.filter(|_| capped), seat, hold);
@@ -132,7 +150,15 @@ impl Drop for Ready<'_> {
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.why = self.why;
         }
-        self.won.iter().for_each(|won| self.give_back(won, self.why));
+        // Of what was told nothing is left here.
+        if self.won.is_empty() {
+            return;
+        }
+        let why = self.why;
+        let refused = self.part(|_, _| Some(why));
+        if !self.auction.test {
+            self.office.counts.refused(&refused);
+        }
     }
 }
 
