@@ -45,7 +45,6 @@ pub(super) struct Call<'a> {
 /// What this node's own campaigns bid.
 struct Own<'a> {
     ready: Ready<'a>,
-    refused: Refused,
     /// Why none of them does.
     none: Option<Reason>,
 }
@@ -120,7 +119,9 @@ impl Office {
                 (own, Some((elsewhere, heard)))
             }
         };
-        let Own { mut ready, mut refused, mut none } = own;
+        let Own { mut ready, mut none } = own;
+        // From here on nothing is waited for until it is counted.
+        let mut refused = ready.refused.take().unwrap_or_default();
         if let Some((elsewhere, heard)) = heard {
             none = none.map(|none| heard.reason.map_or(none, |other| none.max(other)));
             heard.refused.iter().for_each(|(reason, n)| refused.add(*reason, *n));
@@ -181,13 +182,14 @@ impl Office {
         one_currency(decisions, counts, &[]);
         let mut ready = Ready::new(self, auction, Arc::clone(&market), seeing, call.began_us);
         ready.sampled = sampled;
+        ready.refused = Some(*decisions.refused());
         match ready.auction.test {
             true => ready.won = untold(decisions),
             false => self.authorised(&mut ready, decisions, call.until_us).await,
         }
         ready.drawn = sample::lost(drawn, decisions, &ready.won);
         ready.common = decisions.common();
-        Own { ready, refused: *decisions.refused(), none: decisions.no_bid() }
+        Own { ready, none: decisions.no_bid() }
     }
 
     /// Of this node's bids and those of others the best stay.

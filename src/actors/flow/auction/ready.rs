@@ -54,6 +54,8 @@ pub(super) struct Ready<'a> {
     pub seeing: Seeing<'a>,
     began_us: i64,
     pub won: SmallVec<[Won; 4]>,
+    /// What its pairs were refused for, until that is counted.
+    pub refused: Option<Refused>,
     /// Whether it is kept why campaigns do not win it; of pairs that were drawn, why they do not.
     pub sampled: bool,
     pub drawn: Vec<Explanation>,
@@ -79,7 +81,7 @@ impl<'a> Ready<'a> {
         // Its time is over, or its caller has hung up.
         let why = Reason::Deadline;
         let (common, elsewhere) = (None, None);
-        let (sampled, drawn) = (false, Vec::new());
+        let (refused, sampled, drawn) = (None, false, Vec::new());
         Ready {
             office,
             auction,
@@ -87,6 +89,7 @@ impl<'a> Ready<'a> {
             seeing,
             began_us,
             won,
+            refused,
             sampled,
             drawn,
             common,
@@ -150,12 +153,13 @@ impl Drop for Ready<'_> {
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.why = self.why;
         }
+        let (why, early) = (self.why, self.refused.take());
         // Of what was told nothing is left here.
-        if self.won.is_empty() {
+        if self.won.is_empty() && early.is_none() {
             return;
         }
-        let why = self.why;
-        let refused = self.part(|_, _| Some(why));
+        let mut refused = self.part(|_, _| Some(why));
+        early.iter().for_each(|early| refused.merge(early));
         if !self.auction.test {
             self.office.counts.refused(&refused);
         }
@@ -173,6 +177,8 @@ pub(super) struct Counted<'a> {
     held: bool,
     /// Why it is not bid, should it end like this.
     why: Option<Reason>,
+    /// Whoever asked for it counts it.
+    counted: bool,
 }
 
 impl<'a> Counted<'a> {
@@ -193,12 +199,13 @@ impl<'a> Counted<'a> {
             }
             table.bid(person, seat.key, &entry.caps, hold.0, at_us, until_us);
         }
-        Ok(Counted { office, seat, hold, person, held: false, why: Some(Reason::Deadline) })
+        let (held, why) = (false, Some(Reason::Deadline));
+        Ok(Counted { office, seat, hold, person, held, why, counted: false })
     }
 
     /// It is not bid, for this reason.
     pub fn refused(mut self, why: Reason) -> Reason {
-        self.why = Some(why);
+        (self.why, self.counted) = (Some(why), true);
         why
     }
 
@@ -226,6 +233,12 @@ impl Drop for Counted<'_> {
         }
         if let Some(why) = self.why {
             self.seat.kept(why);
+            // Whoever asked for it is gone.
+            if !self.counted {
+                let mut refused = Refused::default();
+                refused.add(why, 1);
+                self.office.counts.refused(&refused);
+            }
         }
         self.office.uncount(self.person, self.seat, self.hold);
     }
