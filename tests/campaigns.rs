@@ -25,3 +25,5 @@ mod notices;
 mod trail;
 #[path = "campaigns/trail_lost.rs"]
 mod trail_lost;
+#[path = "campaigns/trail_sampled.rs"]
+mod trail_sampled;

@@ -32,7 +32,7 @@ section! {
         ltv_timeout_ms: Millis ["1" "60000"];
         /// Pairs of person and campaign that are counted.
         frequency_pairs: usize ["8" "100000000"];
-        /// Share of requests without a bid whose reasons are kept.
+        /// Share of requests of which it is kept why campaigns did not win.
         sample_ratio: Ratio ["0" "1"];
         /// Days that decisions and their counts are kept.
         decision_retention_days: u32 ["1" "36500"];

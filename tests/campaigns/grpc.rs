@@ -13,6 +13,7 @@ use kiki::api::grpc::flow_v1::{
 use kiki::api::grpc::pb::LtvRequest;
 use kiki::api::grpc::pb::ltv_service_client::LtvServiceClient;
 use kiki::models::flow::openrtb::Fault;
+use kiki::models::flow::reason::Reason;
 use serde_json::{Value, json};
 use tonic::metadata::{AsciiMetadataValue, MetadataValue};
 use tonic::transport::Channel;
@@ -26,6 +27,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use super::harness::{Api, api, api_with, request, rich, told};
 use super::trail_lost::fault;
+use super::trail_sampled;
 
 type Client = SyncFlowServiceClient<Channel>;
 
@@ -182,6 +184,27 @@ async fn an_atomic_batch_in_which_one_cannot_bid_leaves_nothing_behind() {
     }
 }
 
+#[tokio::test]
+async fn what_is_withheld_is_counted_of_each_bid_and_kept_where_all_is_sampled() {
+    let api = trail_sampled::api().await;
+    let mut client = client(&api);
+    api.bidding(rich("c", json!([]))).await;
+    let before = trail_sampled::refused(&api, Reason::Withheld);
+    // The third is of no size of ours, and the last is not asked for.
+    let requests = [request("r1"), request("r2"), other_size("r3"), request("r4")];
+    let answers = batch(&mut client, &requests, true).await.expect("answers");
+    assert_eq!(reasons(&answers), ["withheld", "withheld", "creative", "withheld"]);
+    assert_eq!(trail_sampled::refused(&api, Reason::Withheld), before + 2);
+    for (auction, campaign) in [("r1", json!("c")), ("r2", json!("c")), ("r4", Value::Null)] {
+        let kept = trail_sampled::kept(&api, auction, 1).await;
+        let [it] = &kept[..] else { panic!("{auction}: {kept:?}") };
+        let why = &it["reasons"][0]["reason"];
+        assert_eq!((&it["kind"], why), (&json!("no_bid"), &json!("withheld")), "{it}");
+        assert_eq!((&it["campaign"], &it["hold"]), (&campaign, &Value::Null), "{it}");
+        assert_eq!(it["price"]["cpm"].is_number(), auction != "r4", "{it}");
+    }
+}
+
 /// Bids that are recorded of a request; it waits for those that are wanted.
 async fn bids_in_the_trail(api: &Api, auction: &str, wanted: usize) -> usize {
     let mut bids = 0;
@@ -245,6 +268,12 @@ async fn a_caller_that_hangs_up_in_the_middle_of_a_batch_leaves_nothing_behind()
         }
         api.holds("c", before).await;
         api.registry.clear_faults(Some(hangs));
+    }
+    // Both bids of both batches are counted, by the metric as well: the one that was ready and the one that was not.
+    let began = Instant::now();
+    while trail_sampled::refused(&api, Reason::Deadline) < 4 {
+        assert!(began.elapsed() < Duration::from_secs(10), "they are not counted");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // She has seen nothing so far.
     let answers = batch(&mut client, &[of_person("r3", "ann")], false).await.expect("answers");

@@ -8,7 +8,7 @@ use kiki::actors::shield::Written;
 use kiki::models::shield::day::DaySpan;
 use kiki::store::{Fault, FlowCountRow, FlowDecisionList, FlowDecisionRow, Put};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::harness::{Api, api, api_with, campaign};
 use super::trail::{amount, ask, bid, decision, outcome_of, run};
@@ -42,6 +42,15 @@ async fn a_bid_whose_record_was_lost_has_one_made_of_its_notice_before_that_is_a
     assert_eq!((lost.billed(&api).await, known.billed(&api).await), (200, 200));
     let made = decision(&api, &lost.hold, "billed").await;
     assert_eq!((&made["rebuilt"], &made["campaign"]), (&true.into(), &"c".into()), "{made}");
+    // It is found by its request, and claims nothing that the address does not say.
+    let of = api.get("/api/v1/decisions/r2").await.is(200);
+    let of = of["decisions"].as_array().expect("some");
+    let ids: Vec<&Value> = of.iter().map(|it| &it["id"]).collect();
+    assert_eq!((ids, &made["auction"]), (vec![&json!(lost.hold)], &json!("r2")), "{of:?}");
+    assert!(made["breaker"].is_null() && made["ltv_breaker"].is_null(), "{made}");
+    let price = &made["price"];
+    assert_eq!(price["floor"].as_f64(), Some(0.1), "{made}");
+    assert!(price["worth"].as_f64().is_some_and(|worth| worth > 0.0), "{made}");
     assert_eq!(amount(&made["outcome"]["billed"]), lost.micros());
     let kept = decision(&api, &known.hold, "billed").await;
     assert_eq!((&kept["rebuilt"], &kept["auction"]), (&false.into(), &"r1".into()), "{kept}");

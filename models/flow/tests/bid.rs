@@ -21,7 +21,7 @@ use kiki_flow::auction::{Bid, Context, Scratch, decide};
 use kiki_flow::campaign::creative::{Creative, FormatKind};
 use kiki_flow::campaign::name::creative_told;
 use kiki_flow::campaign::native;
-use kiki_flow::decision::record::{LtvUsed, MultipliersUsed, PriceUsed};
+use kiki_flow::decision::record::{LtvUsed, PriceUsed};
 use kiki_flow::decision::{Decision, Digest, Kind};
 use kiki_flow::frequency::Table;
 use kiki_flow::frequency::key::Keyer;
@@ -85,6 +85,8 @@ fn digest<'w>(
         creative: &creative(bid, world).id,
         impression: auction.slots[slot].id,
         model: "",
+        auction: auction.id,
+        deal: "",
         definition: entry.campaign.version,
         hold: Op::of(&[auction.id, auction.slots[slot].id]).0,
         at_us: auction.at_us,
@@ -98,6 +100,7 @@ fn digest<'w>(
         multipliers: Multipliers::VALUE,
         ltv: bid.ltv,
         ltv_status: LtvStatus::Unknown,
+        floor: bid.floor,
     }
 }
 
@@ -168,7 +171,6 @@ fn answer(auction: &Auction<'_>, won: &[(usize, Bid)], world: &World, keys: &Key
 fn record(auction: &Auction<'_>, slot: usize, bid: &Bid, world: &World) -> Decision {
     let entry = world.index.entry(bid.at).expect("a campaign");
     let it = &entry.campaign.definition;
-    let Multipliers { mu, lambda, pass } = Multipliers::VALUE;
     Decision {
         campaign: Some(it.id.clone()),
         version: Some(entry.campaign.version),
@@ -176,21 +178,8 @@ fn record(auction: &Auction<'_>, slot: usize, bid: &Bid, world: &World) -> Decis
         impression: Some(auction.slots[slot].id.to_owned()),
         creative: Some(creative(bid, world).id.clone()),
         ltv: Some(LtvUsed { amount: bid.ltv, status: LtvStatus::Unknown, model: String::new() }),
-        multipliers: Some(MultipliersUsed { mu, lambda, pass }),
-        price: Some(PriceUsed {
-            cpm: bid.cpm,
-            own_currency: entry.currency,
-            price: bid.price,
-            currency: bid.currency,
-            rates: [bid.cross.from.0, bid.cross.to.0],
-            reserve: bid.reserve,
-            first_price: bid.price_type == PriceType::First,
-            floor: Some(bid.floor),
-            value: bid.value,
-            worth: Some(bid.worth),
-            win: bid.win,
-            surplus: Some(bid.surplus),
-        }),
+        multipliers: Some(Multipliers::VALUE.into()),
+        price: Some(PriceUsed::of(bid, entry.currency)),
         hold: Some(Op::of(&[auction.id]).to_string()),
         ..Decision::new(Kind::Bid, &it.account, auction.at_us)
     }

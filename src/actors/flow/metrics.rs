@@ -12,6 +12,7 @@ const INDEXED: &str = "flow_index_campaigns";
 const BYTES: &str = "flow_index_bytes";
 const BUILD: &str = "flow_index_build_seconds";
 const GENERATION: &str = "flow_index_builds_total";
+const EARLY: &str = "flow_requests_early_total";
 
 /// Describes every metric and makes it present from the start.
 pub fn describe() {
@@ -25,6 +26,11 @@ pub fn describe() {
     describe_gauge!(BYTES, "Memory of the index that auctions see");
     describe_gauge!(BUILD, "Time that the last index took to make");
     describe_counter!(GENERATION, "Indexes that were made");
+    describe_counter!(
+        EARLY,
+        "Bid requests that came before campaigns were loaded: answered with 204, and counted nowhere else"
+    );
+    counter!(EARLY).increment(0);
     campaigns(&[]);
     index(&View::default());
 }
@@ -45,4 +51,27 @@ pub fn index(view: &View) {
     gauge!(BYTES).set(view.bytes as f64);
     gauge!(BUILD).set(view.made_in_us as f64 / 1e6);
     counter!(GENERATION).absolute(view.generation);
+}
+
+/// A bid request that there was nobody for yet.
+pub fn early() {
+    counter!(EARLY).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_come_too_early_are_counted_by_themselves_and_no_start_forgets_them() {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            early();
+            describe();
+            early();
+        });
+        let text = handle.render();
+        assert!(text.contains("\nflow_requests_early_total 2\n"), "{text}");
+    }
 }

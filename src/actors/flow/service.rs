@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::campaign::{self, CampaignActor, Declined, Seen};
+use super::metrics;
 use super::parts::Parts;
 use super::roster::Roster;
 use super::shared::Shared;
@@ -142,6 +143,11 @@ impl Flow {
 
     pub fn roster(&self) -> &Roster {
         &self.shared.roster
+    }
+
+    /// Counts a bid request that came before there was an office.
+    pub fn came_early(&self) {
+        metrics::early();
     }
 
     /// What answers exchanges.

@@ -33,7 +33,7 @@ pub struct FlowTerms {
     pub ltv_patience: Duration,
     /// Pairs of person and campaign that are counted.
     pub frequency_pairs: usize,
-    /// Of requests without a bid, in millionths.
+    /// Of requests, in millionths.
     pub sample_millionths: u32,
     /// How long decisions are kept.
     pub retention_us: i64,

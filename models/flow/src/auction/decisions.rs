@@ -16,6 +16,8 @@ struct Standing {
     /// Rank from which a fall-back is looked for.
     next: usize,
     fallbacks: usize,
+    /// Bids before its first winner: their campaigns have as much of the request as they may.
+    ahead: usize,
 }
 
 /// The outcome of one request. Used again for the next one.
@@ -25,6 +27,8 @@ pub struct Decisions {
     standing: Vec<Standing>,
     /// Impressions won, by the campaign's place in the index.
     taken: Vec<(u32, u16)>,
+    /// Winners that were refused after all, by slot and the campaign's place in the index.
+    fell: Vec<(usize, u32, Reason)>,
     refused: Refused,
     /// Slots of the request.
     slots: usize,
@@ -43,6 +47,7 @@ impl Decisions {
         self.standing.clear();
         self.standing.resize(slots, Standing::default());
         self.taken.clear();
+        self.fell.clear();
         self.refused = Refused::default();
     }
 
@@ -110,11 +115,25 @@ impl Decisions {
             .find(|rank| ranking.get(*rank).is_some_and(|bid| self.taken(bid.at) < bid.room))
     }
 
-    /// Bids of a slot that stand before its winner, and did not win: their campaigns have as much of the request
-    /// as they may. Before anybody fell back.
+    /// Bids of a slot that stand before its first winner, and did not win: their campaigns have as much of the request
+    /// as they may.
     pub fn passed_over(&self, slot: usize) -> impl Iterator<Item = &Bid> {
-        let winner = self.standing.get(slot).and_then(|standing| standing.winner);
-        self.ranked(slot).take(winner.unwrap_or(usize::MAX))
+        self.ranked(slot).take(self.standing.get(slot).map_or(0, |standing| standing.ahead))
+    }
+
+    /// Why the bid of a campaign does not win a slot, as [`Decisions::refused`] counts it; `None`: it does. Asked of
+    /// campaigns that have bid on it.
+    pub fn lost(&self, slot: usize, at: u32) -> Option<Reason> {
+        if self.winner(slot).is_some_and(|bid| bid.at == at) {
+            return None;
+        }
+        let fell = self.fell.iter().find(|(of, campaign, _)| (*of, *campaign) == (slot, at));
+        let passed = || self.passed_over(slot).any(|bid| bid.at == at);
+        Some(match fell {
+            Some((_, _, reason)) => *reason,
+            None if passed() => Reason::OnePerRequest,
+            None => Reason::Outbid,
+        })
     }
 
     /// Deals the slots out: the best bid of all first, then the best of what is left, each campaign within
@@ -151,6 +170,9 @@ impl Decisions {
         for slot in 0..self.slots {
             let winner = self.standing.get(slot).and_then(|standing| standing.winner);
             let ahead = winner.unwrap_or_else(|| self.ranking(slot).map_or(0, Ranking::len));
+            if let Some(standing) = self.standing.get_mut(slot) {
+                standing.ahead = ahead;
+            }
             let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
             self.refused.take(Reason::Outbid, ahead + u32::from(winner.is_some()));
             self.refused.add(Reason::OnePerRequest, ahead);
@@ -175,6 +197,7 @@ impl Decisions {
         let at = self.winner(slot)?.at;
         self.take(at, -1);
         self.refused.add(reason, 1);
+        self.fell.push((slot, at, reason));
         let standing = self.standing.get_mut(slot)?;
         standing.winner = None;
         standing.fallbacks += 1;

@@ -15,6 +15,7 @@ use super::snapshot::{Learned, Snapshot};
 use crate::campaign::state::Campaign;
 use crate::campaign::strategy::Strategy as Bidding;
 use crate::decision::outcome::cost;
+use crate::decision::record::PriceUsed;
 use crate::frequency::key::mix;
 use crate::opportunity::{Auction, Deal, Floor, Format, PriceType, Slot};
 use crate::pacing::Multipliers;
@@ -362,9 +363,17 @@ proptest! {
                     let said = explain_one(
                         &auction, place, at as u32, &index, &snapshots[..], &context,
                     );
-                    let findings = said.map(|it| it.findings).unwrap_or_default();
+                    let said = said.expect("the pair is there");
+                    prop_assert_eq!((said.place, said.at), (place, at as u32));
+                    let findings = said.findings;
                     let first = findings.first().map(|it| it.reason);
                     prop_assert_eq!(first, reason, "{:?}", findings);
+                    // And by the same figures.
+                    if let Some(bid) = &bid {
+                        let priced = PriceUsed::of(bid, index.entry(at as u32).expect("it").currency);
+                        prop_assert_eq!(said.inputs.price, Some(priced));
+                        prop_assert_eq!(said.inputs.ltv.and_then(|ltv| ltv.amount), bid.ltv);
+                    }
                 }
             }
             // Of equal bids, such as those of one campaign on two slots, the hash decides.
@@ -388,6 +397,17 @@ proptest! {
                 let won = decisions.winner(place);
                 prop_assert_eq!(won.map(|b| (b.score, b.cpm)), expected.map(|b| (b.score, b.cpm)));
             }
+
+            // Of each bid it is known why it did not win, as it is counted.
+            let counts = |decisions: &super::Decisions, reasons: &[Reason]| {
+                let lost = bids.iter().map(|(place, at, _)| decisions.lost(*place, *at as u32));
+                let lost: Vec<Option<Reason>> = lost.collect();
+                let of = |reason| lost.iter().filter(|it| **it == reason).count() as u32;
+                let won = decisions.winners().count() as u32 == of(None);
+                won && reasons.iter().all(|it| of(Some(*it)) == decisions.refused().get(*it))
+            };
+            let lost = [Reason::Outbid, Reason::OnePerRequest, Reason::Budget];
+            prop_assert!(counts(decisions, &lost));
 
             // No bid may cost more than what is authorised for it, or is below a floor.
             for (place, bid) in decisions.winners() {
@@ -425,6 +445,7 @@ proptest! {
                 let won = decisions.winners().count() as u64;
                 prop_assert_eq!(decisions.refused().total() + won, pairs);
             }
+            prop_assert!(counts(decisions, &lost));
             for (_, bid) in decisions.winners() {
                 let n = decisions.winners().filter(|(_, other)| other.at == bid.at).count();
                 prop_assert!(n <= usize::from(bid.room));

@@ -1,12 +1,13 @@
 //! What a notice's URL carries of a decision: enough to book it, and to rebuild its record.
 //!
 //! ```text
-//! version 1 · flags · which texts are hashes · hold (16) · at · cpm · bid currency (3) · [if the campaign's is
-//! another: price · its currency (3) · both rates] · definition · value, mu, lambda, pass (8 each) · [LTV] ·
-//! account · campaign · creative · impression · model
+//! version 2 · flags · which texts are hashes · hold (16) · at · cpm · bid currency (3) · [if the campaign's is
+//! another: price · its currency (3) · both rates] · definition · value, mu, lambda, pass (8 each) · [LTV] · [floor] ·
+//! account · campaign · creative · impression · model · auction · deal
 //! ```
 //!
-//! Whole numbers are LEB128, texts have their length before them. Whoever takes a digest from outside checks
+//! Version 1 has neither floor nor auction nor deal: it is read, and not written any more. Whole numbers are LEB128,
+//! texts have their length before them. Whoever takes a digest from outside checks
 //! the signature around it first; bytes that are none are refused all the same.
 
 use base64::Engine;
@@ -21,19 +22,26 @@ use crate::targeting::LtvStatus;
 
 use super::varint::{self, Reader};
 
-/// Bytes of the longest digest: of an account and a campaign whose names are as long as names may be, which are
-/// never hashes, as a notice is booked by them.
-pub const DIGEST_BYTES_MAX: usize = 448;
-/// Beyond this many, texts that nothing is booked by become hashes.
+/// Bytes of the longest digest: of an account, a campaign and an auction whose names are as long as they may be. They
+/// are never hashes, as a notice is booked by the first two, and a record is looked up by the third.
+pub const DIGEST_BYTES_MAX: usize = 608;
+/// Beyond this many, the auction's id not among them, texts that nothing is booked or looked up by become hashes.
 const USUAL_BYTES_MAX: usize = 256;
-/// These, in this order: the impression, which its address has beside the digest; the creative; the model.
-const SHRINKS: [usize; 3] = [3, 2, 4];
+/// These, in this order: the impression, which its address has beside the digest; the creative; the model; the deal.
+const SHRINKS: [usize; 4] = [3, 2, 4, 6];
+/// The place of the auction among the texts.
+const AUCTION: usize = 5;
+/// Texts of a digest, and of one of version 1.
+const TEXTS: usize = 7;
+const TEXTS_BEFORE: u8 = 5;
 /// Characters of it in base64url.
 pub const DIGEST_CHARS_MAX: usize = (DIGEST_BYTES_MAX * 4).div_ceil(3);
 /// Bytes of a text that is carried as it is.
 pub const TEXT_BYTES_MAX: usize = 128;
 const HASH_BYTES: usize = 16;
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// The one before it, which still opens.
+const BEFORE: u8 = 1;
 
 /// A text, or where it had no room the first 128 bits of its SHA-256.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +84,11 @@ pub struct Digest<T = Text> {
     pub impression: T,
     /// Version of the model of the LTV; empty where none answered.
     pub model: T,
+    /// The exchange's id of the request; empty where it is not known, as of version 1. Requests whose id is longer than
+    /// [`TEXT_BYTES_MAX`] are not bid on.
+    pub auction: T,
+    /// The exchange's id of the deal; empty: none, or not known.
+    pub deal: T,
     /// Version of the campaign's definition.
     pub definition: u32,
     pub hold: u128,
@@ -96,6 +109,8 @@ pub struct Digest<T = Text> {
     /// In the campaign's currency.
     pub ltv: Option<Micros>,
     pub ltv_status: LtvStatus,
+    /// For a thousand, in the campaign's currency; 0: none, or not known.
+    pub floor: Micros,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +121,10 @@ const FIRST_PRICE: u8 = 1;
 const HAS_LTV: u8 = 2;
 const CONVERTED: u8 = 4;
 const STATUS_SHIFT: u8 = 3;
-const FLAGS: u8 = 0b1_1111;
+const STATUS: u8 = 0b11;
+const HAS_FLOOR: u8 = 32;
+const FLAGS: u8 = 0b11_1111;
+const FLAGS_BEFORE: u8 = 0b1_1111;
 
 /// A text as a digest carries it.
 #[derive(Clone, Copy, Debug)]
@@ -154,9 +172,9 @@ impl Said for &str {
 }
 
 impl<T: Said> Digest<T> {
-    fn texts(&self) -> [Carried<'_>; 5] {
-        [&self.account, &self.campaign, &self.creative, &self.impression, &self.model]
-            .map(Said::carried)
+    fn texts(&self) -> [Carried<'_>; TEXTS] {
+        let Digest { account, campaign, creative, impression, model, auction, deal, .. } = self;
+        [account, campaign, creative, impression, model, auction, deal].map(Said::carried)
     }
 
     fn converts(&self) -> bool {
@@ -164,7 +182,7 @@ impl<T: Said> Digest<T> {
     }
 
     /// The bytes, at most [`DIGEST_BYTES_MAX`]. Where there are more than usual, texts become hashes; never
-    /// those of account and campaign, unless they are longer than names.
+    /// those of account, campaign and auction, unless they are longer than names.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(DIGEST_BYTES_MAX);
         let converted = self.converts();
@@ -173,6 +191,7 @@ impl<T: Said> Digest<T> {
         flags |= if self.first_price { FIRST_PRICE } else { 0 };
         flags |= if self.ltv.is_some() { HAS_LTV } else { 0 };
         flags |= if converted { CONVERTED } else { 0 };
+        flags |= if self.floor == Micros::ZERO { 0 } else { HAS_FLOOR };
         // Which texts are hashes is known at the end.
         bytes.extend([VERSION, flags, 0]);
         bytes.extend(self.hold.to_be_bytes());
@@ -194,8 +213,12 @@ impl<T: Said> Digest<T> {
         if let Some(ltv) = self.ltv {
             varint::put_signed(ltv.0, &mut bytes);
         }
+        if self.floor != Micros::ZERO {
+            varint::put_signed(self.floor.0, &mut bytes);
+        }
         let mut texts = self.texts();
-        let room = USUAL_BYTES_MAX.saturating_sub(bytes.len());
+        let auction = texts.get(AUCTION).map_or(0, |auction| auction.bytes());
+        let room = (USUAL_BYTES_MAX + auction).saturating_sub(bytes.len());
         for at in SHRINKS {
             if texts.iter().map(|text| text.bytes()).sum::<usize>() <= room {
                 break;
@@ -255,7 +278,12 @@ impl Digest {
 
 fn read(it: &mut Reader<'_>) -> Option<Digest> {
     let [version, flags, hashes] = it.array()?;
-    if version != VERSION || flags & !FLAGS != 0 || hashes >> 5 != 0 {
+    let (known, texts) = match version {
+        VERSION => (FLAGS, TEXTS as u8),
+        BEFORE => (FLAGS_BEFORE, TEXTS_BEFORE),
+        _ => return None,
+    };
+    if flags & !known != 0 || hashes >> texts != 0 {
         return None;
     }
     let currency =
@@ -277,8 +305,16 @@ fn read(it: &mut Reader<'_>) -> Option<Digest> {
     let value = it.float()?;
     let multipliers = Multipliers { mu: it.float()?, lambda: it.float()?, pass: it.float()? };
     let ltv = if flags & HAS_LTV != 0 { Some(Micros(it.signed()?)) } else { None };
-    let ltv_status = *LtvStatus::ALL.get(usize::from(flags >> STATUS_SHIFT))?;
+    let ltv_status = *LtvStatus::ALL.get(usize::from(flags >> STATUS_SHIFT & STATUS))?;
+    let floor = if flags & HAS_FLOOR != 0 { Micros(it.signed()?) } else { Micros::ZERO };
+    // There is one way to write that there is none.
+    if flags & HAS_FLOOR != 0 && floor == Micros::ZERO {
+        return None;
+    }
     let mut text = |place: u8| {
+        if place >= texts {
+            return Some(Text::Plain(String::new()));
+        }
         if hashes >> place & 1 == 1 {
             return it.array().map(Text::Hash);
         }
@@ -288,12 +324,15 @@ fn read(it: &mut Reader<'_>) -> Option<Digest> {
     };
     let (account, campaign, creative) = (text(0)?, text(1)?, text(2)?);
     let (impression, model) = (text(3)?, text(4)?);
+    let (auction, deal) = (text(5)?, text(6)?);
     Some(Digest {
         account,
         campaign,
         creative,
         impression,
         model,
+        auction,
+        deal,
         definition,
         hold,
         at_us,
@@ -307,5 +346,6 @@ fn read(it: &mut Reader<'_>) -> Option<Digest> {
         multipliers,
         ltv,
         ltv_status,
+        floor,
     })
 }

@@ -6,10 +6,10 @@
 
 use std::fmt;
 
-use super::record::Decision;
+use super::record::{BreakerState, Decision};
 
 /// Keys in their order: others read lines by them.
-pub const KEYS: [&str; 31] = [
+pub const KEYS: [&str; 32] = [
     "kind",
     "at_us",
     "account",
@@ -41,6 +41,8 @@ pub const KEYS: [&str; 31] = [
     "reason",
     "change",
     "rebuilt",
+    // What came later stands behind, for those who read by place.
+    "ltv_breaker",
 ];
 
 /// Shows the line.
@@ -54,7 +56,7 @@ impl fmt::Display for Line<'_> {
         let mut keys = KEYS.iter();
         let mut text = |value: Option<&dyn fmt::Display>, f: &mut fmt::Formatter<'_>| {
             let key = keys.next().copied().unwrap_or("-");
-            // A line has thirty of them: pieces cost less than patterns.
+            // A line has some thirty of them: pieces cost less than patterns.
             [" ", key, "="].into_iter().try_for_each(|part| f.write_str(part))?;
             match value {
                 Some(value) => value.fmt(f),
@@ -96,12 +98,13 @@ impl fmt::Display for Line<'_> {
             by.map(|m| m.lambda),
             by.map(|m| m.pass),
             it.hold.as_deref().map(Quoted),
-            Some(it.breaker.as_str()),
+            it.breaker.map(BreakerState::as_str),
             it.latency_us,
             Some(it.outcome.name()),
             it.reason(),
             change.as_deref().map(Quoted),
             Some(it.rebuilt),
+            it.ltv_breaker.map(BreakerState::as_str),
         );
         Ok(())
     }

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use kiki_models::shield::money::{Currency, Micros};
 
+use crate::auction::Bid;
+use crate::opportunity::PriceType;
+use crate::pacing::Multipliers;
 use crate::reason::Reason;
 use crate::targeting::LtvStatus;
 use crate::targeting::explain::Finding;
@@ -63,7 +66,8 @@ pub struct Decision {
     /// Of the campaign's definition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u32>,
-    /// The exchange's id of the request. `None`: of a change, and of what was rebuilt.
+    /// The exchange's id of the request. `None`: of a change, of a request that could not be read, and of what was
+    /// rebuilt of an address that does not tell it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auction: Option<String>,
     /// The exchange's id of the impression.
@@ -82,8 +86,9 @@ pub struct Decision {
     /// Id of the hold, 32 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<String>,
-    /// The breaker before the store.
-    pub breaker: BreakerState,
+    /// The breaker before the store. `None`: not known, as of what was rebuilt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerState>,
     /// The breakers before what forecasts lifetime values: where the best of them stood. `None`: not known, as
     /// in records that are older than this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +100,8 @@ pub struct Decision {
     /// Of a bid: when its hold is over, unless something is told by then. Wall-clock micros UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_us: Option<i64>,
-    /// Why not; of a bid: why others of ours did not win, where that was sampled.
+    /// Why not, the reason that counted first. Of a bid there is none: where its request is sampled, others of ours that
+    /// did not win have records of their own, which say why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Finding>,
     /// Of a change.
@@ -126,7 +132,9 @@ pub struct MultipliersUsed {
     pub pass: f64,
 }
 
-/// Prices of a bid. The estimates are micros of the campaign's currency for one impression.
+/// Prices of a bid, and of a pair that did not win what it would have bid. Where there was no bid to be made, `cpm`,
+/// `price` and `reserve` are 0: `value`, `worth` and `floor` say why. The estimates are micros of the campaign's
+/// currency for one impression.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceUsed {
@@ -167,6 +175,33 @@ pub struct ChangeOf {
     pub by: Option<String>,
 }
 
+impl From<Multipliers> for MultipliersUsed {
+    fn from(of: Multipliers) -> MultipliersUsed {
+        let Multipliers { mu, lambda, pass } = of;
+        MultipliersUsed { mu, lambda, pass }
+    }
+}
+
+impl PriceUsed {
+    /// Of a bid of a campaign in `own` currency.
+    pub fn of(bid: &Bid, own: Currency) -> PriceUsed {
+        PriceUsed {
+            cpm: bid.cpm,
+            own_currency: own,
+            price: bid.price,
+            currency: bid.currency,
+            rates: [bid.cross.from.0, bid.cross.to.0],
+            reserve: bid.reserve,
+            first_price: bid.price_type == PriceType::First,
+            floor: (bid.floor.0 > 0).then_some(bid.floor),
+            value: bid.value,
+            worth: Some(bid.worth),
+            win: bid.win,
+            surplus: Some(bid.surplus),
+        }
+    }
+}
+
 impl ChangeOf {
     pub fn new(what: &str, from: &str, to: &str) -> ChangeOf {
         ChangeOf { what: what.to_owned(), from: from.to_owned(), to: to.to_owned(), by: None }
@@ -190,7 +225,7 @@ impl Decision {
             multipliers: None,
             price: None,
             hold: None,
-            breaker: BreakerState::Closed,
+            breaker: Some(BreakerState::Closed),
             ltv_breaker: None,
             latency_us: None,
             outcome: Outcome::default_of(kind),

@@ -23,6 +23,8 @@ fn usual() -> Digest {
         creative: Text::plain("cr1"),
         impression: Text::plain("1"),
         model: Text::plain("bg_nbd-7"),
+        auction: Text::plain("r-1"),
+        deal: Text::plain("d7"),
         definition: 3,
         hold: 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef,
         at_us: 1_795_262_400_000_000,
@@ -36,7 +38,14 @@ fn usual() -> Digest {
         multipliers: Multipliers { mu: 1.25, lambda: 0.0, pass: 1.0 },
         ltv: Some(Micros(512_340_000)),
         ltv_status: LtvStatus::Success,
+        floor: Micros(1_500_000),
     }
+}
+
+/// The same as version 1 had it.
+fn before() -> Digest {
+    let none = || Text::plain("");
+    Digest { auction: none(), deal: none(), floor: Micros::ZERO, ..usual() }
 }
 
 #[test]
@@ -49,16 +58,84 @@ fn a_usual_digest_is_short_and_reads_back() {
     assert_eq!(Digest::from_text(&digest.to_text()), Ok(digest));
 }
 
+/// Of version 1: addresses that are out there, and lines of the files have it.
+const BEFORE: &str = concat!(
+    "0103000123456789abcdef0123456789abcdef80c08b9a83b2b006c096b1025553440300000000008ba8400000000000",
+    "00f43f0000000000000000000000000000f03fc0c0cde8030764656661756c740863616d705f30303103637231013108",
+    "62675f6e62642d37",
+);
+
 /// Expected: the same fields written by Python. A change here makes every URL that is out there unreadable.
 #[test]
 fn the_form_of_a_digest_stays() {
     let expected = concat!(
-        "0103000123456789abcdef0123456789abcdef80c08b9a83b2b006c096b1025553440300000000008ba8400000000000",
-        "00f43f0000000000000000000000000000f03fc0c0cde8030764656661756c740863616d705f30303103637231013108",
-        "62675f6e62642d37",
+        "0223000123456789abcdef0123456789abcdef80c08b9a83b2b006c096b1025553440300000000008ba8400000000000",
+        "00f43f0000000000000000000000000000f03fc0c0cde803c08db7010764656661756c740863616d705f303031036372",
+        "3101310862675f6e62642d3703722d31026437",
     );
     let hex: String = usual().encode().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, expected);
+}
+
+#[test]
+fn a_digest_of_before_is_read_and_says_neither_auction_nor_deal() {
+    let bytes: Vec<u8> = (0..BEFORE.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&BEFORE[at..at + 2], 16).expect("a byte"))
+        .collect();
+    assert_eq!(Digest::decode(&bytes), Ok(before()));
+    let told = rebuild(&before(), |_, _| None);
+    assert_eq!((told.auction, told.deal), (None, None));
+    assert_eq!(told.price.and_then(|price| price.floor), None);
+    // What version 1 had no place for is no digest of it.
+    for (at, bits) in [(1, 0x20), (2, 0x20), (2, 0x40), (0, 0x02)] {
+        let mut bent = bytes.clone();
+        bent[at] |= bits;
+        assert_eq!(Digest::decode(&bent), Err(BadDigest), "byte {at}");
+    }
+}
+
+#[test]
+fn a_record_that_is_made_anew_is_found_by_its_request_and_says_nothing_of_breakers() {
+    let told = rebuild(&usual(), |_, _| None);
+    assert_eq!((told.auction.as_deref(), told.deal.as_deref()), (Some("r-1"), Some("d7")));
+    assert_eq!((told.breaker, told.ltv_breaker), (None, None));
+    let price = told.price.as_ref().expect("a price");
+    // 3,141.5 / 1.25
+    assert_eq!((price.floor, price.worth), (Some(Micros(1_500_000)), Some(2_513.2)));
+    let text = serde_json::to_string(&told).expect("json");
+    assert!(!text.contains("breaker"), "{text}");
+    assert_eq!(serde_json::from_str::<Decision>(&text).ok(), Some(told));
+    // As they were stored before, it is there.
+    let old = r#"{"kind":"bid","at_us":7,"account":"a","breaker":"closed","outcome":"bid","rebuilt":true}"#;
+    let old: Decision = serde_json::from_str(old).expect("a record of before");
+    assert_eq!(old.breaker, Some(BreakerState::Closed));
+    // Without multipliers that are numbers nobody knows what it was worth.
+    let none = Multipliers { mu: f64::NAN, lambda: 0.0, pass: 1.0 };
+    let none = Digest::decode(&Digest { multipliers: none, ..usual() }.encode()).expect("reads");
+    assert_eq!(rebuild(&none, |_, _| None).price.expect("a price").worth, None);
+}
+
+#[test]
+fn the_longest_id_of_a_request_is_carried_as_it_is_beside_anything() {
+    let longest = "x".repeat(128);
+    let all = || Text::plain(&longest);
+    let digest = Digest {
+        account: all(),
+        campaign: all(),
+        creative: all(),
+        impression: all(),
+        model: all(),
+        auction: all(),
+        deal: all(),
+        ..usual()
+    };
+    let back = Digest::decode(&digest.encode()).expect("its own bytes");
+    assert_eq!((&back.auction, &back.campaign), (&digest.auction, &digest.campaign));
+    assert!(matches!(back.deal, Text::Hash(_)) && back.deal.is(&longest));
+    // It takes no room from the others.
+    let digest = Digest { auction: all(), creative: Text::plain(&"c".repeat(64)), ..usual() };
+    assert_eq!(Digest::decode(&digest.encode()), Ok(digest));
 }
 
 fn texts() -> impl Strategy<Value = Text> {
@@ -70,14 +147,15 @@ fn texts() -> impl Strategy<Value = Text> {
 }
 
 fn digests() -> impl Strategy<Value = Digest> {
-    let names = (texts(), texts(), texts(), texts(), texts());
-    let money = (any::<i64>(), any::<i64>(), 1..i64::MAX, 1..i64::MAX, any::<bool>());
+    let names = (texts(), texts(), texts(), texts(), texts(), texts(), texts());
+    let floor = prop_oneof![Just(0), any::<i64>()];
+    let money = (any::<i64>(), any::<i64>(), 1..i64::MAX, 1..i64::MAX, any::<bool>(), floor);
     let rest = (any::<u128>(), any::<i64>(), any::<u32>(), any::<Option<i64>>(), 0_usize..4);
     let floats = (-1e300..1e300, -1e3..1e3, 0.0..1e3, 0.0..1.0_f64);
     (names, money, rest, floats, any::<bool>()).prop_map(
         |(names, money, rest, floats, first_price)| {
-            let (account, campaign, creative, impression, model) = names;
-            let (cpm, price, from, to, same) = money;
+            let (account, campaign, creative, impression, model, auction, deal) = names;
+            let (cpm, price, from, to, same, floor) = money;
             let eur: Currency = "EUR".parse().expect("a code");
             let cross = if same { Cross::SAME } else { Cross { from: Rate(from), to: Rate(to) } };
             Digest {
@@ -86,6 +164,8 @@ fn digests() -> impl Strategy<Value = Digest> {
                 creative,
                 impression,
                 model,
+                auction,
+                deal,
                 definition: rest.2,
                 hold: rest.0,
                 at_us: rest.1,
@@ -99,6 +179,7 @@ fn digests() -> impl Strategy<Value = Digest> {
                 multipliers: Multipliers { mu: floats.1, lambda: floats.2, pass: floats.3 },
                 ltv: rest.3.map(Micros),
                 ltv_status: LtvStatus::ALL[rest.4],
+                floor: Micros(floor),
             }
         },
     )
@@ -137,10 +218,16 @@ proptest! {
         prop_assert!(same(&digest.account, &back.account) && same(&digest.campaign, &back.campaign));
         prop_assert!(same(&digest.creative, &back.creative) && same(&digest.model, &back.model));
         prop_assert!(same(&digest.impression, &back.impression));
+        prop_assert!(same(&digest.auction, &back.auction) && same(&digest.deal, &back.deal));
+        prop_assert!(matches!(
+            (&digest.auction, &back.auction),
+            (Text::Plain(_), Text::Plain(_)) | (Text::Hash(_), _)
+        ) || matches!(&digest.auction, Text::Plain(long) if long.len() > 128));
         prop_assert_eq!(&back.encode(), &bytes);
         let with = Digest {
             account: back.account.clone(), campaign: back.campaign.clone(), creative: back.creative.clone(),
-            impression: back.impression.clone(), model: back.model.clone(), ..digest
+            impression: back.impression.clone(), model: back.model.clone(),
+            auction: back.auction.clone(), deal: back.deal.clone(), ..digest
         };
         prop_assert_eq!(with, back);
     }
@@ -248,12 +335,18 @@ fn a_line_shows_what_a_record_holds() {
     decision.latency_us = Some(412);
     assert_eq!(
         Line(&decision).to_string(),
-        "decision: kind=bid at_us=1795262400000000 account=default campaign=camp_001 version=3 auction=- \
-         impression=1 creative=cr1 deal=- currency=USD price_cpm=2.5 cpm=2.5 reserve=0.0025 price_type=first \
-         floor_cpm=- value=3141.5 worth=- win=- ltv=512.34 ltv_status=success model=bg_nbd-7 mu=1.25 lambda=0 \
-         pass=1 hold=0123456789abcdef0123456789abcdef breaker=closed latency_us=412 outcome=bid reason=budget \
-         change=- rebuilt=true"
+        "decision: kind=bid at_us=1795262400000000 account=default campaign=camp_001 version=3 auction=r-1 \
+         impression=1 creative=cr1 deal=d7 currency=USD price_cpm=2.5 cpm=2.5 reserve=0.0025 price_type=first \
+         floor_cpm=1.5 value=3141.5 worth=2513.2 win=- ltv=512.34 ltv_status=success model=bg_nbd-7 mu=1.25 lambda=0 \
+         pass=1 hold=0123456789abcdef0123456789abcdef breaker=- latency_us=412 outcome=bid reason=budget \
+         change=- rebuilt=true ltv_breaker=-"
     );
+    // Those who read by place find everything where it was.
+    assert_eq!(KEYS[30..], ["rebuilt", "ltv_breaker"]);
+    decision.breaker = Some(BreakerState::Open);
+    decision.ltv_breaker = Some(BreakerState::HalfOpen);
+    let line = Line(&decision).to_string();
+    assert!(line.contains(" breaker=open ") && line.ends_with(" ltv_breaker=half_open"), "{line}");
 }
 
 #[test]

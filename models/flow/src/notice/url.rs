@@ -17,8 +17,8 @@ use kiki_models::shield::entry::Op;
 use super::Kind;
 use crate::openrtb::macros::percent;
 
-/// Bytes of the longest address that is written.
-pub const URL_BYTES_MAX: usize = 1_499;
+/// Bytes of the longest address that is written: exchanges take 2,048, macros filled in.
+pub const URL_BYTES_MAX: usize = 1_799;
 /// Bytes of the longest digest that an address carries.
 pub const DIGEST_BYTES_MAX: usize = crate::decision::digest::DIGEST_BYTES_MAX;
 /// Bytes of the longest id of an impression that an address carries, as it is.

@@ -24,6 +24,7 @@ mod shape;
 pub mod supply;
 #[cfg(test)]
 mod tests;
+pub mod told;
 pub mod value;
 
 pub use malformed::{Fault, Malformed};

@@ -80,6 +80,13 @@ pub fn rank(worth: f64, quote: &Quote) -> f64 {
     gain.max(0.0).sqrt()
 }
 
+/// What an impression is worth once the budget and the ROAS floor are weighed, as [`price`] has it: it may be no number
+/// where the multipliers are none.
+pub fn worth(value: f64, multipliers: &Multipliers) -> f64 {
+    let Multipliers { mu, lambda, .. } = *multipliers;
+    value * (1.0 + lambda) / (mu + lambda)
+}
+
 /// Prices an impression.
 ///
 /// The worth is `w = value (1 + λ) / (μ + λ)`: with λ = 0 the bid of a budgeted bidder in the dual
@@ -98,7 +105,7 @@ pub fn rank(worth: f64, quote: &Quote) -> f64 {
 /// floor. Never not a number, whatever comes in.
 pub fn price(quote: &Quote, multipliers: &Multipliers, curve: &WinCurve) -> Result<Priced, Reason> {
     let Multipliers { mu, lambda, .. } = *multipliers;
-    let worth = quote.value * (1.0 + lambda) / (mu + lambda);
+    let worth = worth(quote.value, multipliers);
     let floor = if quote.floor.is_nan() { f64::INFINITY } else { quote.floor.max(0.0) };
     let most = quote.max_bid.unwrap_or(f64::INFINITY);
     // `is_finite` also refuses what a multiplier of 0 or one that is none leads to.

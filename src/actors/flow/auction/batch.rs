@@ -32,7 +32,7 @@ type Read<'b> = Result<Request<'b>, Malformed>;
 impl Office {
     /// Answers bid requests of an exchange in their order; `began_us` and `tmax` as of one. Of an atomic batch in which one
     /// cannot bid, the others are answered with [`Reason::Withheld`], and nothing is left of their bids: no
-    /// hold, no count, no record.
+    /// hold, and no count or record but of that reason.
     pub async fn bid_batch(
         &self,
         bodies: &[impl AsRef<[u8]>],
@@ -44,7 +44,11 @@ impl Office {
         for body in bodies {
             let body = body.as_ref();
             self.counts.request();
-            all.push(Request::parse(body, &self.terms.limits));
+            let read = Request::parse(body, &self.terms.limits);
+            if let Err(why) = &read {
+                self.keep_unread(body, *why, began_us);
+            }
+            all.push(read);
             if body.len() >= LARGE_BYTES {
                 tokio::task::yield_now().await;
             }
@@ -110,12 +114,19 @@ impl Office {
         let mut ready = match self.all_ready(all, calls).await {
             Ok(ready) => ready,
             Err(missed) => {
-                let none = |(at, read): (usize, &Read<'_>)| match (read, missed) {
-                    (Err(malformed), _) => Answer::unread(*malformed),
-                    (Ok(_), Some((of, reason))) if of == at => Answer::NoBid(reason),
-                    (Ok(_), _) => Answer::NoBid(Reason::Withheld),
-                };
-                return all.iter().enumerate().map(none).collect();
+                let none =
+                    |(at, (read, call)): (usize, (&Read<'_>, &Call<'_>))| match (read, missed) {
+                        (Err(malformed), _) => Answer::unread(*malformed),
+                        (Ok(_), Some((of, reason))) if of == at => Answer::NoBid(reason),
+                        (Ok(request), _) => {
+                            // Those before it were asked: each of their bids says that it was withheld.
+                            if missed.is_none_or(|(of, _)| of < at) {
+                                self.keep_unlooked(request, Reason::Withheld, call);
+                            }
+                            Answer::NoBid(Reason::Withheld)
+                        }
+                    };
+                return all.iter().zip(calls).enumerate().map(none).collect();
             }
         };
         let bytes: usize = ready.iter().map(|ready| ready.bytes.len()).sum();

@@ -13,15 +13,14 @@ use super::market::Market;
 use super::office::{Office, Place};
 use super::open::Pending;
 use super::ready::Ready;
+use super::sample;
 use super::sights::{Seeing, View};
 use super::write::{self, Won};
 use crate::actors::flow::bidder::Told;
 use crate::actors::flow::journal;
 use crate::clock;
-use crate::models::flow::auction::explain;
 use crate::models::flow::auction::{Bid, Context, Decisions, choose, decide};
 use crate::models::flow::decision::sample::sampled;
-use crate::models::flow::decision::{Decision, Kind, Outcome};
 use crate::models::flow::frequency::Table;
 use crate::models::flow::frequency::key::mix;
 use crate::models::flow::notice::action::Stage;
@@ -30,11 +29,7 @@ use crate::models::flow::opportunity::Auction;
 use crate::models::flow::pacing::Event;
 use crate::models::flow::privacy::Permits;
 use crate::models::flow::reason::Reason;
-use crate::models::flow::targeting::explain::Finding;
 use crate::models::flow::targeting::scratch::Refused;
-
-/// Explanations of one sampled request.
-const EXPLAINED_MAX: usize = 4;
 
 /// Who asks for bids, and until when.
 pub(super) struct Call<'a> {
@@ -50,7 +45,6 @@ pub(super) struct Call<'a> {
 /// What this node's own campaigns bid.
 struct Own<'a> {
     ready: Ready<'a>,
-    refused: Refused,
     /// Why none of them does.
     none: Option<Reason>,
 }
@@ -68,7 +62,10 @@ impl Office {
         self.counts.request();
         let request = match Request::parse(body, &self.terms.limits) {
             Ok(request) => request,
-            Err(malformed) => return self.unread(malformed, exchange),
+            Err(malformed) => {
+                self.keep_unread(body, malformed, began_us);
+                return self.unread(malformed, exchange);
+            }
         };
         let until_us = self.until_us(&request, began_us, tmax);
         let call = Call { exchange, began_us, until_us, body: Some(body) };
@@ -98,7 +95,7 @@ impl Office {
         let ready = self.readied(request, call).await?;
         match clock::mono_us() < call.until_us {
             true => Ok(ready.go()),
-            // Nobody hears of these bids: dropped, what is held for them is given back.
+            // Nobody hears of these bids: dropped, what is held for them is given back, counted and kept.
             false => Err(Reason::Deadline.into()),
         }
     }
@@ -110,14 +107,9 @@ impl Office {
         request: &'a Request<'_>,
         call: &Call<'_>,
     ) -> Result<Ready<'a>, Missed> {
-        let (_place, auction) = self.admitted(request, call.until_us).inspect_err(|reason| {
-            let id = &*request.id;
-            if call.body.is_some() && sampled(self.salt ^ hash(id), self.terms.sample) {
-                let found = write::refused(*reason, request, &self.terms.privacy);
-                let made = self.unexplained(id, (found, clock::wall_us()), call.began_us);
-                self.tell_journal(journal::Msg::NoBids(vec![made]));
-            }
-        })?;
+        let (_place, auction) = self
+            .admitted(request, call.until_us)
+            .inspect_err(|reason| self.keep_unlooked(request, *reason, call))?;
         let (own, heard) = match self.elsewhere(call, auction.slots.len()) {
             None => (self.own(auction, call).await, None),
             Some(mut elsewhere) => {
@@ -127,7 +119,9 @@ impl Office {
                 (own, Some((elsewhere, heard)))
             }
         };
-        let Own { mut ready, mut refused, mut none } = own;
+        let Own { mut ready, mut none } = own;
+        // From here on nothing is waited for until it is counted.
+        let mut refused = ready.refused.take().unwrap_or_default();
         if let Some((elsewhere, heard)) = heard {
             none = none.map(|none| heard.reason.map_or(none, |other| none.max(other)));
             heard.refused.iter().for_each(|(reason, n)| refused.add(*reason, *n));
@@ -138,10 +132,10 @@ impl Office {
         if !ready.auction.test {
             self.counts.refused(&refused);
         }
-        if !ready.bids() {
-            let otherwise = if revoked > 0 { Reason::Consent } else { Reason::NoCandidate };
-            let reason = none.unwrap_or(otherwise);
-            self.keep_sample(&ready, reason, call);
+        let otherwise = if revoked > 0 { Reason::Consent } else { Reason::NoCandidate };
+        let missed = (!ready.bids()).then(|| none.unwrap_or(otherwise));
+        self.keep_sample(&mut ready, missed, call);
+        if let Some(reason) = missed {
             let refused = ready.auction.test.then(|| Box::new(refused));
             return Err(Missed { reason, refused });
         }
@@ -167,11 +161,17 @@ impl Office {
         let seeing = Seeing::of(self, &auction, call.exchange);
         let seed = self.salt ^ hash(auction.id);
         let mut lent = self.scratch();
-        let decisions = {
+        let sampled = !auction.test && sampled(seed, self.terms.sample);
+        let (decisions, drawn) = {
             let table = seeing.key.and_then(|key| self.people.table(key));
             let sights = self.sights(&market, &seeing, table.as_deref());
             let context = Context { sights: &sights, seed };
-            decide(&auction, market.index(), &*market, &context, lent.scratch())
+            // Before its winners are counted for the person's caps.
+            let drawn = match sampled {
+                true => sample::drawn(&auction, &market, &context),
+                false => Vec::new(),
+            };
+            (decide(&auction, market.index(), &*market, &context, lent.scratch()), drawn)
         };
         self.wake(&market);
         // A test teaches nobody anything.
@@ -181,12 +181,15 @@ impl Office {
         }
         one_currency(decisions, counts, &[]);
         let mut ready = Ready::new(self, auction, Arc::clone(&market), seeing, call.began_us);
+        ready.sampled = sampled;
+        ready.refused = Some(*decisions.refused());
         match ready.auction.test {
             true => ready.won = untold(decisions),
             false => self.authorised(&mut ready, decisions, call.until_us).await,
         }
+        ready.drawn = sample::lost(drawn, decisions, &ready.won);
         ready.common = decisions.common();
-        Own { ready, refused: *decisions.refused(), none: decisions.no_bid() }
+        Own { ready, none: decisions.no_bid() }
     }
 
     /// Of this node's bids and those of others the best stay.
@@ -318,86 +321,12 @@ impl Office {
             self.tell_journal(journal::Msg::Bids(made));
         }
     }
-
-    /// Of some bids it is kept that another node's was better.
-    pub(super) fn keep_outbid(
-        &self,
-        auction: &Auction<'_>,
-        market: &Market,
-        won: &Won,
-        (seeing, began_us): (&Seeing<'_>, i64),
-    ) {
-        if auction.test || !sampled(self.salt ^ hash(auction.id), self.terms.sample) {
-            return;
-        }
-        let at = won.bid.at;
-        let (Some(entry), Some(seat)) = (market.index().entry(at), market.seat(at)) else { return };
-        let known = write::used(seeing, entry, &won.bid);
-        let latency_us = u32::try_from(clock::mono_us() - began_us).unwrap_or(u32::MAX);
-        let bid = write::record(auction, entry, won, (known, seat), latency_us);
-        let made = Decision {
-            kind: Kind::NoBid,
-            outcome: Outcome::default_of(Kind::NoBid),
-            hold: None,
-            ends_us: None,
-            reasons: vec![write::finding(Reason::Outbid)],
-            ..bid
-        };
-        self.tell_journal(journal::Msg::NoBids(vec![made]));
-    }
-
-    /// Of some requests without a bid it is kept why.
-    fn keep_sample(&self, ready: &Ready<'_>, reason: Reason, call: &Call<'_>) {
-        let Ready { auction, market, seeing, .. } = ready;
-        let (seed, began_us) = (self.salt ^ hash(auction.id), call.began_us);
-        if auction.test || !sampled(seed, self.terms.sample) {
-            return;
-        }
-        let explained = {
-            let table = seeing.key.and_then(|key| self.people.table(key));
-            let sights = self.sights(market, seeing, table.as_deref());
-            let context = Context { sights: &sights, seed };
-            explain::sample(auction, market.index(), &**market, &context, EXPLAINED_MAX)
-        };
-        let latency_us = u32::try_from(clock::mono_us() - began_us).ok();
-        let of = |it: explain::Explanation| Decision {
-            campaign: Some(it.campaign),
-            version: Some(it.version),
-            auction: Some(auction.id.to_owned()),
-            impression: Some(it.slot),
-            latency_us,
-            // Who would have bid was kept from it by what ended the request.
-            reasons: match it.findings.is_empty() {
-                true => vec![write::finding(reason)],
-                false => it.findings,
-            },
-            ..Decision::new(Kind::NoBid, &it.account, auction.at_us)
-        };
-        let mut made: Vec<Decision> = explained.into_iter().map(of).collect();
-        // Of a request that nobody's campaign was looked at for, whoever was asked first says so.
-        if made.is_empty() && call.body.is_some() {
-            let found = write::finding(reason);
-            made.push(self.unexplained(auction.id, (found, auction.at_us), began_us));
-        }
-        self.tell_journal(journal::Msg::NoBids(made));
-    }
-
-    /// The record of a request that no campaign was looked at for. It is of nobody's account: the default one
-    /// has it.
-    fn unexplained(&self, id: &str, (found, at_us): (Finding, i64), began_us: i64) -> Decision {
-        Decision {
-            auction: Some(id.to_owned()),
-            latency_us: u32::try_from(clock::mono_us() - began_us).ok(),
-            reasons: vec![found],
-            ..Decision::new(Kind::NoBid, &self.terms.account, at_us)
-        }
-    }
 }
 
 /// FNV-1a, spread: nobody but us knows the salt that it is mixed with.
-pub(super) fn hash(text: &str) -> u64 {
-    let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+pub(super) fn hash(of: impl AsRef<[u8]>) -> u64 {
+    let fnv = of.as_ref().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     mix(fnv)
 }

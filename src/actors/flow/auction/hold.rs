@@ -69,6 +69,7 @@ impl Office {
                 }
             }
             one_currency(decisions, Some(&*ready.market), &ready.won);
+            ready.refused = Some(*decisions.refused());
         }
     }
 

@@ -14,6 +14,7 @@ mod office;
 mod open;
 mod people;
 mod ready;
+mod sample;
 mod sights;
 mod write;
 

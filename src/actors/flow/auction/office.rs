@@ -62,7 +62,7 @@ pub struct OfficeTerms {
     pub open_max: usize,
     pub hold_ttl_us: i64,
     pub patience: Patience,
-    /// Share of requests without a bid whose reasons are kept, in millionths.
+    /// Share of requests of which it is kept why campaigns did not win, in millionths.
     pub sample: u32,
     pub frequency_pairs: usize,
     pub ltv_max: usize,

@@ -12,6 +12,7 @@ use super::sights::Seeing;
 use super::write::Won;
 use crate::actors::flow::bidder::Seat;
 use crate::clock;
+use crate::models::flow::auction::explain::Explanation;
 use crate::models::flow::frequency::PersonKey;
 use crate::models::flow::opportunity::Auction;
 use crate::models::flow::reason::Reason;
@@ -53,6 +54,11 @@ pub(super) struct Ready<'a> {
     pub seeing: Seeing<'a>,
     began_us: i64,
     pub won: SmallVec<[Won; 4]>,
+    /// What its pairs were refused for, until that is counted.
+    pub refused: Option<Refused>,
+    /// Whether it is kept why campaigns do not win it; of pairs that were drawn, why they do not.
+    pub sampled: bool,
+    pub drawn: Vec<Explanation>,
     /// What the scores of its bids are in.
     pub common: Option<Currency>,
     /// Bids of other nodes, where they were asked.
@@ -75,7 +81,22 @@ impl<'a> Ready<'a> {
         // Its time is over, or its caller has hung up.
         let why = Reason::Deadline;
         let (common, elsewhere) = (None, None);
-        Ready { office, auction, market, seeing, began_us, won, common, elsewhere, bytes, why }
+        let (refused, sampled, drawn) = (None, false, Vec::new());
+        Ready {
+            office,
+            auction,
+            market,
+            seeing,
+            began_us,
+            won,
+            refused,
+            sampled,
+            drawn,
+            common,
+            elsewhere,
+            bytes,
+            why,
+        }
     }
 
     /// Whether there is anything to tell.
@@ -83,8 +104,8 @@ impl<'a> Ready<'a> {
         !self.won.is_empty() || self.elsewhere.as_ref().is_some_and(|it| !it.bids().is_empty())
     }
 
-    /// Bids of its own that are not made after all: `why` says so of each by its place. They are given back, and
-    /// counted.
+    /// Bids of its own that are not made after all: `why` says so of each by its place. They are given back. Whoever
+    /// calls counts them.
     pub fn part(&mut self, why: impl Fn(usize, &Won) -> Option<Reason>) -> Refused {
         let mut refused = Refused::default();
         for (at, won) in std::mem::take(&mut self.won).into_iter().enumerate() {
@@ -92,10 +113,6 @@ impl<'a> Ready<'a> {
                 None => self.won.push(won),
                 Some(reason) => {
                     refused.add(reason, 1);
-                    if reason == Reason::Outbid {
-                        let seen = (&self.seeing, self.began_us);
-                        self.office.keep_outbid(&self.auction, &self.market, &won, seen);
-                    }
                     self.give_back(&won, reason);
                 }
             }
@@ -107,6 +124,10 @@ impl<'a> Ready<'a> {
         let (Some(hold), Some(seat)) = (won.hold, self.market.seat(won.bid.at)) else { return };
         self.office.release(seat, hold);
         seat.kept(why);
+        if self.sampled {
+            let seen = (&self.seeing, self.began_us);
+            self.office.keep_lost((&self.auction, &self.market), (won, why), seen);
+        }
         let entry = self.market.index().entry(won.bid.at);
         let capped = entry.is_some_and(|entry| !entry.caps.is_empty());
         self.office.uncount(self.seeing.key.filter(|_| capped), seat, hold);
@@ -132,7 +153,16 @@ impl Drop for Ready<'_> {
         if let Some(elsewhere) = &mut self.elsewhere {
             elsewhere.why = self.why;
         }
-        self.won.iter().for_each(|won| self.give_back(won, self.why));
+        let (why, early) = (self.why, self.refused.take());
+        // Of what was told nothing is left here.
+        if self.won.is_empty() && early.is_none() {
+            return;
+        }
+        let mut refused = self.part(|_, _| Some(why));
+        early.iter().for_each(|early| refused.merge(early));
+        if !self.auction.test {
+            self.office.counts.refused(&refused);
+        }
     }
 }
 
@@ -147,6 +177,8 @@ pub(super) struct Counted<'a> {
     held: bool,
     /// Why it is not bid, should it end like this.
     why: Option<Reason>,
+    /// Whoever asked for it counts it.
+    counted: bool,
 }
 
 impl<'a> Counted<'a> {
@@ -167,12 +199,13 @@ impl<'a> Counted<'a> {
             }
             table.bid(person, seat.key, &entry.caps, hold.0, at_us, until_us);
         }
-        Ok(Counted { office, seat, hold, person, held: false, why: Some(Reason::Deadline) })
+        let (held, why) = (false, Some(Reason::Deadline));
+        Ok(Counted { office, seat, hold, person, held, why, counted: false })
     }
 
     /// It is not bid, for this reason.
     pub fn refused(mut self, why: Reason) -> Reason {
-        self.why = Some(why);
+        (self.why, self.counted) = (Some(why), true);
         why
     }
 
@@ -200,6 +233,12 @@ impl Drop for Counted<'_> {
         }
         if let Some(why) = self.why {
             self.seat.kept(why);
+            // Whoever asked for it is gone.
+            if !self.counted {
+                let mut refused = Refused::default();
+                refused.add(why, 1);
+                self.office.counts.refused(&refused);
+            }
         }
         self.office.uncount(self.person, self.seat, self.hold);
     }

@@ -21,13 +21,13 @@ use crate::models::flow::campaign::name::{campaign_told, creative_told};
 use crate::models::flow::campaign::native;
 use crate::models::flow::campaign::taxonomy::Taxonomy;
 use crate::models::flow::campaign::transparency;
-use crate::models::flow::decision::record::{LtvUsed, MultipliersUsed, PriceUsed};
+use crate::models::flow::decision::record::{LtvUsed, PriceUsed};
 use crate::models::flow::decision::{Decision, Digest, Kind};
 use crate::models::flow::notice::Kind as Notice;
 use crate::models::flow::notice::url::{Addresses, Ticket};
 use crate::models::flow::openrtb::Request;
 use crate::models::flow::openrtb::response::{self, Markup, Response};
-use crate::models::flow::opportunity::{Auction, PriceType};
+use crate::models::flow::opportunity::{Auction, Deal, PriceType};
 use crate::models::flow::privacy::{self, Permits};
 use crate::models::flow::reason::Reason;
 use crate::models::flow::targeting::LtvStatus;
@@ -85,6 +85,11 @@ fn unfit(error: response::Unfit) -> Untold {
 
 fn creative<'a>(entry: &'a Entry, bid: &Bid) -> Option<&'a Creative> {
     entry.campaign.definition.creatives.get(usize::from(bid.creative))
+}
+
+/// By which a bid is made, if by one.
+fn deal<'s, 'a>(auction: &'s Auction<'a>, won: &Won) -> Option<&'s Deal<'a>> {
+    auction.slots.get(won.slot)?.deals.get(usize::from(won.bid.deal?))
 }
 
 /// What a bid was made with of what is known of the person.
@@ -239,6 +244,8 @@ impl Office {
             creative: &creative(entry, bid)?.id,
             impression: slot.id,
             model: known.map_or("", |known| &known.model),
+            auction: auction.id,
+            deal: deal(auction, won).map_or("", |deal| deal.id),
             definition: entry.campaign.version,
             hold: hold.0,
             at_us: auction.at_us,
@@ -252,6 +259,7 @@ impl Office {
             multipliers,
             ltv: bid.ltv,
             ltv_status: known.map_or(LtvStatus::Unknown, |known| known.status),
+            floor: bid.floor,
         })
     }
 }
@@ -260,7 +268,7 @@ impl Parts<'_> {
     fn bid<'b>(&'b self, auction: &'b Auction<'_>) -> Option<response::Bid<'b>> {
         let Parts { creative, entry, won, .. } = self;
         let slot = auction.slots.get(won.slot)?;
-        let deal = won.bid.deal.and_then(|at| slot.deals.get(usize::from(at)));
+        let deal = deal(auction, won);
         let size = creative.format.size();
         let (markup, dur) = match creative.format {
             Shape::Banner { .. } => (Markup::Banner, None),
@@ -322,39 +330,20 @@ pub fn record(
 ) -> Decision {
     let (it, bid) = (&entry.campaign.definition, &won.bid);
     let slot = auction.slots.get(won.slot);
-    let deal = bid.deal.and_then(|at| slot?.deals.get(usize::from(at)));
-    let multipliers = seat.snapshot().multipliers;
     Decision {
         campaign: Some(it.id.clone()),
         version: Some(entry.campaign.version),
         auction: Some(auction.id.to_owned()),
         impression: slot.map(|slot| slot.id.to_owned()),
         creative: creative(entry, bid).map(|creative| creative.id.clone()),
-        deal: deal.map(|deal| deal.id.to_owned()),
+        deal: deal(auction, won).map(|deal| deal.id.to_owned()),
         ltv: known.map(|known| LtvUsed {
             amount: bid.ltv,
             status: known.status,
             model: known.model.to_string(),
         }),
-        multipliers: Some(MultipliersUsed {
-            mu: multipliers.mu,
-            lambda: multipliers.lambda,
-            pass: multipliers.pass,
-        }),
-        price: Some(PriceUsed {
-            cpm: bid.cpm,
-            own_currency: entry.currency,
-            price: bid.price,
-            currency: bid.currency,
-            rates: [bid.cross.from.0, bid.cross.to.0],
-            reserve: bid.reserve,
-            first_price: bid.price_type == PriceType::First,
-            floor: (bid.floor.0 > 0).then_some(bid.floor),
-            value: bid.value,
-            worth: Some(bid.worth),
-            win: bid.win,
-            surplus: Some(bid.surplus),
-        }),
+        multipliers: Some(seat.snapshot().multipliers.into()),
+        price: Some(PriceUsed::of(bid, entry.currency)),
         hold: won.hold.map(|hold| hold.to_string()),
         latency_us: Some(latency_us),
         ends_us: Some(auction.at_us.saturating_add(i64::from(won.exp_s) * 1_000_000)),

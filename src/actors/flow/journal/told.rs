@@ -28,12 +28,14 @@ impl Told {
             Named::Account => Some(self.account.clone()),
             Named::Campaign => Some(self.campaign.clone()),
             Named::Creative | Named::Impression | Named::Model => None,
+            Named::Auction | Named::Deal => None,
         };
         let decision = match &self.digest {
             Some(digest) => rebuild(digest, found),
             None if matches!(self.outcome, Outcome::Won { .. } | Outcome::Billed { .. }) => {
                 Decision {
                     hold: Some(format!("{:032x}", self.hold)),
+                    breaker: None,
                     rebuilt: true,
                     ..Decision::new(Kind::Bid, &self.account, self.at_us)
                 }

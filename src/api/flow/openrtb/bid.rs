@@ -52,6 +52,7 @@ pub async fn bid(State(app): Ctx, request: Request) -> Response {
     let arrived = request.extensions().get::<Arrived>();
     let began_us = arrived.map_or_else(clock::mono_us, |arrived| arrived.0);
     let Some(office) = app.flow.office() else {
+        app.flow.came_early();
         return answer(StatusCode::NO_CONTENT, Body::empty());
     };
     let body = match arrival::body(request, office.terms.limits.body_bytes).await {

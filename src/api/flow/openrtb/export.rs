@@ -216,7 +216,7 @@ fn cells(row: &FlowDecisionRow, it: &Decision, actual: Option<&Actual>) -> [Stri
         number(by.map(|it| it.lambda)),
         number(by.map(|it| it.pass)),
         plain(it.hold.as_deref()),
-        it.breaker.as_str().to_owned(),
+        plain(it.breaker.map(|breaker| breaker.as_str())),
         number(it.latency_us),
         it.rebuilt.to_string(),
         number(actual.map(|it| it.spent.0)),

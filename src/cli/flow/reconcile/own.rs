@@ -67,6 +67,8 @@ pub mod tests {
             creative: plain("b"),
             impression: plain("1"),
             model: plain(""),
+            auction: plain("r"),
+            deal: plain(""),
             definition: 1,
             hold,
             at_us: 1,
@@ -81,6 +83,7 @@ pub mod tests {
             multipliers: Multipliers::VALUE,
             ltv: None,
             ltv_status: LtvStatus::Unknown,
+            floor: Micros::ZERO,
         };
         format!("http://kiki/openrtb2/billing?v=1&d={}&s=x", digest.to_text())
     }

@@ -16,7 +16,7 @@ fn stands(breaker: breaker::BreakerState) -> BreakerState {
 
 impl JournalActor {
     pub(super) fn stamp(&self, decision: &mut Decision) {
-        (decision.breaker, decision.ltv_breaker) = (self.breaker, Some(self.ltv_breaker));
+        (decision.breaker, decision.ltv_breaker) = (Some(self.breaker), Some(self.ltv_breaker));
     }
 
     /// Decisions say how breakers stood when they were made, and their changes are told.
