@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::DAY_US;
+use super::curve::{Curve, Slot};
 
 /// Slots of a day at most: one each five minutes.
 pub const SLOTS_MAX: u16 = 288;
@@ -55,6 +56,9 @@ pub struct Forecast {
     seen: f64,
     expected: f64,
     current: Option<Current>,
+    /// Of each slot, traffic over its level by the curve of what was seen; none where every slot speaks for itself.
+    /// It follows from the rest.
+    curve: Vec<f64>,
 }
 
 /// The slot that is being counted.
@@ -85,6 +89,7 @@ impl Forecast {
             seen: 0.0,
             expected: 0.0,
             current: None,
+            curve: Vec::new(),
         }
     }
 
@@ -131,6 +136,7 @@ impl Forecast {
         for empty in from..slot {
             self.close(empty, 0.0, 1.0);
         }
+        self.draw();
         let from_us = slot.saturating_mul(slot_us);
         self.current = Some(Current { slot, from_us, to_us: at_us, count: 0.0 });
     }
@@ -156,6 +162,7 @@ impl Forecast {
         }
         let watched = current.to_us.saturating_sub(current.from_us).max(0);
         self.close(current.slot, current.count, watched as f64 / slot_us as f64);
+        self.draw();
         self.current = Some(Current { slot, from_us: at_us, to_us: at_us, count: 0.0 });
     }
 
@@ -182,6 +189,38 @@ impl Forecast {
         self.days[place] = days;
     }
 
+    /// Draws the curve anew, while there are slots that do not speak for themselves.
+    fn draw(&mut self) {
+        self.curve.clear();
+        if self.days.iter().all(|days| *days >= OWN_DAYS) {
+            return;
+        }
+        let part = |place: usize| (place as f64 + 0.5) / self.mean.len() as f64;
+        let known = self.mean.iter().zip(&self.days).enumerate();
+        let curve = Curve::of(
+            known.map(|(place, (mean, days))| Slot { part: part(place), mean: *mean, days: *days }),
+        );
+        self.curve = (0..self.mean.len()).map(|place| curve.at(part(place))).collect();
+    }
+
+    /// Traffic of a slot over the mean of what was seen, by the curve.
+    fn over_mean(&self, place: usize) -> f64 {
+        let Some(own) = self.curve.get(place) else { return 1.0 };
+        let known = self.curve.iter().zip(&self.days);
+        let (mut sum, mut slots) =
+            known.fold((0.0, 0.0), |(sum, slots), (at, days)| (sum + at * days, slots + days));
+        if let Some(Current { slot, from_us, to_us, .. }) = self.current {
+            let open = to_us.saturating_sub(from_us) as f64 / self.slot_us() as f64;
+            sum += self.curve[self.place(slot)] * open;
+            slots += open;
+        }
+        if let Some(Prior { days, .. }) = self.prior {
+            sum += days * self.curve.iter().sum::<f64>();
+            slots += days * self.curve.len() as f64;
+        }
+        if sum > 0.0 { own * slots / sum } else { 1.0 }
+    }
+
     /// Mean count of a whole slot over everything known, with the slot that is open.
     fn mean_of_all(&self) -> Option<f64> {
         let (mut total, mut slots) = (self.total, self.slots);
@@ -203,7 +242,10 @@ impl Forecast {
         let place = self.place(slot);
         let days = self.days[place];
         let own = (days / OWN_DAYS).min(1.0);
-        Some(self.mean[place] * own + all * (1.0 - own))
+        if own >= 1.0 {
+            return Some(self.mean[place]);
+        }
+        Some(self.mean[place] * own + all * self.over_mean(place) * (1.0 - own))
     }
 
     /// How today is against the days before; 1 where that is not known.
@@ -257,7 +299,7 @@ struct ForecastJson {
 
 impl From<Forecast> for ForecastJson {
     fn from(forecast: Forecast) -> ForecastJson {
-        let Forecast { prior, mean, days, total, slots, seen, expected, current } = forecast;
+        let Forecast { prior, mean, days, total, slots, seen, expected, current, .. } = forecast;
         ForecastJson { prior, mean, days, total, slots, seen, expected, current }
     }
 }
@@ -281,6 +323,9 @@ impl TryFrom<ForecastJson> for Forecast {
             return Err(BadForecast);
         }
         let empty = Forecast::new(count, prior);
-        Ok(Forecast { mean, days, total, slots, seen, expected, current, ..empty })
+        let mut forecast =
+            Forecast { mean, days, total, slots, seen, expected, current, ..empty };
+        forecast.draw();
+        Ok(forecast)
     }
 }

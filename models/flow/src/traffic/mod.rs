@@ -1,5 +1,6 @@
 //! How many auctions are still to come: learned by time of day, for the pacers.
 
+mod curve;
 mod forecast;
 #[cfg(test)]
 mod tests;
