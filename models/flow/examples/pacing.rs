@@ -103,10 +103,11 @@ fn play(episodes: &[Vec<Sale>], part: i64) -> Option<(Report, Option<[f64; 3]>)>
     let market: i64 =
         episodes.iter().flatten().filter(|sale| sale.value > 0.0).map(|s| s.market_price.0).sum();
     let budget = Micros(market / part / episodes.len().max(1) as i64);
-    let whole = episodes.iter().map(Vec::len).max()?;
-    // Each episode is played whole, and has the whole budget.
-    let terms = Terms { budget, ..Terms::default() };
-    let _ = whole;
+    // Those of a log with times differ in length, and each has the whole budget.
+    let first = episodes.first()?;
+    let untimed = first.first().is_some_and(|sale| sale.at_us.is_none());
+    let episode = (untimed && episodes.len() > 1).then_some(first.len());
+    let terms = Terms { budget, episode, ..Terms::default() };
     let all = |episodes: &[Vec<Sale>]| {
         let mut simulation = Simulation::new(terms.clone()).ok()?;
         episodes.iter().for_each(|episode| simulation.play(episode));

@@ -136,20 +136,14 @@ impl Dual {
         }
     }
 
-    /// An auction that was bid on at `ln_per_value` is resolved: what it cost in micros, 0 if it was lost;
-    /// `near`: whether its price was near its bid, where it told one. `memory` in auctions.
-    pub fn resolve(&mut self, ln_per_value: f64, spend: f64, near: Option<bool>, memory: f64) {
-        self.missed(1.0, ln_per_value, memory);
-        self.spent(spend, near);
-    }
-
-    /// So many auctions were bid on at `ln_per_value`, and cost nothing.
-    pub fn missed(&mut self, count: f64, ln_per_value: f64, memory: f64) {
+    /// So many auctions that were bid on at `ln_per_value` are resolved, each of which counts for `weight`; what
+    /// they cost comes with [`Dual::spent`]. `memory` in auctions.
+    pub fn missed(&mut self, count: f64, (ln_per_value, weight): (f64, f64), memory: f64) {
         let kept_of_one = 1.0 - 1.0 / memory.max(2.0);
         let kept = kept_of_one.powf(count);
         // The sum of 1, kept, kept², …; a memory of more auctions than can be told apart keeps them whole.
         let fades = kept_of_one < 1.0;
-        let counted = if fades { (1.0 - kept) / (1.0 - kept_of_one) } else { count };
+        let counted = weight * if fades { (1.0 - kept) / (1.0 - kept_of_one) } else { count };
         let gap = (self.elasticity() * (ln_per_value - self.ln_per_value)).clamp(-40.0, 40.0);
         self.auctions = (self.auctions * kept + counted * gap.exp()).min(SUM_MAX);
         self.tested = self.tested.max(ln_per_value.clamp(-LN_MAX, LN_MAX));
@@ -159,7 +153,8 @@ impl Dual {
         self.near *= kept;
     }
 
-    /// A win cost this much; its auction was resolved before.
+    /// A win cost this much; its auction was resolved before. `near`: whether its price was near its bid, where
+    /// it told one.
     pub fn spent(&mut self, spend: f64, near: Option<bool>) {
         if !(spend > 0.0 && spend.is_finite()) {
             return;

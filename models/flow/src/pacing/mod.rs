@@ -2,6 +2,7 @@
 //! what auctions are priced ([`Multipliers`]). It advises, it does not guard: that no budget is overspent is
 //! SyncShield's, which reserves the most that a bid can cost before the bid is made.
 
+mod costs;
 mod dual;
 mod event;
 mod floor;

@@ -446,7 +446,7 @@ fn among_more_auctions_than_can_be_told_apart_one_that_is_lost_counts_as_one() {
         dual.solve(100.0);
         let at = dual.per_value().ln();
         let before = dual.expects(at);
-        dual.resolve(at, 0.0, None, memory);
+        dual.missed(1.0, (at, 1.0), memory);
         let after = dual.expects(at);
         assert!((0.8..1.0).contains(&(after / before)), "{memory}: {before} {after}");
     }

@@ -3,63 +3,56 @@
 /// Waves of the curve: one, two and three a day.
 const WAVES: usize = 3;
 const SIZE: usize = 1 + 2 * WAVES;
-/// How far the first wave goes before it is seen, as the standard deviation of ln traffic; each wave more goes less far.
-const FIRST: f64 = 0.6;
+/// Each wave more goes less far.
 const NEXT: f64 = 0.4;
-/// How far a slot is off a smooth curve, beyond what chance does to its count: variance of ln traffic.
-const ROUGH: f64 = 0.01;
-/// What is said of a slot that was never seen is within this factor of the mean.
-const REACH: f64 = 5.0;
 
-/// What was seen of a slot: its place in the day (0 to 1), its mean count and its evidence in days.
-pub(super) struct Slot {
+/// What is known of a part of the day (0 to 1): a logarithm, and how uncertain it is.
+pub(crate) struct Told {
     pub part: f64,
-    pub mean: f64,
-    pub days: f64,
+    pub ln: f64,
+    pub variance: f64,
 }
 
-/// ln of traffic over the day, up to its level, as a periodic curve: waves of one, two and three a day, each with a
-/// normal prior around none. Its posterior mean by Bayesian linear regression, O(slots). What is seen of a morning tells
-/// by it that traffic which falls will rise again, and how far; after one slot it is flat.
+/// A logarithm over the day, up to its level, as a periodic curve: waves of one, two and three a day, each with a
+/// normal prior around none. Its posterior mean by Bayesian linear regression, O(slots). What is seen of a morning
+/// tells by it that what falls will rise again, and how far; after one slot it is flat.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Curve([f64; SIZE]);
+pub(crate) struct Curve([f64; SIZE]);
 
 impl Curve {
-    pub fn of(seen: impl Iterator<Item = Slot>) -> Curve {
+    /// `first`: standard deviation of the first wave before anything is told.
+    pub fn of(told: impl Iterator<Item = Told>, first: f64) -> Curve {
         let mut normal = [[0.0; SIZE]; SIZE];
         let mut right = [0.0; SIZE];
-        let mut spread = FIRST;
+        // The level has a prior that says nothing.
+        normal[0][0] = 1e-9;
+        let mut spread = first;
         for wave in 0..WAVES {
             for at in [1 + 2 * wave, 2 + 2 * wave] {
                 normal[at][at] = 1.0 / (spread * spread);
             }
             spread *= NEXT;
         }
-        // The level has a prior that says nothing.
-        normal[0][0] = 1e-9;
-        for Slot { part, mean, days } in seen {
-            if days <= 0.0 {
-                continue;
-            }
-            // A count of none is less than one.
-            let count = mean * days + 0.5;
-            let weight = 1.0 / (1.0 / count + ROUGH / days);
-            let (y, x) = ((count / days).ln(), basis(part));
+        for Told { part, ln, variance } in told {
+            let (weight, x) = (1.0 / variance.max(1e-9), basis(part));
             for row in 0..SIZE {
-                right[row] += weight * x[row] * y;
+                right[row] += weight * x[row] * ln;
                 for column in 0..SIZE {
                     normal[row][column] += weight * x[row] * x[column];
                 }
             }
         }
-        Curve(solve(normal, right))
+        Curve(solve(normal, right).map(|c| if c.is_finite() { c } else { 0.0 }))
     }
 
-    /// Traffic at this place of the day, over its level.
-    pub fn at(&self, part: f64) -> f64 {
-        let ln: f64 = basis(part).iter().zip(&self.0).skip(1).map(|(x, b)| x * b).sum();
-        let most = REACH.ln();
-        if ln.is_finite() { ln.clamp(-most, most).exp() } else { 1.0 }
+    /// The level, as a logarithm.
+    pub fn level(&self) -> f64 {
+        self.0[0]
+    }
+
+    /// The logarithm at this part of the day, less the level.
+    pub fn ln_at(&self, part: f64) -> f64 {
+        basis(part).iter().zip(&self.0).skip(1).map(|(x, b)| x * b).sum()
     }
 }
 

@@ -5,6 +5,7 @@ mod forecast;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use curve::{Curve, Told};
 pub use forecast::{BadForecast, Forecast, Prior, SLOTS_MAX};
 
 /// Microseconds in a day.
