@@ -13,7 +13,7 @@ const NEAR: f64 = 0.8;
 /// The elasticity before wins tell of it, and how many wins it weighs as much as.
 const ELASTICITY: f64 = 3.0;
 const ELASTICITY_WINS: f64 = 20.0;
-const ELASTICITY_MIN: f64 = 0.5;
+const ELASTICITY_MIN: f64 = 0.2;
 const ELASTICITY_MAX: f64 = 6.0;
 /// ln of how far bids go at most beyond those that are resolved: e-fold.
 const REACH: f64 = 1.0;
@@ -146,11 +146,15 @@ impl Dual {
         let counted = weight * if fades { (1.0 - kept) / (1.0 - kept_of_one) } else { count };
         let gap = (self.elasticity() * (ln_per_value - self.ln_per_value)).clamp(-40.0, 40.0);
         self.auctions = (self.auctions * kept + counted * gap.exp()).min(SUM_MAX);
-        self.tested = self.tested.max(ln_per_value.clamp(-LN_MAX, LN_MAX));
         self.spend *= kept;
         self.wins *= kept;
         self.told *= kept;
         self.near *= kept;
+    }
+
+    /// A bid of `ln_per_value` was lost, or a price was paid that was this for a unit of value.
+    pub fn met(&mut self, ln_per_value: f64) {
+        self.tested = self.tested.max(ln_per_value.clamp(-LN_MAX, LN_MAX));
     }
 
     /// A win cost this much; its auction was resolved before. `near`: whether its price was near its bid, where

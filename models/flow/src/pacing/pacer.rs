@@ -314,7 +314,9 @@ impl State {
         let ln_per_value = ((1.0 + lambda) / (mu + lambda)).ln();
         if auctions > 0.0 && ln_per_value.is_finite() {
             self.count_bids(auctions);
-            self.missed(auctions, self.now_us, ln_per_value.clamp(-100.0, 100.0));
+            let ln_per_value = ln_per_value.clamp(-100.0, 100.0);
+            self.missed(auctions, self.now_us, ln_per_value);
+            self.dual.met(ln_per_value);
         }
     }
 
@@ -349,6 +351,8 @@ impl State {
         let near = Dual::near(spend, open.bid);
         self.missed(1.0, open.at_us, open.ln_per_value);
         self.costs.won(open.at_us, spend);
+        let told = if near.is_some() { (spend.max(1.0) / open.value).ln() } else { open.ln_per_value };
+        self.dual.met(if told.is_finite() { told.min(open.ln_per_value) } else { open.ln_per_value });
         self.dual.spent(spend, near);
         if let Some(floor) = &mut self.floor {
             floor.won(open.value, spend);
@@ -358,6 +362,7 @@ impl State {
     fn lost(&mut self, id: u64) {
         if let Some(open) = self.ledger.remove(id) {
             self.missed(1.0, open.at_us, open.ln_per_value);
+            self.dual.met(open.ln_per_value);
         }
     }
 
