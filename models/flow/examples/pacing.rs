@@ -62,9 +62,8 @@ fn families(seed: u64, per_day: usize) -> Vec<Family> {
         if (from..from + 0.05).contains(&part) { times } else { 1.0 }
     };
     let one = |name: &str, log| Family { name: name.to_owned(), episodes: vec![log] };
-    let untimed = |name: &str, change: &dyn Fn(f64) -> (f64, f64)| {
-        one(name, untimed(seed, per_day, change))
-    };
+    let untimed =
+        |name: &str, change: &dyn Fn(f64) -> (f64, f64)| one(name, untimed(seed, per_day, change));
     let mut families = vec![
         untimed("iid", &|_| (1.0, 1.0)),
         untimed("price x3 for 5% at .1", &|part| (within(part, 0.1, 3.0), 1.0)),
@@ -132,7 +131,8 @@ fn play(episodes: &[Vec<Sale>], part: i64) -> Option<(Report, Option<[f64; 3]>)>
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |at: usize, or: usize| arguments.get(at).and_then(|a| a.parse().ok()).unwrap_or(or);
+    let number =
+        |at: usize, or: usize| arguments.get(at).and_then(|a| a.parse().ok()).unwrap_or(or);
     let (seed, per_day) = (number(0, 81_001) as u64, number(1, 400_000));
     let wanted = arguments.get(2).map_or("", String::as_str);
     println!("value of the optimum, slot error in %, utilisation, at 1/32, 1/8, 1/2");
@@ -149,7 +149,13 @@ fn main() -> ExitCode {
             }
             if std::env::var("CURVE").is_ok() {
                 for (at, p) in report.curve.iter().enumerate() {
-                    println!("{part} {at} {} k {:.2} ours {:.3} best {:.3}", p.auctions, p.ln_per_value, p.spend_micros*96./report.budget_micros as f64, p.hindsight_micros*96./report.budget_micros as f64);
+                    println!(
+                        "{part} {at} {} k {:.2} ours {:.3} best {:.3}",
+                        p.auctions,
+                        p.ln_per_value,
+                        p.spend_micros * 96. / report.budget_micros as f64,
+                        p.hindsight_micros * 96. / report.budget_micros as f64
+                    );
                 }
             }
             let figures = |[value, slots, used]: [f64; 3]| {

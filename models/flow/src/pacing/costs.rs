@@ -69,7 +69,11 @@ impl Costs {
     pub fn advance(&mut self, at_us: i64, slots: u16, elasticity: f64) -> bool {
         let slots = usize::from(slots.max(1));
         if self.weights.len() != slots {
-            *self = Costs { slots: vec![Slot::default(); slots], weights: vec![1.0; slots], span: None };
+            *self = Costs {
+                slots: vec![Slot::default(); slots],
+                weights: vec![1.0; slots],
+                span: None,
+            };
         }
         let slot = at_us.div_euclid(DAY_US / slots as i64);
         let (first, last) = self.span.unwrap_or((slot, i64::MIN));

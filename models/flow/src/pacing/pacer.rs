@@ -299,7 +299,8 @@ impl State {
         }
         let ln_per_value = ln_per_value.clamp(-100.0, 100.0);
         let open = Open::new(at_us.min(self.now_us), value, bid, ln_per_value);
-        let mut open = open.costing(hold, self.dual.expects(ln_per_value) * self.costs.weight(open.at_us));
+        let mut open =
+            open.costing(hold, self.dual.expects(ln_per_value) * self.costs.weight(open.at_us));
         if let Some(floor) = &mut self.floor {
             open.beyond = beyond(hold, floor.covers(value));
             floor.bid(open.beyond);
@@ -351,8 +352,13 @@ impl State {
         let near = Dual::near(spend, open.bid);
         self.missed(1.0, open.at_us, open.ln_per_value);
         self.costs.won(open.at_us, spend);
-        let told = if near.is_some() { (spend.max(1.0) / open.value).ln() } else { open.ln_per_value };
-        self.dual.met(if told.is_finite() { told.min(open.ln_per_value) } else { open.ln_per_value });
+        let told =
+            if near.is_some() { (spend.max(1.0) / open.value).ln() } else { open.ln_per_value };
+        self.dual.met(if told.is_finite() {
+            told.min(open.ln_per_value)
+        } else {
+            open.ln_per_value
+        });
         self.dual.spent(spend, near);
         if let Some(floor) = &mut self.floor {
             floor.won(open.value, spend);

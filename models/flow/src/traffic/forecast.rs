@@ -347,8 +347,7 @@ impl TryFrom<ForecastJson> for Forecast {
             return Err(BadForecast);
         }
         let empty = Forecast::new(count, prior);
-        let mut forecast =
-            Forecast { mean, days, total, slots, seen, expected, current, ..empty };
+        let mut forecast = Forecast { mean, days, total, slots, seen, expected, current, ..empty };
         forecast.draw();
         Ok(forecast)
     }
