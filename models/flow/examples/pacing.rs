@@ -13,7 +13,6 @@ use kiki_models::shield::money::Micros;
 
 const PARTS: [i64; 3] = [32, 8, 2];
 
-/// A log, and the day from which on figures count for themselves as well.
 struct Family {
     name: String,
     /// The log in its episodes.
@@ -146,17 +145,6 @@ fn main() -> ExitCode {
             if report.overspend_micros != 0 {
                 println!("{name}: {} micros overspent", report.overspend_micros);
                 return ExitCode::FAILURE;
-            }
-            if std::env::var("CURVE").is_ok() {
-                for (at, p) in report.curve.iter().enumerate() {
-                    println!(
-                        "{part} {at} {} k {:.2} ours {:.3} best {:.3}",
-                        p.auctions,
-                        p.ln_per_value,
-                        p.spend_micros * 96. / report.budget_micros as f64,
-                        p.hindsight_micros * 96. / report.budget_micros as f64
-                    );
-                }
             }
             let figures = |[value, slots, used]: [f64; 3]| {
                 format!("  {value:.4} {:5.1} {used:.3}", slots * 100.0)

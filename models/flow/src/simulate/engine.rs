@@ -59,6 +59,7 @@ pub fn simulate_log<R: Read>(
 }
 
 /// A bid whose outcome is not told yet.
+#[derive(Clone)]
 struct Flight {
     /// Number of the auction after which it is told.
     due: u64,
@@ -80,6 +81,7 @@ fn steady(day: i64, at: usize, of_day: Option<usize>) -> i64 {
 }
 
 /// A replay, episode by episode.
+#[derive(Clone)]
 pub struct Simulation {
     terms: Terms,
     pacer: Option<Pacer>,
