@@ -3,6 +3,8 @@
 //! SyncShield's, which reserves the most that a bid can cost before the bid is made.
 
 mod costs;
+#[cfg(test)]
+mod days;
 mod dual;
 mod event;
 mod floor;

@@ -32,7 +32,7 @@ const ASK_PARTS: i64 = 16;
 /// period ends. So a notice that comes thousands of auctions later, or never, makes neither for spending twice
 /// nor for waiting.
 ///
-/// Bounded: [`Terms::open_max`] bids, 4,096 wins, two numbers a slot. It can be stored at any time and goes on
+/// Bounded: [`Terms::open_max`] bids, 4,096 wins, eight numbers a slot. It can be stored at any time and goes on
 /// as if it had not been.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "State", into = "State")]

@@ -68,11 +68,10 @@ fn basis(part: f64) -> [f64; SIZE] {
 /// Gaussian elimination: the matrix is symmetric and positive definite, so no pivot is 0.
 fn solve(mut matrix: [[f64; SIZE]; SIZE], mut right: [f64; SIZE]) -> [f64; SIZE] {
     for at in 0..SIZE {
+        let pivot = matrix[at];
         for row in at + 1..SIZE {
-            let times = matrix[row][at] / matrix[at][at];
-            for column in at..SIZE {
-                matrix[row][column] -= times * matrix[at][column];
-            }
+            let times = matrix[row][at] / pivot[at];
+            matrix[row].iter_mut().zip(pivot).for_each(|(cell, above)| *cell -= times * above);
             right[row] -= times * right[at];
         }
     }
