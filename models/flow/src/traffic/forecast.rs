@@ -45,7 +45,7 @@ pub struct Prior {
 /// were against these means: a trend from day to day, or a day unlike the others, shows in it. It is a
 /// Gamma–Poisson mean of counts over expectations, shrunk to 1.
 ///
-/// A slot that was never seen is taken to be as a periodic curve of what was has it ([`Curve`]); before anything is seen, the
+/// A slot that was never seen is taken to be as a periodic curve of what was has it; before anything is seen, the
 /// [`Prior`] speaks, and without one there is no forecast. Times are microseconds of the clock whose days
 /// count (the campaign's time zone, by the caller). Bounded: three numbers a slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
