@@ -20,7 +20,7 @@ use crate::models::shield::money::{AMOUNT_MAX, Micros};
 /// The log is CSV with a header, market_price_micros,value,click, one auction a line (packed with gzip or
 /// not): the price that had to be beaten, in whole micros for one impression, what the impression was
 /// worth, in any unit, and whether it was clicked. A column at_us (microseconds since 1970) gives the time
-/// of each; without it there is an auction a second.
+/// of each; without it there is an auction a second, or, with --episode, a day to each episode.
 ///
 /// Auctions pass one by one through the pacer and the pricer, and each outcome is told --notice-delay
 /// auctions later; what may still have to be paid is reserved until then. With --strategy dual nothing that

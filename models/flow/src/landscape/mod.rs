@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use kiki_models::shield::money::Micros;
 
 pub use price::Prices;
-pub use shape::{Day, Shock};
+pub use shape::{DAY_US, Day, Shock};
 pub use value::Values;
 
 /// One auction of a log, as it is known when all is over.

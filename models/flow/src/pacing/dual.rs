@@ -13,7 +13,7 @@ const NEAR: f64 = 0.8;
 /// The elasticity before wins tell of it, and how many wins it weighs as much as.
 const ELASTICITY: f64 = 3.0;
 const ELASTICITY_WINS: f64 = 20.0;
-const ELASTICITY_MIN: f64 = 0.5;
+const ELASTICITY_MIN: f64 = 0.2;
 const ELASTICITY_MAX: f64 = 6.0;
 /// ln of how far bids go at most beyond those that are resolved: e-fold.
 const REACH: f64 = 1.0;
@@ -136,30 +136,29 @@ impl Dual {
         }
     }
 
-    /// An auction that was bid on at `ln_per_value` is resolved: what it cost in micros, 0 if it was lost;
-    /// `near`: whether its price was near its bid, where it told one. `memory` in auctions.
-    pub fn resolve(&mut self, ln_per_value: f64, spend: f64, near: Option<bool>, memory: f64) {
-        self.missed(1.0, ln_per_value, memory);
-        self.spent(spend, near);
-    }
-
-    /// So many auctions were bid on at `ln_per_value`, and cost nothing.
-    pub fn missed(&mut self, count: f64, ln_per_value: f64, memory: f64) {
+    /// So many auctions that were bid on at `ln_per_value` are resolved, each of which counts for `weight`; what
+    /// they cost comes with [`Dual::spent`]. `memory` in auctions.
+    pub fn missed(&mut self, count: f64, (ln_per_value, weight): (f64, f64), memory: f64) {
         let kept_of_one = 1.0 - 1.0 / memory.max(2.0);
         let kept = kept_of_one.powf(count);
         // The sum of 1, kept, kept², …; a memory of more auctions than can be told apart keeps them whole.
         let fades = kept_of_one < 1.0;
-        let counted = if fades { (1.0 - kept) / (1.0 - kept_of_one) } else { count };
+        let counted = weight * if fades { (1.0 - kept) / (1.0 - kept_of_one) } else { count };
         let gap = (self.elasticity() * (ln_per_value - self.ln_per_value)).clamp(-40.0, 40.0);
         self.auctions = (self.auctions * kept + counted * gap.exp()).min(SUM_MAX);
-        self.tested = self.tested.max(ln_per_value.clamp(-LN_MAX, LN_MAX));
         self.spend *= kept;
         self.wins *= kept;
         self.told *= kept;
         self.near *= kept;
     }
 
-    /// A win cost this much; its auction was resolved before.
+    /// A bid of `ln_per_value` was lost, or a price was paid that was this for a unit of value.
+    pub fn met(&mut self, ln_per_value: f64) {
+        self.tested = self.tested.max(ln_per_value.clamp(-LN_MAX, LN_MAX));
+    }
+
+    /// A win cost this much; its auction was resolved before. `near`: whether its price was near its bid, where
+    /// it told one.
     pub fn spent(&mut self, spend: f64, near: Option<bool>) {
         if !(spend > 0.0 && spend.is_finite()) {
             return;

@@ -4,6 +4,9 @@
 
 #[cfg(test)]
 mod agreed;
+mod costs;
+#[cfg(test)]
+mod days;
 mod dual;
 mod event;
 mod floor;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use kiki_models::shield::money::Micros;
 
 use super::Multipliers;
+use super::costs::Costs;
 use super::dual::Dual;
 use super::event::Event;
 use super::floor::Floor;
@@ -31,7 +32,7 @@ const ASK_PARTS: i64 = 16;
 /// period ends. So a notice that comes thousands of auctions later, or never, makes neither for spending twice
 /// nor for waiting.
 ///
-/// Bounded: [`Terms::open_max`] bids, 4,096 wins, two numbers a slot. It can be stored at any time and goes on
+/// Bounded: [`Terms::open_max`] bids, 4,096 wins, eight numbers a slot. It can be stored at any time and goes on
 /// as if it had not been.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "State", into = "State")]
@@ -52,6 +53,11 @@ struct State {
     traffic: Forecast,
     /// Auctions until the period's end, as of `asked_us` less what was seen since.
     remaining: f64,
+    /// What a mean one of them counts for by its time of day.
+    #[serde(default = "one")]
+    each: f64,
+    #[serde(default)]
+    costs: Costs,
     asked_us: i64,
     /// Whether there is a forecast.
     forecast: bool,
@@ -61,6 +67,10 @@ struct State {
     biddable: f64,
     bids: f64,
     multipliers: Published,
+}
+
+fn one() -> f64 {
+    1.0
 }
 
 /// [`Multipliers`] as they are stored.
@@ -118,6 +128,8 @@ impl Pacer {
             throttle: Throttle::default(),
             traffic: Forecast::new(terms.slots, terms.traffic),
             remaining: 0.0,
+            each: 1.0,
+            costs: Costs::default(),
             asked_us: period.from_us,
             forecast: false,
             seen: 0.0,
@@ -226,6 +238,9 @@ impl State {
             self.ask();
         }
         self.now_us = self.now_us.max(event.at_us());
+        if self.costs.advance(self.now_us, self.terms.slots, self.dual.elasticity()) {
+            self.ask();
+        }
         match event {
             Event::Seen { auctions, valued, value, left_out, .. } => {
                 self.traffic.seen(self.now_us, auctions);
@@ -284,7 +299,8 @@ impl State {
         }
         let ln_per_value = ln_per_value.clamp(-100.0, 100.0);
         let open = Open::new(at_us.min(self.now_us), value, bid, ln_per_value);
-        let mut open = open.costing(hold, self.dual.expects(ln_per_value));
+        let mut open =
+            open.costing(hold, self.dual.expects(ln_per_value) * self.costs.weight(open.at_us));
         if let Some(floor) = &mut self.floor {
             open.beyond = beyond(hold, floor.covers(value));
             floor.bid(open.beyond);
@@ -299,8 +315,17 @@ impl State {
         let ln_per_value = ((1.0 + lambda) / (mu + lambda)).ln();
         if auctions > 0.0 && ln_per_value.is_finite() {
             self.count_bids(auctions);
-            self.dual.missed(auctions, ln_per_value.clamp(-100.0, 100.0), self.memory());
+            let ln_per_value = ln_per_value.clamp(-100.0, 100.0);
+            self.missed(auctions, self.now_us, ln_per_value);
+            self.dual.met(ln_per_value);
         }
+    }
+
+    /// Auctions of `at_us` were bid on at `ln_per_value` and resolved; what they cost is told next.
+    fn missed(&mut self, auctions: f64, at_us: i64, ln_per_value: f64) {
+        self.costs.met(at_us, auctions, ln_per_value);
+        let weight = self.costs.weight(at_us);
+        self.dual.missed(auctions, (ln_per_value, weight), self.memory());
     }
 
     fn count_bids(&mut self, bids: f64) {
@@ -325,7 +350,16 @@ impl State {
             return;
         };
         let near = Dual::near(spend, open.bid);
-        self.dual.resolve(open.ln_per_value, spend, near, self.memory());
+        self.missed(1.0, open.at_us, open.ln_per_value);
+        self.costs.won(open.at_us, spend);
+        let told =
+            if near.is_some() { (spend.max(1.0) / open.value).ln() } else { open.ln_per_value };
+        self.dual.met(if told.is_finite() {
+            told.min(open.ln_per_value)
+        } else {
+            open.ln_per_value
+        });
+        self.dual.spent(spend, near);
         if let Some(floor) = &mut self.floor {
             floor.won(open.value, spend);
         }
@@ -333,7 +367,8 @@ impl State {
 
     fn lost(&mut self, id: u64) {
         if let Some(open) = self.ledger.remove(id) {
-            self.dual.resolve(open.ln_per_value, 0.0, None, self.memory());
+            self.missed(1.0, open.at_us, open.ln_per_value);
+            self.dual.met(open.ln_per_value);
         }
     }
 
@@ -350,9 +385,11 @@ impl State {
     /// Asks the forecast.
     fn ask(&mut self) {
         let from_us = self.now_us.max(self.period.from_us);
-        let forecast = self.traffic.between(from_us, self.period.to_us);
+        let forecast = self.traffic.weighed(from_us, self.period.to_us, self.costs.weights());
         self.forecast = forecast.is_some();
-        self.remaining = forecast.unwrap_or(0.0);
+        let (remaining, weighed) = forecast.unwrap_or_default();
+        self.remaining = remaining;
+        self.each = if remaining > 0.0 { weighed / remaining } else { 1.0 };
         self.asked_us = self.now_us;
     }
 
@@ -382,7 +419,7 @@ impl State {
         let pass = match self.terms.strategy {
             Strategy::Dual => {
                 if self.forecast {
-                    self.dual.solve(self.rho() / self.share());
+                    self.dual.solve(self.rho() / (self.each * self.share()));
                 }
                 per_value = self.dual.per_value();
                 f64::from(u8::from(self.dual.is_ready()))
@@ -413,6 +450,8 @@ impl State {
         let Published { mu, lambda, pass } = self.multipliers;
         self.ledger.is_sound(self.terms.open_max as usize)
             && self.dual.is_sound()
+            && self.costs.is_sound()
+            && (1e-6..1e6).contains(&self.each)
             && self.floor.as_ref().is_none_or(Floor::is_sound)
             && self.throttle.is_sound()
             && numbers.iter().all(|v| (0.0..1e30).contains(v))

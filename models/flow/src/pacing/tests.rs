@@ -3,16 +3,16 @@ use kiki_models::shield::money::Micros;
 use super::*;
 use crate::traffic::Prior;
 
-const SECOND: i64 = 1_000_000;
+pub(super) const SECOND: i64 = 1_000_000;
 
 /// A period of 10,000 auctions, one a second, with this budget.
-fn pacer(terms: Terms, budget: i64) -> Pacer {
+pub(super) fn pacer(terms: Terms, budget: i64) -> Pacer {
     let traffic = Some(Prior { per_day: 86_400.0, days: 1_000.0 });
     let period = Period { from_us: 0, to_us: 10_000 * SECOND, budget: Micros(budget) };
     Pacer::new(Terms { traffic, ..terms }, period).unwrap()
 }
 
-fn dual() -> Terms {
+pub(super) fn dual() -> Terms {
     Terms::default()
 }
 
@@ -36,7 +36,7 @@ fn auction_ahead(pacer: &mut Pacer, at: i64, ahead: i64) -> Option<f64> {
 }
 
 /// Plays `from..to` where the market price of auction `at` is `price(at)`. What was spent.
-fn play(pacer: &mut Pacer, from: i64, to: i64, price: impl Fn(i64) -> i64) -> i64 {
+pub(super) fn play(pacer: &mut Pacer, from: i64, to: i64, price: impl Fn(i64) -> i64) -> i64 {
     play_ahead(pacer, from, to, (0, price))
 }
 
@@ -62,7 +62,7 @@ fn play_ahead(
 }
 
 /// Prices from 100 to 299 in a fixed disorder.
-fn market(at: i64) -> i64 {
+pub(super) fn market(at: i64) -> i64 {
     100 + (at * 7_919) % 200
 }
 
@@ -446,7 +446,7 @@ fn among_more_auctions_than_can_be_told_apart_one_that_is_lost_counts_as_one() {
         dual.solve(100.0);
         let at = dual.per_value().ln();
         let before = dual.expects(at);
-        dual.resolve(at, 0.0, None, memory);
+        dual.missed(1.0, (at, 1.0), memory);
         let after = dual.expects(at);
         assert!((0.8..1.0).contains(&(after / before)), "{memory}: {before} {after}");
     }

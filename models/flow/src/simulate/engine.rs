@@ -16,6 +16,7 @@ use crate::landscape::Sale;
 use crate::opportunity::PriceType;
 use crate::pacing::{Event, Pacer, Period};
 use crate::pricing::{Outcome, Quote, WinLearner, price};
+use crate::traffic::DAY_US;
 
 /// An auction a second, where the log has no times.
 const SECOND_US: i64 = 1_000_000;
@@ -58,6 +59,7 @@ pub fn simulate_log<R: Read>(
 }
 
 /// A bid whose outcome is not told yet.
+#[derive(Clone)]
 struct Flight {
     /// Number of the auction after which it is told.
     due: u64,
@@ -70,7 +72,16 @@ struct Flight {
     market_price: f64,
 }
 
+/// When auction `at` of an episode is in a log without times: an auction a second, or where there are episodes of
+/// `of_day` auctions, each is a day.
+fn steady(day: i64, at: usize, of_day: Option<usize>) -> i64 {
+    let Some(whole) = of_day else { return (at as i64).saturating_mul(SECOND_US) };
+    let within = at as i128 * i128::from(DAY_US) / whole.max(1) as i128;
+    day.saturating_mul(DAY_US).saturating_add(i64::try_from(within).unwrap_or(i64::MAX))
+}
+
 /// A replay, episode by episode.
+#[derive(Clone)]
 pub struct Simulation {
     terms: Terms,
     pacer: Option<Pacer>,
@@ -121,10 +132,10 @@ impl Simulation {
             None => self.terms.budget.0,
         };
         (self.settled, self.held) = (0, 0);
-        let begins = self.auction as i64;
+        let (day, of_day) = (self.report.episodes as i64, self.terms.episode);
         let clock = |at: usize, sale: &Sale| match sale.at_us {
             Some(at_us) if timed => at_us,
-            _ => begins.saturating_add(at as i64).saturating_mul(SECOND_US),
+            _ => steady(day, at, of_day),
         };
         let from_us = clock(0, first);
         let to_us = if timed { clock(0, last) + 1 } else { clock(sales.len(), last) };

@@ -86,15 +86,18 @@ impl Terms {
 
     /// The pacer's terms. `timed`: whether the log has times.
     pub(super) fn pacing(&self, mu_fixed: f64, timed: bool) -> crate::pacing::Terms {
-        // One auction a second, for sure.
-        let steady = crate::traffic::Prior { per_day: 86_400.0, days: 1_000.0 };
+        // A log without times has as many auctions in its day as are known beforehand, for sure.
+        let per_day = self.episode.map_or(86_400.0, |episode| episode as f64);
+        let steady = crate::traffic::Prior { per_day, days: 1_000.0 };
+        // Without episodes it has no day that could come again.
+        let slots = if timed || self.episode.is_some() { 96 } else { 1 };
         crate::pacing::Terms {
             strategy: self.strategy,
             mu_min: self.mu_min,
             mu_fixed: self.mu_fixed.unwrap_or(mu_fixed),
             roas_min: self.roas_min,
             value_prior: None,
-            slots: 96,
+            slots,
             traffic: (!timed).then_some(steady),
             open_max: u32::try_from(self.notice_delay + 1).unwrap_or(u32::MAX),
             open_age_us: i64::MAX,

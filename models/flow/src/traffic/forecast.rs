@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::DAY_US;
+use super::curve::{Curve, Told};
 
 /// Slots of a day at most: one each five minutes.
 pub const SLOTS_MAX: u16 = 288;
@@ -19,6 +20,12 @@ const LEVEL_MAX: f64 = 20.0;
 /// Days without an auction that are taken in. A longer gap is one that nobody watched, or a clock that leapt:
 /// nothing is learned from it.
 const GAP_DAYS: i64 = 7;
+/// How far the first wave of a day goes before it is seen, as the standard deviation of ln traffic.
+const WAVE: f64 = 0.6;
+/// How far a slot is off a smooth curve, beyond what chance does to its count: variance of ln traffic.
+const ROUGH: f64 = 0.01;
+/// What the curve says of a slot is within this factor of the level.
+const REACH: f64 = 5.0;
 /// Auctions of a slot and of a forecast at most, whatever was counted in however short a time: far beyond what
 /// there is, and sums of it stay numbers that can be stored.
 const AUCTIONS_MAX: f64 = 1e24;
@@ -38,9 +45,9 @@ pub struct Prior {
 /// were against these means: a trend from day to day, or a day unlike the others, shows in it. It is a
 /// Gamma–Poisson mean of counts over expectations, shrunk to 1.
 ///
-/// A slot that was never seen is taken to be like the mean of what was; before anything is seen, the
+/// A slot that was never seen is taken to be as a periodic curve of what was has it; before anything is seen, the
 /// [`Prior`] speaks, and without one there is no forecast. Times are microseconds of the clock whose days
-/// count (the campaign's time zone, by the caller). Bounded: two numbers a slot.
+/// count (the campaign's time zone, by the caller). Bounded: three numbers a slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ForecastJson", into = "ForecastJson")]
 pub struct Forecast {
@@ -55,6 +62,9 @@ pub struct Forecast {
     seen: f64,
     expected: f64,
     current: Option<Current>,
+    /// Of each slot, traffic over its level by the curve of what was seen; none where every slot speaks for itself.
+    /// It follows from the rest.
+    curve: Vec<f64>,
 }
 
 /// The slot that is being counted.
@@ -85,6 +95,7 @@ impl Forecast {
             seen: 0.0,
             expected: 0.0,
             current: None,
+            curve: Vec::new(),
         }
     }
 
@@ -131,6 +142,7 @@ impl Forecast {
         for empty in from..slot {
             self.close(empty, 0.0, 1.0);
         }
+        self.draw();
         let from_us = slot.saturating_mul(slot_us);
         self.current = Some(Current { slot, from_us, to_us: at_us, count: 0.0 });
     }
@@ -156,6 +168,7 @@ impl Forecast {
         }
         let watched = current.to_us.saturating_sub(current.from_us).max(0);
         self.close(current.slot, current.count, watched as f64 / slot_us as f64);
+        self.draw();
         self.current = Some(Current { slot, from_us: at_us, to_us: at_us, count: 0.0 });
     }
 
@@ -165,7 +178,8 @@ impl Forecast {
         if covered <= 0.0 {
             return;
         }
-        let said = self.whole(slot);
+        let all = self.mean_of_all().map(|all| all * self.scale());
+        let said = all.map(|all| self.whole(slot, all));
         let per_slot = 1.0 / self.mean.len() as f64;
         let place = self.place(slot);
         if self.days[place] > 0.0 {
@@ -180,6 +194,46 @@ impl Forecast {
         self.mean[place] += (count - self.mean[place] * covered) / days;
         self.mean[place] = self.mean[place].clamp(0.0, AUCTIONS_MAX);
         self.days[place] = days;
+    }
+
+    /// Draws the curve anew, while there are slots that do not speak for themselves.
+    fn draw(&mut self) {
+        self.curve.clear();
+        if self.days.iter().all(|days| *days >= OWN_DAYS) {
+            return;
+        }
+        let part = |place: usize| (place as f64 + 0.5) / self.mean.len() as f64;
+        let known = self.mean.iter().zip(&self.days).enumerate();
+        let told = known.filter(|(_, (_, days))| **days > 0.0).map(|(place, (mean, days))| {
+            // None in a slot is less than one.
+            let count = mean * days + 0.5;
+            let variance = 1.0 / count + ROUGH / days;
+            Told { part: part(place), ln: (count / days).ln(), variance }
+        });
+        let curve = Curve::of(told, WAVE);
+        let most = REACH.ln();
+        let at = |place| curve.ln_at(part(place)).clamp(-most, most).exp();
+        self.curve = (0..self.mean.len()).map(at).collect();
+    }
+
+    /// By what the curve is to be multiplied so that its mean over what was seen is 1.
+    fn scale(&self) -> f64 {
+        if self.curve.is_empty() {
+            return 1.0;
+        }
+        let known = self.curve.iter().zip(&self.days);
+        let (mut sum, mut slots) =
+            known.fold((0.0, 0.0), |(sum, slots), (at, days)| (sum + at * days, slots + days));
+        if let Some(Current { slot, from_us, to_us, .. }) = self.current {
+            let open = to_us.saturating_sub(from_us) as f64 / self.slot_us() as f64;
+            sum += self.curve[self.place(slot)] * open;
+            slots += open;
+        }
+        if let Some(Prior { days, .. }) = self.prior {
+            sum += days * self.curve.iter().sum::<f64>();
+            slots += days * self.curve.len() as f64;
+        }
+        if sum > 0.0 { slots / sum } else { 1.0 }
     }
 
     /// Mean count of a whole slot over everything known, with the slot that is open.
@@ -197,13 +251,13 @@ impl Forecast {
         (slots > 1e-3).then(|| total / slots)
     }
 
-    /// What the means say of a whole slot, without today's level.
-    fn whole(&self, slot: i64) -> Option<f64> {
-        let all = self.mean_of_all()?;
+    /// What the means say of a whole slot, without today's level. `all`: the mean of all slots, times the scale
+    /// of the curve.
+    fn whole(&self, slot: i64, all: f64) -> f64 {
         let place = self.place(slot);
-        let days = self.days[place];
-        let own = (days / OWN_DAYS).min(1.0);
-        Some(self.mean[place] * own + all * (1.0 - own))
+        let own = (self.days[place] / OWN_DAYS).min(1.0);
+        let curve = self.curve.get(place).copied().unwrap_or(1.0);
+        self.mean[place] * own + all * curve * (1.0 - own)
     }
 
     /// How today is against the days before; 1 where that is not known.
@@ -215,29 +269,41 @@ impl Forecast {
     /// Auctions expected from `from_us` to before `to_us`, 1e24 at most; 0 where that is no time. `None`: nothing
     /// is known.
     pub fn between(&self, from_us: i64, to_us: i64) -> Option<f64> {
-        let all = self.mean_of_all()?;
+        self.weighed(from_us, to_us, &[]).map(|(auctions, _)| auctions)
+    }
+
+    /// The same, and how many they are where each counts for the weight of its slot of the day; a slot without a
+    /// weight has 1.
+    pub fn weighed(&self, from_us: i64, to_us: i64, weights: &[f64]) -> Option<(f64, f64)> {
+        let all = self.mean_of_all()? * self.scale();
         if to_us <= from_us {
-            return Some(0.0);
+            return Some((0.0, 0.0));
         }
         let slot_us = self.slot_us();
         let count = self.mean.len() as i64;
         let part = |from: i64, to: i64| to.saturating_sub(from) as f64 / slot_us as f64;
-        let whole = |slot: i64| self.whole(slot).unwrap_or(all);
+        let (mut auctions, mut weighed) = (0.0, 0.0);
+        let mut add = |slot: i64, times: f64| {
+            let expected = self.whole(slot, all) * times;
+            auctions += expected;
+            weighed += expected * weights.get(self.place(slot)).copied().unwrap_or(1.0);
+        };
         let (first, last) = (from_us.div_euclid(slot_us), to_us.div_euclid(slot_us));
-        let sum = if first == last {
-            whole(first) * part(from_us, to_us)
+        if first == last {
+            add(first, part(from_us, to_us));
         } else {
-            let ends = first.saturating_add(1).saturating_mul(slot_us);
-            let begins = last.saturating_mul(slot_us);
-            let (mut slot, mut sum) = (first.saturating_add(1), whole(first) * part(from_us, ends));
+            add(first, part(from_us, first.saturating_add(1).saturating_mul(slot_us)));
+            let mut slot = first.saturating_add(1);
             let days = last.saturating_sub(slot) / count;
             if days > 0 {
-                sum += days as f64 * (0..count).map(whole).sum::<f64>();
+                (0..count).for_each(|slot| add(slot, days as f64));
                 slot = slot.saturating_add(days.saturating_mul(count));
             }
-            sum + (slot..last).map(whole).sum::<f64>() + whole(last) * part(begins, to_us)
-        };
-        Some((sum * self.level()).min(AUCTIONS_MAX))
+            (slot..last).for_each(|slot| add(slot, 1.0));
+            add(last, part(last.saturating_mul(slot_us), to_us));
+        }
+        let most = |sum: f64| (sum * self.level()).min(AUCTIONS_MAX);
+        Some((most(auctions), most(weighed)))
     }
 }
 
@@ -257,7 +323,7 @@ struct ForecastJson {
 
 impl From<Forecast> for ForecastJson {
     fn from(forecast: Forecast) -> ForecastJson {
-        let Forecast { prior, mean, days, total, slots, seen, expected, current } = forecast;
+        let Forecast { prior, mean, days, total, slots, seen, expected, current, .. } = forecast;
         ForecastJson { prior, mean, days, total, slots, seen, expected, current }
     }
 }
@@ -281,6 +347,8 @@ impl TryFrom<ForecastJson> for Forecast {
             return Err(BadForecast);
         }
         let empty = Forecast::new(count, prior);
-        Ok(Forecast { mean, days, total, slots, seen, expected, current, ..empty })
+        let mut forecast = Forecast { mean, days, total, slots, seen, expected, current, ..empty };
+        forecast.draw();
+        Ok(forecast)
     }
 }

@@ -50,6 +50,35 @@ fn on_the_first_day_the_rest_is_as_what_was_seen() {
 }
 
 #[test]
+fn on_the_first_day_traffic_that_fell_and_begins_to_rise_is_expected_to_rise_further() {
+    let mut forecast = Forecast::new(96, None);
+    let per_slot = |slot: i64| {
+        let part = slot as f64 / 96.0;
+        (400.0 * (1.0 - 0.6 * (std::f64::consts::TAU * (part - 0.2)).cos())) as u64
+    };
+    // It was least at slot 19.
+    for slot in 0..40 {
+        forecast.seen(slot * DAY_US / 96, per_slot(slot));
+    }
+    let truth: u64 = (40..96).map(per_slot).sum();
+    let said = forecast.between(40 * DAY_US / 96, DAY_US).unwrap();
+    let mean = (0..40).map(per_slot).sum::<u64>() as f64 / 40.0 * 56.0;
+    assert!(mean < 0.6 * truth as f64, "{mean} of {truth}");
+    assert!((said / truth as f64).ln().abs() < 0.25, "{said} of {truth}");
+}
+
+#[test]
+fn auctions_that_count_for_more_are_forecast_as_more() {
+    let mut forecast = Forecast::new(4, Some(Prior { per_day: 400.0, days: 1e3 }));
+    forecast.advance(0);
+    let weights = [1.0, 2.0, 0.5, 1.0];
+    assert_eq!(forecast.weighed(0, DAY_US, &weights), Some((400.0, 450.0)));
+    let (auctions, weighed) = forecast.weighed(DAY_US / 8, 2 * DAY_US, &weights).unwrap();
+    assert!((auctions - 750.0).abs() < 1e-6 && (weighed - 850.0).abs() < 1e-6);
+    assert_eq!(forecast.weighed(0, DAY_US, &[]), Some((400.0, 400.0)));
+}
+
+#[test]
 fn the_shape_of_the_day_is_learned_within_a_day_and_kept() {
     let mut forecast = Forecast::new(96, None);
     play(&mut forecast, 0, 24, 1.0);
