@@ -2,6 +2,7 @@
 //! and gives up; the whole request then goes to its owner over the link of the nodes, with who sent it, and the
 //! answer comes back as it is. While a shard is between two nodes its requests wait, bounded in number and time.
 
+mod attempts;
 mod keep;
 mod wire;
 
@@ -29,6 +30,7 @@ use crate::models::access::{Identity, LimitClass};
 use crate::models::cluster::member::Route;
 use crate::models::cluster::node::Incarnation;
 use crate::models::cluster::shard::Shard;
+use attempts::{Ways, attempt, away, waits};
 use keep::{KEPT_MAX, Keeping, Room, Whole, Why, kept};
 use wire::{Answered, Head, Who, joined, listed, parted, read};
 
@@ -36,16 +38,7 @@ use wire::{Answered, Head, Who, joined, listed, parted, read};
 const ANSWER_MAX: usize = 12 * 1024 * 1024;
 /// Requests that are on their way to other nodes, or wait for one, at a time.
 const AWAY_MAX: usize = 4_096;
-/// How long a request may be on its way, waits included. For a node that is not reached it waits no longer than until
-/// the node, were it gone, is replaced.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// The least that is left to the node that answers.
-const WORTH_IT: Duration = Duration::from_millis(20);
-/// Between two attempts where the nodes do not agree yet on who owns a shard.
-const AGAIN: Duration = Duration::from_millis(20);
-/// Before a question is asked again whose earlier attempt is being worked on.
-const AT_WORK: Duration = Duration::from_millis(100);
-/// The answer to it meanwhile.
+/// What is answered to a request while an earlier attempt of it is being worked on.
 const IN_PROGRESS: (u16, &[u8]) = (409, b"\"code\":\"in_progress\"");
 /// The documented spend of old, which books by GET, too.
 const SPEND: &str = "/spend";
@@ -178,10 +171,51 @@ impl Kept {
     }
 }
 
+/// The ways of a request that is kept.
+struct WaysOf<'a, S> {
+    layer: &'a ForwardLayer,
+    inner: S,
+    /// Its head as it came, with what this node knows of its sender.
+    own: Parts,
+    kept: Kept,
+}
+
+impl<S> Ways for WaysOf<'_, S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send,
+    S::Future: Send,
+{
+    async fn whereabouts(&mut self, shard: Shard, wait: Duration) -> Route {
+        self.layer.placement.whereabouts(shard, wait).await
+    }
+
+    async fn here(&mut self) -> (Response, Option<Shard>) {
+        let again = Request::from_parts(self.own.clone(), self.kept.body.clone().into());
+        here(&mut self.inner, again).await
+    }
+
+    async fn there(
+        &mut self,
+        node: Incarnation,
+        left: Duration,
+    ) -> Result<Option<Response>, LinkError> {
+        self.layer.send(node, &self.kept, left).await
+    }
+
+    fn may_be_repeated(&self) -> bool {
+        self.kept.may_be_repeated()
+    }
+
+    fn path(&self) -> &str {
+        self.kept.uri.path()
+    }
+}
+
 impl ForwardLayer {
     async fn pass<S>(&self, mut inner: S, request: Request) -> Response
     where
-        S: Service<Request, Response = Response, Error = Infallible> + Clone,
+        S: Service<Request, Response = Response, Error = Infallible> + Clone + Send,
+        S::Future: Send,
     {
         let began = Instant::now();
         let (parts, body) = request.into_parts();
@@ -195,55 +229,13 @@ impl ForwardLayer {
         let kept = Kept::of(&parts, body);
         let own = parts.clone();
         let first = Request::from_parts(parts, kept.body.clone().into());
-        let (mut answer, mut wanted) = here(&mut inner, first).await;
-        let Some(mut shard) = wanted else { return answer };
+        let (answer, wanted) = here(&mut inner, first).await;
+        let Some(shard) = wanted else { return answer };
         let Ok(_place) = self.places.try_acquire() else {
             return away("too many requests wait for other nodes");
         };
-        // An attempt was sent, and nobody knows what became of it.
-        let mut sent = false;
-        let waits = self.placement.settles_within().unwrap_or(PATIENCE).min(PATIENCE);
-        loop {
-            let left = PATIENCE.saturating_sub(began.elapsed());
-            let wait = waits.saturating_sub(began.elapsed());
-            if wait < WORTH_IT {
-                return match sent {
-                    true => unanswered(),
-                    false => away("the node that owns it could not be reached in time"),
-                };
-            }
-            match self.placement.whereabouts(shard, wait).await {
-                Route::Here(_) => {
-                    let again = Request::from_parts(own.clone(), kept.body.clone().into());
-                    (answer, wanted) = here(&mut inner, again).await;
-                    match wanted {
-                        None => return answer,
-                        Some(other) => shard = other,
-                    }
-                }
-                Route::There(node) => match self.send(node, &kept, left).await {
-                    // The attempt before is at work still: what comes of it is what was asked for.
-                    Ok(Some(answer)) if sent && is_in_progress(&answer) && wait > AT_WORK * 2 => {
-                        tokio::time::sleep(AT_WORK).await;
-                    }
-                    Ok(Some(answer)) => return answer,
-                    // It has it no more, or not yet.
-                    Ok(None) => {}
-                    Err(error) if error.is_untouched() => {
-                        tracing::debug!(%error, %node, %shard, "a request waits for its node");
-                    }
-                    // An order without a key may be done already.
-                    Err(_) if kept.may_be_repeated() => sent = true,
-                    Err(error) => {
-                        tracing::warn!(%error, %node, path = kept.uri.path(), "a request was sent to its node, which does not answer");
-                        return unanswered();
-                    }
-                },
-                Route::Nobody if sent => return unanswered(),
-                Route::Nobody => return away("nobody owns it at this moment"),
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
+        let waits = waits(self.placement.settles_within());
+        attempt(&mut WaysOf { layer: self, inner, own, kept }, shard, (began, waits)).await
     }
 
     /// Handles a request whose body is not kept: here, or not at all.
@@ -398,19 +390,6 @@ async fn answer(routes: Router, body: Vec<u8>) -> Result<Vec<u8>, LinkError> {
 
 fn has(body: &[u8], part: &[u8]) -> bool {
     body.windows(part.len()).any(|window| window == part)
-}
-
-fn is_in_progress(answer: &Response) -> bool {
-    matches!(answer.extensions().get::<Code>(), Some(Code::InProgress))
-}
-
-fn unanswered() -> Response {
-    let why = "the node that owns it does not answer: it may be done";
-    Problem::new(Code::Unanswered, why).into_response()
-}
-
-fn away(why: &str) -> Response {
-    Problem::new(Code::NotReached, why).into_response()
 }
 
 #[cfg(test)]

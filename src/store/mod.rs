@@ -156,6 +156,13 @@ impl Store {
         open::lend(&self.inner.readers, "a connection to read", limit).await
     }
 
+    /// One of the connections that read, kept from all others until it is dropped: without any, the store is away for
+    /// whoever reads.
+    #[cfg(test)]
+    pub(crate) async fn hold_reader(&self) -> Result<open::Lent> {
+        self.reader().await
+    }
+
     /// Runs `work` on a connection that writes, within the limits of a transaction.
     async fn write_limited<T>(
         &self,

@@ -340,3 +340,61 @@ impl Placement {
         self.changed.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::models::cluster::terms::ClusterTerms;
+
+    const ME: Incarnation = Incarnation(1);
+
+    fn placement() -> Arc<Placement> {
+        Placement::new(ME, Vec::new(), i64::MAX)
+    }
+
+    #[test]
+    fn shards_of_a_node_that_is_gone_settle_within_a_lease_a_quarter_of_it_and_a_moment() {
+        for (lease_ms, settles_ms) in [(10_000, 14_000), (2_000, 4_000), (400, 2_000)] {
+            let placement = placement();
+            placement.leased_for(Duration::from_millis(lease_ms));
+            assert_eq!(placement.settles_within(), Some(Duration::from_millis(settles_ms)));
+            // What was told first holds.
+            placement.leased_for(Duration::from_secs(60));
+            assert_eq!(placement.settles_within(), Some(Duration::from_millis(settles_ms)));
+        }
+        // Nobody takes them.
+        assert_eq!(placement().settles_within(), None);
+        assert_eq!(Placement::fixed(ME, &BTreeMap::new()).settles_within(), None);
+    }
+
+    #[test]
+    fn whoever_waits_for_a_shard_waits_longer_than_a_node_takes_to_be_replaced() {
+        for terms in [ClusterTerms::default(), ClusterTerms::fast()] {
+            let placement = placement();
+            placement.leased_for(Duration::from_micros(terms.lease_us.unsigned_abs()));
+            // It renewed right before its end; whoever looks finds that late, confirms it, and the others look again.
+            let worst = terms.lease_us + terms.retry_us + terms.confirm_us + terms.look_us;
+            let worst = Duration::from_micros(worst.unsigned_abs());
+            assert!(placement.settles_within() > Some(worst), "{terms:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shard_is_waited_for_until_it_is_there_and_no_longer_than_said() {
+        let (placement, shard) = (placement(), Shard(3));
+        let began = Instant::now();
+        let gone = placement.whereabouts(shard, Duration::from_millis(50)).await;
+        assert_eq!(gone, Route::Nobody);
+        assert!(began.elapsed() >= Duration::from_millis(50), "{:?}", began.elapsed());
+        let comes = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            placement.set(shard, Some(4));
+        };
+        let patience = Duration::from_secs(60);
+        let (found, ()) = tokio::join!(placement.whereabouts(shard, patience), comes);
+        assert_eq!(found, Route::Here(4));
+        assert!(began.elapsed() < patience / 2, "{:?}", began.elapsed());
+    }
+}

@@ -186,7 +186,7 @@ pub fn write_of(
     })
 }
 
-fn entry_row(name: &BudgetName, e: &Entry) -> EntryRow {
+pub fn entry_row(name: &BudgetName, e: &Entry) -> EntryRow {
     EntryRow {
         account: name.account.to_string(),
         budget: name.budget.to_string(),

@@ -146,3 +146,6 @@ impl LogActor {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
