@@ -9,6 +9,8 @@ mod counted;
 mod dialect;
 #[path = "campaigns/grpc.rs"]
 mod grpc;
+#[path = "campaigns/grpc_doors.rs"]
+mod grpc_doors;
 #[path = "campaigns/harness.rs"]
 mod harness;
 #[path = "campaigns/hostile.rs"]

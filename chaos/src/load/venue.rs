@@ -91,7 +91,11 @@ impl Venue {
         loop {
             match self.may(true) {
                 May::Now => return,
-                May::After(wait) => return tokio::time::sleep(wait).await,
+                // A turn does not outlive its fault, and nobody leaves one that has gone meanwhile.
+                May::After(wait) => tokio::select! {
+                    () = tokio::time::sleep(wait) => return,
+                    _ = changes.changed() => {}
+                },
                 // The venue has the sender: it does not go before this.
                 May::NotNow => _ = changes.changed().await,
             }
@@ -117,13 +121,15 @@ impl Venue {
         }
         let now = Instant::now();
         let mut open = self.lock();
+        // Who is away takes nobody else's turn.
+        if let Some(away) = open.values_mut().find(|it| it.trouble == Trouble::Away) {
+            away.struck += 1;
+            return May::NotNow;
+        }
         let mut wait = Duration::ZERO;
         for it in open.values_mut() {
             match it.trouble {
-                Trouble::Away => {
-                    it.struck += 1;
-                    return May::NotNow;
-                }
+                Trouble::Away => {}
                 Trouble::Slow(delay) => {
                     it.struck += 1;
                     wait += delay;
@@ -189,6 +195,24 @@ mod tests {
         assert!(venue.auction().await);
         assert!(!venue.auction().await, "there is no room for one more at once");
         assert_eq!(venue.end(3), Some(1));
+    }
+
+    #[tokio::test]
+    async fn turns_end_with_the_throttle_and_an_outage_takes_none() {
+        let venue = std::sync::Arc::new(Venue::default());
+        venue.begin(1, Trouble::Throttled { per_second: 1 });
+        venue.begin(2, Trouble::Away);
+        let all = tokio::spawn({
+            let venue = venue.clone();
+            async move { futures_util::future::join_all((0..50).map(|_| venue.notice())).await }
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(venue.end(2), Some(50));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(!all.is_finished(), "one a second");
+        assert_eq!(venue.end(1), Some(49), "all but the first");
+        let told = tokio::time::timeout(Duration::from_secs(5), all).await;
+        assert!(told.is_ok(), "nothing keeps them any more");
     }
 
     #[tokio::test]

@@ -432,7 +432,7 @@ impl<A: Actor> Kept<A> {
         }
         for letter in waiting {
             let refused = match &next {
-                Some(handle) => handle.post(letter).err().map(|(letter, _)| letter),
+                Some(handle) => handle.hand_over(letter).err().map(|(letter, _)| letter),
                 None => Some(letter),
             };
             if let Some(letter) = refused {

@@ -65,7 +65,7 @@ impl<M: Send + 'static> Handle<M> {
         }
     }
 
-    /// Hands the letter over, or gives it back.
+    /// Hands the letter over, or gives it back: also where a fault throttles its mailbox.
     pub(super) fn post(&self, letter: Letter<M>) -> Result<(), (Letter<M>, Refused)> {
         let faults = &self.cell.kernel.faults;
         if faults.any()
@@ -73,6 +73,11 @@ impl<M: Send + 'static> Handle<M> {
         {
             return Err((letter, Refused::Overloaded { retry_after_ms }));
         }
+        self.hand_over(letter)
+    }
+
+    /// The same, of a letter that was taken already: no throttle asks it again.
+    pub(super) fn hand_over(&self, letter: Letter<M>) -> Result<(), (Letter<M>, Refused)> {
         if let Err(refused) = self.cell.admit() {
             return Err((letter, refused));
         }

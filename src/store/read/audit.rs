@@ -118,14 +118,20 @@ impl Store {
             .map_err(|e| crate::store::StoreError::sql("the audit cursors", &e))
     }
 
-    /// Budgets of an account whose ledger is ahead of the log, by name.
-    pub async fn audit_behind_of(&self, account: &str, limit: u32) -> Result<Vec<String>> {
+    /// Budgets of an account after this one whose ledger is ahead of the log, by name.
+    pub async fn audit_behind_of(
+        &self,
+        account: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<String>> {
         let sql = "SELECT b.budget FROM budget b \
                    LEFT JOIN audit_cursor c ON c.account = b.account AND c.budget = b.budget \
-                   WHERE b.account = $1 AND b.seq > COALESCE(c.seq, 0) \
-                   ORDER BY b.budget LIMIT $2";
+                   WHERE b.account = $1 AND b.budget > $2 AND b.seq > COALESCE(c.seq, 0) \
+                   ORDER BY b.budget LIMIT $3";
         self.texts("the audit cursors", sql, |args| {
             args.text(account)?;
+            args.text(after)?;
             args.int(page(limit))
         })
         .await

@@ -66,6 +66,15 @@ fn counted_for(reason: &str) -> String {
 impl Store {
     /// A page of decisions: of a campaign, or of all of an account.
     pub async fn flow_decisions(&self, list: &FlowDecisionList) -> Result<Vec<FlowDecisionRow>> {
+        // Refusals alone have reasons: bids, of which there are many, are not searched for one.
+        if !list.reason.is_empty() && !matches!(&*list.kind, "" | "no_bid") {
+            return Ok(Vec::new());
+        }
+        let refusals = FlowDecisionList { kind: "no_bid".to_owned(), ..list.clone() };
+        let list = match !list.reason.is_empty() && list.kind.is_empty() {
+            true => &refusals,
+            false => list,
+        };
         if !list.campaign.is_empty() {
             let tail = concat!("WHERE account = $1 AND campaign = $2 ", decisions!());
             return self.select(tail, |args| list.bind(&list.campaign, args)).await;

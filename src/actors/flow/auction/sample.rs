@@ -58,8 +58,16 @@ impl Office {
         if !ready.sampled {
             return;
         }
-        let (drawn, auction) = (std::mem::take(&mut ready.drawn), &ready.auction);
-        let latency_us = since(call.began_us);
+        let mut drawn = std::mem::take(&mut ready.drawn);
+        for it in &mut drawn {
+            let entry = ready.market.index().entry(it.at);
+            let stands = entry.is_some_and(|entry| ready.seeing.stands(self, entry.account));
+            if !stands {
+                // What the person has taken back is not written down any more, nor what follows from it.
+                (it.inputs.ltv, it.inputs.price) = (None, None);
+            }
+        }
+        let (auction, latency_us) = (&ready.auction, since(call.began_us));
         let of = |it: Explanation| Decision {
             campaign: Some(it.campaign),
             version: Some(it.version),
@@ -98,7 +106,9 @@ impl Office {
     ) {
         let at = won.bid.at;
         let (Some(entry), Some(seat)) = (market.index().entry(at), market.seat(at)) else { return };
-        let known = write::used(seeing, entry, &won.bid);
+        // What the person has taken back is not written down any more, nor what follows from it.
+        let stands = why != Reason::Consent;
+        let known = write::used(seeing, entry, &won.bid).filter(|_| stands);
         let latency_us = since(began_us).unwrap_or(u32::MAX);
         let bid = write::record(auction, entry, won, (known, seat), latency_us);
         let made = Decision {
@@ -107,6 +117,8 @@ impl Office {
             hold: None,
             ends_us: None,
             reasons: vec![write::finding(why)],
+            price: bid.price.filter(|_| stands),
+            ltv: bid.ltv.filter(|_| stands),
             ..bid
         };
         self.tell_journal(journal::Msg::NoBids(vec![made]));

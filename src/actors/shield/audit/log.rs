@@ -40,8 +40,9 @@ pub struct LogActor {
     behind: BTreeSet<Arc<str>>,
     /// The store was away while ledgers were read; they are read again in a moment.
     put_off: bool,
-    /// Of the ledgers that the life before may have left behind, it is not known yet which.
-    unseen: bool,
+    /// Ledgers after this name may have what nobody told here: what the life before had taken and not written, what
+    /// was booked at another node and is on its way, what was lost on it. `None`: all were asked for.
+    unseen: Option<String>,
     /// Who waits until nothing is behind.
     flushes: Vec<Reply<Result<Appended, AppendError>>>,
     /// Months before this one go once their end is signed.
@@ -108,7 +109,7 @@ impl LogActor {
             live: None,
             behind: BTreeSet::new(),
             put_off: false,
-            unseen: true,
+            unseen: Some(String::new()),
             flushes: Vec::new(),
             retaining: None,
             checking: false,
@@ -200,7 +201,7 @@ impl LogActor {
                 }
                 if let Some(budget) = self.behind.first() {
                     cx.send_after(Duration::ZERO, Msg::CatchUp(Arc::clone(budget)));
-                } else if self.unseen {
+                } else if self.unseen.is_some() {
                     cx.send_after(Duration::ZERO, Msg::Behind);
                 }
                 self.flush(cx)
@@ -328,6 +329,9 @@ impl Actor for LogActor {
             Msg::Flush(reply) => {
                 self.gather(true, cx).await?;
                 self.flushes.push(reply);
+                // A feed has what was told here alone: the ledgers have all.
+                self.unseen = Some(String::new());
+                self.go_on(cx).await?;
             }
             Msg::Landed { flight, outcome } => return self.landed(flight, outcome, cx).await,
             Msg::Again(flight) => {
@@ -335,7 +339,7 @@ impl Actor for LogActor {
                 return Ok(());
             }
         }
-        if self.behind.is_empty() && !self.unseen {
+        if self.behind.is_empty() && self.unseen.is_none() {
             for reply in std::mem::take(&mut self.flushes) {
                 self.live()?.wait(reply);
             }
@@ -389,7 +393,7 @@ impl Actor for LogActor {
     fn idle(&self) -> bool {
         self.live.as_ref().is_none_or(Live::is_idle)
             && self.behind.is_empty()
-            && !self.unseen
+            && self.unseen.is_none()
             && !self.checking
             && !self.shared.audit.feeds.of(&self.account).waits()
     }

@@ -80,18 +80,21 @@ impl LogActor {
         Ok(())
     }
 
-    /// Goes on with every ledger that is behind. A life that has just begun asks the store which those are: what the one
-    /// before had taken from the feed and not written is in the ledgers alone.
+    /// Goes on with every ledger that is behind. A life that has just begun asks the store which those are, as does who
+    /// wants to be told when all is written: not everything comes by the feed of this node.
     pub(super) async fn go_on(&mut self, cx: &mut Cx<Self>) -> Result<(), Fault> {
         self.put_off = false;
-        if self.unseen && !super::super::feed::left_out() {
-            let read = self.shared.store.audit_behind_of(&self.account, BEHIND_MAX).await;
+        if let Some(after) = self.unseen.clone()
+            && !super::super::feed::left_out()
+        {
+            let read = self.shared.store.audit_behind_of(&self.account, &after, BEHIND_MAX).await;
             let Some(budgets) = self.read(read)? else { return self.put_off(cx) };
             // where there are more, these land first
-            self.unseen = budgets.len() == BEHIND_MAX as usize;
+            let more = budgets.len() == BEHIND_MAX as usize;
+            self.unseen = budgets.last().filter(|_| more).cloned();
             self.behind.extend(budgets.into_iter().map(Arc::from));
         } else {
-            self.unseen = false;
+            self.unseen = None;
         }
         for budget in self.behind.clone() {
             if self.put_off {

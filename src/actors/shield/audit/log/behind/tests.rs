@@ -258,8 +258,24 @@ async fn a_log_with_something_behind_is_not_put_away() {
     let audited = Audited::open().await;
     let mut log = LogActor::new(Arc::clone(&audited.shared), ACCOUNT);
     assert!(!log.idle(), "it does not know yet what is behind");
-    log.unseen = false;
+    log.unseen = None;
     assert!(log.idle());
     log.behind.insert("camp".into());
     assert!(!log.idle());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_for_a_log_gets_what_was_booked_and_never_told_here() {
+    let audited = Audited::open().await;
+    let log = audited.start();
+    assert_eq!(flushed(&log).await, 0);
+    // At another node, or by a life that told nobody any more.
+    audited.book("camp", 1, 3).await;
+    assert_eq!(flushed(&log).await, 3);
+    let later = audited.book("camp", 4, 4).await;
+    assert_eq!(flushed(&log).await, 4);
+    // What is told afterwards is known.
+    audited.feed("camp", later);
+    assert_eq!(flushed(&log).await, 4);
+    assert_eq!(audited.lives(), 1);
 }
