@@ -102,6 +102,21 @@ async fn a_drop_fault_loses_messages_to_the_dead_letters() {
 }
 
 #[tokio::test]
+async fn what_an_actor_sends_itself_is_not_lost() {
+    let mut t = target();
+    // It comes when the fault is there.
+    let later = |_: &mut Probe, cx: &mut Cx<Probe>| {
+        cx.send_after(Duration::from_millis(300), Msg::Add(7));
+    };
+    t.a.tell(Msg::Run(Box::new(later))).unwrap();
+    assert_eq!(count(&t.a).await, 0, "it has begun");
+    t.set(FaultKind::Drop, TTL_MS);
+    t.a.tell(Msg::Add(1)).unwrap();
+    t.over().await;
+    assert_eq!(count(&t.a).await, 7);
+}
+
+#[tokio::test]
 async fn a_throttle_refuses_what_goes_beyond_its_rate_and_says_for_how_long() {
     let mut t = target();
     t.set(FaultKind::Throttle { per_second: 1 }, TTL_MS);

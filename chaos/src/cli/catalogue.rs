@@ -22,6 +22,7 @@ pub const FILES: &[(&str, &str)] = &[
         include_str!("../../experiments/a-shard-moves-while-its-budget-is-spent.yaml"),
     ),
     ("a-storm-of-connections", include_str!("../../experiments/a-storm-of-connections.yaml")),
+    ("actors-of-budgets-fail", include_str!("../../experiments/actors-of-budgets-fail.yaml")),
     (
         "an-outage-of-ltv-opens-and-closes-breakers",
         include_str!("../../experiments/an-outage-of-ltv-opens-and-closes-breakers.yaml"),
@@ -51,6 +52,10 @@ pub const FILES: &[(&str, &str)] = &[
         include_str!("../../experiments/half-of-the-packets-between-nodes-are-lost.yaml"),
     ),
     ("mailboxes-are-flooded", include_str!("../../experiments/mailboxes-are-flooded.yaml")),
+    (
+        "messages-to-budgets-are-late-lost-and-doubled",
+        include_str!("../../experiments/messages-to-budgets-are-late-lost-and-doubled.yaml"),
+    ),
     (
         "notices-come-twice-and-late",
         include_str!("../../experiments/notices-come-twice-and-late.yaml"),

@@ -143,7 +143,7 @@ impl<A: Actor> Body<A> {
     /// The same as in [`Body::letter`], with faults, a trace and a span.
     async fn careful(&mut self, mut letter: Letter<A::Msg>, label: &'static str, start: u64) {
         let trace = letter.trace().map(Trace::child);
-        let rules = self.cell.kernel.faults.struck(&self.cell.path, start);
+        let rules = self.cell.kernel.faults.struck(&self.cell.path, letter.life != 0, start);
         let copy = if strike::duplicates(&rules) { A::duplicate(&letter.msg) } else { None };
         if let Some(draw) = strike::spoils(&rules) {
             A::corrupt(&mut letter.msg, draw);

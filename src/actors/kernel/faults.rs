@@ -31,7 +31,7 @@ pub enum FaultKind {
     Delay { delay_ms: u64 },
     /// The handler does not begin before the rule is over.
     Hang,
-    /// The message is lost.
+    /// The message is lost, unless its actor sent it itself: timers and results of its own work pass through nobody.
     Drop,
     /// The message is handled twice, where its actor can copy it.
     Duplicate,
@@ -211,10 +211,12 @@ impl Faults {
         read(&self.rules).clone()
     }
 
-    /// The rules that strike a message to this path now.
-    pub fn struck(&self, path: &str, now_ns: u64) -> Vec<Arc<Rule>> {
-        let at_its_turn = |rule: &Rule| {
-            !matches!(rule.spec.kind, FaultKind::Flood { .. } | FaultKind::Throttle { .. })
+    /// The rules that strike a message to this path now; `own`: its actor sent it itself.
+    pub fn struck(&self, path: &str, own: bool, now_ns: u64) -> Vec<Arc<Rule>> {
+        let at_its_turn = |rule: &Rule| match rule.spec.kind {
+            FaultKind::Flood { .. } | FaultKind::Throttle { .. } => false,
+            FaultKind::Drop => !own,
+            _ => true,
         };
         read(&self.rules)
             .iter()

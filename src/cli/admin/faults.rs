@@ -91,7 +91,7 @@ enum Fault {
     Delay,
     /// The handler does not begin while the rule lasts
     Hang,
-    /// The message is lost
+    /// The message is lost, unless its actor sent it itself
     Drop,
     /// The message is handled twice
     Duplicate,
