@@ -101,6 +101,11 @@ pub async fn finish(
     match collected {
         Ok(mut collected) => {
             collected.end.died = guard::unexpected(&field);
+            if field.cluster.lab.is_none() {
+                // What was counted since the load ended belongs to the run, too.
+                field.meters.look(&field.cluster).await;
+                aftermath::since_the_begin(&mut collected.end);
+            }
             aftermath::all_lives(&field.meters, &mut collected.end);
             silent = aftermath::silent(&field, &died, collected.untold);
             if !collected.holds_ended && !in_haste {
