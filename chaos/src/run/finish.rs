@@ -15,14 +15,17 @@ use super::{Options, Subject, aftermath, expect, guard};
 use crate::check::{self, History, Key, stats};
 use crate::experiment::checks::{Checks, Expectation};
 use crate::history::{AtEnd, Death};
-use crate::load::{LoadSpec, LoadSummary};
+use crate::load::{LoadSpec, LoadSummary, Patience};
 use crate::report::{self, NeverServed, RunReport, Undo};
 use crate::verdict::{Checked, Invariant, Verdict};
 
 /// A hold ends so long after its time at the latest.
 const AFTER_HOLDS: Duration = Duration::from_secs(6);
+/// For the answer to one question.
+const ANSWERS: Duration = Duration::from_secs(60);
 /// Whoever has pressed Ctrl-C does not wait for holds.
-const IN_HASTE: Duration = Duration::from_millis(500);
+const IN_HASTE: Patience =
+    Patience { holds: Duration::from_millis(500), answers: Duration::from_secs(10) };
 /// Budgets whose owners are looked for, and those of them that are shown.
 const BUDGETS_MAX: usize = 64;
 const SHOWN_MAX: usize = 12;
@@ -93,7 +96,10 @@ pub async fn finish(
     *field.told() = told;
     field.progress.phase("reading ledgers and audit logs", None);
     let in_haste = stop.is_asked();
-    let patience = if in_haste { IN_HASTE } else { spec.hold + AFTER_HOLDS };
+    let patience = match in_haste {
+        true => IN_HASTE,
+        false => Patience { holds: spec.hold + AFTER_HOLDS, answers: ANSWERS },
+    };
     let collected = crate::load::collect(spec, &cluster.urls, folder, patience, unexpected).await;
     // Since the stage was left nobody has looked who ended.
     let died = guard::look(&field);
