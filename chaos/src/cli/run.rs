@@ -14,8 +14,8 @@ use crate::verdict::Verdict;
 
 /// Run experiments
 ///
-/// Each opens a cluster of its own, unless one that runs is named with --against; then only faults of actors can be
-/// ordered, through its admin API. Ctrl-C ends a run in order: faults are undone, and the report is written as far as
+/// Each opens a cluster of its own, unless one that runs is named with --against or by the file itself; then only faults
+/// of actors can be ordered, through its admin API. Ctrl-C ends a run in order: faults are undone, and the report is written as far as
 /// it is.
 #[derive(Debug, Args)]
 #[command(
