@@ -16,7 +16,7 @@ use crate::check::{self, History, Key, stats};
 use crate::experiment::checks::{Checks, Expectation};
 use crate::history::{AtEnd, Death};
 use crate::load::{LoadSpec, LoadSummary, Patience};
-use crate::report::{self, NeverServed, RunReport, Undo};
+use crate::report::{self, INTERRUPTED, NeverServed, RunReport, Undo};
 use crate::verdict::{Checked, Invariant, Verdict};
 
 /// A hold ends so long after its time at the latest.
@@ -54,6 +54,7 @@ pub fn empty(subject: &Subject, seed: u64, options: &Options) -> RunReport {
         replay,
         platform: String::new(),
         verdict: Verdict::Held,
+        interrupted: false,
         why: None,
         hypothesis: Vec::new(),
         faults: Vec::new(),
@@ -129,6 +130,9 @@ pub async fn finish(
     field.progress.phase("checking", None);
     let checks = &subject.experiment.checks;
     let history = checked(checks, folder, in_haste, report);
+    if in_haste && let Some(why) = aftermath::unread(&guard::down(&field), &mut report.checked) {
+        field.note(why);
+    }
     match history {
         Ok(history) => {
             let mut shards = Vec::new();
@@ -287,6 +291,7 @@ fn decide(told: Told, played: Played, broke: Option<String>, report: &mut RunRep
     report.phases = told.phases;
     report.notes.extend(told.notes);
     report.notes.extend(told.failed.iter().skip(1).cloned());
+    report.interrupted = played.interrupted;
     let violated = report.checked.violations_total > 0;
     let not_undone: Vec<String> = report
         .faults
@@ -309,7 +314,7 @@ fn decide(told: Told, played: Played, broke: Option<String>, report: &mut RunRep
         report.worsen(Verdict::CouldNotRun, why);
     }
     if played.interrupted {
-        report.worsen(Verdict::CouldNotRun, "it was interrupted".to_owned());
+        report.worsen(Verdict::CouldNotRun, INTERRUPTED.to_owned());
     }
 }
 
@@ -392,11 +397,13 @@ mod tests {
     fn a_violation_hides_nothing_else_that_went_wrong_and_nothing_else_hides_it() {
         let fault = report::Fault {
             number: 3,
+            id: "it".to_owned(),
             kind: "pause".to_owned(),
             target: "node-1".to_owned(),
             way: "signal".to_owned(),
             began_s: Some(1.0),
             ended_s: None,
+            struck: Some(3),
             undo: Undo::Failed { why: "gone".to_owned() },
         };
         let told = Told { failed: vec!["slow".to_owned()], faults: vec![fault], ..Told::default() };
@@ -405,6 +412,12 @@ mod tests {
         before.too_little.push("too little".to_owned());
         before.worsen(Verdict::CouldNotRun, "the lab's network broke".to_owned());
         let report = told_of(told, played, Some("the load broke".to_owned()), before, true);
+        assert!(report.cut_short().is_some());
+        let told = crate::report::summary(&report);
+        let at = |what: &str| told.find(what).unwrap_or(usize::MAX);
+        assert!(at("It was interrupted") < at("BG-2: twice"), "{told}");
+        let page = crate::report::page(&report);
+        assert!(page.find("It was interrupted") < page.find("BG-2: twice"), "{page}");
         assert_eq!(report.verdict, Verdict::InvariantViolated);
         assert_eq!(report.why.as_deref(), Some("BG-2: twice"));
         assert_eq!(
