@@ -107,6 +107,9 @@ pub struct Checked {
     #[serde(default)]
     pub counts: BTreeMap<Invariant, u64>,
     pub took_ms: u64,
+    /// Invariants that could not be judged, and so are not counted as right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_judged: Vec<Invariant>,
     /// The history has no end: the run was cut off, and only what is in it was checked.
     #[serde(default)]
     pub cut_off: bool,
@@ -116,6 +119,12 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// Leaves out what nobody can judge.
+    pub fn leave_unjudged(&mut self, unjudged: &[Invariant]) {
+        self.keep(|it| !unjudged.contains(&it));
+        self.not_judged = unjudged.to_vec();
+    }
+
     /// Leaves out what was not asked for.
     pub fn keep(&mut self, asked: impl Fn(Invariant) -> bool) {
         self.violations.retain(|it| asked(it.invariant));
@@ -182,5 +191,8 @@ mod tests {
             assert_eq!(checked.violations_total, count);
             assert_eq!(checked.violations.is_empty(), count == 0);
         }
+        let mut checked = many.clone();
+        checked.leave_unjudged(&[Invariant::Bg1]);
+        assert_eq!((checked.violations_total, checked.not_judged), (150, vec![Invariant::Bg1]));
     }
 }

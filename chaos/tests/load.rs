@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use kiki_chaos::history::Begin;
 use kiki_chaos::load::{
-    Clock, Journal, Kind, Live, LoadSpec, Minimums, Urls, collect, prepare, run, watch_owners,
+    Clock, Journal, Kind, Live, LoadSpec, Minimums, Patience, Urls, collect, prepare, run,
+    watch_owners,
 };
 use kiki_chaos::report::{NeverServed, RunReport, seen, write};
 use kiki_chaos::verdict::{Checked, Verdict};
@@ -74,7 +75,8 @@ async fn a_cluster_that_is_left_alone_gives_no_wrong_answer() {
         eprintln!("{:9} {of:?}", kind.as_str());
     }
     eprintln!("{lines} lines, {changes} owners seen, in {}", dir.display());
-    let patience = Duration::from_secs(75);
+    let (holds, answers) = (Duration::from_secs(75), Duration::from_secs(60));
+    let patience = Patience { holds, answers };
     let collected = collect(&spec, &urls, &dir, patience, Vec::new()).await.expect("it is read");
     eprintln!(
         "{} ledger rows, {} audit rows, held {}",
@@ -94,6 +96,7 @@ async fn a_cluster_that_is_left_alone_gives_no_wrong_answer() {
         replay: "cargo test -p kiki-chaos --test load -- --ignored".to_owned(),
         platform: String::new(),
         verdict: Verdict::Held,
+        interrupted: false,
         why: None,
         hypothesis: Vec::new(),
         faults: Vec::new(),

@@ -178,3 +178,42 @@ fn the_catalogue_adds_up_all_runs() {
     assert!(text.contains("| runs | 5 |") && text.contains("1 of 2 were found."), "{text}");
     assert!(text.contains("| quiet | books \\| twice | **not found** |"), "{text}");
 }
+
+#[test]
+fn a_page_tells_what_a_fault_struck_and_asks_of_no_before_where_there_is_none() {
+    let mut run = run(Sample { seed: 3, seconds: 60, faults: 2, verdict: Verdict::Held });
+    run.faults[0].id = "owner-killed".to_owned();
+    (run.faults[0].struck, run.faults[1].struck) = (Some(4_711), None);
+    let mut expected = run.hypothesis[0].clone();
+    (expected.name, expected.before) = ("expected: something".to_owned(), None);
+    run.hypothesis = vec![expected.clone()];
+    let (shown, xml) = (page(&run), junit(std::slice::from_ref(&run)).expect("XML"));
+    assert!(
+        shown.contains("owner-killed") && shown.contains("<td class=\"n\">4,711</td>"),
+        "{shown}"
+    );
+    assert!(shown.contains("<td class=\"n\">–</td>") && !shown.contains("not read"), "{shown}");
+    assert!(xml.contains("something (after)") && !xml.contains("something (before)"), "{xml}");
+    // What had to be asked afterwards and was not is told as such.
+    (expected.before, expected.after) = (expected.after, None);
+    run.hypothesis = vec![expected];
+    let (shown, xml) = (page(&run), junit(std::slice::from_ref(&run)).expect("XML"));
+    assert!(shown.contains("not read") && xml.contains("something (after)"), "{shown}");
+    // Reports of earlier versions tell neither.
+    let mut value = serde_json::to_value(&run).expect("JSON");
+    for fault in value["faults"].as_array_mut().expect("faults") {
+        let fault = fault.as_object_mut().expect("a map");
+        assert!(fault.remove("id").is_some() && fault.remove("struck").is_some());
+    }
+    let earlier: RunReport = serde_json::from_value(value).expect("it is read");
+    assert_eq!((earlier.faults[0].id.as_str(), earlier.faults[0].struck), ("", None));
+}
+
+#[test]
+fn what_was_not_judged_is_no_success() {
+    let mut run = run(Sample { seed: 3, seconds: 60, faults: 2, verdict: Verdict::CouldNotRun });
+    run.checked.not_judged = vec![Invariant::Bg2];
+    let xml = junit(std::slice::from_ref(&run)).expect("XML");
+    assert!(xml.contains("it was not judged"), "{xml}");
+    assert!(page(&run).contains("Not judged: BG-2."));
+}

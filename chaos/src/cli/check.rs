@@ -6,12 +6,13 @@ use clap::Args;
 
 use super::{CliResult, say};
 use crate::check::{Options, folder};
-use crate::verdict::Verdict;
+use crate::verdict::{Checked, Verdict};
 
 /// Check the files of a run once more, without running anything
 ///
 /// The folder has history.jsonl, and ledger.jsonl, audit.jsonl and end.json unless the history was cut off. The exit code
-/// is 0 where nothing is violated, 2 where something is, 3 where nothing could be compared.
+/// is 0 where nothing is violated, 2 where something is, 3 where too little could be compared to say so. With --cut-off,
+/// what clients were told is enough for 0.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Example:\n  kiki-chaos check chaos-report/redis-is-stopped-7")]
 pub struct CheckArgs {
@@ -57,10 +58,18 @@ pub fn run(args: &CheckArgs) -> CliResult {
     if checked.violations_total > 0 {
         return Ok(Verdict::InvariantViolated.exit_code());
     }
-    match checked.ledger_rows == 0 && checked.searched == 0 {
-        true => Err("nothing was compared with what clients were told: no row of a ledger, no key whose answers were searched".to_owned()),
-        false => Ok(Verdict::Held.exit_code()),
+    too_little(&checked, args.cut_off).map_or(Ok(Verdict::Held.exit_code()), Err)
+}
+
+/// Why it cannot be said that everything held, though nothing is violated.
+fn too_little(checked: &Checked, cut_off: bool) -> Option<String> {
+    if checked.operations == 0 {
+        return Some("nothing was compared: no operation is in the history".to_owned());
     }
+    let alone = checked.ledger_rows == 0 && checked.searched == 0;
+    (alone && !cut_off).then(|| {
+        "what clients were told was compared with itself alone: there is no row of a ledger, and no key whose answers were searched; --cut-off takes that as enough".to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -79,5 +88,21 @@ mod tests {
         assert!(refused.contains("--cut-off"), "{refused}");
         let refused = ended(true).expect_err("there is nothing in it");
         assert!(refused.contains("nothing was compared"), "{refused}");
+        let asked = r#"{"line":"invoke","id":1,"at_us":5,"client":1,"via":"http://h:1","op":{"op":"may_use","account":"a","person":"u","consent":"c"}}"#;
+        let text = format!("{begin}\n{asked}\n");
+        std::fs::write(folder.path().join("history.jsonl"), text).expect("written");
+        assert_eq!(ended(true), Ok(0), "what is in it breaks nothing");
+    }
+
+    #[test]
+    fn a_whole_run_without_a_ledger_says_what_was_compared() {
+        let checked = Checked { operations: 3, ..Checked::default() };
+        let why = too_little(&checked, false).expect("it is too little");
+        assert!(
+            why.contains("with itself alone") && !why.contains("nothing was compared"),
+            "{why}"
+        );
+        assert_eq!(too_little(&checked, true), None);
+        assert_eq!(too_little(&Checked { ledger_rows: 1, ..checked }, false), None);
     }
 }

@@ -1,6 +1,6 @@
 //! `kiki-chaos heal`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -27,6 +27,9 @@ pub struct HealArgs {
 pub async fn run(args: &HealArgs) -> CliResult {
     if !args.folder.is_dir() {
         return Err(format!("{} is no folder", args.folder.display()));
+    }
+    if !is_run(&args.folder) {
+        return Err(no_run(&args.folder));
     }
     let faults = crate::fault::heal(&args.folder, token(args.token_env.as_deref())?).await;
     let lab = match args.folder.join(crate::lab::record::FILE).exists() {
@@ -58,4 +61,55 @@ pub async fn run(args: &HealArgs) -> CliResult {
         (false, true) => {}
     }
     Ok(0)
+}
+
+/// Whether a run has written anything here.
+fn is_run(folder: &Path) -> bool {
+    let written = ["undo", crate::lab::record::FILE, "history.jsonl", "report.json"];
+    written.iter().any(|name| folder.join(name).exists())
+}
+
+/// Runs directly below that may have left something are named: the folder of all reports is easily taken for one.
+fn no_run(folder: &Path) -> String {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return format!("{}: {error}", folder.display()),
+    };
+    let below = entries.flatten().map(|it| it.path());
+    let has_left = |it: &PathBuf| {
+        it.is_dir() && (!crate::fault::left_in(it).is_empty() || crate::run::is_open(it))
+    };
+    let mut left: Vec<String> =
+        below.filter(has_left).map(|it| format!("kiki-chaos heal {}", it.display())).collect();
+    left.sort();
+    let hint = match left.is_empty() {
+        true => "no run directly below it has left anything".to_owned(),
+        false => format!("of runs below it, something is left:\n{}", left.join("\n")),
+    };
+    format!("{} is not the folder of a run; {hint}", folder.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_that_is_no_run_is_refused_and_runs_below_it_are_named() {
+        let reports = tempfile::tempdir().expect("a folder");
+        let healed =
+            |folder: PathBuf| async move { run(&HealArgs { folder, token_env: None }).await };
+        let refused = healed(reports.path().to_owned()).await.expect_err("it is empty");
+        assert!(refused.contains("not the folder of a run"), "{refused}");
+        for name in ["good-1", "left-2", "lab-3"] {
+            std::fs::create_dir(reports.path().join(name)).expect("a folder");
+        }
+        std::fs::write(reports.path().join("good-1/history.jsonl"), "").expect("it is written");
+        std::fs::create_dir(reports.path().join("left-2/undo")).expect("a folder");
+        std::fs::write(reports.path().join("left-2/undo/001.json"), "{").expect("it is written");
+        std::fs::write(reports.path().join("lab-3/lab.json"), "{").expect("it is written");
+        let refused = healed(reports.path().to_owned()).await.expect_err("it is all of them");
+        assert!(refused.contains("left-2") && refused.contains("lab-3"), "{refused}");
+        assert!(!refused.contains("good-1"), "{refused}");
+        assert_eq!(healed(reports.path().join("good-1")).await, Ok(0));
+    }
 }

@@ -91,7 +91,7 @@ fn not_parsed(told: &clap::Error) -> u8 {
 /// Labs want namespaces of their own. The process has to be in them before it has any thread: it starts again there.
 fn prepared(command: &Command) -> Result<(), String> {
     let wants = match command {
-        Command::Run(it) => it.wants_lab(),
+        Command::Run(it) => it.wants_lab()?,
         Command::Gameday(_) | Command::Lab(_) | Command::Mutants(_) => true,
         _ => false,
     };

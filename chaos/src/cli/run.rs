@@ -14,8 +14,8 @@ use crate::verdict::Verdict;
 
 /// Run experiments
 ///
-/// Each opens a cluster of its own, unless one that runs is named with --against; then only faults of actors can be
-/// ordered, through its admin API. Ctrl-C ends a run in order: faults are undone, and the report is written as far as
+/// Each opens a cluster of its own, unless one that runs is named with --against or by the file itself; then only faults
+/// of actors can be ordered, through its admin API. Ctrl-C ends a run in order: faults are undone, and the report is written as far as
 /// it is.
 #[derive(Debug, Args)]
 #[command(
@@ -83,8 +83,27 @@ impl Place {
 }
 
 impl RunArgs {
-    pub fn wants_lab(&self) -> bool {
-        self.against.is_empty()
+    /// Whether it opens labs. It is asked before anything else is done: only a lab wants namespaces and a program.
+    ///
+    /// # Errors
+    /// What is to be run is wrong, or not all of it is of one kind.
+    pub fn wants_lab(&self) -> Result<bool, String> {
+        self.wants_lab_for(&subjects::read(&self.files, self.tag.as_deref())?)
+    }
+
+    fn wants_lab_for(&self, subjects: &[Subject]) -> Result<bool, String> {
+        if !self.against.is_empty() {
+            return Ok(false);
+        }
+        let (labs, others): (Vec<_>, Vec<_>) =
+            subjects.iter().partition(|it| matches!(it.experiment.target, Target::Lab(_)));
+        match (labs.first(), others.first()) {
+            (Some(lab), Some(other)) => Err(format!(
+                "{} wants a lab and {} is for a cluster that runs: a lab is a network of its own, from which nothing else can be reached, so they cannot be run by one call",
+                lab.file, other.file
+            )),
+            (lab, _) => Ok(lab.is_some()),
+        }
     }
 
     fn against(&self) -> Result<Option<Against>, String> {
@@ -149,11 +168,9 @@ pub fn any_seed() -> u64 {
 pub async fn run(args: RunArgs) -> CliResult {
     let subjects = subjects::read(&args.files, args.tag.as_deref())?;
     let against = args.against()?;
-    let mut options = match against {
-        None => args.place.options()?,
-        Some(_) => {
-            Options { binary: None, ..args.place.options().unwrap_or_else(|_| bare(&args.place)) }
-        }
+    let mut options = match args.wants_lab_for(&subjects)? {
+        true => args.place.options()?,
+        false => bare(&args.place),
     };
     let (host, stop) = (Host::default(), listen()?);
     let mut worst = Verdict::Held;
@@ -234,7 +251,51 @@ fn word(verdict: Verdict) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: RunArgs,
+    }
+
+    /// A file whose cluster runs, at an address where nobody is.
+    fn of_urls(folder: &std::path::Path) -> String {
+        let mut known = crate::cli::catalogue::FILES.iter();
+        let (_, text) = known.find(|it| it.0 == "mailboxes-are-flooded").expect("known");
+        let (head, rest) = text.split_once("target:").expect("a target");
+        let (_, load) = rest.split_once("\nload:").expect("a load");
+        let target = r#"{urls: {shield: "http://127.0.0.1:9", admin: ["http://127.0.0.1:9"]}}"#;
+        let file = folder.join("of-urls.yaml");
+        std::fs::write(&file, format!("{head}target: {target}\nload:{load}"))
+            .expect("it is written");
+        file.display().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_file_for_a_cluster_that_runs_wants_neither_a_lab_nor_a_program() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let urls = of_urls(folder.path());
+        let reports = folder.path().join("reports").display().to_string();
+        let parse = |files: &[&str]| {
+            let fixed = ["run", "--quiet", "--binary", "/no/such/program", "--report", &reports];
+            Line::try_parse_from(fixed.iter().chain(files)).expect("good arguments").args
+        };
+        assert_eq!(parse(&[&urls]).wants_lab(), Ok(false));
+        assert_eq!(parse(&["redis-is-stopped"]).wants_lab(), Ok(true));
+        let against = ["redis-is-stopped", "--against", "http://h:1", "--admin", "http://h:2"];
+        assert_eq!(parse(&against).wants_lab(), Ok(false));
+        let refused = parse(&["redis-is-stopped", &urls]).wants_lab().expect_err("both");
+        assert!(refused.contains("redis-is-stopped wants a lab"), "{refused}");
+        // It is tried, and nobody answers.
+        assert_eq!(run(parse(&[&urls])).await, Ok(Verdict::CouldNotRun.exit_code()));
+        let text = std::fs::read_dir(&reports).expect("reports").flatten().next().expect("one");
+        let text = std::fs::read_to_string(text.path().join("report.json")).expect("a report");
+        assert!(text.contains("127.0.0.1:9") && !text.contains("no program"), "{text}");
+        assert!(run(parse(&["redis-is-stopped"])).await.is_err(), "a lab needs a program");
+    }
 
     #[tokio::test]
     async fn a_report_that_cannot_be_written_is_not_named() {

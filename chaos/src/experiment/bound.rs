@@ -39,6 +39,16 @@ pub struct Range {
 }
 
 impl Bound {
+    /// Whether anything from the one to the other is good.
+    pub fn meets(&self, least: f64, most: f64) -> bool {
+        match self {
+            Bound::Equals(it) => (least..=most).contains(it),
+            Bound::AtLeast(it) => *it <= most,
+            Bound::AtMost(it) => *it >= least,
+            Bound::Between(it) => it.least <= most && it.most >= least,
+        }
+    }
+
     pub fn admits(&self, value: f64) -> bool {
         match self {
             // Counts and settings are exact in a float.

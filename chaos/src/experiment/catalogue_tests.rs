@@ -226,7 +226,9 @@ proptest! {
 
     #[test]
     fn jitter_stays_within_its_bounds_and_a_chance_is_kept_about_so_often(seed: u64) {
-        let text = EXAMPLE.replace("duration: 8s", "duration: 8s\n      probability: 0.5");
+        let text = EXAMPLE
+            .replace("duration: 8s", "duration: 8s\n      probability: 0.5")
+            .replace("fault: owner-killed", "fault: owner-killed, tolerance: {at_least: 0}");
         let experiment = validate(&text, "x").expect("good");
         let plans = (0..200).map(|n| plan(&experiment, seed ^ n, &nodes(3)).expect("a plan"));
         let mut happened = 0;

@@ -207,6 +207,13 @@ pub enum Measure {
     DonePerSecond,
 }
 
+impl Measure {
+    /// Whether it is a part of all operations.
+    pub fn is_part(self) -> bool {
+        matches!(self, Measure::ErrorRatio | Measure::UnavailableRatio | Measure::UnknownRatio)
+    }
+}
+
 /// A state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

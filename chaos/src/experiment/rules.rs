@@ -140,8 +140,11 @@ impl Look<'_> {
                 }
             }
             Question::Ledger { tolerance: it, .. } => self.bound(&tolerance, it),
-            Question::Load { tolerance: it, of, .. } => {
+            Question::Load { tolerance: it, of, measure, .. } => {
                 self.bound(&tolerance, it);
+                if measure.is_part() && !it.meets(0.0, 1.0) {
+                    self.wrong(&tolerance, "can never be met: it is a part, from 0 to 1");
+                }
                 if of.is_some_and(|kind| self.experiment.load.rates.of(kind) <= 0.0) {
                     self.wrong(&format!("{path}.of"), "the load has no such operations");
                 }

@@ -180,6 +180,41 @@ fn what_does_not_go_together_is_told() {
 }
 
 #[test]
+fn what_can_never_be_so_is_told() {
+    for bound in
+        ["{at_least: 1.01}", "{equals: 2}", "{at_most: -0.1}", "{between: {least: 2, most: 3}}"]
+    {
+        let found = with("tolerance: {at_most: 0.01}", &format!("tolerance: {bound}"));
+        says(&found, &["tolerance", "can never be met"]);
+    }
+    says(
+        &with("duration: 8s", "duration: 8s\n      probability: 0.5"),
+        &["checks.expect[0].fault", "does not happen with every seed"],
+    );
+    let kill = "      kind: kill\n      target: {node: {owner_of: {account: account-1, campaign: campaign-1}}}";
+    let cut = |one: &str, other: &str| {
+        let link = format!("{{between: {{one: {one}, other: {other}}}}}");
+        let text = EXAMPLE.replace(kill, &format!("      kind: partition\n      target: {link}"));
+        validate(&text, "x.yaml")
+            .map(drop)
+            .map_err(|all| all.iter().map(ToString::to_string).collect())
+    };
+    let owner = "{node: {owner_of: {account: account-1, campaign: campaign-1}}}";
+    for (one, other, why) in [
+        ("{node: all}", "other_nodes", "no other nodes than all"),
+        ("other_nodes", "{node: all}", "no other nodes than all"),
+        ("{node: node-1}", "{node: node-1}", "the same node"),
+        (owner, owner, "the same node"),
+    ] {
+        let found: Vec<String> = cut(one, other).expect_err("nothing is between them");
+        says(&found, &["method[0].fault.target", why]);
+    }
+    for (one, other) in [("{node: all}", "{node: all}"), (owner, "other_nodes")] {
+        assert_eq!(cut(one, other), Ok(()), "{one} and {other}");
+    }
+}
+
+#[test]
 fn a_hypothesis_without_probes_is_none() {
     let begin = EXAMPLE.find("hypothesis:").expect("there");
     let end = EXAMPLE.find("method:").expect("there");

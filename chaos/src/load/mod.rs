@@ -32,7 +32,7 @@ mod summary;
 mod urls;
 mod venue;
 
-pub use collect::{CollectError, Collected, VIOLATIONS, collect};
+pub use collect::{CollectError, Collected, Patience, VIOLATIONS, collect};
 pub use hostile::{Storm, slow_loris, storm};
 pub use http::{Http, HttpError, Lost, Media, Reply, Request};
 pub use journal::{Clock, Closed, Journal, Writing};

@@ -13,7 +13,9 @@ use std::path::Path;
 
 pub use catalogue::{Mutant, catalogue};
 pub use junit::junit;
-pub use model::{Fault, NeverServed, Owned, Ownership, Phase, Probe, Reading, RunReport, Undo};
+pub use model::{
+    Fault, INTERRUPTED, NeverServed, Owned, Ownership, Phase, Probe, Reading, RunReport, Undo,
+};
 pub use page::page;
 pub use series::{OwnerChange, Second, Seen, SeriesError, seen};
 pub use terminal::summary;

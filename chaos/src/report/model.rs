@@ -6,6 +6,9 @@ use super::series::{OwnerChange, Second};
 use crate::load::LoadSummary;
 use crate::verdict::{Checked, Verdict};
 
+/// The reason of a run that somebody ended.
+pub const INTERRUPTED: &str = "it was interrupted";
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
     /// Of this format: 1.
@@ -31,6 +34,9 @@ pub struct RunReport {
     #[serde(default)]
     pub platform: String,
     pub verdict: Verdict,
+    /// Somebody ended it before its time.
+    #[serde(default)]
+    pub interrupted: bool,
     /// The reason of the verdict, where it is not that everything held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
@@ -133,6 +139,9 @@ pub struct Reading {
 pub struct Fault {
     /// Its number in the run, as in the history.
     pub number: u32,
+    /// Its name in the experiment, as expectations call it.
+    #[serde(default)]
+    pub id: String,
     pub kind: String,
     pub target: String,
     /// How it was done here: relay, proxy, signal and their like.
@@ -141,6 +150,9 @@ pub struct Fault {
     pub began_s: Option<f64>,
     /// Nothing where it has no duration, or did not end.
     pub ended_s: Option<f64>,
+    /// How many processes, connections, packets, messages or calls it struck, by what it is; nothing where nobody knows.
+    #[serde(default)]
+    pub struck: Option<u64>,
     pub undo: Undo,
 }
 
@@ -160,6 +172,13 @@ pub enum Undo {
     },
 }
 
+impl Probe {
+    /// A probe of the method, or an expectation: nobody asks before anything was done.
+    pub fn only_after(&self) -> bool {
+        self.before.is_none() && self.after.is_some()
+    }
+}
+
 impl RunReport {
     /// The part of all operations whose outcome nobody knows.
     pub fn unknown_part(&self) -> f64 {
@@ -167,6 +186,14 @@ impl RunReport {
             return 0.0;
         }
         self.checked.unknown as f64 / self.checked.operations as f64
+    }
+
+    /// What has to be known before anything else of a run that somebody ended, where its reason does not say it.
+    pub fn cut_short(&self) -> Option<&'static str> {
+        let said = self.why.as_deref() == Some(INTERRUPTED);
+        (self.interrupted && !said).then_some(
+            "It was interrupted: what follows is of the part that was done, and of a cluster that was not well again.",
+        )
     }
 
     /// The worst verdict counts, with its reason; every other reason is a note.

@@ -19,6 +19,9 @@ fn write(run: &RunReport, out: &mut String) -> std::fmt::Result {
     let (word, meaning) = verdict(run.verdict);
     let (checked, total) = (&run.checked, run.load.total());
     writeln!(out, "{}: {} (seed {})", word.to_uppercase(), one_line(&run.title), run.seed)?;
+    if let Some(first) = run.cut_short() {
+        writeln!(out, "  {first}")?;
+    }
     writeln!(out, "  {}", run.why.as_deref().map_or_else(|| meaning.to_owned(), one_line))?;
     let served =
         if run.load.seconds > 0.0 { total.served() as f64 / run.load.seconds } else { 0.0 };

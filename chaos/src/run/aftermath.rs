@@ -5,6 +5,27 @@ use super::meters::Meters;
 use crate::history::{AtEnd, Restarts};
 use crate::lab::Died;
 use crate::load::VIOLATIONS;
+use crate::verdict::{Checked, Invariant};
+
+/// A node that is down when somebody ends the run has told nobody what it still owes: what it had acknowledged comes when
+/// it starts again, for which nobody waits now. That is no violation. Given back is what people have to know of it.
+pub fn unread(down: &[String], checked: &mut Checked) -> Option<String> {
+    if down.is_empty() {
+        return None;
+    }
+    checked.leave_unjudged(&[Invariant::Bg2, Invariant::Sv1]);
+    Some(format!(
+        "the run was interrupted while {} did not run: what it had acknowledged may still be in its spool, so BG-2 and SV-1 were not judged",
+        down.join(", ")
+    ))
+}
+
+/// A cluster that the suite did not make has counted before the run, too: what it had counted by then is nobody's fault
+/// here. What is left is what cannot be read; [`all_lives`] adds what grew.
+pub fn since_the_begin(end: &mut AtEnd) {
+    end.restarts.clear();
+    end.violations_counted.retain(|(_, count)| count.is_nan());
+}
 
 /// A node that ended takes with it what it had counted: what was seen of it meanwhile counts, too.
 pub fn all_lives(meters: &Meters, end: &mut AtEnd) {
@@ -50,6 +71,47 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_a_node_owes_that_is_down_at_an_interrupt_is_no_violation() {
+        let all = [Invariant::Bg1, Invariant::Bg2, Invariant::Sv1];
+        let counts = all.map(|it| (it, 2)).into();
+        let mut checked = Checked { counts, violations_total: 6, ..Checked::default() };
+        assert_eq!((unread(&[], &mut checked), checked.violations_total), (None, 6));
+        let why = unread(&["node-2".to_owned()], &mut checked);
+        assert_eq!(checked.violations_total, 2, "what is left is proven all the same");
+        assert_eq!(checked.not_judged, [Invariant::Bg2, Invariant::Sv1]);
+        assert!(why.is_some_and(|why| why.contains("node-2")));
+    }
+
+    #[test]
+    fn what_a_cluster_had_counted_before_the_run_is_not_charged_to_it() {
+        let meters = Meters::new(VIOLATIONS.map(str::to_owned).into());
+        for (old, new) in [(3, 0), (3, 2)] {
+            let list =
+                json!([{"path": "/old", "restarts": old}, {"path": "/new", "restarts": new}]);
+            meters.told_actors("a", &json!({"actors": list}));
+            let text = format!("shield_audit_unverified_logs {old}\n");
+            meters.told_metrics("a", &text);
+        }
+        let read = |path: &str, restarts| Restarts {
+            node: "a".into(),
+            path: path.into(),
+            restarts,
+            struck: false,
+        };
+        let unread = ("a shield_invariant_violations_total".to_owned(), f64::NAN);
+        let mut end = AtEnd {
+            violations_counted: vec![("a shield_audit_unverified_logs".to_owned(), 3.0), unread],
+            restarts: vec![read("/old", 3), read("/new", 2)],
+            ..AtEnd::default()
+        };
+        since_the_begin(&mut end);
+        all_lives(&meters, &mut end);
+        assert_eq!(end.restarts, [read("/new", 2)]);
+        let [(name, count)] = &end.violations_counted[..] else { panic!("{end:?}") };
+        assert!(name.contains("invariant_violations") && count.is_nan());
+    }
 
     #[test]
     fn what_a_life_counted_is_told_after_it_has_ended() {

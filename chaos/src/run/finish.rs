@@ -15,14 +15,17 @@ use super::{Options, Subject, aftermath, expect, guard};
 use crate::check::{self, History, Key, stats};
 use crate::experiment::checks::{Checks, Expectation};
 use crate::history::{AtEnd, Death};
-use crate::load::{LoadSpec, LoadSummary};
-use crate::report::{self, NeverServed, RunReport, Undo};
+use crate::load::{LoadSpec, LoadSummary, Patience};
+use crate::report::{self, INTERRUPTED, NeverServed, RunReport, Undo};
 use crate::verdict::{Checked, Invariant, Verdict};
 
 /// A hold ends so long after its time at the latest.
 const AFTER_HOLDS: Duration = Duration::from_secs(6);
+/// For the answer to one question.
+const ANSWERS: Duration = Duration::from_secs(60);
 /// Whoever has pressed Ctrl-C does not wait for holds.
-const IN_HASTE: Duration = Duration::from_millis(500);
+const IN_HASTE: Patience =
+    Patience { holds: Duration::from_millis(500), answers: Duration::from_secs(10) };
 /// Budgets whose owners are looked for, and those of them that are shown.
 const BUDGETS_MAX: usize = 64;
 const SHOWN_MAX: usize = 12;
@@ -51,6 +54,7 @@ pub fn empty(subject: &Subject, seed: u64, options: &Options) -> RunReport {
         replay,
         platform: String::new(),
         verdict: Verdict::Held,
+        interrupted: false,
         why: None,
         hypothesis: Vec::new(),
         faults: Vec::new(),
@@ -93,7 +97,10 @@ pub async fn finish(
     *field.told() = told;
     field.progress.phase("reading ledgers and audit logs", None);
     let in_haste = stop.is_asked();
-    let patience = if in_haste { IN_HASTE } else { spec.hold + AFTER_HOLDS };
+    let patience = match in_haste {
+        true => IN_HASTE,
+        false => Patience { holds: spec.hold + AFTER_HOLDS, answers: ANSWERS },
+    };
     let collected = crate::load::collect(spec, &cluster.urls, folder, patience, unexpected).await;
     // Since the stage was left nobody has looked who ended.
     let died = guard::look(&field);
@@ -101,6 +108,11 @@ pub async fn finish(
     match collected {
         Ok(mut collected) => {
             collected.end.died = guard::unexpected(&field);
+            if field.cluster.lab.is_none() {
+                // What was counted since the load ended belongs to the run, too.
+                field.meters.look(&field.cluster).await;
+                aftermath::since_the_begin(&mut collected.end);
+            }
             aftermath::all_lives(&field.meters, &mut collected.end);
             silent = aftermath::silent(&field, &died, collected.untold);
             if !collected.holds_ended && !in_haste {
@@ -118,6 +130,9 @@ pub async fn finish(
     field.progress.phase("checking", None);
     let checks = &subject.experiment.checks;
     let history = checked(checks, folder, in_haste, report);
+    if in_haste && let Some(why) = aftermath::unread(&guard::down(&field), &mut report.checked) {
+        field.note(why);
+    }
     match history {
         Ok(history) => {
             let mut shards = Vec::new();
@@ -276,6 +291,7 @@ fn decide(told: Told, played: Played, broke: Option<String>, report: &mut RunRep
     report.phases = told.phases;
     report.notes.extend(told.notes);
     report.notes.extend(told.failed.iter().skip(1).cloned());
+    report.interrupted = played.interrupted;
     let violated = report.checked.violations_total > 0;
     let not_undone: Vec<String> = report
         .faults
@@ -298,7 +314,7 @@ fn decide(told: Told, played: Played, broke: Option<String>, report: &mut RunRep
         report.worsen(Verdict::CouldNotRun, why);
     }
     if played.interrupted {
-        report.worsen(Verdict::CouldNotRun, "it was interrupted".to_owned());
+        report.worsen(Verdict::CouldNotRun, INTERRUPTED.to_owned());
     }
 }
 
@@ -381,11 +397,13 @@ mod tests {
     fn a_violation_hides_nothing_else_that_went_wrong_and_nothing_else_hides_it() {
         let fault = report::Fault {
             number: 3,
+            id: "it".to_owned(),
             kind: "pause".to_owned(),
             target: "node-1".to_owned(),
             way: "signal".to_owned(),
             began_s: Some(1.0),
             ended_s: None,
+            struck: Some(3),
             undo: Undo::Failed { why: "gone".to_owned() },
         };
         let told = Told { failed: vec!["slow".to_owned()], faults: vec![fault], ..Told::default() };
@@ -394,6 +412,12 @@ mod tests {
         before.too_little.push("too little".to_owned());
         before.worsen(Verdict::CouldNotRun, "the lab's network broke".to_owned());
         let report = told_of(told, played, Some("the load broke".to_owned()), before, true);
+        assert!(report.cut_short().is_some());
+        let told = crate::report::summary(&report);
+        let at = |what: &str| told.find(what).unwrap_or(usize::MAX);
+        assert!(at("It was interrupted") < at("BG-2: twice"), "{told}");
+        let page = crate::report::page(&report);
+        assert!(page.find("It was interrupted") < page.find("BG-2: twice"), "{page}");
         assert_eq!(report.verdict, Verdict::InvariantViolated);
         assert_eq!(report.why.as_deref(), Some("BG-2: twice"));
         assert_eq!(

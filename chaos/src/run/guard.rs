@@ -92,6 +92,13 @@ async fn deaths(field: &Field) {
     }
 }
 
+/// Nodes of the lab that do not run. After the stage nobody starts them again.
+pub fn down(field: &Field) -> Vec<String> {
+    let Some(lab) = &field.cluster.lab else { return Vec::new() };
+    let is_down = |name: &&String| lab.process(name).is_none_or(|it| !it.alive);
+    lab.nodes().iter().map(|it| &it.name).filter(is_down).cloned().collect()
+}
+
 /// Ends that no expectation allows.
 pub fn unexpected(field: &Field) -> Vec<Death> {
     let allowed: BTreeSet<String> = field

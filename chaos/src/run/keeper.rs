@@ -53,11 +53,13 @@ pub async fn begin(
     };
     let mut record = report::Fault {
         number,
+        id: id.to_owned(),
         kind: fault.kind().to_owned(),
         target: target.clone(),
         way: String::new(),
         began_s: None,
         ended_s: None,
+        struck: None,
         undo: Undo::Nothing,
     };
     match done {
@@ -87,7 +89,8 @@ pub async fn begin(
 /// It is still there: why. The report says so already.
 pub async fn end(field: &Field, open: Open) -> Result<(), String> {
     let undone = field.faults.undo(open.number).await;
-    let struck = field.faults.struck(open.number).unwrap_or_default();
+    let counted = field.faults.struck(open.number);
+    let struck = counted.unwrap_or_default();
     let phase = if undone.is_ok() { Phase::Ended } else { Phase::Failed };
     field.line(line(field, open.number, &open.fault, &open.target, phase)).await?;
     let ended_s = field.clock.now_us() as f64 / 1e6;
@@ -96,6 +99,7 @@ pub async fn end(field: &Field, open: Open) -> Result<(), String> {
     let record = told.faults.iter_mut().find(|it| it.number == open.number);
     if let Some(record) = record {
         record.ended_s = undone.is_ok().then_some(ended_s);
+        record.struck = counted;
         record.undo = match &undone {
             Ok(()) => Undo::Undone,
             Err(error) => Undo::Failed { why: error.to_string() },
@@ -105,6 +109,9 @@ pub async fn end(field: &Field, open: Open) -> Result<(), String> {
     match undone {
         Ok(()) => {
             field.progress.say(&format!("{}: over, struck {struck}", open.id));
+            if counted == Some(0) {
+                field.note(format!("fault {} ({}) struck nothing", open.number, open.id));
+            }
             Ok(())
         }
         Err(error) => Err(format!("{} was not undone: {error}", open.id)),
@@ -121,7 +128,8 @@ pub async fn undo_all(field: &Field) {
         if let Err(error) = &undone {
             field.note(format!("fault {number} was not undone: {error}"));
         }
-        close(&mut field.told().faults, number, injected, ended_s, undone);
+        let struck = field.faults.struck(number);
+        close(&mut field.told().faults, number, injected, (ended_s, struck), undone);
     }
 }
 
@@ -129,23 +137,26 @@ fn close(
     faults: &mut Vec<report::Fault>,
     number: u32,
     injected: Option<&Injected>,
-    ended_s: f64,
+    (ended_s, struck): (f64, Option<u64>),
     undone: FaultResult<()>,
 ) {
     let known = faults.iter().position(|it| it.number == number);
     let at = known.unwrap_or_else(|| {
         faults.push(report::Fault {
             number,
+            id: String::new(),
             kind: injected.map(|it| it.kind.clone()).unwrap_or_default(),
             target: injected.map(|it| it.target.clone()).unwrap_or_default(),
             way: injected.map(|it| it.way.clone()).unwrap_or_default(),
             began_s: None,
             ended_s: None,
+            struck: None,
             undo: Undo::Nothing,
         });
         faults.len() - 1
     });
     let record = &mut faults[at];
+    record.struck = record.struck.max(struck);
     match undone {
         // One that was not done, or not undone in its time, stays so.
         Ok(()) if record.undo != Undo::Nothing => {}
@@ -198,19 +209,20 @@ mod tests {
         };
         let left = || Err(FaultError::Bad("it stays".to_owned()));
         let mut faults = Vec::new();
-        close(&mut faults, 3, Some(&injected), 7.0, left());
+        close(&mut faults, 3, Some(&injected), (7.0, Some(2)), left());
         let failed = Undo::Failed { why: "it stays".to_owned() };
         assert_eq!((faults[0].kind.as_str(), &faults[0].undo), ("pause", &failed));
-        close(&mut faults, 3, Some(&injected), 7.0, Ok(()));
+        assert_eq!(faults[0].struck, Some(2));
+        close(&mut faults, 3, Some(&injected), (7.0, Some(2)), Ok(()));
         assert_eq!((faults.len(), faults[0].ended_s, &faults[0].undo), (1, None, &failed));
         faults[0].undo = Undo::Nothing;
-        close(&mut faults, 3, None, 7.0, Ok(()));
+        close(&mut faults, 3, None, (7.0, Some(2)), Ok(()));
         assert_eq!((faults[0].ended_s, &faults[0].undo), (Some(7.0), &Undo::Undone));
         let not_done = Undo::NotDone { why: "no strace".to_owned() };
         faults[0].undo = not_done.clone();
-        close(&mut faults, 3, None, 8.0, Ok(()));
+        close(&mut faults, 3, None, (8.0, None), Ok(()));
         assert_eq!(faults[0].undo, not_done);
-        close(&mut faults, 3, None, 8.0, left());
+        close(&mut faults, 3, None, (8.0, None), left());
         assert_eq!(faults[0].undo, failed);
     }
 }

@@ -38,6 +38,7 @@ use self::cluster::Cluster;
 use self::crew::Crew;
 pub use self::digest::sha256;
 use self::field::Field;
+pub use self::folder::is_open;
 use self::meters::Meters;
 pub use self::needs::Host;
 use self::progress::Progress;
@@ -182,7 +183,7 @@ async fn whole(
         if folder.join(crate::lab::record::FILE).exists() {
             crate::lab::heal(folder).await.map_err(|error| error.to_string())?;
         }
-        return Err("it was interrupted".to_owned());
+        return Err(crate::report::INTERRUPTED.to_owned());
     };
     report.platform.clone_from(&cluster.platform);
     let cluster = Arc::new(cluster);

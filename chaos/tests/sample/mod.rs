@@ -42,12 +42,14 @@ fn faults(sample: &Sample, rng: &mut ChaCha8Rng) -> Vec<Fault> {
         let point = kind == "redis_flush" || kind == "kill";
         Fault {
             number,
+            id: "it".to_owned(),
             kind: kind.to_owned(),
             target: TARGETS[rng.random_range(0..TARGETS.len())].to_owned(),
             way: way.to_owned(),
             began_s: (sample.seconds > 0).then_some(quarters(began)),
             ended_s: (sample.seconds > 0 && !point && undone)
                 .then_some(quarters((began + lasts).min(span))),
+            struck: Some(3),
             undo: match (sample.seconds, point, undone) {
                 (0, ..) => Undo::NotDone {
                     why: "network namespaces need the right to make them".to_owned(),
@@ -213,6 +215,7 @@ pub fn run(sample: Sample) -> RunReport {
         replay: format!("kiki-chaos run chaos/experiments/kill-owner.yaml --seed {}", sample.seed),
         platform: "kiki 0.1.0, 3 nodes, fast leases".to_owned(),
         verdict: sample.verdict,
+        interrupted: false,
         why: (!ran).then(|| "the cluster was not ready within 90 s: node-2 found no PostgreSQL".to_owned()),
         hypothesis: vec![
             probe("every node is ready", "3 of 3", reading("3 of 3", true), reading("3 of 3", true)),

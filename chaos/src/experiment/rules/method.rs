@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Look;
 use crate::experiment::fault::{Fault, Service};
-use crate::experiment::pick::{End, Link};
+use crate::experiment::pick::{By, End, Link, Nodes, Word};
 use crate::experiment::step::{FaultStep, Order, Step};
 use crate::experiment::strikes::Struck;
 use crate::experiment::timeline::{Moment, moments};
@@ -146,6 +146,16 @@ fn link(look: &mut Look<'_>, path: &str, link: &Link) {
         [End::OtherNodes, end] | [end, End::OtherNodes] if !matches!(end, End::Node(_)) => {
             look.wrong(path, "other_nodes has a meaning only where the other end names nodes");
         }
+        [End::OtherNodes, End::Node(Nodes::Word(Word::All))]
+        | [End::Node(Nodes::Word(Word::All)), End::OtherNodes] => {
+            look.wrong(
+                path,
+                "there are no other nodes than all: {node: all} at both ends is each with each",
+            );
+        }
+        [End::Node(one), End::Node(other)] if one == other && is_one(one) => {
+            look.wrong(path, "both ends are the same node");
+        }
         [End::OtherNodes, _] | [_, End::OtherNodes] if look.nodes_total() < 2 => {
             look.wrong(path, "there are no other nodes");
         }
@@ -154,6 +164,15 @@ fn link(look: &mut Look<'_>, path: &str, link: &Link) {
             look.wrong(path, "nothing is sent between these: one end has to be a node");
         }
         _ => {}
+    }
+}
+
+/// Whether it is one node, and the same wherever it stands. What is drawn is drawn anew for each place.
+fn is_one(nodes: &Nodes) -> bool {
+    match nodes {
+        Nodes::Name(_) | Nodes::By(By::OwnerOf(_) | By::NotOwnerOf(_)) => true,
+        Nodes::By(By::Names(names)) => names.len() == 1,
+        Nodes::Word(_) | Nodes::By(By::Count(_) | By::Percent(_) | By::Role(_)) => false,
     }
 }
 

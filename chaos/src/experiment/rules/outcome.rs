@@ -1,6 +1,7 @@
 //! Hypotheses, conditions and checks that can be answered.
 
 use super::Look;
+use crate::experiment::bound::Bound;
 use crate::experiment::checks::Expectation;
 use crate::experiment::step::Step;
 use crate::experiment::timeline::moments;
@@ -39,7 +40,7 @@ fn expect(look: &mut Look<'_>, path: &str, expectation: &Expectation) {
     }
     let tolerance = match expectation {
         Expectation::Struck { fault, tolerance } => {
-            struck(look, path, fault);
+            struck(look, path, fault, tolerance);
             tolerance
         }
         Expectation::OwnerChanged { budget, tolerance } => {
@@ -61,8 +62,16 @@ fn expect(look: &mut Look<'_>, path: &str, expectation: &Expectation) {
     look.bound(&format!("{path}.tolerance"), tolerance);
 }
 
-fn struck(look: &mut Look<'_>, path: &str, fault: &str) {
+fn struck(look: &mut Look<'_>, path: &str, fault: &str, tolerance: &Bound) {
     let method = &look.experiment.method;
+    let by_chance = method.iter().zip(moments(method)).any(|(step, moment)| match step {
+        Step::Fault(it) => moment.id == fault && it.probability < 1.0,
+        _ => false,
+    });
+    if by_chance && !tolerance.admits(0.0) {
+        let what = format!("{fault} does not happen with every seed: its probability is below 1");
+        look.wrong(&format!("{path}.fault"), what);
+    }
     let ids = method.iter().zip(moments(method));
     let faults = ids.filter(|(step, _)| matches!(step, Step::Fault(_)));
     let mut faults: Vec<String> = faults.map(|(_, moment)| moment.id).collect();

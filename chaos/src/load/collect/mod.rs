@@ -8,6 +8,7 @@ mod nodes;
 mod tests;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -24,8 +25,6 @@ use crate::history::{AtEnd, Death};
 
 /// Of one answer: a page of a ledger, or all of an audit log.
 const ANSWER_MAX: usize = 256 << 20;
-/// For one question, however long the platform needs to be well again.
-const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(500);
 const TIMEOUT: Duration = Duration::from_secs(45);
 
@@ -43,6 +42,15 @@ pub enum CollectError {
     File(String, std::io::Error),
 }
 
+/// For how long is waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Until holds have ended, and nothing is booked any more.
+    pub holds: Duration,
+    /// For the answer to one question, however long the platform needs to be well again.
+    pub answers: Duration,
+}
+
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Collected {
@@ -56,21 +64,21 @@ pub struct Collected {
     pub untold: Vec<(String, String)>,
 }
 
-/// Waits until holds have ended, at most `patience`, and writes `ledger.jsonl`, `audit.jsonl` and `end.json` into `dir`.
+/// Waits until holds have ended, as `patience` says, and writes `ledger.jsonl`, `audit.jsonl` and `end.json` into `dir`.
 /// `died` is for who knows: processes that ended without an order.
 ///
 /// # Errors
-/// The platform does not answer within a minute, goes on booking for longer than `patience`, or a file cannot be
-/// written.
+/// The platform does not answer, or goes on booking, for longer than `patience` says, or a file cannot be written.
 pub async fn collect(
     spec: &LoadSpec,
     urls: &Urls,
     dir: &Path,
-    patience: Duration,
+    patience: Patience,
     died: Vec<Death>,
 ) -> Result<Collected, CollectError> {
-    let http = Http::new(urls, spec.connect_timeout, TIMEOUT)?;
-    let reader = Reader { http, bases: &urls.shield };
+    let Patience { holds: patience, answers } = patience;
+    let http = Http::new(urls, spec.connect_timeout, TIMEOUT.min(answers))?;
+    let reader = Reader { http, bases: &urls.shield, answers, last: AtomicUsize::default() };
     let names = Names::of(spec);
     let mut collected = Collected::default();
     collected.end.budgets = budgets::read(&reader, &names, patience).await?;
@@ -102,20 +110,28 @@ pub async fn collect(
     Ok(collected)
 }
 
-/// Asks until it is answered, by whoever answers: the first node may be gone.
+/// Asks until it is answered, by whoever answers: the first nodes may be gone.
 struct Reader<'a> {
     http: Http,
     bases: &'a [String],
+    answers: Duration,
+    /// Who answered last is asked first.
+    last: AtomicUsize,
 }
 
 impl Reader<'_> {
     async fn body(&self, request: &Request) -> Result<Vec<u8>, CollectError> {
-        let until = Instant::now() + PATIENCE;
-        let mut bases = self.bases.iter().cycle();
+        let until = Instant::now() + self.answers;
+        let total = self.bases.len().max(1);
+        let first = self.last.load(Ordering::Relaxed);
+        let mut at = first;
         loop {
-            let base = bases.next().map_or("", String::as_str);
+            let base = self.bases.get(at).map_or("", String::as_str);
             let why = match self.http.send_bounded(base, request, ANSWER_MAX).await {
-                Ok(reply) if reply.status == 200 => return Ok(reply.body),
+                Ok(reply) if reply.status == 200 => {
+                    self.last.store(at, Ordering::Relaxed);
+                    return Ok(reply.body);
+                }
                 Ok(reply) => {
                     let text = String::from_utf8_lossy(&reply.body);
                     format!("{} {}", reply.status, text.chars().take(300).collect::<String>())
@@ -125,7 +141,11 @@ impl Reader<'_> {
             if Instant::now() >= until {
                 return Err(CollectError::Unanswered { path: request.path.clone(), why });
             }
-            tokio::time::sleep(PAUSE).await;
+            at = (at + 1) % total;
+            // The next one may answer at once: only when nobody has is it waited.
+            if at == first {
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 

@@ -45,9 +45,10 @@ async fn platform(more: u64, metrics: &'static str) -> Fake {
 async fn read(platform: &Fake, dir: &Path, patience: Duration) -> Result<Collected, CollectError> {
     let spec = LoadSpec { accounts: 1, campaigns: 1, bidding: 0, ..LoadSpec::default() };
     let url = platform.url.clone();
+    let patience = Patience { holds: patience, answers: Duration::from_secs(10) };
     let urls = Urls {
-        // Nobody is at the first address.
-        shield: vec!["http://127.0.0.1:9".to_owned(), url.clone()],
+        // Nobody is at the first addresses.
+        shield: ["http://127.0.0.1:9", "http://127.0.0.1:10", &url].map(str::to_owned).into(),
         nodes: vec![("node-1".to_owned(), url)],
         ..Urls::default()
     };
@@ -61,6 +62,22 @@ async fn what_is_booked_while_it_is_read_is_read_again() {
     let read = read(&platform, folder.path(), Duration::from_secs(10)).await.unwrap();
     assert_eq!((read.end.budgets[0].ledger_seq, read.ledger_rows), (2, 2));
     assert_eq!((read.untold, read.end.violations_counted), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn who_is_gone_is_not_waited_for_at_each_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = platform(0, METRICS).await;
+    let began = Instant::now();
+    read(&platform, folder.path(), Duration::from_secs(10)).await.unwrap();
+    assert!(began.elapsed() < 3 * PAUSE, "{:?}", began.elapsed());
+    // Where nobody answers it ends.
+    let spec = LoadSpec { accounts: 1, campaigns: 1, bidding: 0, ..LoadSpec::default() };
+    let nobody = Urls { shield: vec!["http://127.0.0.1:9".to_owned()], ..Urls::default() };
+    let patience = Patience { holds: PAUSE, answers: PAUSE };
+    let failed = collect(&spec, &nobody, folder.path(), patience, Vec::new()).await.unwrap_err();
+    assert!(matches!(failed, CollectError::Unanswered { .. }), "{failed}");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

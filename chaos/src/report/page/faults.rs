@@ -140,11 +140,13 @@ mod tests {
     fn no_bar_or_name_covers_another_and_none_leaves_the_drawing() {
         let fault = |n: u32| Fault {
             number: n,
+            id: "it".to_owned(),
             kind: "network_partition".to_owned(),
             target: format!("node-{}", n % 3),
             way: "relay".to_owned(),
             began_s: Some(f64::from(n * 7 % 60)),
             ended_s: Some(f64::from(n * 7 % 60 + n % 9)),
+            struck: Some(3),
             undo: Undo::Undone,
         };
         let run = run((0..40).map(fault).collect());

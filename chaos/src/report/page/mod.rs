@@ -36,6 +36,7 @@ pub fn page(run: &RunReport) -> String {
                         div {
                             p class="word" { (word) }
                             h1 { (run.title) }
+                            @if let Some(first) = run.cut_short() { p class="meaning" { (first) } }
                             p class="meaning" { (run.why.as_deref().unwrap_or(meaning)) }
                         }
                     }
@@ -160,11 +161,13 @@ mod tests {
         let of = |undo: &[Undo]| {
             let one = |undo: &Undo| Fault {
                 number: 1,
+                id: "it".to_owned(),
                 kind: "kill".to_owned(),
                 target: "node-1".to_owned(),
                 way: "signal".to_owned(),
                 began_s: None,
                 ended_s: None,
+                struck: Some(3),
                 undo: undo.clone(),
             };
             ordered(&RunReport { faults: undo.iter().map(one).collect(), ..run.clone() })

@@ -54,9 +54,14 @@ fn compared(run: &RunReport) -> String {
     let checked = &run.checked;
     let [operations, rows, records] =
         [checked.operations, checked.ledger_rows, checked.audit_rows].map(count);
-    format!(
+    let mut words = format!(
         "{operations} operations, {rows} ledger rows and {records} audit records were compared."
-    )
+    );
+    if !checked.not_judged.is_empty() {
+        let codes: Vec<&str> = checked.not_judged.iter().map(|it| it.code()).collect();
+        words += &format!(" Not judged: {}.", codes.join(", "));
+    }
+    words
 }
 
 /// Whether the answers of each key were searched for an order that explains them. A search that was not done has
@@ -99,7 +104,11 @@ fn hypothesis(run: &RunReport) -> Markup {
                         tr {
                             td class="words" { (probe.name) }
                             td { (probe.tolerance) }
-                            td { (reading(&probe.before)) }
+                            @if probe.only_after() {
+                                td { span class="off" { "–" } }
+                            } @else {
+                                td { (reading(&probe.before)) }
+                            }
                             td { (reading(&probe.after)) }
                         }
                     }
@@ -132,15 +141,17 @@ fn faults(run: &RunReport) -> Markup {
             } @else {
                 div class="scroll" {
                     table {
-                        tr { th class="n" { "No." } th { "Fault" } th { "Target" } th { "By" } th class="n" { "From" } th class="n" { "To" } th { "Undone" } }
+                        tr { th class="n" { "No." } th { "Name" } th { "Fault" } th { "Target" } th { "By" } th class="n" { "From" } th class="n" { "To" } th class="n" { "Struck" } th { "Undone" } }
                         @for fault in &faults {
                             tr {
                                 td class="n" { (fault.number) }
+                                td class="whole" { (fault.id) }
                                 td class="whole" { (fault.kind) }
                                 td class="wide" { (fault.target) }
                                 td class="whole" { (fault.way) }
                                 td class="n" { (time(fault.began_s)) }
                                 td class="n" { (time(fault.ended_s)) }
+                                td class="n" { (fault.struck.map_or_else(|| "–".to_owned(), count)) }
                                 td {
                                     @match &fault.undo {
                                         Undo::Nothing => span class="off" { "nothing to undo" },
