@@ -119,6 +119,24 @@ fn a_top_up_raises_bids_at_once_and_a_cut_stops_them() {
 }
 
 #[test]
+fn a_cut_where_everything_is_won_lowers_bids_and_does_not_stop_them() {
+    for (budget, part) in [(2_100_000, 2), (2_100_000, 4), (8_000_000, 2), (8_000_000, 4)] {
+        let mut pacer = pacer(dual(), budget);
+        let spent = play(&mut pacer, 0, 5_000, market);
+        assert!(spent > 960_000, "{spent}");
+        // To win the rest as well would cost a million more.
+        let left = 1_000_000 / part;
+        let budget = Micros(spent + left);
+        pacer.on(Event::Budget { at_us: 5_000 * SECOND, budget, spent: None });
+        let tenth = |at: i64| play(&mut pacer, 5_000 + at * 500, 5_500 + at * 500, market);
+        let tenths: Vec<i64> = (0..10).map(tenth).collect();
+        assert!(tenths[1..].iter().all(|tenth| *tenth > left * 6 / 100), "1/{part}: {tenths:?}");
+        let all: i64 = tenths.iter().sum();
+        assert!((left * 99 / 100..left * 101 / 100).contains(&all), "1/{part}: {tenths:?}");
+    }
+}
+
+#[test]
 fn bids_in_flight_count_as_what_they_are_expected_to_cost() {
     let mut pacer = pacer(dual(), 750_000);
     play(&mut pacer, 0, 5_000, market);
