@@ -363,6 +363,22 @@ fn a_pacer_that_slept_knows_of_the_hours_without_an_auction_as_one_that_was_awak
 }
 
 #[test]
+fn what_hours_cost_is_stored_as_numbers_without_names() {
+    let mut kept = pacer(dual(), 8_000_000);
+    (0..2_880).for_each(|minute| {
+        play(&mut kept, minute * 60, minute * 60 + 1, market);
+    });
+    kept.resume(2_880 * 60 * SECOND);
+    let json = serde_json::to_string(&kept).unwrap();
+    assert!((6_000..13_000).contains(&json.len()), "{}", json.len());
+    let mut value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["costs"]["slots"][7].as_array().map(Vec::len), Some(4));
+    assert!(serde_json::from_str::<Pacer>(&json).is_ok());
+    value["costs"]["slots"][7] = serde_json::json!([1.0, 1.0, 1.0]);
+    assert!(serde_json::from_value::<Pacer>(value).is_err());
+}
+
+#[test]
 fn a_state_that_nothing_leads_to_is_refused() {
     let mut pacer = pacer(dual(), 750_000);
     play(&mut pacer, 0, 100, market);
