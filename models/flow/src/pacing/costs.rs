@@ -39,14 +39,27 @@ pub(super) struct Costs {
     weights: Vec<f64>,
 }
 
+/// It is stored as its four numbers in this order: a campaign has a hundred of them, and names would be the most of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "[f64; 4]", into = "[f64; 4]")]
 struct Slot {
     spend: f64,
     wins: f64,
     auctions: f64,
     /// Sum over the auctions of ln of what was bid for a unit of value.
     ln_per_value: f64,
+}
+
+impl From<[f64; 4]> for Slot {
+    fn from([spend, wins, auctions, ln_per_value]: [f64; 4]) -> Slot {
+        Slot { spend, wins, auctions, ln_per_value }
+    }
+}
+
+impl From<Slot> for [f64; 4] {
+    fn from(Slot { spend, wins, auctions, ln_per_value }: Slot) -> [f64; 4] {
+        [spend, wins, auctions, ln_per_value]
+    }
 }
 
 impl Costs {

@@ -15,6 +15,10 @@ const ELASTICITY: f64 = 3.0;
 const ELASTICITY_WINS: f64 = 20.0;
 const ELASTICITY_MIN: f64 = 0.2;
 const ELASTICITY_MAX: f64 = 6.0;
+/// ln of how far an auction is beyond ρ, from which on a move down is a sudden one, and the ε that the rest of it is
+/// taken at least at.
+const SUDDEN: f64 = 0.2;
+const ELASTICITY_SUDDEN: f64 = 0.8;
 /// ln of how far bids go at most beyond those that are resolved: e-fold.
 const REACH: f64 = 1.0;
 /// ln of a bid for a unit of value stays within these: 1e±35.
@@ -178,6 +182,20 @@ impl Dual {
         (price + 1.0 < bid || price < 0.999 * bid).then_some(price > NEAR * bid)
     }
 
+    /// The ε that a move by `ratio` is taken at, ln of what an auction may cost over what it costs.
+    ///
+    /// Where everything is won, a lower bid spends as much for a while, so ε is read as the least there is. By it a
+    /// budget that is cut to a quarter would divide bids by a thousand, and nothing would be won for long. Small moves
+    /// keep to ε both ways: if all those down were shorter than those up, bids would settle where more than ρ is spent.
+    fn slope(&self, ratio: f64) -> f64 {
+        let elasticity = self.elasticity();
+        let sudden = -ratio - SUDDEN;
+        if sudden <= 0.0 {
+            return elasticity;
+        }
+        -ratio / (SUDDEN / elasticity + sudden / elasticity.max(ELASTICITY_SUDDEN))
+    }
+
     /// Moves to where an auction that is bid on costs `rho` micros.
     pub fn solve(&mut self, rho: f64) {
         if !(rho > 0.0 && rho.is_finite()) || self.values <= 0.0 {
@@ -197,8 +215,9 @@ impl Dual {
         if !(auctions > 0.0 && spend > 0.0) {
             return;
         }
-        let elasticity = self.elasticity();
-        let step = (rho.ln() + auctions.ln() - spend.ln()) / elasticity;
+        let ratio = rho.ln() + auctions.ln() - spend.ln();
+        let elasticity = self.slope(ratio);
+        let step = ratio / elasticity;
         let most = (self.tested + REACH).min(LN_MAX);
         let to = (self.ln_per_value + step).clamp(-LN_MAX, most);
         let step = to - self.ln_per_value;

@@ -162,7 +162,7 @@ impl Pacer {
     /// stands; bids that were open are not waited for, since nothing will be told of them here; the time
     /// between says nothing of traffic. What was spent meanwhile comes with the next [`Event::Budget`].
     ///
-    /// This is also the form to store it in: without bids and wins it is a few kilobytes.
+    /// This is also the form to store it in: without bids and wins it is some ten kilobytes.
     pub fn resume(&mut self, at_us: i64) {
         let state = &mut self.0;
         state.now_us = state.now_us.max(at_us);

@@ -119,6 +119,24 @@ fn a_top_up_raises_bids_at_once_and_a_cut_stops_them() {
 }
 
 #[test]
+fn a_cut_where_everything_is_won_lowers_bids_and_does_not_stop_them() {
+    for (budget, part) in [(2_100_000, 2), (2_100_000, 4), (8_000_000, 2), (8_000_000, 4)] {
+        let mut pacer = pacer(dual(), budget);
+        let spent = play(&mut pacer, 0, 5_000, market);
+        assert!(spent > 960_000, "{spent}");
+        // To win the rest as well would cost a million more.
+        let left = 1_000_000 / part;
+        let budget = Micros(spent + left);
+        pacer.on(Event::Budget { at_us: 5_000 * SECOND, budget, spent: None });
+        let tenth = |at: i64| play(&mut pacer, 5_000 + at * 500, 5_500 + at * 500, market);
+        let tenths: Vec<i64> = (0..10).map(tenth).collect();
+        assert!(tenths[1..].iter().all(|tenth| *tenth > left * 6 / 100), "1/{part}: {tenths:?}");
+        let all: i64 = tenths.iter().sum();
+        assert!((left * 99 / 100..left * 101 / 100).contains(&all), "1/{part}: {tenths:?}");
+    }
+}
+
+#[test]
 fn bids_in_flight_count_as_what_they_are_expected_to_cost() {
     let mut pacer = pacer(dual(), 750_000);
     play(&mut pacer, 0, 5_000, market);
@@ -342,6 +360,22 @@ fn a_pacer_that_slept_knows_of_the_hours_without_an_auction_as_one_that_was_awak
     assert_eq!(slept.view().open_bids, 1);
     slept.wake(at_us);
     assert_eq!((slept.view().open_bids, slept.view().in_flight_micros), (0, 0.0));
+}
+
+#[test]
+fn what_hours_cost_is_stored_as_numbers_without_names() {
+    let mut kept = pacer(dual(), 8_000_000);
+    (0..2_880).for_each(|minute| {
+        play(&mut kept, minute * 60, minute * 60 + 1, market);
+    });
+    kept.resume(2_880 * 60 * SECOND);
+    let json = serde_json::to_string(&kept).unwrap();
+    assert!((6_000..13_000).contains(&json.len()), "{}", json.len());
+    let mut value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["costs"]["slots"][7].as_array().map(Vec::len), Some(4));
+    assert!(serde_json::from_str::<Pacer>(&json).is_ok());
+    value["costs"]["slots"][7] = serde_json::json!([1.0, 1.0, 1.0]);
+    assert!(serde_json::from_value::<Pacer>(value).is_err());
 }
 
 #[test]

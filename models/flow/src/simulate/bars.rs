@@ -11,7 +11,8 @@
 //! For what moves, constants were chosen on log-normal prices with log-normal values, days from midnight, 6, 12 and 18
 //! o'clock, seed 81001: how far traffic goes over a day and how rough it is (`traffic/`), how far costs go over a day,
 //! how many wins of an hour speak for themselves and how far bids tell of others (`pacing/costs.rs`), and the least
-//! elasticity (`pacing/dual.rs`). The markets below are others.
+//! elasticity (`pacing/dual.rs`). The markets below are others. What a sudden move is (`pacing/dual.rs`) was chosen on cuts
+//! of budgets (`pacing/tests.rs`), and among what does well there, by whether the bars for days below hold.
 //!
 //! What is not reached: where prices move within a log that is played as one episode, nobody who does not know
 //! the day spends as the optimum does, and nobody knows on a first day how much traffic is to come. See "Bars and what
@@ -255,6 +256,29 @@ fn episodes_of_a_log_without_times_are_days_that_come_again() {
             line(&format!("{market}: 1"), bar.0, &first);
             line(&format!("{market}: 2.."), bar.0, &later);
             assert_bars(market, bar, &later);
+        }
+    }
+}
+
+#[test]
+fn a_burst_at_the_start_of_a_first_day_is_not_taken_for_the_shape_of_the_day() {
+    for (seed, (market, plain)) in (77_001..).zip(moving()) {
+        // Nobody knows of a burst that it is one while it lasts; what is bid low until then misses the bars.
+        for (times, least, used) in [(3.0, 0.965, 0.98), (10.0, 0.86, 0.91)] {
+            // 100 auctions each quarter of an hour, and the first half hour has more.
+            let burst = Shock { from_us: 0, to_us: DAY_US / 48, traffic: times, price: 1.0 };
+            let landscape =
+                Landscape { shocks: vec![burst], per_s: 9_600.0 / 86_400.0, ..plain.clone() };
+            let day = days(&landscape, seed, 1, 0).concat();
+            for (part, _) in BUDGETS {
+                let terms = Terms { budget: share(&day, part), ..Terms::default() };
+                let report = simulate(&day, &terms).unwrap();
+                let name = format!("{market}: x{times}");
+                line(&name, part, &report);
+                assert_eq!(report.overspend_micros, 0);
+                assert!(report.value_ratio >= least, "{name} 1/{part}: {report:?}");
+                assert!(report.utilisation >= used, "{name} 1/{part}: {report:?}");
+            }
         }
     }
 }

@@ -5,8 +5,13 @@ const WAVES: usize = 3;
 const SIZE: usize = 1 + 2 * WAVES;
 /// Each wave more goes less far.
 const NEXT: f64 = 0.4;
+/// Standard deviations off the curve from which on a part of the day counts as unlike the rest, and the rounds in which
+/// that is found.
+const UNLIKE: f64 = 2.0;
+const ROUNDS: usize = 2;
 
 /// What is known of a part of the day (0 to 1): a logarithm, and how uncertain it is.
+#[derive(Clone, Copy)]
 pub(crate) struct Told {
     pub part: f64,
     pub ln: f64,
@@ -43,6 +48,29 @@ impl Curve {
             }
         }
         Curve(solve(normal, right).map(|c| if c.is_finite() { c } else { 0.0 }))
+    }
+
+    /// The same where a few parts may be unlike the rest, such as a burst, which is no wave: from the median on, what
+    /// is far off the curve is taken to be less certain, by the square of how far.
+    pub fn of_most(told: &[Told], first: f64) -> Curve {
+        let mut lns: Vec<f64> = told.iter().map(|told| told.ln).collect();
+        lns.sort_by(f64::total_cmp);
+        let mut curve = Curve::flat(lns.get(lns.len() / 2).copied().unwrap_or(0.0));
+        for _ in 0..ROUNDS {
+            let weighed = told.iter().map(|told| {
+                let off = (told.ln - curve.level() - curve.ln_at(told.part)).abs();
+                let far = (off / (UNLIKE * told.variance.sqrt())).max(1.0);
+                Told { variance: told.variance * far * far, ..*told }
+            });
+            curve = Curve::of(weighed, first);
+        }
+        curve
+    }
+
+    fn flat(ln: f64) -> Curve {
+        let mut curve = [0.0; SIZE];
+        curve[0] = ln;
+        Curve(curve)
     }
 
     /// The level, as a logarithm.

@@ -204,13 +204,14 @@ impl Forecast {
         }
         let part = |place: usize| (place as f64 + 0.5) / self.mean.len() as f64;
         let known = self.mean.iter().zip(&self.days).enumerate();
-        let told = known.filter(|(_, (_, days))| **days > 0.0).map(|(place, (mean, days))| {
+        let known = known.filter(|(_, (_, days))| **days > 0.0);
+        let told = known.map(|(place, (mean, days))| {
             // None in a slot is less than one.
             let count = mean * days + 0.5;
             let variance = 1.0 / count + ROUGH / days;
             Told { part: part(place), ln: (count / days).ln(), variance }
         });
-        let curve = Curve::of(told, WAVE);
+        let curve = Curve::of_most(&told.collect::<Vec<Told>>(), WAVE);
         let most = REACH.ln();
         let at = |place| curve.ln_at(part(place)).clamp(-most, most).exp();
         self.curve = (0..self.mean.len()).map(at).collect();
