@@ -1,11 +1,19 @@
 //! A million operations, in seconds.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 use super::world::{Size, run};
 use super::{Run, jsonl};
 use crate::check::{Options, folder};
+
+/// The processor's time: what others do on this machine meanwhile is not the checker's.
+fn of_this_thread() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(now.tv_sec).unwrap(), u32::try_from(now.tv_nsec).unwrap())
+}
 
 #[test]
 fn a_million_operations_are_checked_in_seconds() {
@@ -20,9 +28,9 @@ fn a_million_operations_are_checked_in_seconds() {
         fs::write(at.path().join("audit.jsonl"), jsonl(audit)).unwrap();
         fs::write(at.path().join("end.json"), serde_json::to_vec(end).unwrap()).unwrap();
     }
-    let began = Instant::now();
+    let began = of_this_thread();
     let checked = folder(at.path(), &Options::default()).unwrap();
-    let took = began.elapsed();
+    let took = of_this_thread().saturating_sub(began);
     let rate = operations as f64 / took.as_secs_f64();
     println!(
         "{operations} operations in {took:?}: {rate:.0} a second; searched {}, given up {}",
