@@ -338,6 +338,7 @@ mod tests {
         let mut room = Room { messages: 1.0, at_ns: 0 };
         let passed = (0..30_000_u64).filter(|n| room.take(10, n * 100_000).is_ok()).count();
         assert_eq!(passed, 1 + 29, "3 s at 10 a second, and one at once");
+        assert!(room.take(10, 3_000_000_000).is_ok(), "the one of this tenth of a second");
         let refused = room.take(10, 3_000_000_000).err();
         assert!(refused.is_some_and(|ms| (1..=100).contains(&ms)), "{refused:?}");
         assert!(room.take(10, 2_000_000_000).is_err(), "a clock that goes back gives nothing");

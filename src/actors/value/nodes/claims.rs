@@ -70,6 +70,8 @@ pub struct Claims(Mutex<HashMap<(String, String), Kept>>);
 struct Kept {
     request: u64,
     until_us: i64,
+    /// The request has ended: a claim of it that was overtaken on its way counts no more.
+    ended: bool,
 }
 
 impl Claims {
@@ -81,9 +83,13 @@ impl Claims {
     fn claim_at(&self, claim: &Claim, now_us: i64) -> Said {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (claim.account.clone(), claim.import.clone());
-        let kept = Kept { request: claim.request, until_us: now_us.saturating_add(KEPT_US) };
+        let kept =
+            Kept { request: claim.request, until_us: now_us.saturating_add(KEPT_US), ended: false };
         match all.get_mut(&key) {
-            Some(known) if known.request != claim.request && known.until_us > now_us => {
+            // Of one that has ended nobody waits for the answer; any other may have the key.
+            Some(known)
+                if known.ended == (known.request == claim.request) && known.until_us > now_us =>
+            {
                 return Said::Anothers;
             }
             Some(known) => {
@@ -93,7 +99,7 @@ impl Claims {
             None => {}
         }
         if all.len() >= CLAIMS_MAX {
-            all.retain(|_, kept| kept.until_us > now_us);
+            all.retain(|_, kept| kept.until_us > now_us && !kept.ended);
             if all.len() >= CLAIMS_MAX {
                 return Said::Full;
             }
@@ -110,9 +116,27 @@ impl Claims {
         }
     }
 
+    /// The same of a request of another node, whose claim may come after it.
+    fn ended_at(&self, claim: &Claim, now_us: i64) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let until_us = now_us.saturating_add(KEPT_US);
+        let key = (claim.account.clone(), claim.import.clone());
+        let room = all.len() < CLAIMS_MAX;
+        match all.get_mut(&key) {
+            Some(kept) if kept.request == claim.request => {
+                (kept.ended, kept.until_us) = (true, until_us);
+            }
+            Some(_) => {}
+            None if room => {
+                all.insert(key, Kept { request: claim.request, until_us, ended: true });
+            }
+            None => {}
+        }
+    }
+
     fn hear(&self, question: &Question) -> Said {
         if question.ended {
-            self.end(&question.claim);
+            self.ended_at(&question.claim, clock::mono_us());
             return Said::Yours;
         }
         self.claim(&question.claim)
@@ -243,6 +267,29 @@ mod tests {
         // Its node has gone.
         assert_eq!(claims.claim_at(&one, 3 * KEPT_US), Said::Yours);
         assert_eq!(claims.claim_at(&two, 3 * KEPT_US), Said::Anothers);
+    }
+
+    #[test]
+    fn a_claim_that_comes_after_its_end_is_none() {
+        let claims = Claims::default();
+        let (one, two) = (request("k", 1), request("k", 2));
+        claims.ended_at(&one, 0);
+        assert_eq!(claims.claim_at(&one, 1), Said::Anothers);
+        assert_eq!(claims.claim_at(&two, 2), Said::Yours);
+        assert_eq!(claims.claim_at(&one, 3), Said::Anothers);
+        claims.ended_at(&one, 4);
+        assert_eq!(
+            claims.claim_at(&request("k", 3), 5),
+            Said::Anothers,
+            "who has no claim ends none"
+        );
+        claims.ended_at(&two, 6);
+        assert_eq!(claims.claim_at(&one, 7), Said::Yours);
+        // What has ended makes room.
+        for n in 0..CLAIMS_MAX {
+            claims.ended_at(&request(&n.to_string(), 1), 8);
+        }
+        assert_eq!(claims.claim_at(&request("more", 1), 9), Said::Yours);
     }
 
     #[test]
